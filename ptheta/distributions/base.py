@@ -1,0 +1,51 @@
+"""What a conditional p(x_j | ·) must offer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from ptheta.errors import UsageError
+from ptheta.sampling import Warp
+
+
+class Distribution(ABC):
+    """A batch of distributions of one scalar value each.
+
+    `batch_shape` is the shape of the batch ([n, m] for all conditionals of a batch, [n] for one decoding step).
+    """
+
+    noise_size: ClassVar[int] = 1
+    """r: uniforms used by one draw."""
+
+    @property
+    @abstractmethod
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, float64, for values x of the batch's shape."""
+
+    @abstractmethod
+    def sample(self, noise: Tensor) -> Tensor:
+        """Values of the batch's shape, a deterministic function of uniforms [*batch_shape, r]."""
+
+    @abstractmethod
+    def __getitem__(self, index) -> Self:
+        """The distributions at `index` of the batch."""
+
+    def warped(self, warp: Warp) -> Self:
+        """This distribution, reshaped by temperature, top-k, top-p and min-p.
+
+        Raises:
+            UsageError: the distribution is continuous, where these have no closed form.
+        """
+        if warp.is_identity:
+            return self
+        raise UsageError(
+            "temperature, top-k, top-p and min-p reshape discrete conditionals, and this model's are continuous",
+            "sample without them",
+        )

@@ -1,0 +1,59 @@
+"""Categorical conditionals."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ptheta.distributions.base import Distribution
+from ptheta.sampling import Warp
+
+
+class Categorical(Distribution):
+    """Levels 0 … K − 1 with probabilities softmax(logits).
+
+    Args:
+        logits: [*batch_shape, K]; −∞ for impossible levels, but not for all of them.
+
+    >>> import torch
+    >>> Categorical(torch.zeros(2, 4)).log_prob(torch.tensor([0, 3])).exp()
+    tensor([0.2500, 0.2500], dtype=torch.float64)
+    """
+
+    def __init__(self, logits: Tensor):
+        self.logits = logits
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch."""
+        return tuple(self.logits.shape[:-1])
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, float64; −∞ where the level is impossible."""
+        nll = F.cross_entropy(self.logits.reshape(-1, self.logits.shape[-1]), x.reshape(-1), reduction="none")
+        return -nll.reshape(x.shape).double()
+
+    def probabilities(self) -> Tensor:
+        """p [*batch_shape, K], float64."""
+        return self.logits.double().softmax(-1)
+
+    def entropy(self) -> Tensor:
+        """Entropy in nats, float64 [*batch_shape]."""
+        p = self.probabilities()
+        return -torch.special.xlogy(p, p).sum(-1)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Inverse distribution function at the uniforms [*batch_shape, 1]; never a level of probability 0."""
+        cdf = self.probabilities().cumsum(-1)
+        cdf = cdf / cdf[..., -1:]
+        return (cdf <= noise.to(cdf.device)).sum(-1)
+
+    def __getitem__(self, index) -> Self:
+        return type(self)(self.logits[index])
+
+    def warped(self, warp: Warp) -> Self:
+        """Reshaped by temperature, top-k, top-p and min-p, computed in float64."""
+        return self if warp.is_identity else type(self)(warp(self.logits.double()))

@@ -1,0 +1,62 @@
+"""What can go wrong, each with what was wrong and what to do about it.
+
+Every error a user can cause is a `PthetaError`. Its text is one line, `problem; remedy`, and the command line prints
+that line and exits with status 2.
+"""
+
+
+class PthetaError(Exception):
+    """Base of all errors meant for the user.
+
+    Args:
+        problem: what is wrong and where (file, row, column, index).
+        remedy: what the user can do.
+    """
+
+    def __init__(self, problem: str, remedy: str):
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}")
+
+    def __reduce__(self):
+        return type(self), (self.problem, self.remedy)
+
+
+class UsageError(PthetaError):
+    """An argument, flag or name that does not exist or cannot be combined."""
+
+
+class SourceError(PthetaError):
+    """A data source that is missing, empty, damaged or of a kind that cannot be learned from."""
+
+
+class SpaceError(PthetaError, ValueError):
+    """A value that is no event of its space: wrong shape, wrong type, level outside the alphabet, not finite."""
+
+
+class ContextError(PthetaError, ValueError):
+    """A context that is missing, unwanted, or of the wrong space or number of rows."""
+
+
+class DensityError(PthetaError):
+    """A density was asked of a model that has none, or a sum over more events than can be enumerated."""
+
+
+class RunError(PthetaError):
+    """A run folder that is missing, damaged, edited or made by a newer format."""
+
+
+class FitError(PthetaError):
+    """Learning cannot start or go on: no budget, no data, loss not finite."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A clause that names the known word nearest to `name`, or lists them all.
+
+    >>> nearest("transfomer", ["made", "transformer"])
+    'did you mean transformer?'
+    """
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"

@@ -1,0 +1,215 @@
+"""The contract every model keeps: p_θ(x | context).
+
+Rules that hold for all families, and that the shared contract tests check:
+
+- A model is built as `Family(space, context_space=None, **hyperparameters)`, and every hyperparameter is kept as an
+  attribute of the same name, so that `Family(space, context_space, **model.hyperparameters())` is the same
+  architecture. Types and defaults in that signature are the command line's flags.
+- A context has n rows, or one row that is broadcast; a model without a context space accepts none.
+- Log-probabilities are nats per event, summed over dimensions in float64.
+- Randomness comes from an explicit seed or generator; the global random state is never touched.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ptheta.errors import ContextError, DensityError, SpaceError, UsageError
+from ptheta.sampling import generator_for
+from ptheta.spaces import Label, Space
+
+
+class Density(enum.Enum):
+    """What a model can say about log p(x)."""
+
+    EXACT = "exact"
+    LOWER_BOUND = "lower bound"
+    IMPLICIT = "implicit"
+
+
+class Model(nn.Module, ABC):
+    """A distribution p_θ(x), or p_θ(x | context).
+
+    Args:
+        space: of x.
+        context_space: of the context y; None for an unconditional model.
+
+    Raises:
+        SpaceError: the family cannot model that space.
+    """
+
+    density: ClassVar[Density] = Density.EXACT
+    spaces: ClassVar[tuple[type[Space], ...]] = (Space,)
+    """Kinds of event space the family can model."""
+    context_spaces: ClassVar[tuple[type[Space], ...]] = (Label,)
+    """Kinds of context space it can condition on."""
+
+    def __init__(self, space: Space, context_space: Space | None = None):
+        super().__init__()
+        name = type(self).__name__
+        if not isinstance(space, self.spaces):
+            fits = " or ".join(s.__name__ for s in self.spaces)
+            raise SpaceError(f"{name} cannot model {space}", f"it needs a {fits} space; see `ptheta zoo`")
+        if context_space is not None and not isinstance(context_space, self.context_spaces):
+            fits = " or ".join(s.__name__ for s in self.context_spaces) or "no context at all"
+            raise SpaceError(f"{name} cannot condition on {context_space}", f"it takes {fits}")
+        self.space = space
+        self.context_space = context_space
+        # Follows .to(): says on which device and in which dtype the model works, even when it has no parameters.
+        self.register_buffer("_anchor", torch.zeros(()), persistent=False)
+
+    # What a family gives
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """log p(x | context) in nats, [n] float64, for validated x and context with n rows."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        """n events [n, *space.shape], for a validated context with n rows."""
+
+    def prepare(self, x: Tensor) -> None:
+        """Set data-dependent constants (centring, output biases) from training events, once, before learning."""
+
+    # What every model has
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self._anchor.device  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type it computes in."""
+        return self._anchor.dtype  # type: ignore[return-value]
+
+    @property
+    def free_parameters(self) -> int:
+        """Number of free parameters, an exact integer."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @classmethod
+    def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:
+        """Name → parameter (type, default) of every hyperparameter."""
+        parameters = inspect.signature(cls.__init__, eval_str=True).parameters
+        return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The values with which the model was built."""
+        return {name: getattr(self, name) for name in self.hyperparameter_signature()}
+
+    def log_prob(self, x: Any, context: Any = None) -> Tensor:
+        """log p(x | context).
+
+        Args:
+            x: events [n, *space.shape].
+            context: [n, *context_space.shape], one row, or names of labels.
+
+        Returns:
+            Nats [n], float64; −∞ for an event of probability 0.
+
+        Raises:
+            DensityError: the model has only a bound, or no density.
+            SpaceError: x is no batch of events.
+            ContextError: the context is missing, unwanted or of the wrong number of rows.
+        """
+        if self.density is not Density.EXACT:
+            instead = "use elbo for its bound" if self.density is Density.LOWER_BOUND else "judge it by its samples"
+            raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
+        x, context = self._validated(x, context)
+        return self._log_prob(x, context)
+
+    def sample(
+        self, n: int, context: Any = None, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw events.
+
+        Args:
+            n: how many.
+            context: n rows, or one row that is broadcast.
+            seed: same seed, same machine → same samples.
+            generator: instead of a seed; on the model's device.
+
+        Returns:
+            Events [n, *space.shape].
+        """
+        n = _count(n)
+        context = self._validated_context(context, n)
+        with torch.no_grad(), _evaluating(self):
+            return self._sample(n, context, generator_for(self.device, seed, generator))
+
+    def players(self) -> dict[str, nn.Module]:
+        """Modules whose parameters are learned in turn."""
+        return {"model": self}
+
+    def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
+        """What fit minimises, a scalar: mean negative log-likelihood in nats per dimension."""
+        return -self._log_prob(x, context).mean() / self.space.dimensions
+
+    def _validated(self, x: Any, context: Any) -> tuple[Tensor, Tensor | None]:
+        """x and context checked, on the model's device, with equal numbers of rows."""
+        x = self.space.validate(x).to(self.device)
+        if x.is_floating_point():
+            x = x.to(self.dtype)
+        return x, self._validated_context(context, len(x))
+
+    def _validated_context(self, context: Any, n: int) -> Tensor | None:
+        if self.context_space is None:
+            if context is not None:
+                raise ContextError("this model has no context", "leave the context out, or fit with one")
+            return None
+        if context is None:
+            raise ContextError(f"this model needs a context in {self.context_space}", "give n rows, or one for all")
+        try:
+            rows = self.context_space.validate(context)
+        except SpaceError as error:
+            raise ContextError(f"the context does not match: {error.problem}", error.remedy) from error
+        if len(rows) == 1 and n != 1:
+            rows = rows.expand(n, *rows.shape[1:])
+        if len(rows) != n:
+            raise ContextError(f"the context has {len(rows)} rows for {n} events", "give n rows, or one for all")
+        return rows.to(self.device)
+
+
+class Counting(Model):
+    """A model learned in closed form, in one pass over the data, by counting.
+
+    `fit` calls `observe` on every batch of training events and then `finish`. Batches may have any size; the result
+    does not depend on how the data are cut.
+    """
+
+    growing: ClassVar[tuple[str, ...]] = ()
+    """Buffers whose first side depends on the data; a run folder may hold any length of them."""
+
+    @abstractmethod
+    def observe(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Count a batch of events [n, *space.shape] (any integer type; values as `space.validate` allows)."""
+
+    def finish(self) -> None:
+        """Called once after the last batch."""
+
+
+class _evaluating:
+    """Context manager: evaluation mode within, the former mode after."""
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+
+    def __enter__(self):
+        self.training = self.module.training
+        self.module.eval()
+
+    def __exit__(self, *_):
+        self.module.train(self.training)
+
+
+def _count(n: int) -> int:
+    if n < 0:
+        raise UsageError(f"{n} samples asked for", "give a number of at least 0")
+    return int(n)

@@ -1,0 +1,362 @@
+"""Event spaces: what x, and the context y, can be.
+
+A `Space` knows the shape of one event, checks a batch of events (`validate`), visits its dimensions in a default order,
+and turns to and from JSON. It says nothing about who makes the events (`ptheta.data`) or how likely they are
+(`ptheta.models`).
+
+    Discrete(shape, levels)                  integers 0 … levels − 1
+    Image(height, width, channels, levels)   pictures, [channels, height, width]
+    Sequence(length, levels)                 token sequences
+    Label(names)                             one class out of several, with names
+    Real(shape)                              real vectors
+
+A new kind of space is one subclass with a `kind`; `Space.from_json` finds it by that name.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.errors import ContextError, SpaceError, nearest
+
+MAX_DIMENSIONS = 2**26
+"""Most dimensions an event may have: a guard against damaged or hostile descriptions, checked before any allocation."""
+
+MAX_LEVELS = 2**24
+"""Most levels a dimension may have."""
+
+
+@dataclass(frozen=True)
+class Space(ABC):
+    """The set of possible events.
+
+    Batches of events are tensors [n, *shape]: int64 for discrete spaces, floating point for real ones.
+    """
+
+    kind: ClassVar[str]
+    _kinds: ClassVar[dict[str, type[Space]]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            Space._kinds[cls.kind] = cls
+
+    def __post_init__(self):
+        if any(s < 1 for s in self.shape) or self.dimensions > MAX_DIMENSIONS:
+            raise SpaceError(
+                f"a {self.kind} space of shape {list(self.shape)} is not usable",
+                f"every side must be at least 1 and their product at most {MAX_DIMENSIONS:,}",
+            )
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one event; () for a single value."""
+
+    @abstractmethod
+    def validate(self, x: Any) -> Tensor:
+        """Check that x is a batch of events and return it as a tensor [n, *shape].
+
+        Raises:
+            SpaceError: wrong type or shape, or a value outside the space; the first wrong index is named.
+        """
+
+    @property
+    def dimensions(self) -> int:
+        """m, the number of scalar values in one event."""
+        return math.prod(self.shape)
+
+    @property
+    def event_count(self) -> int | None:
+        """How many different events there are (an exact integer), or None if uncountable."""
+        return None
+
+    def order(self) -> Tensor:
+        """Default visiting order: flat indices [m] into an event, first to last."""
+        return torch.arange(self.dimensions)
+
+    def coordinates(self) -> Tensor:
+        """Position of every dimension, [m, axes], in the flat order of the event's own shape."""
+        return torch.arange(self.dimensions)[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form; `Space.from_json` is its inverse."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"kind": self.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @staticmethod
+    def from_json(description: dict[str, Any]) -> Space:
+        """The space that `to_json` described.
+
+        Raises:
+            SpaceError: unknown kind or fields.
+        """
+        values = dict(description)
+        kind = values.pop("kind", None)
+        if kind not in Space._kinds:
+            raise SpaceError(f"no space is called {kind!r}", nearest(str(kind), sorted(Space._kinds)))
+        cls = Space._kinds[kind]
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(values.keys() - known):
+            raise SpaceError(f"a {kind} space has no field {unknown[0]!r}", nearest(unknown[0], sorted(known)))
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except TypeError as error:
+            raise SpaceError(f"cannot read a {kind} space from {description}", str(error)) from error
+
+    def _as_batch(self, x: Any) -> Tensor:
+        """x as a tensor of the right shape, values unchecked."""
+        if isinstance(x, list | tuple):
+            x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            if x.dtype == object or x.dtype.kind in "USO":
+                raise SpaceError(f"x holds {x.dtype} values, not numbers", f"give a batch of {self}")
+            x = torch.from_numpy(np.ascontiguousarray(x))
+        if not isinstance(x, Tensor):
+            raise SpaceError(f"x is a {type(x).__name__}, not an array or tensor", f"give a batch of {self}")
+        if x.ndim == 0 or tuple(x.shape[1:]) != self.shape:
+            expected = ", ".join(["n", *map(str, self.shape)])
+            raise SpaceError(f"x has shape {list(x.shape)}", f"a batch of {self} has shape [{expected}]")
+        return x
+
+
+@dataclass(frozen=True)
+class Discrete(Space):
+    """Arrays of integers: dimension i takes values 0 … levels − 1, or 0 … sizes[i] − 1 where sizes are given.
+
+    Args:
+        shape: shape of one event.
+        levels: K, the number of values of a dimension (of the largest, if they differ).
+        sizes: number of values of each dimension, in flat order, if they differ; their maximum is `levels`.
+
+    >>> Discrete((2, 2), 3).event_count
+    81
+    >>> Discrete((2,), 5, (5, 2)).event_count
+    10
+    """
+
+    kind = "discrete"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    levels: int = 2
+    sizes: tuple[int, ...] | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 1 <= self.levels <= MAX_LEVELS:
+            raise SpaceError(f"{self.levels} levels are not usable", f"levels go from 1 to {MAX_LEVELS:,}")
+        if self.sizes is not None and (
+            len(self.sizes) != self.dimensions or min(self.sizes) < 1 or max(self.sizes) != self.levels
+        ):
+            raise SpaceError(
+                f"sizes {list(self.sizes)[:8]} do not fit {self.dimensions} dimensions of at most {self.levels} levels",
+                "give one size for each dimension, the largest equal to levels",
+            )
+
+    @property
+    def event_count(self) -> int:
+        """Number of different events, exact."""
+        return math.prod(self.sizes) if self.sizes else self.levels**self.dimensions
+
+    def allowed(self) -> Tensor | None:
+        """Which levels each dimension has: bool [m, K] in flat order, or None if all have all."""
+        if self.sizes is None:
+            return None
+        return torch.arange(self.levels) < torch.tensor(self.sizes)[:, None]
+
+    def validate(self, x: Any) -> Tensor:
+        """Check a batch of integers; returns int64 [n, *shape]."""
+        x = self._as_batch(x)
+        if x.is_floating_point() or x.is_complex():
+            raise SpaceError(f"x holds {x.dtype} values", f"events of {self} are integers; cast or round them yourself")
+        x = x.long()
+        limits: int | Tensor = self.levels
+        if self.sizes is not None:
+            limits = torch.tensor(self.sizes, device=x.device).reshape(self.shape)
+        wrong = (x < 0) | (x >= limits)
+        if bool(wrong.any()):
+            index = tuple(int(i) for i in wrong.nonzero()[0])
+            limit = self.levels if isinstance(limits, int) else int(limits[index[1:]])
+            raise SpaceError(
+                f"x{list(index)} is {int(x[index])}, outside the levels 0 to {limit - 1}",
+                "remove or recode that value; nothing is clamped",
+            )
+        return x
+
+    def __str__(self) -> str:
+        return f"Discrete(shape={list(self.shape)}, levels={self.levels}{', sizes differ' if self.sizes else ''})"
+
+
+@dataclass(frozen=True)
+class Image(Discrete):
+    """Pictures of integer levels, [channels, height, width].
+
+    The default order is raster scan over pixels with the channels of a pixel as dimensions of their own:
+    r, then g given r, then b given r and g.
+
+    Args:
+        height, width: pixels.
+        channels: 1 grey, 3 RGB.
+        levels: values of a sub-pixel; 256 for 8-bit pictures, 2 for binary ones.
+
+    >>> Image(28, 28, levels=2).dimensions
+    784
+    """
+
+    kind = "image"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+
+    def __init__(self, height: int, width: int, channels: int = 1, levels: int = 256):
+        object.__setattr__(self, "shape", (channels, height, width))
+        object.__setattr__(self, "levels", levels)
+        object.__setattr__(self, "sizes", None)
+        self.__post_init__()
+
+    @property
+    def channels(self) -> int:
+        """Sub-pixels of a pixel."""
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return self.shape[2]
+
+    def order(self) -> Tensor:
+        """Raster order over pixels, channels of a pixel together: flat indices [m] into [channels, height, width]."""
+        return torch.arange(self.dimensions).reshape(self.shape).permute(1, 2, 0).reshape(-1)
+
+    def coordinates(self) -> Tensor:
+        """(row, column, channel) of every dimension, [m, 3]."""
+        c, h, w = (torch.arange(s) for s in self.shape)
+        channel, row, column = torch.meshgrid(c, h, w, indexing="ij")
+        return torch.stack([row, column, channel], -1).reshape(-1, 3)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form with height, width, channels and levels."""
+        return {
+            "kind": self.kind,
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "levels": self.levels,
+        }
+
+    def __str__(self) -> str:
+        colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
+        return f"Image({self.height}×{self.width} {colour}, {self.levels} levels)"
+
+
+@dataclass(frozen=True)
+class Sequence(Discrete):
+    """Token sequences of a fixed length.
+
+    Args:
+        length: tokens in one event.
+        levels: size of the vocabulary.
+    """
+
+    kind = "sequence"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+
+    def __init__(self, length: int, levels: int):
+        object.__setattr__(self, "shape", (length,))
+        object.__setattr__(self, "levels", levels)
+        object.__setattr__(self, "sizes", None)
+        self.__post_init__()
+
+    @property
+    def length(self) -> int:
+        """Tokens in one event."""
+        return self.shape[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form with length and levels."""
+        return {"kind": self.kind, "length": self.length, "levels": self.levels}
+
+    def __str__(self) -> str:
+        return f"Sequence(length={self.length}, levels={self.levels})"
+
+
+@dataclass(frozen=True)
+class Label(Discrete):
+    """One class out of several; events have shape (), batches [n].
+
+    Args:
+        names: the classes' names, in the order of their numbers.
+
+    >>> Label(("cat", "dog")).validate(["dog", "cat"])
+    tensor([1, 0])
+    """
+
+    kind = "label"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    names: tuple[str, ...] = ()
+
+    def __init__(self, names: tuple[str, ...] | list[str]):
+        names = tuple(str(n) for n in names)
+        if not names or len(set(names)) != len(names):
+            raise SpaceError(f"labels {list(names)[:8]} are empty or repeat", "give each class one name of its own")
+        object.__setattr__(self, "shape", ())
+        object.__setattr__(self, "levels", len(names))
+        object.__setattr__(self, "sizes", None)
+        object.__setattr__(self, "names", names)
+        self.__post_init__()
+
+    def validate(self, x: Any) -> Tensor:
+        """Check class numbers, or class names (str), [n]; returns int64 [n]."""
+        if isinstance(x, str | int):
+            x = [x]
+        if isinstance(x, list | tuple | np.ndarray) and len(x) and all(isinstance(name, str) for name in x):
+            x = [self.index(name) for name in x]
+        return super().validate(x)
+
+    def index(self, name: str) -> int:
+        """Number of the class called `name`."""
+        if name not in self.names:
+            raise ContextError(f"no label is called {name!r}", nearest(name, list(self.names)))
+        return self.names.index(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form with the names."""
+        return {"kind": self.kind, "names": list(self.names)}
+
+    def __str__(self) -> str:
+        return f"Label({', '.join(self.names[:10])}{', …' if len(self.names) > 10 else ''})"
+
+
+@dataclass(frozen=True)
+class Real(Space):
+    """Arrays of finite real numbers.
+
+    Args:
+        shape: shape of one event.
+    """
+
+    kind = "real"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+
+    def validate(self, x: Any) -> Tensor:
+        """Check a batch of finite floats; returns floating point [n, *shape]."""
+        x = self._as_batch(x)
+        if not x.is_floating_point():
+            x = x.double()
+        wrong = ~torch.isfinite(x)
+        if bool(wrong.any()):
+            index = tuple(int(i) for i in wrong.nonzero()[0])
+            raise SpaceError(f"x{list(index)} is {float(x[index])}", "remove or fill in values that are not finite")
+        return x
+
+    def __str__(self) -> str:
+        return f"Real(shape={list(self.shape)})"
