@@ -1,0 +1,60 @@
+"""ptheta: learn a distribution p_θ(x) or p_θ(x | y) from samples, then sample, score, complete and compare.
+
+    data = ptheta.load("digits")
+    run = ptheta.fit("transformer", data, minutes=1)
+    run.model.sample(64, seed=0)
+
+Imports are lazy: `import ptheta` costs nothing until a name is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ptheta import models
+    from ptheta.data import Data, load
+    from ptheta.errors import PthetaError
+    from ptheta.runs import Run
+    from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Space
+    from ptheta.training import fit
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Data": "data",
+    "Discrete": "spaces",
+    "Image": "spaces",
+    "Label": "spaces",
+    "PthetaError": "errors",
+    "Real": "spaces",
+    "Run": "runs",
+    "Sequence": "spaces",
+    "Space": "spaces",
+    "fit": "training",
+    "load": "data",
+}
+
+__all__ = [
+    "Data",
+    "Discrete",
+    "Image",
+    "Label",
+    "PthetaError",
+    "Real",
+    "Run",
+    "Sequence",
+    "Space",
+    "fit",
+    "load",
+    "models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"ptheta.{_HOME[name]}"), name)
+    if name == "models":
+        return importlib.import_module("ptheta.models")
+    raise AttributeError(f"module 'ptheta' has no attribute {name!r}")

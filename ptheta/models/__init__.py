@@ -1,0 +1,21 @@
+"""Models of p_θ(x | y): the contract, the autoregressive base, one file a family, and the zoo's registry.
+
+    model = ptheta.models.Histogram(space)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.base import Counting, Density, Model
+from ptheta.models.zoo import ZOO, Family, family, name_of
+
+__all__ = ["ZOO", "Autoregressive", "Counting", "Decoder", "Density", "Family", "Model", "family", "name_of"]
+
+
+def __getattr__(name: str) -> Any:
+    for row in ZOO.values():
+        if row.path.endswith(f":{name}"):
+            return row.load()
+    raise AttributeError(f"module 'ptheta.models' has no attribute {name!r}")

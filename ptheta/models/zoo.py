@@ -1,0 +1,89 @@
+"""The zoo: every family by name. Adding a family is one file in `ptheta.models` and one row here.
+
+The rows are data: nothing is imported until a family is used. The shared contract tests run over every row.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ptheta.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row of the zoo.
+
+    Args:
+        name: as on the command line.
+        path: `module:Class` under `ptheta.models`.
+        density: `exact`, `lower bound` or `implicit`.
+        events: kinds of event it models, in words.
+        summary: one line of what it is.
+        reference: where it comes from.
+        small: hyperparameters of an instance small enough for tests.
+    """
+
+    name: str
+    path: str
+    density: str
+    events: str
+    summary: str
+    reference: str
+    small: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> type:
+        """The model class."""
+        module, _, cls = self.path.partition(":")
+        return getattr(importlib.import_module(f"ptheta.models.{module}"), cls)
+
+
+ZOO: dict[str, Family] = {
+    row.name: row
+    for row in [
+        Family("empirical", "empirical:Empirical", "exact", "discrete",
+               "point masses on the training events: the memoriser", "Dirac deltas"),
+        Family("histogram", "histogram:Histogram", "exact", "discrete",
+               "full joint table as sparse counts with a Dirichlet prior", "K^m − 1 free parameters"),
+        Family("independent", "counting:Independent", "exact", "discrete",
+               "every dimension on its own", "∏ p(x_j)"),
+        Family("markov_chain", "counting:MarkovChain", "exact", "discrete",
+               "each dimension given the `depth` before it, by counting", "∏ p(x_j | x_{j−r:j−1})"),
+        Family("markov_mlp", "markov_mlp:MarkovMLP", "exact", "discrete or real",
+               "each dimension given a window before it, by an MLP", "Bengio et al. 2003",
+               {"window": 3, "width": 16, "layers": 1}),
+        Family("made", "made:MADE", "exact", "discrete or real",
+               "masked autoencoder: all conditionals from one MLP", "Germain et al. 2015",
+               {"width": 24, "layers": 2}),
+        Family("transformer", "transformer:Transformer", "exact", "discrete",
+               "causal transformer with a KV cache", "Vaswani et al. 2017",
+               {"width": 16, "layers": 2, "heads": 2}),
+    ]
+}  # fmt: skip
+
+
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        UsageError: there is none; the nearest name is given.
+    """
+    key = name.lower().replace("-", "_")
+    if key not in ZOO:
+        raise UsageError(f"no model is called {name!r}", nearest(key, list(ZOO)))
+    return ZOO[key]
+
+
+def name_of(model: object) -> str:
+    """The zoo's name of a model's family, or its class name if it is not in the zoo."""
+    for row in ZOO.values():
+        if row.path.endswith(":" + type(model).__name__) and type(model).__module__ == f"ptheta.models.{_module(row)}":
+            return row.name
+    return type(model).__name__
+
+
+def _module(row: Family) -> str:
+    return row.path.partition(":")[0]
