@@ -15,6 +15,7 @@ A new kind of space is one subclass with a `kind`; `Space.from_json` finds it by
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
@@ -103,7 +104,7 @@ class Space(ABC):
         if kind not in Space._kinds:
             raise SpaceError(f"no space is called {kind!r}", nearest(str(kind), sorted(Space._kinds)))
         cls = Space._kinds[kind]
-        known = {f.name for f in fields(cls)}
+        known = set(inspect.signature(cls).parameters)
         if unknown := sorted(values.keys() - known):
             raise SpaceError(f"a {kind} space has no field {unknown[0]!r}", nearest(unknown[0], sorted(known)))
         try:

@@ -51,7 +51,7 @@ ZOO: dict[str, Family] = {
         Family("independent", "counting:Independent", "exact", "discrete",
                "every dimension on its own", "∏ p(x_j)"),
         Family("markov_chain", "counting:MarkovChain", "exact", "discrete",
-               "each dimension given the `depth` before it, by counting", "∏ p(x_j | x_{j−r:j−1})"),
+               "each dimension given the r before it, by counting", "∏ p(x_j | x_{j−r:j−1})"),
         Family("markov_mlp", "markov_mlp:MarkovMLP", "exact", "discrete or real",
                "each dimension given a window before it, by an MLP", "Bengio et al. 2003",
                {"window": 3, "width": 16, "layers": 1}),
