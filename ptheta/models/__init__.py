@@ -1,6 +1,6 @@
 """Models of p_θ(x | y): the contract, the autoregressive base, one file a family, and the zoo's registry.
 
-    model = ptheta.models.Histogram(space)
+model = ptheta.models.Histogram(space)
 """
 
 from __future__ import annotations
