@@ -91,9 +91,10 @@ class MixtureHead(Head):
         self.shift.copy_(shift)
         self.log_unit.copy_(unit.log())
 
-    def inputs(self, x: Tensor) -> Tensor:
-        """z = (x − shift) / unit for x [n, m] in visiting order, in x's own dtype."""
-        return ((x - self.shift) * torch.exp(-self.log_unit)).to(x.dtype)
+    def inputs(self, x: Tensor, step: int | None = None) -> Tensor:
+        """(x − shift) / unit for x [n, m] in visiting order, or [n] of dimension `step`; float64."""
+        index = slice(None) if step is None else step
+        return (x - self.shift[index]) * torch.exp(-self.log_unit[index])
 
     def forward(self, outputs: Tensor, step: int | None = None):
         """Mixture over [n, m], or [n]."""

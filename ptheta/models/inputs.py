@@ -1,0 +1,75 @@
+"""How events and contexts enter a network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ptheta.distributions import MixtureHead
+from ptheta.spaces import Discrete, Space
+
+ONE_HOT_LEVELS = 32
+"""Up to so many levels a value enters as indicators; beyond that, as one number in [−1, 1]."""
+
+
+class ScalarInputs(nn.Module):
+    """Values [..., ] as features [..., channels]: indicators of the level, or one number.
+
+    Binary values are one indicator; real values are standardised by the head that models them.
+
+    Args:
+        space: of the events.
+        head: of the model, which knows the standardisation of real dimensions.
+    """
+
+    def __init__(self, space: Space, head: nn.Module):
+        super().__init__()
+        self.levels = space.levels if isinstance(space, Discrete) else None
+        self.channels = self.levels if self.levels is not None and 2 < self.levels <= ONE_HOT_LEVELS else 1
+        self.standardise = head.inputs if isinstance(head, MixtureHead) else None
+
+    def forward(self, z: Tensor, dtype: torch.dtype, step: int | None = None) -> Tensor:
+        """[n, m] → [n, m, channels] in visiting order; with `step`, [n] of that dimension → [n, channels]."""
+        if self.standardise is not None:
+            return self.standardise(z, step).to(dtype)[..., None]
+        if self.channels > 1:
+            return F.one_hot(z, self.channels).to(dtype)
+        return (z.to(dtype) * (2.0 / max(self.levels - 1, 1)) - 1.0)[..., None]  # type: ignore[operator]
+
+
+class ContextVector(nn.Module):
+    """A context as one vector [n, width]; zero without a context space.
+
+    Args:
+        space: of the context: discrete of any shape, its dimensions' embeddings are summed.
+        width: of the vector.
+    """
+
+    def __init__(self, space: Space | None, width: int):
+        super().__init__()
+        self.space = space
+        if isinstance(space, Discrete):
+            self.table = nn.Parameter(torch.randn(space.dimensions, space.levels, width) * 0.1)
+
+    def forward(self, context: Tensor | None) -> Tensor | float:
+        """[n, *space.shape] → [n, width]; 0.0 if there is none."""
+        if context is None or self.space is None:
+            return 0.0
+        flat = context.reshape(len(context), -1)
+        dimension = torch.arange(flat.shape[1], device=flat.device)
+        return self.table[dimension, flat].sum(1)
+
+
+def marginal_logits(z: Tensor, levels: int) -> Tensor:
+    """log of smoothed frequencies of every level of every dimension, centred, [m, levels], for events z [n, m]."""
+    counts = torch.stack([torch.bincount(column.long(), minlength=levels) for column in z.T]).double() + 0.5
+    logits = (counts / counts.sum(1, keepdim=True)).log()
+    return logits - logits.mean(1, keepdim=True)
+
+
+def moments(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (1 where it is 0) of every dimension, [m] float64, for real events z [n, m]."""
+    z = z.double()
+    deviation = z.std(0, unbiased=False)
+    return z.mean(0), torch.where(deviation > 0, deviation, 1.0)

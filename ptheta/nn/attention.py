@@ -1,0 +1,104 @@
+"""Causal self-attention with a key–value cache, and the transformer block around it.
+
+- pre-norm with parameter-free RMSNorm (Zhang & Sennrich 2019); no biases
+- queries and keys normalised (QK-norm, Henry et al. 2020), rotary positions
+- ReLU² feed-forward (So et al. 2021); output projections start at zero, so a block starts as the identity
+- an optional sliding window: slot j sees slots j − window + 1 … j
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ptheta.nn.rotary import Rotary
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """x scaled to root mean square 1 over its last dimension."""
+    return F.rms_norm(x, (x.shape[-1],), eps=1e-6)
+
+
+class KeyValueCache:
+    """Keys and values of the slots seen so far; a ring when there is a window, so memory does not grow beyond it.
+
+    Args:
+        n, heads, slots, size: shape of the store; slots is min(m, window).
+        like: its device and dtype are used.
+    """
+
+    def __init__(self, n: int, heads: int, slots: int, size: int, like: Tensor):
+        self.keys = like.new_empty(n, heads, slots, size)
+        self.values = like.new_empty(n, heads, slots, size)
+        self.seen = 0
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store one slot's key and value [n, heads, 1, size]; returns all that the slot may see."""
+        slots = self.keys.shape[2]
+        at = self.seen % slots
+        self.keys[:, :, at : at + 1] = key
+        self.values[:, :, at : at + 1] = value
+        self.seen += 1
+        filled = min(self.seen, slots)
+        return self.keys[:, :, :filled], self.values[:, :, :filled]
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention.
+
+    Args:
+        width: of the stream.
+        heads: number of heads; width must be divisible by 2 · heads.
+        rotary: positions.
+        window: slots a slot can see, itself included; None for all before it.
+    """
+
+    def __init__(self, width: int, heads: int, rotary: Rotary, window: int | None):
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.rotary = rotary
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """All slots [n, m, width] at once, or, with a cache, the next one [n, 1, width]."""
+        n, t, width = x.shape
+        first = 0 if cache is None else cache.seen
+        qkv = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [n, heads, t, size]
+        slots = slice(first, first + t)
+        query, key = self.rotary(rms_norm(query), slots), self.rotary(rms_norm(key), slots)
+        if cache is not None:
+            key, value = cache.append(key, value)
+            mixed = F.scaled_dot_product_attention(query, key, value)
+        elif self.window is None or self.window >= t:
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        else:
+            j = torch.arange(t, device=x.device)
+            back = j[:, None] - j  # how far behind
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=(back >= 0) & (back < self.window))
+        return self.out(mixed.transpose(1, 2).reshape(n, t, width))
+
+
+class Block(nn.Module):
+    """x + attention(norm x), then x + feed-forward(norm x).
+
+    Args:
+        width, heads, rotary, window: see `Attention`.
+        dropout: probability with which entries of each branch's output are dropped in training.
+    """
+
+    def __init__(self, width: int, heads: int, rotary: Rotary, window: int | None, dropout: float):
+        super().__init__()
+        self.attention = Attention(width, heads, rotary, window)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.zeros_(self.attention.out.weight)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """[n, t, width] → [n, t, width]."""
+        x = x + self.dropout(self.attention(rms_norm(x), cache))
+        return x + self.dropout(self.down(F.relu(self.up(rms_norm(x))).square()))
