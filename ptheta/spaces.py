@@ -173,16 +173,24 @@ class Discrete(Space):
 
     def validate(self, x: Any) -> Tensor:
         """Check a batch of integers; returns int64 [n, *shape]."""
+        return self.check(x).long()
+
+    def check(self, x: Any) -> Tensor:
+        """As `validate`, but in x's own integer type, without a copy: for long passes over compact data."""
         x = self._as_batch(x)
         if x.is_floating_point() or x.is_complex():
             raise SpaceError(f"x holds {x.dtype} values", f"events of {self} are integers; cast or round them yourself")
-        x = x.long()
+        if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch compares few of these
+            x = x.long()
+        if len(x) == 0:
+            return x
         limits: int | Tensor = self.levels
         if self.sizes is not None:
             limits = torch.tensor(self.sizes, device=x.device).reshape(self.shape)
-        wrong = (x < 0) | (x >= limits)
-        if bool(wrong.any()):
-            index = tuple(int(i) for i in wrong.nonzero()[0])
+        least, most = (x.min(), x.max()) if self.sizes is None else (x.amin(0), x.amax(0))
+        if bool(((least < 0) | (most >= limits)).any()):
+            x = x.long()
+            index = tuple(int(i) for i in ((x < 0) | (x >= limits)).nonzero()[0])
             limit = self.levels if isinstance(limits, int) else int(limits[index[1:]])
             raise SpaceError(
                 f"x{list(index)} is {int(x[index])}, outside the levels 0 to {limit - 1}",

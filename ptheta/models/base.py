@@ -194,6 +194,14 @@ class Counting(Model):
     def finish(self) -> None:
         """Called once after the last batch."""
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        """Load buffers; the growing ones first take the length that the state holds."""
+        for name in self.growing:
+            held, buffer = state_dict.get(prefix + name), getattr(self, name)
+            if held is not None and held.shape[1:] == buffer.shape[1:]:
+                setattr(self, name, buffer.new_zeros(held.shape))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
 
 class _evaluating:
     """Context manager: evaluation mode within, the former mode after."""
