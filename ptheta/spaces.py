@@ -188,7 +188,7 @@ class Discrete(Space):
         if self.sizes is not None:
             limits = torch.tensor(self.sizes, device=x.device).reshape(self.shape)
         least, most = (x.min(), x.max()) if self.sizes is None else (x.amin(0), x.amax(0))
-        if bool(((least < 0) | (most >= limits)).any()):
+        if bool(((least < 0) | (most.long() >= limits)).any()):  # long: uint8 cannot be compared with 256
             x = x.long()
             index = tuple(int(i) for i in ((x < 0) | (x >= limits)).nonzero()[0])
             limit = self.levels if isinstance(limits, int) else int(limits[index[1:]])
