@@ -1,0 +1,155 @@
+"""The contract of a codec: it turns raw values into events of a space and back, and says how in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.errors import PthetaError, RunError, nearest
+from ptheta.spaces import Space
+
+Place = Callable[[int], str]
+"""Row of a chunk → where it is, for an error."""
+
+
+def nowhere(row: int) -> str:
+    """Place of values that came from no file."""
+    return f"row {row + 1:,}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(ABC):
+    """Raw value ↔ event. Its fields are its whole state, and are JSON."""
+
+    kind: ClassVar[str]
+    is_picture: ClassVar[bool] = False
+    """Whether `picture` shows an event."""
+    _kinds: ClassVar[dict[str, type[Codec]]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Codec._kinds[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """Space of the events."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """Compact type in which events are kept."""
+
+    @abstractmethod
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Events [n, *space.shape] of raw values.
+
+        Args:
+            raw: what `decode` gives, or a chunk of rows of a source.
+            place: names a row in an error.
+
+        Raises:
+            SourceError: a value that is no event.
+        """
+
+    @abstractmethod
+    def decode(self, x: Tensor | np.ndarray) -> Any:
+        """Raw values of events [n, *space.shape]: the inverse of `encode`."""
+
+    @abstractmethod
+    def read(self, path: str | Path) -> np.ndarray:
+        """Events [n, *space.shape] in one file of the user's.
+
+        Raises:
+            SourceError: missing or damaged file, or one that does not fit the space.
+        """
+
+    @abstractmethod
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """Write events as files a user can open.
+
+        Args:
+            x: events [n, *space.shape].
+            directory: made if missing.
+            stem: beginning of the file names.
+            context_names: the class of each event, for names or a column.
+
+        Returns:
+            Files written, whole or not at all.
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form; `Codec.from_json` is its inverse."""
+        return {"kind": self.kind} | dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(description: dict[str, Any]) -> Codec:
+        """The codec that `to_json` described.
+
+        Raises:
+            RunError: unknown kind, unknown or missing fields, or values that make no codec.
+        """
+        values = dict(description)
+        kind = values.pop("kind", None)
+        if kind not in Codec._kinds:
+            raise RunError(f"no codec is called {kind!r}", nearest(str(kind), sorted(Codec._kinds)))
+        cls = Codec._kinds[kind]
+        fields = {f.name for f in dataclasses.fields(cls)}
+        if wrong := sorted(values.keys() ^ fields):
+            unknown, missing = [k for k in wrong if k in values], [k for k in wrong if k not in values]
+            raise RunError(
+                f"the {kind} codec has unknown fields {unknown} and lacks {missing}",
+                "it was edited or made by another version of ptheta",
+            )
+        try:
+            codec = cls(**values)
+            _ = codec.space
+            return codec
+        except (TypeError, ValueError, KeyError, PthetaError) as error:
+            raise RunError(
+                f"the {kind} codec cannot be read: {error}", "the run folder was damaged or edited"
+            ) from None
+
+
+def as_array(x: Tensor | np.ndarray) -> np.ndarray:
+    """Events as a numpy array on the CPU."""
+    return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+
+
+def file_names(n: int, stem: str, suffix: str, context_names: Sequence[str] | None) -> list[str]:
+    """sample-0000.png, or sample-0000-cat.png with a context."""
+    tails = ["" if context_names is None else "-" + _safe(context_names[i]) for i in range(n)]
+    return [f"{stem}-{i:04d}{tail}{suffix}" for i, tail in enumerate(tails)]
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in str(name))[:40]
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file under a temporary name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".ptheta-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,284 @@
+"""Pictures ↔ events of an `Image` space."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere, write_whole
+from ptheta.errors import SourceError, UsageError
+from ptheta.spaces import Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+MAX_PIXELS = 2**26
+"""Most pixels a picture file may claim, checked before it is decoded."""
+
+BINARIZE = ("none", "threshold", "once", "epoch")
+
+
+@dataclass(frozen=True)
+class ImageCodec(Codec):
+    """8-bit pictures, arrays of greys or packed bits ↔ levels.
+
+    A value v of 0 … white becomes level v · levels // (white + 1); a level is shown as the value of its bin nearest to
+    an even spread. Where levels = white + 1 nothing is lost.
+
+    Args:
+        height, width, channels, levels: the `Image` space; channels 1 (grey) or 3 (RGB).
+        white: the value that stands for white in arrays (255, or 16 for the digits of scikit-learn, or 1).
+        resize: whether pictures of other sizes are resized; otherwise they are an error.
+        convert: whether RGB pictures are made grey; otherwise they are an error. Grey ones become RGB without loss.
+        binarize: none; threshold (1 where v ≥ white / 2); once or epoch (1 with probability v / white).
+    """
+
+    height: int
+    width: int
+    channels: int = 1
+    levels: int = 256
+    white: int = 255
+    resize: bool = False
+    convert: bool = False
+    binarize: str = "none"
+
+    kind = "image"
+    is_picture = True
+
+    def __post_init__(self):
+        if self.channels not in (1, 3):
+            raise SourceError(f"pictures of {self.channels} channels are not supported", "grey has 1, RGB has 3")
+        if not (1 <= self.white <= 255 and 2 <= self.levels <= self.white + 1):
+            raise UsageError(f"{self.levels} levels of pictures are not usable", f"give 2 to {self.white + 1} levels")
+        if self.binarize not in BINARIZE or (self.binarize != "none" and self.levels != 2):
+            raise UsageError(f"no binarisation is called {self.binarize!r}", f"choose one of {', '.join(BINARIZE)}")
+
+    @property
+    def space(self) -> Image:
+        """Image(height, width, channels, levels)."""
+        return Image(self.height, self.width, self.channels, self.levels)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """uint8."""
+        return np.dtype(np.uint8)
+
+    @property
+    def draws(self) -> bool:
+        """Whether events are drawn from greys."""
+        return self.binarize in ("once", "epoch")
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Events of pictures, encoded pictures, arrays or bytes; a random binarisation is drawn with seed 0."""
+        greys = self.greys(raw, place)
+        return self.draw(greys, np.random.default_rng(0)) if self.draws else self.quantise(greys)
+
+    def quantise(self, greys: np.ndarray) -> np.ndarray:
+        """Levels of values 0 … white, same shape."""
+        if self.binarize == "threshold":
+            return (greys >= (self.white + 1) // 2).astype(np.uint8)
+        if self.levels == self.white + 1:
+            return greys
+        table = (np.arange(self.white + 1) * self.levels // (self.white + 1)).astype(np.uint8)
+        return table[greys]
+
+    def draw(self, greys: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Binary events, 1 with probability grey / white, same shape."""
+        x = np.empty_like(greys)
+        for start in range(0, len(greys), 4096):
+            rows = greys[start : start + 4096]
+            x[start : start + 4096] = generator.random(rows.shape, np.float32) * self.white < rows
+        return x
+
+    def greys(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Values 0 … white, [n, channels, height, width], of pictures, encoded pictures, arrays or bytes."""
+        if isinstance(raw, np.ndarray) and raw.dtype != object:
+            return self._from_array(raw, place)
+        if not isinstance(raw, list | tuple):
+            raw = raw.to_pylist()  # an Arrow array
+        greys = np.empty((len(raw), *self.space.shape), np.uint8)
+        for row, value in enumerate(raw):
+            greys[row] = self._one(value, lambda _, row=row: place(row))
+        return greys
+
+    def _one(self, value: Any, place: Place) -> np.ndarray:
+        m = self.space.dimensions
+        if isinstance(value, bytes) and (len(value) == m or (len(value) == -(-m // 8) and self.levels == 2)):
+            return self._from_bytes(value)
+        picture = open_picture(value, place)
+        if picture.size != (self.width, self.height):
+            if not self.resize:
+                raise _wrong_size(picture.height, picture.width, self, place(0))
+            picture = _resized(picture, self.height, self.width)
+        if channels_of(picture) > self.channels and not self.convert:
+            raise _wrong_channels(3, self, place(0))
+        return self._from_8_bit(_pixels(picture, self.channels))
+
+    def _from_8_bit(self, pixels: np.ndarray) -> np.ndarray:
+        if self.white == 255:
+            return pixels
+        return ((pixels.astype(np.int32) * self.white * 2 + 255) // 510).astype(np.uint8)
+
+    def _from_bytes(self, value: bytes) -> np.ndarray:
+        """One byte a value, or eight packed bits a byte, highest first."""
+        pixels, m = np.frombuffer(value, np.uint8), self.space.dimensions
+        if len(pixels) != m:
+            pixels = np.unpackbits(pixels)[:m] * np.uint8(self.white)
+        return pixels.reshape(self.space.shape)
+
+    def _from_array(self, array: np.ndarray, place: Place) -> np.ndarray:
+        """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] of values 0 … white."""
+        array = channels_first(array)
+        _, channels, height, width = array.shape
+        if channels != self.channels:
+            raise _wrong_channels(channels, self, place(0))
+        wrong = (array < 0) | (array > self.white)
+        if wrong.any():
+            row = int(np.argwhere(wrong)[0][0])
+            raise SourceError(
+                f"{place(row)} holds {array[row][wrong[row]][0]}", f"values of these pictures are 0 to {self.white}"
+            )
+        if (height, width) == (self.height, self.width):
+            return np.ascontiguousarray(array, np.uint8)
+        if not self.resize:
+            raise _wrong_size(height, width, self, place(0))
+        from PIL import Image as pil
+
+        greys = np.empty((len(array), *self.space.shape), np.uint8)
+        for row, planes in enumerate(array.astype(np.uint8)):
+            for c, plane in enumerate(planes):
+                greys[row, c] = np.asarray(_resized(pil.fromarray(plane), self.height, self.width))
+        return greys
+
+    def decode(self, x: Tensor | np.ndarray) -> list[Picture]:
+        """Pictures, modes L or RGB."""
+        return [self.picture(event) for event in as_array(x)]
+
+    def picture(self, event: Tensor | np.ndarray) -> Picture:
+        """One event [channels, height, width] as a picture."""
+        from PIL import Image as pil
+
+        pixels = self._table()[as_array(event)]  # [C, H, W]
+        return pil.fromarray(pixels[0] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+    def _table(self) -> np.ndarray:
+        """Level → 8-bit value: an even spread over 0 … white, kept within each level's bin."""
+        k, bins = np.arange(self.levels), self.white + 1
+        low = -(-k * bins // self.levels)
+        high = -(-(k + 1) * bins // self.levels) - 1
+        values = np.clip((2 * k * self.white + self.levels - 1) // (2 * (self.levels - 1)), low, high)
+        return ((2 * values * 255 + self.white) // (2 * self.white)).astype(np.uint8)
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The one event of a picture file, [1, channels, height, width]."""
+        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One PNG file an event."""
+        paths = []
+        for name, picture in zip(file_names(len(x), stem, ".png", context_names), self.decode(x)):
+            buffer = io.BytesIO()
+            picture.save(buffer, "PNG")
+            paths.append(write_whole(Path(directory) / name, buffer.getvalue()))
+        return paths
+
+
+def open_picture(value: Any, place: Place = nowhere) -> Picture:
+    """A decoded picture from a PIL image, encoded bytes, or a dict with bytes or path, as `datasets` stores it.
+
+    Raises:
+        SourceError: missing, damaged, truncated, or larger than `MAX_PIXELS`.
+    """
+    import warnings
+
+    from PIL import Image as pil
+
+    if isinstance(value, pil.Image):
+        return value
+    if isinstance(value, dict):
+        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+    if value is None:
+        raise SourceError(f"{place(0)} has no picture", "remove that row")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise SourceError(
+                    f"{place(0)} claims {picture.width} by {picture.height} pixels",
+                    f"at most {MAX_PIXELS:,} are decoded; shrink or remove it",
+                )
+            picture.load()
+    except FileNotFoundError:
+        raise SourceError(f"{place(0)} does not exist", "check the path") from None
+    except pil.DecompressionBombError as error:
+        raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
+    except pil.UnidentifiedImageError:
+        raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError) as error:
+        raise SourceError(f"{place(0)} is damaged ({error})", "remove it or save it again") from None
+    return picture
+
+
+def channels_of(picture: Picture) -> int:
+    """1 for grey pictures, 3 for all others."""
+    return 1 if picture.mode in ("1", "L", "LA", "La", "I;16", "I;16B", "I") else 3
+
+
+def channels_first(array: np.ndarray) -> np.ndarray:
+    """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] as [n, C, H, W]."""
+    if array.ndim == 3:
+        return array[:, None]
+    return array.transpose(0, 3, 1, 2) if array.shape[-1] in (1, 3) else array
+
+
+def _pixels(picture: Picture, channels: int) -> np.ndarray:
+    """8-bit values [C, H, W]; transparency is laid on white."""
+    from PIL import Image as pil
+
+    if picture.mode in ("I;16", "I;16B", "I"):
+        wide = np.asarray(picture).astype(np.int64)
+        picture = pil.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = pil.alpha_composite(pil.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(picture)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _resized(picture: Picture, height: int, width: int) -> Picture:
+    from PIL import Image as pil
+
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGBA")
+    return picture.resize((width, height), pil.Resampling.LANCZOS)
+
+
+def _wrong_size(height: int, width: int, codec: ImageCodec, place: str) -> SourceError:
+    wanted = f"{codec.height}x{codec.width}"
+    return SourceError(
+        f"{place} is {height}x{width} pixels, not {wanted}", f"resize to {wanted} (height x width), or --size {wanted}"
+    )
+
+
+def _wrong_channels(channels: int, codec: ImageCodec, place: str) -> SourceError:
+    names = {1: "grey", 3: "rgb"}
+    return SourceError(
+        f"{place} is {names.get(channels, f'{channels}-channel')}, not {names[codec.channels]}",
+        f"convert it, or give --colour {names[codec.channels]}",
+    )

@@ -1,0 +1,78 @@
+"""Data sets through Hugging Face `datasets`: folders and the Hub."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ptheta.data.tables import ArrowTable, ParquetTable, Source, Table
+from ptheta.errors import SourceError
+
+
+def open_hub(name: str) -> Source:
+    """Open a data set of the Hub by its id."""
+    from ptheta.data.sources import named_splits
+
+    with one_line(name, "check the name, and that the Hub can be reached; `digits` works offline"):
+        import datasets
+
+        loaded = datasets.load_dataset(name)
+    return Source(name.split("/")[-1], name, named_splits(tables_of(loaded), name))
+
+
+def open_dataset_folder(path: Path) -> Source:
+    """Open a folder with data files and perhaps a README.
+
+    `datasets` finds the splits; Parquet files are then read where they lie, everything else through its cache.
+    """
+    from ptheta.data.sources import named_splits
+
+    with one_line(str(path), "check that it holds data files that `datasets` can load"):
+        import datasets
+
+        builder = datasets.load_dataset_builder(str(path))
+        if type(builder).__module__.endswith("packaged_modules.parquet.parquet"):
+            tables: dict[str, Table] = {
+                str(split): ParquetTable.of(
+                    [Path(file) for file in files], f"{path.name}/{split}", builder.info.features
+                )
+                for split, files in (builder.config.data_files or {}).items()
+            }
+        else:
+            tables = tables_of(datasets.load_dataset(str(path)))
+    return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+def tables_of(loaded: Any) -> dict[str, Table]:
+    """Split → table of a `Dataset` or `DatasetDict`; pictures and sound stay encoded."""
+    import datasets
+
+    splits = loaded if isinstance(loaded, dict) else {"all": loaded}
+    tables: dict[str, Table] = {}
+    for name, dataset in splits.items():
+        for column, feature in dataset.features.items():
+            if isinstance(feature, datasets.Image | datasets.Audio):
+                dataset = dataset.cast_column(column, type(feature)(decode=False))
+        tables[str(name)] = ArrowTable.of(dataset, str(name))
+    return tables
+
+
+@contextlib.contextmanager
+def one_line(origin: str, remedy: str) -> Iterator[None]:
+    """Run with the progress bars of `datasets` off, and turn its errors into one line."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # datasets, pyarrow, fsspec and the network raise dozens of kinds
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise SourceError(f"cannot load {origin}: {reason[:300] or type(error).__name__}", remedy) from error
+    finally:
+        if shown:
+            datasets.enable_progress_bars()

@@ -1,0 +1,157 @@
+"""`load`: from a source to `Data`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs import Codec, ImageCodec
+from ptheta.data.columns import Choice, choose
+from ptheta.data.contexts import encode_labels, find_labels
+from ptheta.data.options import Options
+from ptheta.data.pictures import picture_codec, two_valued
+from ptheta.data.sources import open_source
+from ptheta.data.splits import Data, Split, allocate, compact, divide
+from ptheta.data.tables import Source, Table, as_numpy, take
+from ptheta.errors import SourceError
+from ptheta.spaces import Label
+
+
+def load(
+    source: Any,
+    event: str | list[str] | None = None,
+    context: str | list[str] | None = None,
+    *,
+    size: str | tuple[int, int] | None = None,
+    colour: str | None = None,
+    levels: int | None = None,
+    binarize: str = "none",
+    length: int | None = None,
+    limit: int | None = None,
+    validation: float | None = None,
+    seed: int = 0,
+    codec: Codec | None = None,
+    context_space: Label | None = None,
+) -> Data:
+    """Load samples from anywhere.
+
+    Args:
+        source: `digits`; a file (CSV, TSV, Parquet, JSON, JSONL, text, NPY, NPZ, IDX, a picture); a folder of pictures,
+            text files or data files; a Hugging Face data set folder or Hub id; or arrays, tensors, a data frame,
+            a `datasets.Dataset`, or a dict of splits.
+        event: column(s) of x, comma-separated or a list; None: found from the kinds of columns, and said in the notes.
+        context: column of the context y; None: unconditional.
+        size: of pictures, "HxW" or (height, width) in pixels; other sizes are resized (stretched) to it.
+        colour: "grey" or "rgb".
+        levels: of pictures: an 8-bit value v becomes v · levels // 256.
+        binarize: "none"; "threshold" (v at least half of white); "once" (1 with probability v / white, drawn once with the
+            seed); "epoch" (train drawn anew on every visit, validation and test once).
+        length: of text: tokens (bytes) in one event; 64 if None.
+        limit: use at most so many events of each split, drawn with the seed.
+        validation: events of train to hold out where no validation split is published: a number, or a part below 1;
+            None: a tenth, at most 10,000.
+        seed: of every draw.
+        codec, context_space: of a run, to see new data as that run does; nothing is then divided at random: published
+            splits are kept and undivided data become one split, "all".
+
+    Returns:
+        Splits of events with their space and codec; `notes` say what was taken.
+
+    Raises:
+        SourceError: a source that is missing, damaged or cannot be learned from; nothing is ever loaded in part.
+        UsageError: options that make no sense.
+    """  # noqa: E501
+    options = Options.of(size, colour, levels, binarize, length, limit=limit, validation=validation, seed=seed)
+    opened = open_source(source)
+    choice = choose(opened, event, context)
+    if context_space is not None and choice.context is None:
+        raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
+    labels = (context_space or find_labels(opened, choice.context)) if choice.context else None
+    given = codec is not None
+    masks, notes = divide(opened, options, everything=given)
+    made, found = (codec, []) if codec is not None else make_codec(opened, choice, options)
+    splits = encode(opened, choice, made, labels, masks, options.seed)
+    if isinstance(made, ImageCodec) and not given and options.levels is None and not made.draws:
+        made = two_valued(made, splits)
+    space = made.space
+    taken = [f"event: {', '.join(choice.event)} ({space})"]
+    if choice.context:
+        taken.append(f"context: {choice.context} ({labels})")
+    all_notes = taken + found + choice.notes + notes + opened.notes
+    return Data(opened.name, opened.origin, space, labels, made, splits, all_notes)
+
+
+def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec, list[str]]:
+    """The codec for the chosen columns, found from the data and the options."""
+    return picture_codec(source, choice.event[0], options)
+
+
+def encode(
+    source: Source,
+    choice: Choice,
+    codec: Codec,
+    labels: Label | None,
+    masks: dict[str, dict[str, np.ndarray]],
+    seed: int,
+) -> dict[str, Split]:
+    """Encode the rows of every split, a chunk at a time.
+
+    Args:
+        masks: table → split → bool [rows], true for the rows of the split.
+        seed: of binarisations.
+    """
+    splits: dict[str, Split] = {}
+    for name, table in source.tables.items():
+        for split, mask in masks[name].items():
+            n = int(mask.sum())
+            x = allocate((n, *codec.space.shape), codec.dtype)
+            splits[split] = Split(x, None if labels is None else np.empty(n, compact(labels.levels)))
+        _fill(table, choice, codec, labels, masks[name], splits)
+    if isinstance(codec, ImageCodec) and codec.draws:
+        for i, (name, split) in enumerate(splits.items()):
+            greys = split.x
+            split.x = codec.draw(greys, np.random.default_rng([seed, i]))
+            if codec.binarize == "epoch" and name == "train":
+                split.greys, split.white = greys, codec.white
+    return {name: splits[name] for name in ("all", "train", "validation", "test") if name in splits}
+
+
+def _fill(
+    table: Table,
+    choice: Choice,
+    codec: Codec,
+    labels: Label | None,
+    masks: dict[str, np.ndarray],
+    splits: dict[str, Split],
+) -> None:
+    names = choice.event + ([choice.context] if choice.context else [])
+    wanted = np.logical_or.reduce(list(masks.values()))
+    filled = dict.fromkeys(masks, 0)
+    start = 0
+    for chunk in table.chunks(names):
+        n = len(chunk[names[0]])
+        rows = np.flatnonzero(wanted[start : start + n])
+        if len(rows) < n:
+            chunk = {name: take(values, rows) for name, values in chunk.items()}
+
+        def place(row: int, rows: np.ndarray = rows, start: int = start) -> str:
+            return table.place(start + int(rows[row]))
+
+        if len(rows):
+            raw = chunk[choice.event[0]] if choice.kind != "table" else {name: chunk[name] for name in choice.event}
+            if choice.kind == "array":
+                raw = as_numpy(raw)
+            x = codec.greys(raw, place) if isinstance(codec, ImageCodec) and codec.draws else codec.encode(raw, place)
+            y = None
+            if labels is not None and choice.context:
+                y = encode_labels(chunk[choice.context], table.columns[choice.context], labels, place)
+            for split, mask in masks.items():
+                mine = mask[start : start + n][rows]
+                count = int(mine.sum())
+                to = slice(filled[split], filled[split] + count)
+                splits[split].x[to] = x if count == len(x) else x[mine]
+                if y is not None:
+                    splits[split].context[to] = y[mine]  # type: ignore[index]
+                filled[split] += count
+        start += n

@@ -1,0 +1,58 @@
+"""The options of `load`, checked once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ptheta.data.codecs.images import BINARIZE
+from ptheta.errors import UsageError, nearest
+
+COLOURS = {"grey": 1, "rgb": 3}
+"""Colour → channels."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of the events; None where the data decide. See `load`."""
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    levels: int | None = None
+    binarize: str = "none"
+    length: int | None = None
+    limit: int | None = None
+    validation: float | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(cls, size: Any, colour: Any, levels: Any, binarize: str, length: Any, **rest: Any) -> Options:
+        """Options from the arguments of `load`.
+
+        Raises:
+            UsageError: a value that makes no sense.
+        """
+        if colour is not None and colour not in COLOURS:
+            raise UsageError(f"no colour is called {colour!r}", nearest(str(colour), list(COLOURS)))
+        if binarize not in BINARIZE:
+            raise UsageError(f"no binarisation is called {binarize!r}", nearest(str(binarize), list(BINARIZE)))
+        if binarize != "none" and levels not in (None, 2):
+            raise UsageError(f"binarised pictures have 2 levels, not {levels}", "leave out levels or binarize")
+        options = cls(_size(size), COLOURS.get(colour), levels, binarize, length, **rest)
+        for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
+            value = getattr(options, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name} is {value}", f"give at least {least}")
+        return options
+
+
+def _size(size: Any) -> tuple[int, int] | None:
+    """(height, width) of "28x28" or a pair."""
+    if size is None:
+        return None
+    parts = re.fullmatch(r"(\d+)[x×](\d+)", size.strip()) if isinstance(size, str) else None
+    sides = tuple(int(p) for p in parts.groups()) if parts else size
+    if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
+        raise UsageError(f"{size!r} is no size of pictures", "give height x width in pixels, such as 28x28")
+    return sides[0], sides[1]

@@ -1,0 +1,245 @@
+"""Rows as they come from a source: columns with kinds, read in chunks, never all at once.
+
+Sources differ in how they store rows; after this file they do not. A chunk is a dict from column name to a pyarrow
+array, a numpy array or a list.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+CHUNK = 65_536
+"""Rows of a chunk of a table; pictures and documents are read `CHUNK_LARGE` at a time."""
+
+CHUNK_LARGE = 1_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds.
+
+    Args:
+        name: the column's name.
+        kind: image, sound, string, class, bool, int, float, bytes, array, document or other.
+        names: the names of the classes, for a column of kind class.
+    """
+
+    name: str
+    kind: str
+    names: tuple[str, ...] | None = None
+
+
+@dataclass
+class Table(ABC):
+    """The rows of one published split.
+
+    Args:
+        title: what to call it in errors, such as a file name.
+        columns: name → column.
+    """
+
+    title: str
+    columns: dict[str, Column]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    @abstractmethod
+    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """The named columns, a chunk of rows at a time, in order."""
+
+    def place(self, row: int) -> str:
+        """Where a row is, for an error; rows count from 1."""
+        return f"row {row + 1:,} of {self.title}"
+
+    def chunk_rows(self, names: list[str]) -> int:
+        """How many rows to read at a time."""
+        large = any(self.columns[name].kind in ("image", "string", "document", "bytes", "array") for name in names)
+        return CHUNK_LARGE if large and len(names) <= 2 else CHUNK
+
+
+@dataclass
+class ArrowTable(Table):
+    """A `datasets.Dataset`."""
+
+    dataset: datasets.Dataset
+
+    @classmethod
+    def of(cls, dataset: datasets.Dataset, title: str) -> ArrowTable:
+        """A table over a data set."""
+        return cls(title, describe(dataset.features.arrow_schema, dataset.features), dataset)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """Chunks of Arrow arrays."""
+        formatted = self.dataset.select_columns(names).with_format("arrow")
+        for rows in formatted.iter(self.chunk_rows(names)):
+            yield {name: rows.column(name).combine_chunks() for name in names}  # type: ignore[union-attr]
+
+
+@dataclass
+class ParquetTable(Table):
+    """Parquet files, read in batches; strings arrive as dictionaries of their distinct values."""
+
+    files: list[Path]
+    rows: int
+
+    @classmethod
+    def of(cls, files: list[Path], title: str, features: Any = None) -> ParquetTable:
+        """A table over files of one schema."""
+        import pyarrow.parquet as pq
+
+        handles = [pq.ParquetFile(file) for file in files]
+        schema = handles[0].schema_arrow
+        return cls(title, describe(schema, features), files, sum(h.metadata.num_rows for h in handles))
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """Chunks of Arrow arrays."""
+        import pyarrow.parquet as pq
+
+        strings = [name for name in names if self.columns[name].kind == "string"]
+        for file in self.files:
+            with pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False) as handle:
+                for batch in handle.iter_batches(self.chunk_rows(names), columns=names):
+                    yield {name: batch.column(name) for name in names}
+
+
+@dataclass
+class ArrayTable(Table):
+    """Numpy arrays or lists with one row an event."""
+
+    arrays: dict[str, Any]
+    places: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """Chunks of the arrays."""
+        step = self.chunk_rows(names)
+        for start in range(0, len(self), step):
+            yield {name: self.arrays[name][start : start + step] for name in names}
+
+    def place(self, row: int) -> str:
+        """The file a row came from, if rows are files."""
+        return self.places[row] if self.places else super().place(row)
+
+
+@dataclass
+class Source:
+    """An opened source.
+
+    Args:
+        name: short, for titles and folder names.
+        origin: where it came from.
+        tables: published split (train, validation, test; or "all" if undivided) → rows.
+        white: the value that stands for white in arrays of pictures; None: not known.
+        fixed: published split "all" → how many rows go to train, validation and test by a permutation of seed 0.
+    """
+
+    name: str
+    origin: str
+    tables: dict[str, Table]
+    white: int | None = None
+    fixed: tuple[int, int, int] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Columns of the first table; all tables have the same."""
+        return next(iter(self.tables.values())).columns
+
+
+def describe(schema: pa.Schema, features: Any = None) -> dict[str, Column]:
+    """Columns of an Arrow schema, with what the features of `datasets` say beyond it."""
+    if features is None and b"huggingface" in (schema.metadata or {}):
+        import datasets
+
+        features = datasets.Features.from_arrow_schema(schema)
+    return {f.name: _column(f, (features or {}).get(f.name)) for f in schema}
+
+
+_BY_FEATURE = {"Image": "image", "Audio": "sound", "Video": "other"}
+
+
+def _column(field: pa.Field, feature: Any) -> Column:
+    import pyarrow.types as t
+
+    if (kind := _BY_FEATURE.get(type(feature).__name__)) is not None:
+        return Column(field.name, kind)
+    if type(feature).__name__ == "ClassLabel":
+        return Column(field.name, "class", tuple(feature.names))
+    kind = field.type
+    if t.is_dictionary(kind):
+        kind = kind.value_type
+    if t.is_struct(kind) and {kind.field(i).name for i in range(kind.num_fields)} == {"bytes", "path"}:
+        return Column(field.name, "image")
+    tests = {
+        "bool": t.is_boolean(kind),
+        "int": t.is_integer(kind),
+        "float": t.is_floating(kind) or t.is_decimal(kind),
+        "string": t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind),
+        "bytes": t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind),
+        "array": _is_list_of_numbers(kind),
+    }
+    return Column(field.name, next((name for name, yes in tests.items() if yes), "other"))
+
+
+def _is_list_of_numbers(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if isinstance(kind, pa.ExtensionType):
+        kind = kind.storage_type
+    depth = 0
+    while t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return depth > 0 and (t.is_integer(kind) or t.is_floating(kind))
+
+
+def as_numpy(values: Any) -> np.ndarray:
+    """A chunk of kind array as a numpy array [rows, …]; ragged rows raise ValueError."""
+    if isinstance(values, np.ndarray):
+        return values
+    import pyarrow as pa
+
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    sides = [len(values)]
+    while pa.types.is_nested(values.type):
+        lengths = values.value_lengths().unique() if hasattr(values, "value_lengths") else None
+        side = values.type.list_size if lengths is None else (lengths[0].as_py() if len(lengths) == 1 else None)
+        if side is None or values.null_count:
+            raise ValueError("rows differ in length or are missing")
+        sides.append(side)
+        values = values.flatten()
+    if values.null_count:
+        raise ValueError("a value is missing")
+    return values.to_numpy(zero_copy_only=False).reshape(sides)
+
+
+def take(values: Any, rows: np.ndarray) -> Any:
+    """Some rows of a chunk's column."""
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    if isinstance(values, list):
+        return [values[row] for row in rows]
+    import pyarrow as pa
+
+    return values.take(pa.array(rows))
