@@ -76,7 +76,7 @@ class Autoregressive(Model):
 
     def flatten(self, x: Tensor) -> Tensor:
         """Events [n, *shape] → [n, m] in visiting order."""
-        return x.reshape(len(x), -1)[:, self.visit]
+        return x.reshape(len(x), self.space.dimensions)[:, self.visit]
 
     def unflatten(self, z: Tensor) -> Tensor:
         """[n, m] in visiting order → events [n, *shape]."""
