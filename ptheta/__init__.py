@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ptheta.errors import PthetaError
     from ptheta.runs import Run
     from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Space
-    from ptheta.training import fit
+    from ptheta.fitting import fit
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,7 @@ _HOME = {
     "Run": "runs",
     "Sequence": "spaces",
     "Space": "spaces",
-    "fit": "training",
+    "fit": "fitting",
     "load": "data",
 }
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.errors import ContextError, SpaceError, nearest
+from ptheta.errors import SpaceError, nearest
 
 MAX_DIMENSIONS = 2**26
 """Most dimensions an event may have: a guard against damaged or hostile descriptions, checked before any allocation."""
@@ -334,7 +334,7 @@ class Label(Discrete):
     def index(self, name: str) -> int:
         """Number of the class called `name`."""
         if name not in self.names:
-            raise ContextError(f"no label is called {name!r}", nearest(name, list(self.names)))
+            raise SpaceError(f"no label is called {name!r}", nearest(name, list(self.names)))
         return self.names.index(name)
 
     def to_json(self) -> dict[str, Any]:

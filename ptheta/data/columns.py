@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.tables import Column, Source
+from ptheta.data.tables import Column, Source, as_numpy
 from ptheta.errors import SourceError, nearest
 
 MAX_NAMES = 1_000
@@ -22,7 +22,7 @@ class Choice:
     """Columns taken.
 
     Args:
-        kind: image, text, table or array.
+        kind: picture, text, table or array.
         event: columns of the event.
         context: column of the context, or None.
         notes: what was taken, in sentences.
@@ -54,7 +54,7 @@ def choose(source: Source, event: Any, context: Any) -> Choice:
     first = next(next(iter(source.tables.values())).chunks(_small(columns)), {}) if _small(columns) else {}
     text = {name for name, c in columns.items() if c.kind == "document" or (c.kind == "string" and _long(first[name]))}
     events = events or _find(columns, text, source)
-    choice = Choice(_kind([columns[name] for name in events], text), events, label)
+    choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
     if label is None:
         choice.notes.append(_candidates(columns, events, text, first))
     return choice
@@ -90,7 +90,10 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
         )
     for kind in ("array", "bytes"):
         if kind in by_kind:
-            return by_kind[kind][:1]
+            several = [name for name in by_kind[kind] if name != "x"] if "x" not in by_kind[kind] else ["x"]
+            if len(several) > 1:
+                raise SourceError(f"{source.name} holds the arrays {', '.join(several)}", "choose one with --event")
+            return several
     if "text" in by_kind and "float" not in by_kind:
         return ["text"] if "text" in by_kind["text"] else by_kind["text"][:1]
     found = [name for name, c in columns.items() if c.kind != "other"]
@@ -99,14 +102,15 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
     return found
 
 
-def _kind(columns: list[Column], text: set[str]) -> str:
-    kinds = {c.kind for c in columns}
-    if kinds == {"image"} and len(columns) == 1:
-        return "image"
-    if kinds <= {"array", "bytes"} and len(columns) == 1:
-        return kinds.pop()
-    if len(columns) == 1 and columns[0].name in text:
-        return "text"
+def _kind(source: Source, columns: list[Column], text: set[str]) -> str:
+    if len(columns) == 1:
+        only = columns[0]
+        if only.name in text:
+            return "text"
+        if only.kind == "array":
+            return "picture" if _is_picture_array(source, only.name) else "array"
+        if only.kind in ("image", "bytes"):
+            return "picture"
     for column in columns:
         if column.kind in ("image", "array", "bytes", "document", "sound", "other"):
             remedy = "give it alone" if column.kind not in ("sound", "other") else "choose other columns with --event"
@@ -114,13 +118,20 @@ def _kind(columns: list[Column], text: set[str]) -> str:
     return "table"
 
 
+def _is_picture_array(source: Source, name: str) -> bool:
+    """Whether arrays are uint8 or bool [n, H, W], or with 3 (or 1) channels first or last."""
+    values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
+    colour = values.ndim == 4 and (values.shape[1] in (1, 3) or values.shape[3] in (1, 3))
+    return values.dtype in (np.uint8, np.bool_) and (values.ndim == 3 or colour)
+
+
 def _long(values: Any) -> bool:
+    """Whether strings are texts rather than names: long on average."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    if hasattr(values, "dictionary"):
-        values = values.dictionary
-    length = pc.mean(pc.utf8_length(values)).as_py() if not isinstance(values, list) else 0  # type: ignore[attr-defined]
-    return (length or 0) >= TEXT_LENGTH
+    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else pa.array(values)
+    return (pc.mean(pc.utf8_length(strings)).as_py() or 0) >= TEXT_LENGTH  # type: ignore[attr-defined]
 
 
 def _candidates(columns: dict[str, Column], events: list[str], text: set[str], first: dict[str, Any]) -> str:
@@ -128,14 +139,20 @@ def _candidates(columns: dict[str, Column], events: list[str], text: set[str], f
     for name, column in columns.items():
         if (name in events and len(events) == 1) or name in text:
             continue
-        count = len(column.names) if column.names else _distinct(first[name]) if name in first else None
-        if count is not None and 2 <= count <= MAX_NAMES:
-            found.append(f"--context {name} on {count} classes")
-    more = f" and {len(found) - 3} more columns could be one" if len(found) > 3 else ""
-    return "context: none" + (f"; {', '.join(found[:3])} would condition{more}" if found else "")
+        if events == [name for name, c in columns.items() if c.kind != "other"] and column.kind == "int":
+            continue  # in a plain table of numbers any column could be one
+        count = len(column.names) if column.names else _distinct(first[name]) if name in first else 0
+        if 2 <= count <= MAX_NAMES:
+            found.append((name, count))
+    if not found:
+        return "context: none"
+    listed = ", ".join(f"--context {name} would condition on {count:,} classes" for name, count in found[:3])
+    rest = f", or on {', '.join(name for name, _ in found[3:8])}" if len(found) > 3 else ""
+    return f"context: none; {listed}{rest}"
 
 
 def _distinct(values: Any) -> int:
-    if isinstance(values, np.ndarray):
-        return len(np.unique(values))
-    return len(values.unique())
+    """Different values of a chunk."""
+    import pyarrow as pa
+
+    return len((values if isinstance(values, pa.Array) else pa.array(values)).unique())

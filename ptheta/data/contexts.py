@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.codecs.base import Place
+from ptheta.data.codecs.tables import as_arrow
 from ptheta.data.columns import MAX_NAMES
-from ptheta.data.tables import Column, Source
+from ptheta.data.tables import Column, Source, named
 from ptheta.errors import SourceError, nearest
 from ptheta.spaces import Label
 
@@ -24,14 +25,14 @@ def find_labels(source: Source, name: str) -> Label:
         return Label(column.names)
     if column.kind not in ("string", "int", "bool"):
         raise SourceError(
-            f"column {name!r} ({column.kind}) is no set of classes", "a context is a column of labels, strings or whole"
-            " numbers"
-        )  # fmt: skip
+            f"column {name!r} ({column.kind}) is no set of classes",
+            "a context is a column of labels, strings or whole numbers",
+        )
     values: set[Any] = set()
     for table in source.tables.values():
         start = 0
         for chunk in table.chunks([name]):
-            found, _ = _distinct(chunk[name], lambda row, start=start, table=table: table.place(start + row), name)
+            found, _ = distinct(chunk[name], name, lambda row, start=start, table=table: table.place(start + row))
             values.update(found)
             start += len(chunk[name])
             if len(values) > MAX_NAMES:
@@ -47,38 +48,25 @@ def encode_labels(values: Any, column: Column, labels: Label, place: Place) -> n
     Raises:
         SourceError: a missing value, a number without a name, or a name that the labels lack.
     """
-    found, inverse = _distinct(values, place, column.name)
-    names, index = column.names, {name: i for i, name in enumerate(labels.names)}
-    table = np.empty(len(found), np.int64)
+    found, inverse = distinct(named(values, column, place), column.name, place)
+    index = {name: i for i, name in enumerate(labels.names)}
     for i, value in enumerate(found):
-        where = int(np.argmax(inverse == i))
-        if names is not None:
-            if not 0 <= value < len(names):
-                raise SourceError(
-                    f"column {column.name!r} is {value} at {place(where)}", f"its {len(names)} labels are 0 to"
-                    f" {len(names) - 1}"
-                )  # fmt: skip
-            value = names[value]
         if str(value) not in index:
             raise SourceError(
-                f"column {column.name!r} is {str(value)!r} at {place(where)}, which is not a known label",
+                f"column {column.name!r} is {str(value)!r} at {place(int(np.argmax(inverse == i)))}, not a known label",
                 nearest(str(value), list(labels.names)),
             )
-        table[i] = index[str(value)]
-    return table[inverse]
+    return np.array([index[str(value)] for value in found], np.int64)[inverse]
 
 
-def _distinct(values: Any, place: Place, name: str) -> tuple[list[Any], np.ndarray]:
-    """Distinct values and, for every row, which of them it is."""
+def distinct(values: Any, name: str, place: Place) -> tuple[list[Any], np.ndarray]:
+    """Distinct values of a column [k] and, for every row, which of them it is [n]."""
     import pyarrow as pa
 
-    array = values if isinstance(values, pa.Array) else pa.array(values)
-    if array.null_count:
-        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
-        raise SourceError(f"column {name!r} is missing at {place(row)}", "fill it in or remove that row")
+    array = as_arrow(values, name, place)
     coded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
     inverse = coded.indices.to_numpy(zero_copy_only=False)
-    used = np.unique(inverse)  # a Parquet dictionary can hold values that no row of the chunk has
-    place_of = np.zeros(max(len(coded.dictionary), 1), np.int64)
-    place_of[used] = np.arange(len(used))
-    return coded.dictionary.take(pa.array(used)).to_pylist(), place_of[inverse]
+    used = np.unique(inverse)  # a dictionary can hold values that no row of the chunk has
+    rank = np.zeros(len(coded.dictionary), np.int64)
+    rank[used] = np.arange(len(used))
+    return coded.dictionary.take(pa.array(used)).to_pylist(), rank[inverse]

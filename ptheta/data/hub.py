@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ptheta.data.tables import ArrowTable, ParquetTable, Source, Table
-from ptheta.errors import SourceError
+from ptheta.errors import PthetaError, SourceError
 
 
 def open_hub(name: str) -> Source:
@@ -20,6 +21,17 @@ def open_hub(name: str) -> Source:
 
         loaded = datasets.load_dataset(name)
     return Source(name.split("/")[-1], name, named_splits(tables_of(loaded), name))
+
+
+def open_saved(path: Path) -> Source:
+    """Open a folder written by `Dataset.save_to_disk`."""
+    from ptheta.data.sources import named_splits
+
+    with one_line(str(path), "save it again with save_to_disk"):
+        import datasets
+
+        tables = tables_of(datasets.load_from_disk(str(path)))
+    return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
 def open_dataset_folder(path: Path) -> Source:
@@ -68,11 +80,29 @@ def one_line(origin: str, remedy: str) -> Iterator[None]:
     datasets.disable_progress_bars()
     try:
         yield
-    except SourceError:
+    except PthetaError:
         raise
     except Exception as error:  # datasets, pyarrow, fsspec and the network raise dozens of kinds
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise SourceError(f"cannot load {origin}: {reason[:300] or type(error).__name__}", remedy) from error
+        raise SourceError(f"cannot load {origin}: {_reason(error.__cause__ or error)}", remedy) from error
     finally:
         if shown:
             datasets.enable_progress_bars()
+
+
+@contextlib.contextmanager
+def reading(origin: str) -> Iterator[None]:
+    """Turn errors of reading and parsing files into one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except PthetaError:
+        raise
+    except MemoryError:
+        raise SourceError(f"{origin} does not fit into memory", "give a --limit, or a smaller source") from None
+    except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
+        raise SourceError(f"cannot read {origin}: {_reason(error)}", "mend or replace it") from error
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

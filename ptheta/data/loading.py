@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs import Codec, ImageCodec
+from ptheta.data.arrays import array_codec
+from ptheta.data.codecs import Codec, ImageCodec, TableCodec, TextCodec
+from ptheta.data.codecs.base import Place, compact
 from ptheta.data.columns import Choice, choose
 from ptheta.data.contexts import encode_labels, find_labels
+from ptheta.data.hub import reading
 from ptheta.data.options import Options
 from ptheta.data.pictures import picture_codec, two_valued
+from ptheta.data.rows import repeats, table_codec
 from ptheta.data.sources import open_source
-from ptheta.data.splits import Data, Split, allocate, compact, divide
-from ptheta.data.tables import Source, Table, as_numpy, take
-from ptheta.errors import SourceError
+from ptheta.data.splits import Data, Split, allocate, divide
+from ptheta.data.tables import Source, Table, as_numpy, named, take
+from ptheta.data.texts import load_text
+from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Label
 
 
@@ -62,29 +68,89 @@ def load(
         SourceError: a source that is missing, damaged or cannot be learned from; nothing is ever loaded in part.
         UsageError: options that make no sense.
     """  # noqa: E501
+    request = {
+        "source": _address(source),
+        "event": event,
+        "context": context,
+        "size": size,
+        "colour": colour,
+        "levels": levels,
+        "binarize": binarize,
+        "length": length,
+        "limit": limit,
+        "validation": validation,
+        "seed": seed,
+    }
     options = Options.of(size, colour, levels, binarize, length, limit=limit, validation=validation, seed=seed)
     opened = open_source(source)
-    choice = choose(opened, event, context)
+    if codec is not None and event is None:
+        event = columns_of(codec, opened)
+    with reading(opened.origin):
+        data = _load(opened, event, context, options, codec, context_space)
+    data.request = request
+    return data
+
+
+def _address(source: Any) -> str | None:
+    """What finds the source again from any folder; None for values in memory."""
+    if not isinstance(source, str | Path):
+        return None
+    return str(Path(source).resolve()) if Path(source).exists() else str(source)
+
+
+def _load(
+    source: Source, event: Any, context: Any, options: Options, codec: Codec | None, context_space: Label | None
+) -> Data:
+    choice = choose(source, event, context)
     if context_space is not None and choice.context is None:
         raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
-    labels = (context_space or find_labels(opened, choice.context)) if choice.context else None
-    given = codec is not None
-    masks, notes = divide(opened, options, everything=given)
-    made, found = (codec, []) if codec is not None else make_codec(opened, choice, options)
-    splits = encode(opened, choice, made, labels, masks, options.seed)
-    if isinstance(made, ImageCodec) and not given and options.levels is None and not made.draws:
-        made = two_valued(made, splits)
-    space = made.space
-    taken = [f"event: {', '.join(choice.event)} ({space})"]
-    if choice.context:
-        taken.append(f"context: {choice.context} ({labels})")
-    all_notes = taken + found + choice.notes + notes + opened.notes
-    return Data(opened.name, opened.origin, space, labels, made, splits, all_notes)
+    if choice.kind == "text":
+        if choice.context is not None:
+            raise SourceError(
+                "text events are cut from a stream and have no context yet",
+                "leave out --context, or name another event",
+            )
+        if codec is not None and not isinstance(codec, TextCodec):
+            raise SourceError(f"{source.origin} holds text", f"the run is about {codec.space}")
+        labels = None
+        made, splits, notes = load_text(source, choice.event[0], options, codec)
+    else:
+        labels = (context_space or find_labels(source, choice.context)) if choice.context else None
+        masks, notes = divide(source, options, everything=codec is not None)
+        made, found = (codec, []) if codec is not None else make_codec(source, choice, options)
+        splits = encode(source, choice, made, labels, masks, options.seed)
+        notes = found + notes
+        if isinstance(made, ImageCodec) and codec is None and options.levels is None and not made.draws:
+            made = two_valued(made, splits)
+        if isinstance(made, TableCodec) and "train" in splits:
+            notes += repeats(made, splits["train"])
+    taken = [f"event: {', '.join(choice.event[:8])}{', …' if len(choice.event) > 8 else ''}, {made.space}"]
+    if labels is not None:
+        taken.append(f"context: {choice.context}, {labels.levels:,} classes")
+    return Data(
+        source.name, source.origin, made.space, labels, made, splits, taken + choice.notes + source.notes + notes
+    )
 
 
 def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec, list[str]]:
-    """The codec for the chosen columns, found from the data and the options."""
-    return picture_codec(source, choice.event[0], options)
+    """The codec for the chosen columns, found from the data and the options, and what was assumed."""
+    if choice.kind == "picture":
+        return picture_codec(source, choice.event[0], options)
+    if options.size or options.channels or options.levels or options.binarize != "none":
+        raise UsageError(f"the events of {source.name} are no pictures", "leave out size, colour, levels and binarize")
+    if choice.kind == "array":
+        return array_codec(source, choice.event[0]), []
+    return table_codec(source, choice.event), []
+
+
+def columns_of(codec: Codec, source: Source) -> list[str] | None:
+    """The event columns that a run's codec wants, if it names them."""
+    if not isinstance(codec, TableCodec):
+        return None
+    for name in codec.columns:
+        if name not in source.columns:
+            raise SourceError(f"{source.origin} has no column {name!r}", nearest(name, list(source.columns)))
+    return codec.columns
 
 
 def encode(
@@ -139,10 +205,7 @@ def _fill(
             return table.place(start + int(rows[row]))
 
         if len(rows):
-            raw = chunk[choice.event[0]] if choice.kind != "table" else {name: chunk[name] for name in choice.event}
-            if choice.kind == "array":
-                raw = as_numpy(raw)
-            x = codec.greys(raw, place) if isinstance(codec, ImageCodec) and codec.draws else codec.encode(raw, place)
+            x = _events(chunk, choice, codec, table, place)
             y = None
             if labels is not None and choice.context:
                 y = encode_labels(chunk[choice.context], table.columns[choice.context], labels, place)
@@ -155,3 +218,13 @@ def _fill(
                     splits[split].context[to] = y[mine]  # type: ignore[index]
                 filled[split] += count
         start += n
+
+
+def _events(chunk: dict[str, Any], choice: Choice, codec: Codec, table: Table, place: Place) -> np.ndarray:
+    """Events of a chunk; greys, if events are to be drawn from them."""
+    if choice.kind == "table":
+        return codec.encode({n: named(chunk[n], table.columns[n], place) for n in choice.event}, place)
+    raw = chunk[choice.event[0]]
+    if table.columns[choice.event[0]].kind == "array":
+        raw = as_numpy(raw)
+    return codec.greys(raw, place) if isinstance(codec, ImageCodec) and codec.draws else codec.encode(raw, place)

@@ -96,6 +96,8 @@ class Data:
         codec: raw value ↔ event.
         splits: name → split.
         notes: what was taken and assumed, a sentence each.
+        request: options of `load` that give the same data again.
+        fingerprint: SHA-256 over the splits.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Data:
     codec: Codec
     splits: dict[str, Split]
     notes: list[str] = field(default_factory=list)
+    request: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
 
     def __post_init__(self):
@@ -237,11 +240,6 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         raise SourceError(
             f"no room for {size / 2**30:.1f} GiB of events: {error.strerror}", "free some disk, or give a --limit"
         ) from error
-
-
-def compact(levels: int) -> np.dtype:
-    """Smallest integer type that holds 0 … levels − 1 and that torch computes with."""
-    return np.dtype(np.uint8 if levels <= 256 else np.int16 if levels <= 2**15 else np.int32)
 
 
 def fingerprint(splits: dict[str, Split]) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptheta.errors import SourceError
+
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
@@ -243,3 +245,25 @@ def take(values: Any, rows: np.ndarray) -> Any:
     import pyarrow as pa
 
     return values.take(pa.array(rows))
+
+
+def named(values: Any, column: Column, place: Any) -> Any:
+    """A chunk of class numbers as an Arrow dictionary of class names; other kinds as they are.
+
+    Raises:
+        SourceError: a missing number, or one without a name.
+    """
+    if column.names is None:
+        return values
+    import pyarrow as pa
+
+    array = values if isinstance(values, pa.Array) else pa.array(values)
+    codes = np.nan_to_num(array.to_numpy(zero_copy_only=False), nan=-1).astype(np.int64)
+    wrong = (codes < 0) | (codes >= len(column.names))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise SourceError(
+            f"column {column.name!r} is {array[row].as_py()} at {place(row)}",
+            f"its {len(column.names)} labels are 0 to {len(column.names) - 1}",
+        )
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(column.names))

@@ -20,6 +20,9 @@ MIN_LOG_SCALE = -7.0
 """Floor of a component's log scale, in units of the column's standard deviation: no density spikes narrower than
 0.1 % of it, so that a repeated value cannot raise the likelihood without bound."""
 
+MAX_LOG_SCALE = 7.0
+"""Ceiling in the same units: an outlier cannot widen what follows it beyond the range of numbers."""
+
 MixtureKind = Literal["logistic", "gaussian"]
 
 
@@ -103,6 +106,7 @@ class MixtureHead(Head):
         weight_logits, loc, log_scale = outputs.double().chunk(3, -1)
         spread = torch.linspace(-1.5, 1.5, loc.shape[-1], device=loc.device, dtype=loc.dtype)  # components start apart
         log_scale = MIN_LOG_SCALE + torch.nn.functional.softplus(log_scale - MIN_LOG_SCALE)
+        log_scale = MAX_LOG_SCALE - torch.nn.functional.softplus(MAX_LOG_SCALE - log_scale)
         return self.family(weight_logits, shift + log_unit.exp() * (loc + spread), log_scale + log_unit)
 
 

@@ -85,7 +85,8 @@ class Autoregressive(Model):
     def conditionals(self, x: Any, context: Any = None) -> Distribution:
         """All conditionals p(x_j | x_<j, context) at once, over [n, m] in visiting order."""
         x, context = self._validated(x, context)
-        return self._conditionals(self.flatten(x), context)
+        with _evaluating(self):
+            return self._conditionals(self.flatten(x), context)
 
     def decoder(self, n: int, context: Any = None) -> Decoder:
         """A stateful decoder of n events."""
@@ -99,7 +100,8 @@ class Autoregressive(Model):
         """log p(x_j | x_<j) of every dimension, nats, float64 [n, *space.shape]; its sum is `log_prob`."""
         x, context = self._validated(x, context)
         z = self.flatten(x)
-        return self.unflatten(self._conditionals(z, context).log_prob(z))
+        with _evaluating(self):
+            return self.unflatten(self._conditionals(z, context).log_prob(z))
 
     def sample(
         self,
@@ -207,10 +209,8 @@ class Autoregressive(Model):
                         lambda conditional: conditional.warped(warp),
                     )
                 )
-        if not parts:
-            empty = torch.zeros(0, *self.space.shape, device=self.device)
-            return empty.long() if self.space.event_count is not None else empty.to(self.dtype)
-        return self.unflatten(torch.cat(parts))
+        drawn = torch.cat(parts) if parts else torch.zeros(0, m, device=self.device)
+        return self.unflatten(drawn.to(self.dtype if self.space.event_count is None else torch.long))
 
 
 class ConditionalsDecoder(Decoder):

@@ -123,7 +123,8 @@ class Model(nn.Module, ABC):
             instead = "use elbo for its bound" if self.density is Density.LOWER_BOUND else "judge it by its samples"
             raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
         x, context = self._validated(x, context)
-        return self._log_prob(x, context)
+        with _evaluating(self):
+            return self._log_prob(x, context)
 
     def sample(
         self, n: int, context: Any = None, *, seed: int | None = None, generator: torch.Generator | None = None

@@ -1,6 +1,9 @@
 """Raw value ↔ event: one codec a kind of data."""
 
+from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
 from ptheta.data.codecs.images import ImageCodec
+from ptheta.data.codecs.tables import TableCodec
+from ptheta.data.codecs.text import TextCodec
 
-__all__ = ["Codec", "ImageCodec"]
+__all__ = ["ArrayCodec", "Codec", "ImageCodec", "TableCodec", "TextCodec"]

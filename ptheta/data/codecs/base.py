@@ -125,6 +125,11 @@ class Codec(ABC):
             ) from None
 
 
+def compact(levels: int) -> np.dtype:
+    """Smallest integer type that holds 0 … levels − 1 and that torch computes with."""
+    return np.dtype(np.uint8 if levels <= 256 else np.int16 if levels <= 2**15 else np.int32)
+
+
 def as_array(x: Tensor | np.ndarray) -> np.ndarray:
     """Events as a numpy array on the CPU."""
     return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)

@@ -1,0 +1,98 @@
+"""Plain arrays ↔ events."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere, write_whole
+from ptheta.errors import SourceError
+from ptheta.spaces import Discrete, Real
+
+
+@dataclass(frozen=True)
+class ArrayCodec(Codec):
+    """Arrays of whole numbers 0 … levels − 1, or of real numbers, as they are.
+
+    Args:
+        shape: of one event.
+        levels: number of values; None for real numbers.
+        type: the numpy type of the user's arrays.
+    """
+
+    shape: list[int]
+    levels: int | None
+    type: str
+
+    kind = "array"
+
+    def __post_init__(self):
+        if np.dtype(self.type).kind not in "fiub":
+            raise ValueError(f"arrays of {self.type} are no numbers")
+
+    @property
+    def space(self) -> Discrete | Real:
+        """Discrete(shape, levels) or Real(shape)."""
+        return Real(tuple(self.shape)) if self.levels is None else Discrete(tuple(self.shape), self.levels)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Compact integers, float32 or float64."""
+        if self.levels is not None:
+            return compact(self.levels)
+        return np.dtype(np.float64 if np.dtype(self.type).itemsize > 4 else np.float32)
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Events [n, *shape] of an array."""
+        array = np.asarray(raw)
+        if array.ndim == 1 and self.shape == [1]:
+            array = array[:, None]
+        if list(array.shape[1:]) != self.shape:
+            raise SourceError(f"events have shape {list(array.shape[1:])}", f"they need {self.shape}")
+        if self.levels is None:
+            bad, allowed = ~np.isfinite(array), "finite numbers"
+        elif array.dtype.kind not in "iub":
+            raise SourceError(f"the array holds {array.dtype} values", "these events are whole numbers; round them")
+        else:
+            bad, allowed = (array < 0) | (array >= self.levels), f"0 to {self.levels - 1}"
+        if bad.any():
+            row = int(np.argwhere(bad)[0][0])
+            raise SourceError(f"{place(row)} holds {array[row][bad[row]][0]}", f"values need to be {allowed}")
+        return np.ascontiguousarray(array, self.dtype)
+
+    def decode(self, x: Tensor | np.ndarray) -> np.ndarray:
+        """An array of the user's type, [n, *shape]."""
+        return as_array(x).astype(self.type)
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The events of an NPY file: [n, *shape], or one event [*shape]."""
+        from ptheta.data.files import read_npy
+
+        array = read_npy(Path(path))
+        if list(array.shape) == self.shape:
+            array = array[None]
+        return self.encode(array, lambda row: f"row {row + 1:,} of {path}")
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One NPY file of all events, and one of their contexts if there are any."""
+        files = {f"{stem}.npy": self.decode(x)}
+        if context_names is not None:
+            files[f"{stem}-context.npy"] = np.array(list(context_names), str)
+        paths = []
+        for name, array in files.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            paths.append(write_whole(Path(directory) / name, buffer.getvalue()))
+        return paths

@@ -1,0 +1,124 @@
+"""How good a density is: nats per event and bits per dimension, each with a standard error over events."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ptheta.data import Split
+from ptheta.errors import DensityError
+from ptheta.models import Model
+from ptheta.spaces import Discrete, Space
+
+BATCH_DIMENSIONS = 2**17
+"""Dimensions scored together; bounds memory."""
+
+MAX_ENUMERATED = 2**22
+"""Most events that are listed one by one."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean negative log-likelihood of events; lower is better.
+
+    Attributes:
+        nats: mean −log p(x) per event; infinite if an event has probability 0.
+        nats_se: standard error of `nats` over events.
+        dimensions: m.
+        n: events scored.
+        zero: events of probability 0.
+        total: events in the split, of which `n` were scored.
+    """
+
+    nats: float
+    nats_se: float
+    dimensions: int
+    n: int
+    zero: int
+    total: int
+
+    @property
+    def bits_per_dim(self) -> float:
+        """Bits per dimension: nats / (m log 2)."""
+        return self.nats / (self.dimensions * math.log(2))
+
+    @classmethod
+    def of(cls, log_prob: Tensor, dimensions: int, total: int | None = None) -> Score:
+        """From log-probabilities [n] in nats."""
+        n = len(log_prob)
+        nll = -log_prob.double()
+        deviation = float(nll.std()) if n > 1 else math.nan
+        zero = int(torch.isposinf(nll).sum())
+        return cls(
+            float(nll.mean()),
+            math.inf if zero else deviation / math.sqrt(n),
+            dimensions,
+            n,
+            zero,
+            n if total is None else total,
+        )
+
+
+def log_probs(
+    model: Model, split: Split, *, batch_size: int | None = None, advance: Callable[[int], None] | None = None
+) -> Tensor:
+    """log p(x | context) of every event of a split, nats [n] float64 on the CPU.
+
+    Args:
+        model: with an exact density.
+        split: events and contexts.
+        batch_size: events scored together; None chooses by their size.
+        advance: called with the number of events done after each batch.
+    """
+    batch_size = batch_size or max(1, BATCH_DIMENSIONS // model.space.dimensions)
+    parts: list[Tensor] = []
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(split), batch_size):
+            index = torch.arange(start, min(start + batch_size, len(split)))
+            x, context = split.events(index)
+            parts.append(model.log_prob(x, context).cpu())
+            if advance:
+                advance(len(index))
+    model.train(training)
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+
+def evaluate(
+    model: Model, split: Split, *, limit: int | None = None, advance: Callable[[int], None] | None = None
+) -> Score:
+    """Score a split, or a seeded random part of it.
+
+    Args:
+        model: with an exact density.
+        split: events and contexts.
+        limit: score at most so many events.
+        advance: called with the number of events done after each batch.
+    """
+    part = split if limit is None or limit >= len(split) else split.subset(limit, seed=0)
+    return Score.of(log_probs(model, part, advance=advance), model.space.dimensions, len(split))
+
+
+def enumerate_events(space: Space) -> Tensor:
+    """All events of a small discrete space, [N, *shape], the last dimension varying fastest.
+
+    Raises:
+        DensityError: there are more than 2^22 of them, or uncountably many.
+    """
+    count = space.event_count
+    if not isinstance(space, Discrete) or count is None:
+        raise DensityError(f"{space} has uncountably many events", "integrate instead, or use a discrete space")
+    if count > MAX_ENUMERATED:
+        raise DensityError(
+            f"{space} has about 10^{len(str(count)) - 1} events, too many to list",
+            f"at most {MAX_ENUMERATED:,} are listed; score samples instead",
+        )
+    sizes = space.sizes or (space.levels,) * space.dimensions
+    events = torch.tensor(list(itertools.product(*map(range, sizes))), dtype=torch.long)
+    return events.reshape(count, *space.shape)

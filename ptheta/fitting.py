@@ -1,0 +1,279 @@
+"""`fit`: learn a distribution from data and leave a run folder.
+
+    run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptheta.data import Data, Split, load
+from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
+from ptheta.evaluation import Score, evaluate
+from ptheta.models import Counting, Model, family, name_of
+from ptheta.reporting import FitProgress, write_card, write_samples
+from ptheta.runs import Run, build_model, read_config
+from ptheta.spaces import Discrete, Sequence
+from ptheta.training import Budget, Settings, Trainer, World, world
+
+COUNTED_EVENTS = 2**18
+"""Events counted at once by models that learn in closed form."""
+
+DEFAULT_MINUTES = 1.0
+"""Budget of a gradient fit when none is given."""
+
+
+def default_model(data: Data) -> str:
+    """The family chosen when none is named: the one that does best on that kind of space."""
+    return "transformer" if isinstance(data.space, Discrete) and data.space.dimensions > 1 else "made"
+
+
+def fit(
+    model: str | Model | None,
+    data: Data | str | None = None,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    force: bool = False,
+    resume: bool = False,
+    resume_inexact: bool = False,
+    device: str = "auto",
+    track: bool = False,
+    verbose: bool | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Run:
+    """Learn p(x), or p(x | context), from data.
+
+    Args:
+        model: name of a family in the zoo, a model instance, or None: chosen from the space.
+        data: what `ptheta.load` returns, or a source for it. A resumed fit knows both model and data.
+        minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
+            none.
+        out: folder of the run; None: a new folder under `runs/`.
+        seed: of initial weights, shuffling, dropout and samples.
+        force: replace what is in `out`.
+        resume: go on with the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
+            epochs on the same CPU set-up.
+        resume_inexact: go on even with other data or another seed.
+        device: `auto`, `cpu`, `cuda`.
+        track: also write TensorBoard scalars to the run folder (extra `track`).
+        verbose: show progress; None: if the terminal is one.
+        hyperparameters: of the family, if `model` is a name.
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …
+
+    Returns:
+        The run, with the best weights by validation.
+
+    Raises:
+        PthetaError: something does not fit together; nothing half-made is left in a new `out`.
+        KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
+    """
+    if unknown := sorted(settings.keys() - set(Settings.names())):
+        raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
+    given = {"minutes": minutes, "steps": steps, "epochs": epochs}
+    resuming = resume or resume_inexact
+    if resuming:
+        run = _unfinished(out, model, data, hyperparameters or {})
+        model, data, seed = run.model, run.data, run.config["seed"]
+        given, settings = _continued(run.config["fit"], given, settings)
+    else:
+        data = load(data) if isinstance(data, str) else data
+        if data is None:
+            raise UsageError("there is nothing to fit", "name a data source")
+        model = _build(model, data, seed, hyperparameters or {})
+        run = None
+    counting = isinstance(model, Counting)
+    if not any(value is not None for value in given.values()):
+        given = {"minutes": DEFAULT_MINUTES}
+    budget = None if counting else Budget(**given)
+    chosen = None if counting else Settings.of(model, **settings)
+    with world(device) as processes:
+        model.to(processes.device)
+        if run is None:
+            run = _create(out, model, data, budget, chosen, seed, force, processes)
+        progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
+        clock = time.perf_counter()
+        try:
+            with progress:
+                if isinstance(model, Counting):
+                    _count(model, data.train, progress)
+                else:
+                    assert budget is not None and chosen is not None
+                    trainer = Trainer(
+                        model,
+                        data.train,
+                        data.splits.get("validation", data.train),
+                        budget,
+                        chosen,
+                        seed=seed,
+                        fingerprint=data.fingerprint,
+                        world=processes,
+                        checkpoint=run.checkpoint,
+                        listener=progress,
+                        keep=run.save_weights,
+                    )
+                    if resuming:
+                        trainer.resume(inexact=resume_inexact)
+                    model.load_state_dict(trainer.run())
+        except KeyboardInterrupt:
+            progress.interrupted()
+            raise
+        if processes.rank == 0:
+            _conclude(run, data, time.perf_counter() - clock, progress)
+    return run
+
+
+def _unfinished(
+    out: str | Path | None, model: str | Model | None, data: Data | str | None, hyperparameters: dict[str, Any]
+) -> Run:
+    """The run to go on with: model and data are those of its config; what was given must agree with it."""
+    if out is None:
+        raise UsageError("--resume needs the folder of the unfinished run", "name it with --out")
+    path = Path(out)
+    config = read_config(path)
+    built = build_model(config)
+    if isinstance(model, Model):
+        model, hyperparameters = name_of(model), model.hyperparameters()
+    stored = config["model"]
+    changed = [k for k, v in hyperparameters.items() if _plain(v) != stored["hyperparameters"].get(k)]
+    if (model is not None and family(model).name != stored["family"]) or changed:
+        what = f"--{changed[0].replace('_', '-')} differs" if changed else f"it is a {stored['family']}"
+        raise RunError(f"{path} holds another model: {what}", "leave the model out; --resume takes it from the run")
+    run = Run(path, config, built, data if isinstance(data, Data) else None)
+    if isinstance(data, str):
+        run = Run(path, config, built, run.reload(data))
+    if run.data.space != built.space or run.data.context_space != built.context_space:
+        raise RunError(f"{path} was fitted on {built.space}, the data are {run.data.space}", "resume with its own data")
+    return run
+
+
+def _continued(
+    stored: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Budget and settings of a resumed fit: the stored ones, unless others are given."""
+    if any(value is not None for value in given.values()) or stored["budget"] is None:
+        budget = given
+    else:
+        budget = stored["budget"]
+    return budget, (stored["settings"] or {}) | {k: v for k, v in settings.items() if v is not None}
+
+
+def _build(model: str | Model | None, data: Data, seed: int, hyperparameters: dict[str, Any]) -> Model:
+    """The model to fit; the global random state is untouched."""
+    if isinstance(model, Model):
+        if hyperparameters:
+            raise UsageError("hyperparameters were given with a model instance", "give them to its constructor")
+        if (model.space, model.context_space) != (data.space, data.context_space):
+            raise FitError(
+                f"the model is over {model.space} given {model.context_space}, the data are {data.space} given "
+                f"{data.context_space}",
+                "build it as Family(data.space, data.context_space)",
+            )
+        return model
+    cls = family(model or default_model(data)).load()
+    known = list(cls.hyperparameter_signature())
+    if unknown := [name for name in hyperparameters if name not in known]:
+        remedy = nearest(unknown[0], known) if known else "it has none"
+        raise UsageError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}", remedy)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(data.space, data.context_space, **hyperparameters)
+
+
+def _create(
+    out: str | Path | None,
+    model: Model,
+    data: Data,
+    budget: Budget | None,
+    settings: Settings | None,
+    seed: int,
+    force: bool,
+    processes: World,
+) -> Run:
+    """A new run folder; only rank 0 writes to it."""
+    path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
+    if processes.rank:
+        return Run(path, {"data": {"name": data.name}}, model, data)
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        if not force:
+            raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    plan = {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
+    return Run.create(path, model, data, plan, seed)
+
+
+def _fresh(path: Path, processes: World) -> Path:
+    """The first of path, path-2, path-3 … that does not exist; the same for all processes."""
+    number = 1
+    while (candidate := path if number == 1 else path.with_name(f"{path.name}-{number}")).exists():
+        number += 1
+    return path if (number := int(processes.agree(number))) == 1 else path.with_name(f"{path.name}-{number}")
+
+
+def _count(model: Counting, train: Split, progress: FitProgress) -> None:
+    """Learn in closed form, in one pass."""
+    if len(train) == 0:
+        raise FitError("there are no training events", "give more data")
+    for x, context in train.batches(COUNTED_EVENTS):
+        model.observe(x, context)
+        progress.counted(len(x))
+    model.finish()
+
+
+def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> None:
+    """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated."""
+    run.model.eval()
+    run.save_weights()
+    split = "test" if "test" in data.splits else "validation"
+    with progress.scoring(len(data.splits[split])) as advance:
+        score = evaluate(run.model, data.splits[split], advance=advance)
+    results = summary(run, score, split, seconds)
+    run.log({"results": results})
+    try:
+        write_samples(run)
+    except PthetaError as error:
+        progress.say(f"no samples were written: {error.problem}")
+    write_card(run)
+    progress.finished(results)
+
+
+def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:
+    """What `fit --json` prints."""
+    model = run.model
+    results: dict[str, Any] = {
+        "run": str(run.path),
+        "model": run.name,
+        "density": model.density.value,
+        "parameters": model.free_parameters,
+        "nats": score.nats,
+        "nats_se": score.nats_se,
+        "bits_per_dim": score.bits_per_dim,
+        "split": split,
+        "n": score.n,
+        "seconds": round(seconds, 2),
+    }
+    if score.zero:
+        results["zero_probability"] = score.zero
+    if isinstance(model.space, Sequence):
+        results["nats_per_token"] = score.nats / score.dimensions
+        results["bits_per_byte"] = score.bits_per_dim
+    return results
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back."""
+    return json.loads(json.dumps(value))

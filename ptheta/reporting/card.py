@@ -1,0 +1,67 @@
+"""The model card: README.md of a run folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ptheta.files import write_text
+from ptheta.models import family
+from ptheta.reporting.numbers import count, nats
+from ptheta.runs import Run
+
+
+def write_card(run: Run) -> None:
+    """Write README.md: what the model is, how it was fitted, what it scores, how to use it."""
+    write_text(run.path / "README.md", card(run))
+
+
+def card(run: Run) -> str:
+    """The card as Markdown."""
+    results, row, data = run.results(), family(run.name), run.config["data"]
+    scored = "not scored yet"
+    if results:
+        scored = (
+            f"{nats(results['nats'], results['nats_se'])} nats ({results['bits_per_dim']:.4f} bits/dim), mean negative "
+            f"log-likelihood of {results['n']:,} {results['split']} events ± standard error"
+        )
+    pictures = run.path / "samples.png"
+    lines = [
+        "---",
+        "library_name: ptheta",
+        f"tags: [density-estimation, generative, {row.name}]",
+        "---",
+        "",
+        f"# {row.name} on {data['name']}",
+        "",
+        f"p(x{' | y' if run.model.context_space else ''}): {row.summary} ({row.reference}). Density: {row.density}.",
+        "",
+        *(["![samples](samples.png)", ""] if pictures.exists() else []),
+        "| | |",
+        "|---|---|",
+        f"| events | {run.model.space} |",
+        f"| context | {run.model.context_space or 'none'} |",
+        f"| score | {scored} |",
+        f"| free parameters | {count(run.model.free_parameters)} |",
+        f"| hyperparameters | {_pairs(run.config['model']['hyperparameters'])} |",
+        f"| fit | {_fit(run.config['fit'])}, seed {run.config['seed']} |",
+        f"| data | {data['source']}: {_pairs(data['splits'])} events |",
+        f"| versions | {_pairs(run.config['versions'])} |",
+        "",
+        *[f"- {note}" for note in data["notes"]],
+        "",
+        "```sh",
+        f"ptheta sample {run.path.name}    # draw from it",
+        f"ptheta score {run.path.name} FILE    # log-likelihood of your own data",
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fit(fit: dict[str, Any]) -> str:
+    if fit["budget"] is None:
+        return "closed form, one pass"
+    return f"{_pairs(fit['budget'])}; {_pairs(fit['settings'])}"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in values.items() if v is not None) or "none"

@@ -1,0 +1,157 @@
+"""What a person sees while a model learns."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from ptheta.data import Data
+from ptheta.errors import UsageError
+from ptheta.reporting.numbers import count, nats, plural
+from ptheta.runs import Run
+from ptheta.training import Budget
+
+PATIENCE = 2.0
+"""Seconds after which anything shows a progress bar."""
+
+
+@contextmanager
+def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A progress bar for `total` events, with rate and time left, if it takes longer than two seconds."""
+    clock = time.perf_counter()
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as bar:
+        task = bar.add_task(what, total=total, state="", visible=False)
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            seconds = time.perf_counter() - clock
+            state = f"{done:,} of {total:,}, {done / seconds:,.0f}/s, {_time((total - done) * seconds / done)} left"
+            bar.update(task, completed=done, state=state, visible=seconds > PATIENCE)
+
+        yield advance
+
+
+class FitProgress:
+    """Hears a fit and shows it: nats, bits/dim, rate, time left.
+
+    Args:
+        run: of the fit; every validation is written to its metrics.
+        data: fitted.
+        budget: of the fit; None for models that count.
+        verbose: show it; None: if the terminal is one.
+        speaks: whether this process writes and speaks at all (rank 0).
+        track: also write TensorBoard scalars.
+    """
+
+    def __init__(
+        self, run: Run, data: Data, budget: Budget | None, *, verbose: bool | None, speaks: bool, track: bool = False
+    ):
+        self.run, self.data, self.budget, self.speaks = run, data, budget, speaks
+        shown = speaks and (sys.stderr.isatty() if verbose is None else verbose)
+        self.console = Console(stderr=True, quiet=not shown, highlight=False)
+        columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
+        self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+        self.task = self.bar.add_task("fitting", total=1.0, state="")
+        self.validation = math.nan
+        self.clock, self.counted_events = 0.0, 0
+        self.first: tuple[int, float] | None = None  # step and time at which this process began
+        self.writer = _writer(run) if track and speaks else None
+
+    def __enter__(self) -> FitProgress:
+        model = self.run.model
+        given = f" given {model.context_space}" if model.context_space else ""
+        self.say(f"[bold]{self.run.name}[/bold] over {model.space}{given}, {count(model.free_parameters)} parameters")
+        budget = "" if self.budget is None else f" for {self.budget}"
+        self.say(f"fitting {plural(len(self.data.train), 'event')}{budget}; the run is {self.run.path}")
+        self.clock = time.perf_counter()
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bar.stop()
+        if self.writer:
+            self.writer.close()
+
+    def say(self, line: str) -> None:
+        """One line on the terminal."""
+        self.console.print(line)
+
+    # The fit loop speaks
+
+    def record(self, values: dict[str, Any]) -> None:
+        """A validation was done."""
+        if not self.speaks:
+            return
+        self.validation = values["validation_nats"]
+        self.run.log(values)
+        if self.writer:
+            for name in ("train_nats", "validation_nats", "learning_rate"):
+                self.writer.add_scalar(name, values[name], values["step"])
+
+    def advance(self, progress: float, position: Any, train_nats: float) -> None:
+        """A step was done."""
+        now = time.perf_counter()
+        first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
+        rate = (position.step - first_step) / max(now - first_time, 1e-9)
+        left = position.seconds * (1 / max(progress, 1e-9) - 1)
+        bits = self.validation / (self.run.model.space.dimensions * math.log(2))
+        state = (
+            f"step {position.step:,}  train {train_nats:.2f}  validation {self.validation:.2f} nats "
+            f"({bits:.3f} bits/dim)  {rate:.1f} steps/s  {_time(left)} left"
+        )
+        self.bar.update(self.task, completed=min(progress, 1.0), state=state)
+
+    def counted(self, n: int) -> None:
+        """So many more events were counted."""
+        self.counted_events += n
+        rate = self.counted_events / max(time.perf_counter() - self.clock, 1e-9)
+        done = self.counted_events / len(self.data.train)
+        self.bar.update(self.task, completed=done, state=f"{self.counted_events:,} events, {rate:,.0f}/s")
+
+    @contextmanager
+    def scoring(self, n: int) -> Iterator[Callable[[int], None]]:
+        """A bar while n test events are scored."""
+        with track("scoring", n, self.console) as advance:
+            yield advance
+
+    def interrupted(self) -> None:
+        """Ctrl-C: what is learned is kept."""
+        self.say(f"stopped; the best weights so far are in {self.run.path}")
+        self.say(f"go on with: ptheta fit --resume --out {self.run.path}")
+
+    def finished(self, results: dict[str, Any]) -> None:
+        """The final score."""
+        value = nats(results["nats"], results["nats_se"])
+        said = f"{results['split']} [bold]{value}[/bold] nats, {results['bits_per_dim']:.4f} bits/dim"
+        self.say(f"{said} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
+        if zero := results.get("zero_probability"):
+            self.say(f"{plural(zero, 'event')} of them have probability 0")
+
+
+def _time(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _writer(run: Run) -> Any:
+    """A TensorBoard writer in the run folder."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "TensorBoard is not installed", "install it with pip install 'ptheta[track]', or leave out --track"
+        ) from error
+    return SummaryWriter(str(run.path / "tensorboard"))

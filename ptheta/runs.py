@@ -1,0 +1,318 @@
+"""The run folder: what a fit leaves on disk, and everything needed to use it.
+
+    config.json          model, spaces, codec, seed, settings, versions, data; carries its own hash
+    model.safetensors    weights; carries their hash and the config's
+    metrics.jsonl        one line a validation, and the final scores
+    samples.png (.txt)   samples in the form of the data
+    README.md            model card
+    checkpoint/          state of an unfinished fit, for exact resumption
+
+Nothing in it is ever executed, no link in it is followed, and no pickle is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ptheta.errors import FitError, PthetaError, RunError, nearest
+from ptheta.evaluation import Score, evaluate
+from ptheta.files import write_text
+from ptheta.models import Counting, Model, family, name_of
+from ptheta.models.zoo import ZOO
+from ptheta.spaces import Space
+from ptheta.weights import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from ptheta.data import Codec, Data
+
+FORMAT = 1
+"""Version of the run folder's format; a newer one is refused."""
+
+FIELDS = ("format", "model", "space", "context_space", "codec", "data", "fit", "seed", "versions", "sha256")
+
+_REFIT = "restore it from a copy, or fit again"
+
+
+class Run:
+    """A fitted model with its codec and history.
+
+    Args:
+        path: the run folder.
+        config: content of config.json.
+        model: with the best weights.
+        data: the data it was fitted on, if at hand; otherwise they are loaded again from their source when needed.
+
+    `Run.load(path)` opens a folder; `ptheta.fit` makes one.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], model: Model, data: Data | None = None):
+        self.path = Path(path)
+        self.config = config
+        self.model = model
+        self._data = data
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.name} on {self.config['data']['name']}, {self.model.space})"
+
+    # Parts
+
+    @property
+    def name(self) -> str:
+        """The zoo's name of the model."""
+        return self.config["model"]["family"]
+
+    @property
+    def codec(self) -> Codec:
+        """Raw value ↔ event, as it was in the fit."""
+        from ptheta.data import Codec
+
+        return Codec.from_json(self.config["codec"])
+
+    @property
+    def data(self) -> Data:
+        """The data of the fit, loaded again from their source if need be."""
+        if self._data is None:
+            self._data = self.reload(self.config["data"]["request"].get("source"))
+        return self._data
+
+    def reload(self, source: Any) -> Data:
+        """The data of the fit from `source`, split and drawn as they were."""
+        from ptheta.data import load
+
+        if source is None:
+            raise RunError(f"{self.path} was fitted on data in memory", "give the data again")
+        return load(source, **{k: v for k, v in self.config["data"]["request"].items() if k != "source"})
+
+    def read(self, source: Any, event: str | None = None, context: str | None = None) -> Data:
+        """Another source as events of this run, through its codec.
+
+        Args:
+            source: anything `ptheta.load` takes.
+            event, context: columns; None: named as in the fit.
+        """
+        from ptheta.data import load
+
+        request = self.config["data"]["request"]
+        return load(
+            source,
+            event=event or request["event"],
+            context=context or request["context"],
+            codec=self.codec,
+            context_space=self.model.context_space,  # type: ignore[arg-type]
+        )
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of the state of an unfinished fit."""
+        return self.path / "checkpoint" / "state.safetensors"
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a torn last line is left out."""
+        path = self.path / "metrics.jsonl"
+        lines: list[dict[str, Any]] = []
+        if path.is_file() and not path.is_symlink():
+            for line in path.read_text().splitlines():
+                try:
+                    lines.append(json.loads(line))
+                except json.JSONDecodeError:
+                    break
+        return lines
+
+    def results(self) -> dict[str, Any]:
+        """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
+        final = [line["results"] for line in self.metrics() if "results" in line]
+        return final[-1] if final else {}
+
+    # Use
+
+    def evaluate(self, split: str = "test", *, limit: int | None = None) -> Score:
+        """Score a split of the run's own data.
+
+        Args:
+            split: train, validation or test.
+            limit: score at most so many events, drawn with a fixed seed.
+        """
+        splits = self.data.splits
+        if split not in splits:
+            raise RunError(f"the data have no split {split!r}", nearest(split, list(splits)))
+        return evaluate(self.model, splits[split], limit=limit)
+
+    # Disk
+
+    def save_weights(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write the model's weights, or the given ones, durably."""
+        state = self.model.state_dict() if weights is None else weights
+        write_tensors(self.path / "model.safetensors", state, {"config": self.config["sha256"]})
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(_finite(dict(record))) + "\n")
+
+    @classmethod
+    def create(cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int) -> Run:
+        """Start a run folder: write its config, but no weights yet.
+
+        Args:
+            path: a new or empty folder.
+            model: of a family in the zoo.
+            data: to be fitted.
+            fit: budget and settings, JSON values.
+            seed: of the fit.
+        """
+        name = name_of(model)
+        if name not in ZOO:
+            raise FitError(
+                f"{type(model).__name__} is not in the zoo, so its run could not be loaded again",
+                "add a row for it to ptheta.models.ZOO",
+            )
+        config: dict[str, Any] = {
+            "format": FORMAT,
+            "model": {"family": name, "hyperparameters": model.hyperparameters()},
+            "space": model.space.to_json(),
+            "context_space": None if model.context_space is None else model.context_space.to_json(),
+            "codec": data.codec.to_json(),
+            "data": describe(data),
+            "fit": fit,
+            "seed": seed,
+            "versions": versions(),
+        }
+        config = json.loads(json.dumps(config))
+        config["sha256"] = config_digest(config)
+        write_text(path / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+        return cls(path, config, model, data)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Run:
+        """Open and verify a run folder.
+
+        Raises:
+            RunError: it is missing, damaged, edited, or made by a newer format.
+        """
+        path = Path(path)
+        config = read_config(path)
+        tensors, metadata = _weights(path, config)
+        model = build_model(config)
+        _check_tensors(path, model, tensors)
+        model.load_state_dict(tensors)
+        if metadata.get("config") != config["sha256"]:
+            raise RunError(f"{path}/model.safetensors belongs to another config.json", _REFIT)
+        return cls(path, config, model.to(device).eval())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a run folder, verified against its hash."""
+    file = path / "config.json"
+    if not path.is_dir():
+        raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
+    if file.is_symlink() or not file.is_file():
+        raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
+    try:
+        config = json.loads(file.read_text())
+        if not isinstance(config, dict):
+            raise ValueError("it is not an object")
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        raise RunError(f"{file} is damaged: {error}", _REFIT) from error
+    if isinstance(config.get("format"), int) and config["format"] > FORMAT:
+        raise RunError(
+            f"{path} has format {config['format']}, newer than the {FORMAT} this ptheta reads", "upgrade ptheta"
+        )
+    unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]
+    if unknown or missing:
+        what = [f"unknown field {f!r}" for f in unknown] + [f"missing field {f!r}" for f in missing]
+        raise RunError(f"{file} does not fit this format: {', '.join(what)}", _REFIT)
+    if config["sha256"] != config_digest(config):
+        raise RunError(f"{file} was edited: its content does not match its hash", _REFIT)
+    return config
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a config without its own hash."""
+    content = {k: v for k, v in config.items() if k != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def build_model(config: Mapping[str, Any]) -> Model:
+    """The model a config describes, with fresh weights; the global random state is untouched."""
+    context = config["context_space"]
+    try:
+        cls = family(config["model"]["family"]).load()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config["seed"])
+            return cls(
+                Space.from_json(config["space"]),
+                None if context is None else Space.from_json(context),
+                **{k: tuple(v) if isinstance(v, list) else v for k, v in config["model"]["hyperparameters"].items()},
+            )
+    except PthetaError as error:
+        raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"the config describes no model: {error}", _REFIT) from error
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """What a config keeps of its data: where they came from, columns, sizes and fingerprint."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "request": data.request,
+        "splits": {name: len(split) for name, split in data.splits.items()},
+        "fingerprint": data.fingerprint,
+        "notes": data.notes,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {
+        "ptheta": version("ptheta"),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": version("numpy"),
+        "platform": f"{sys.platform}-{platform.machine()}",
+    }
+
+
+def _weights(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    file = path / "model.safetensors"
+    if not file.exists() and not file.is_symlink():
+        raise RunError(
+            f"{path} has no weights yet: the fit stopped before its first checkpoint",
+            "continue it with `ptheta fit … --resume`",
+        )
+    return read_tensors(file)
+
+
+def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> None:
+    """Names and shapes of the weights must be those of the model the config describes."""
+    expected = model.state_dict()
+    growing = model.growing if isinstance(model, Counting) else ()
+    wrong = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
+    wrong += [f"{name} is unknown" for name in tensors.keys() - expected.keys()]
+    for name in expected.keys() & tensors.keys():
+        have, want = list(tensors[name].shape), list(expected[name].shape)
+        if have != want and not (name in growing and have[1:] == want[1:]):
+            wrong.append(f"{name} has shape {have} for {want}")
+    if wrong:
+        more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", _REFIT)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinities: None instead."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return value

@@ -1,0 +1,64 @@
+"""How long to learn, and the learning rate planned for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ptheta.errors import FitError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Exactly one of minutes, steps and epochs.
+
+    A budget in steps or epochs is reproducible to the bit; one in minutes depends on the machine.
+
+    Attributes:
+        minutes: of learning and validating on this machine.
+        steps: optimiser steps.
+        epochs: passes over the training events.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+
+    def __post_init__(self):
+        given = {k: v for k, v in vars(self).items() if v is not None}
+        if len(given) != 1:
+            raise FitError(f"the budget is given {len(given)} times", "give one of --minutes, --steps and --epochs")
+        ((name, value),) = given.items()
+        if not value > 0:
+            raise FitError(f"{name} is {value}", "give a number above 0")
+
+    def total_steps(self, steps_per_epoch: int) -> int | None:
+        """Number of steps, or None for a budget in minutes."""
+        if self.steps is not None:
+            return self.steps
+        return None if self.epochs is None else max(1, round(self.epochs * steps_per_epoch))
+
+    def progress(self, step: int, seconds: float, steps_per_epoch: int) -> float:
+        """Fraction used after `step` steps and `seconds` seconds; 1 or more when it is spent."""
+        total = self.total_steps(steps_per_epoch)
+        return step / total if total is not None else seconds / (60.0 * (self.minutes or 1.0))
+
+    def __str__(self) -> str:
+        if self.minutes is not None:
+            return f"{self.minutes:g} min"
+        return f"{self.steps:,} steps" if self.steps is not None else f"{self.epochs:g} epochs"
+
+
+def rate(progress: float, warmup: float, hold: float) -> float:
+    """Learning rate as a fraction of its peak: linear warm-up, constant, linear decay to 0 (Hu et al. 2024, WSD).
+
+    Args:
+        progress: fraction of the budget used.
+        warmup: fraction of the budget spent warming up.
+        hold: fraction of the budget at which decay begins.
+
+    >>> [rate(p, 0.1, 0.5) for p in (0.05, 0.3, 0.75, 1.0)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    if progress < warmup:
+        return progress / warmup
+    return min(1.0, max(0.0, (1.0 - progress) / (1.0 - hold)))

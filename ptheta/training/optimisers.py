@@ -1,0 +1,57 @@
+"""Optimisers: AdamW, and Muon on hidden matrices with AdamW on the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ptheta.training.settings import Settings
+
+
+def optimisers(module: nn.Module, settings: Settings) -> list[Optimizer]:
+    """Optimisers that together hold every learned parameter of a module once.
+
+    Muon (Jordan et al. 2024) orthogonalises the update of a matrix; its rate is scaled to match AdamW's root mean
+    square update (Liu et al. 2025), so that one learning rate serves both. It is given the weights of linear layers
+    inside blocks; embeddings, output layers, biases and tables keep AdamW.
+    """
+    hidden = _hidden_matrices(module) if settings.optimizer == "muon" else []
+    taken = {id(p) for p in hidden}
+    rest = [p for p in module.parameters() if p.requires_grad and id(p) not in taken]
+    linear = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear)}
+    groups = [
+        {"params": [p for p in rest if id(p) in linear], "weight_decay": settings.weight_decay},
+        {"params": [p for p in rest if id(p) not in linear], "weight_decay": 0.0},
+    ]
+    made: list[Optimizer] = [
+        torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=(0.9, 0.99))
+    ]
+    if hidden:
+        made.append(
+            torch.optim.Muon(
+                hidden,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return made
+
+
+def set_rate(many: Iterable[Optimizer], learning_rate: float) -> None:
+    """Set the learning rate of all parameter groups."""
+    for optimiser in many:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+
+
+def _hidden_matrices(module: nn.Module) -> list[nn.Parameter]:
+    """Weights of linear layers inside `blocks`, in order."""
+    return [
+        layer.weight
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear) and "blocks." in name and layer.weight.requires_grad
+    ]

@@ -1,0 +1,64 @@
+"""What can be chosen about learning; a family's `recipe` gives its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from ptheta.errors import FitError
+from ptheta.models import Model
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a gradient fit.
+
+    Attributes:
+        batch_size: events of one optimiser step, over all processes.
+        optimizer: `adamw`, or `muon` (Muon on hidden matrices, AdamW on the rest).
+        learning_rate: peak rate; planned over the budget.
+        weight_decay: decoupled, on matrices only.
+        average: decay of the exponential moving average of weights that is validated and kept; 0 for none.
+        accumulate: parts into which a batch is cut to save memory; the step is the same.
+        clip: largest norm of the gradient.
+        warmup: fraction of the budget spent raising the learning rate.
+        hold: fraction of the budget at which it begins to fall.
+        precision: `float32`, `bfloat16` (autocast), or `auto`: bfloat16 on a GPU.
+        compile: compile the loss with torch.compile; None: only on a GPU and for budgets of 5 minutes or more.
+        validation_events: at most so many validation events decide which weights are best.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    batch_size: int = 64
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    average: float = 0.0
+    accumulate: int = 1
+    clip: float = 1.0
+    warmup: float = 0.02
+    hold: float = 0.4
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool | None = None
+    validation_events: int = 2000
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self):
+        for name in ("batch_size", "accumulate", "validation_events"):
+            if getattr(self, name) < 1:
+                raise FitError(f"{name} is {getattr(self, name)}", "give at least 1")
+        if not self.learning_rate > 0:
+            raise FitError(f"learning_rate is {self.learning_rate}", "give a number above 0")
+        if not 0 <= self.average < 1:
+            raise FitError(f"average is {self.average}", "give a decay from 0 to below 1")
+
+    @classmethod
+    def of(cls, model: Model, **overrides: Any) -> Settings:
+        """The family's recipe with overrides; an override that is None counts as not given."""
+        chosen = {k: v for k, v in overrides.items() if v is not None}
+        return replace(cls(**getattr(model, "recipe", {})), **chosen)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Names of all settings."""
+        return [f.name for f in fields(cls)]

@@ -1,0 +1,104 @@
+"""The state of an unfinished fit, and its file: everything that exact resumption needs, in one rename."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ptheta.errors import RunError
+from ptheta.weights import read_tensors, write_tensors
+
+
+@dataclass
+class Position:
+    """Where a fit stands. The randomness of a step is a function of (seed, step), so no generator state is kept.
+
+    Attributes:
+        seed: of shuffling, dropout and drawn binarisation.
+        fingerprint: of the data.
+        step: optimiser steps done.
+        seconds: learned so far.
+        next_validation: progress (fraction of the budget) at which the next validation is due.
+        best_nats: lowest validation loss so far, nats per event.
+        best_step: the step it belongs to.
+        finished: the budget was used up.
+    """
+
+    seed: int
+    fingerprint: str
+    step: int = 0
+    seconds: float = 0.0
+    next_validation: float = 0.0
+    best_nats: float = float("inf")
+    best_step: int = -1
+    finished: bool = False
+
+
+def save_state(
+    path: Path,
+    position: Position,
+    modules: Mapping[str, nn.Module | Mapping[str, Tensor]],
+    many: list[Optimizer],
+) -> None:
+    """Write the whole state to one file.
+
+    Args:
+        path: of the file.
+        position: where the fit stands.
+        modules: name → module, or name → tensors (weights being learned, their average, the best so far).
+        many: optimisers.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        state = module.state_dict() if isinstance(module, nn.Module) else module
+        tensors |= {f"{name}/{k}": v for k, v in state.items()}
+    for number, optimiser in enumerate(many):
+        for parameter, slots in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}/{parameter}/{slot}": torch.as_tensor(v) for slot, v in slots.items()}
+    numbers = {k: repr(v) if isinstance(v, float) else v for k, v in asdict(position).items()}
+    write_tensors(path, tensors, {"position": json.dumps(numbers)})
+
+
+def load_state(path: Path) -> tuple[Position, dict[str, dict[str, Tensor]]]:
+    """Read what `save_state` wrote.
+
+    Returns:
+        the position, and the tensors grouped by the name before the slash.
+
+    Raises:
+        RunError: the file is missing or damaged, or the position in it is incomplete.
+    """
+    tensors, metadata = read_tensors(path)
+    try:
+        values: dict[str, Any] = json.loads(metadata["position"])
+        types = {"seconds": float, "next_validation": float, "best_nats": float}
+        missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
+        if missing:
+            raise KeyError(missing[0])
+        position = Position(**{k: types.get(k, lambda v: v)(v) for k, v in values.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} lacks the position of the fit ({error})", "start again without --resume, exact resumption needs it"
+        ) from error
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups.setdefault(group, {})[name] = tensor
+    return position, groups
+
+
+def load_optimisers(many: list[Optimizer], groups: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Put saved optimiser states back."""
+    for number, optimiser in enumerate(many):
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in groups.get(f"optimiser.{number}", {}).items():
+            parameter, _, slot = key.partition("/")
+            slots.setdefault(int(parameter), {})[slot] = tensor
+        optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
