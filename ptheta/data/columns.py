@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.tables import Column, Source, as_numpy
+from ptheta.data.tables import CHUNK, Column, Source, as_numpy
 from ptheta.errors import SourceError, nearest
 
 MAX_NAMES = 1_000
@@ -34,11 +34,16 @@ class Choice:
     notes: list[str] = field(default_factory=list)
 
 
-def choose(source: Source, event: Any, context: Any) -> Choice:
+def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -> Choice:
     """Take the columns asked for, or find the event from the kinds of columns.
 
     The event is the image column; else, where no column holds real numbers, the text column; else the one array
     column; else all columns. There is no context unless one is asked for.
+
+    Args:
+        source: with its columns.
+        event, context: comma-separated names or a list, or None.
+        as_text: whether strings are text however short they are.
 
     Raises:
         SourceError: unknown columns, or none that can be an event.
@@ -51,12 +56,16 @@ def choose(source: Source, event: Any, context: Any) -> Choice:
     if label in events:
         raise SourceError(f"column {label!r} is both event and context", "leave it out of one of them")
     columns = {name: c for name, c in source.columns.items() if name != label}
-    first = next(next(iter(source.tables.values())).chunks(_small(columns)), {}) if _small(columns) else {}
-    text = {name for name, c in columns.items() if c.kind == "document" or (c.kind == "string" and _long(first[name]))}
+    first = next(next(iter(source.tables.values())).chunks(_strings(columns)), {}) if _strings(columns) else {}
+    text = {
+        name
+        for name, c in columns.items()
+        if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
+    }
     events = events or _find(columns, text, source)
     choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
     if label is None:
-        choice.notes.append(_candidates(columns, events, text, first))
+        choice.notes.append(_candidates(source, columns, choice))
     return choice
 
 
@@ -72,8 +81,8 @@ def _names(asked: Any, source: Source) -> list[str]:
     return names
 
 
-def _small(columns: dict[str, Column]) -> list[str]:
-    return [name for name, c in columns.items() if c.kind in ("string", "int", "bool")]
+def _strings(columns: dict[str, Column]) -> list[str]:
+    return [name for name, c in columns.items() if c.kind == "string"]
 
 
 def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[str]:
@@ -86,7 +95,7 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
         others = [name for name, c in columns.items() if c.kind != "sound"]
         raise SourceError(
             f"column {by_kind['sound'][0]!r} is sound, which is not an event yet",
-            f"choose another column, such as --event {others[0]}" if others else "give another source",
+            f"name another column with --event: {', '.join(others)}" if others else "give another source",
         )
     for kind in ("array", "bytes"):
         if kind in by_kind:
@@ -130,29 +139,42 @@ def _long(values: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else pa.array(values)
+    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else _values(values)
     return (pc.mean(pc.utf8_length(strings)).as_py() or 0) >= TEXT_LENGTH  # type: ignore[attr-defined]
 
 
-def _candidates(columns: dict[str, Column], events: list[str], text: set[str], first: dict[str, Any]) -> str:
-    found = []
-    for name, column in columns.items():
-        if (name in events and len(events) == 1) or name in text:
-            continue
-        if events == [name for name, c in columns.items() if c.kind != "other"] and column.kind == "int":
-            continue  # in a plain table of numbers any column could be one
-        count = len(column.names) if column.names else _distinct(first[name]) if name in first else 0
-        if 2 <= count <= MAX_NAMES:
-            found.append((name, count))
-    if not found:
+def _candidates(source: Source, columns: dict[str, Column], choice: Choice) -> str:
+    """Columns that could be the context: few classes, and far fewer than rows."""
+    table = next(iter(source.tables.values()))
+    whole_table = choice.kind == "table" and set(choice.event) == {n for n, c in columns.items() if c.kind != "other"}
+    counts = {name: len(c.names) for name, c in columns.items() if c.names and name not in choice.event}
+    # In a table of whole numbers any column could be one: only strings are worth a word.
+    kinds = ("string",) if whole_table else ("string", "int", "bool")
+    names = [n for n, c in columns.items() if c.kind in kinds and (whole_table or n not in choice.event)]
+    if choice.kind == "text":
+        return "context: none (text has none yet)"
+    found: dict[str, set] = {name: set() for name in names}
+    seen = 0
+    for chunk in table.chunks(names) if names else ():
+        for name in names:
+            found[name].update(_values(chunk[name]).unique().to_pylist())
+        seen += len(chunk[names[0]])
+        if seen >= CHUNK:
+            break
+    counts |= {name: len(values) for name, values in found.items() if len(values) <= max(2, seen / 4)}
+    fit = [(name, count) for name, count in counts.items() if 2 <= count <= MAX_NAMES]
+    if not fit:
         return "context: none"
-    listed = ", ".join(f"--context {name} would condition on {count:,} classes" for name, count in found[:3])
-    rest = f", or on {', '.join(name for name, _ in found[3:8])}" if len(found) > 3 else ""
+    least = "" if seen == len(table) or not seen else "at least "
+    listed = ", ".join(
+        f"--context {name} would condition on {'' if columns[name].names else least}{count:,} classes"
+        for name, count in fit[:3]
+    )
+    rest = f", and {', '.join(name for name, _ in fit[3:8])} could be one too" if len(fit) > 3 else ""
     return f"context: none; {listed}{rest}"
 
 
-def _distinct(values: Any) -> int:
-    """Different values of a chunk."""
+def _values(values: Any) -> Any:
     import pyarrow as pa
 
-    return len((values if isinstance(values, pa.Array) else pa.array(values)).unique())
+    return values if isinstance(values, pa.Array) else pa.array(values)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.arrays import array_codec
-from ptheta.data.codecs import Codec, ImageCodec, TableCodec, TextCodec
+from ptheta.data.codecs import ArrayCodec, Codec, ImageCodec, TableCodec, TextCodec
 from ptheta.data.codecs.base import Place, compact
 from ptheta.data.columns import Choice, choose
 from ptheta.data.contexts import encode_labels, find_labels
@@ -22,6 +22,9 @@ from ptheta.data.tables import Source, Table, as_numpy, named, take
 from ptheta.data.texts import load_text
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Label
+
+CODECS = {"picture": ImageCodec, "text": TextCodec, "table": TableCodec, "array": ArrayCodec}
+"""Kind of choice → its codec."""
 
 
 def load(
@@ -101,7 +104,13 @@ def _address(source: Any) -> str | None:
 def _load(
     source: Source, event: Any, context: Any, options: Options, codec: Codec | None, context_space: Label | None
 ) -> Data:
-    choice = choose(source, event, context)
+    choice = choose(source, event, context, as_text=options.length is not None or isinstance(codec, TextCodec))
+    if codec is not None and not isinstance(codec, CODECS[choice.kind]):
+        what = f"column {choice.event[0]!r}" if len(choice.event) == 1 else f"{len(choice.event)} columns"
+        raise SourceError(
+            f"{what} of {source.origin} would be {choice.kind}s, but the run is about {codec.space}",
+            "name the right column with --event, or give another source",
+        )
     if context_space is not None and choice.context is None:
         raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
     if choice.kind == "text":
@@ -110,10 +119,8 @@ def _load(
                 "text events are cut from a stream and have no context yet",
                 "leave out --context, or name another event",
             )
-        if codec is not None and not isinstance(codec, TextCodec):
-            raise SourceError(f"{source.origin} holds text", f"the run is about {codec.space}")
         labels = None
-        made, splits, notes = load_text(source, choice.event[0], options, codec)
+        made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
         labels = (context_space or find_labels(source, choice.context)) if choice.context else None
         masks, notes = divide(source, options, everything=codec is not None)

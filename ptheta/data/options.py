@@ -39,7 +39,7 @@ class Options:
             raise UsageError(f"no binarisation is called {binarize!r}", nearest(str(binarize), list(BINARIZE)))
         if binarize != "none" and levels not in (None, 2):
             raise UsageError(f"binarised pictures have 2 levels, not {levels}", "leave out levels or binarize")
-        options = cls(_size(size), COLOURS.get(colour), levels, binarize, length, **rest)
+        options = cls(_size(size), COLOURS[colour] if colour else None, levels, binarize, length, **rest)
         for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
             value = getattr(options, name)
             if value is not None and value < least:

@@ -255,8 +255,8 @@ def fingerprint(splits: dict[str, Split]) -> str:
             digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
             data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
             if len(data) <= 2**26:
-                digest.update(data)
+                digest.update(data.data)
             else:
                 for start in np.linspace(0, len(data) - 2**16, 1024).astype(np.int64):
-                    digest.update(data[start : start + 2**16])
+                    digest.update(data[start : start + 2**16].data)
     return digest.hexdigest()

@@ -103,7 +103,7 @@ class ImageCodec(Codec):
         if isinstance(raw, np.ndarray) and raw.dtype != object:
             return self._from_array(raw, place)
         if not isinstance(raw, list | tuple):
-            raw = raw.to_pylist()  # an Arrow array
+            raw = raw.tolist() if isinstance(raw, np.ndarray) else raw.to_pylist()
         greys = np.empty((len(raw), *self.space.shape), np.uint8)
         for row, value in enumerate(raw):
             greys[row] = self._one(value, lambda _, row=row: place(row))
