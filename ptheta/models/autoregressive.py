@@ -200,7 +200,7 @@ class Autoregressive(Model):
         noise = uniforms(n, m, self.noise_size, generator=generator)
         parts: list[Tensor] = []
         with torch.no_grad(), _evaluating(self):
-            for rows in torch.arange(n, device=self.device).split(SAMPLE_CHUNK):
+            for rows in torch.arange(n, device=self.device).split(SAMPLE_CHUNK) if n else ():  # no family meets n = 0
                 parts.append(
                     ancestral(
                         self._decoder(len(rows), None if context is None else context[rows]),

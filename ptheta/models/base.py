@@ -123,6 +123,8 @@ class Model(nn.Module, ABC):
             instead = "use elbo for its bound" if self.density is Density.LOWER_BOUND else "judge it by its samples"
             raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
         x, context = self._validated(x, context)
+        if len(x) == 0:  # no family meets an empty batch
+            return torch.zeros(0, dtype=torch.float64, device=self.device)
         with _evaluating(self):
             return self._log_prob(x, context)
 

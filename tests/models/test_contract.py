@@ -196,7 +196,7 @@ def test_the_instances_tested_are_not_uniform(case: Case):
 def test_probabilities_sum_to_one(case: Case, dtype, tolerance):
     for context in each_context(case):
         p = model_of(case, dtype).log_prob(all_events(case.space), context).exp()
-        assert abs(float(p.sum()) - 1) < tolerance
+        assert abs(p.sum().item() - 1) < tolerance
 
 
 @autoregressive_real
@@ -306,7 +306,9 @@ def test_log_prob_is_never_nan_or_positive(case: Case):
 def test_log_prob_does_not_depend_on_the_batch(case: Case):
     x, context = likely_events(case, 8), contexts(case, 8)
     together = model_of(case).log_prob(x, context)
-    alone = torch.cat([model_of(case).log_prob(x[i : i + 1], None if context is None else context[[i]]) for i in range(8)])
+    alone = torch.cat(
+        [model_of(case).log_prob(x[i : i + 1], None if context is None else context[[i]]) for i in range(8)]
+    )
     assert close(together, alone, 1e-10)
 
 
@@ -314,7 +316,7 @@ def test_log_prob_does_not_depend_on_the_batch(case: Case):
 def test_loss_is_the_mean_negative_log_prob_per_dimension(case: Case):
     x, context = likely_events(case, 8), contexts(case, 8)
     expected = -model_of(case).log_prob(x, context).mean() / case.space.dimensions
-    assert float(model_of(case).loss(x, context)) == pytest.approx(float(expected), abs=1e-10)
+    assert model_of(case).loss(x, context).item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 # Shapes, types and contexts
@@ -601,7 +603,7 @@ def test_any_visiting_order_gives_a_distribution(case: Case):
     assert model.hyperparameters()["order"] == order
     events, context = all_events(case.space), each_context(case)[0]
     p = model.log_prob(events, context).exp()
-    assert abs(float(p.sum()) - 1) < 1e-10
+    assert abs(p.sum().item() - 1) < 1e-10
     first = events.reshape(len(events), m)[:, order[0]]
     marginal = torch.zeros(int(first.max()) + 1, dtype=torch.float64).index_add(0, first, p)
     said = model.conditionals(events, context).log_prob(model.flatten(events)).exp()
