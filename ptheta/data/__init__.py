@@ -5,7 +5,7 @@ train, validation and test, and the `Codec` that turns events back into what the
 """
 
 from ptheta.data.codecs import Codec
-from ptheta.data.loading import load
+from ptheta.data.loading import address, load
 from ptheta.data.splits import Data, Split
 
-__all__ = ["Codec", "Data", "Split", "load"]
+__all__ = ["Codec", "Data", "Split", "address", "load"]

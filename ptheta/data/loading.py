@@ -72,7 +72,7 @@ def load(
         UsageError: options that make no sense.
     """  # noqa: E501
     request = {
-        "source": _address(source),
+        "source": address(source),
         "event": event,
         "context": context,
         "size": size,
@@ -94,7 +94,7 @@ def load(
     return data
 
 
-def _address(source: Any) -> str | None:
+def address(source: Any) -> str | None:
     """What finds the source again from any folder; None for values in memory."""
     if not isinstance(source, str | Path):
         return None
@@ -123,8 +123,8 @@ def _load(
         made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
         labels = (context_space or find_labels(source, choice.context)) if choice.context else None
-        masks, notes = divide(source, options, everything=codec is not None)
         made, found = (codec, []) if codec is not None else make_codec(source, choice, options)
+        masks, notes = divide(source, options, everything=codec is not None)
         splits = encode(source, choice, made, labels, masks, options.seed)
         notes = found + notes
         if isinstance(made, ImageCodec) and codec is None and options.levels is None and not made.draws:

@@ -175,7 +175,8 @@ def divide(source: Source, options: Options, *, everything: bool) -> tuple[dict[
             parts["test"] = held_out(n, None, n)
         parts = {name: count for name, count in parts.items() if count}
         if sum(parts.values()) >= n:
-            raise SourceError(f"{source.origin} has {n} events, too few to hold out {parts}", "give more events")
+            wanted = " and ".join(f"{count:,} for {name}" for name, count in parts.items())
+            raise SourceError(f"{source.origin} has {n:,} events, too few to hold out {wanted}", "give more events")
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
             drawn = " and ".join(f"{name}: {count:,} events" for name, count in parts.items())

@@ -1,0 +1,170 @@
+"""Tables become events and come back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ptheta.data.splits
+from ptheta.data import Codec, load
+from ptheta.errors import SourceError
+from ptheta.spaces import Discrete, Real
+
+
+@pytest.fixture
+def cats():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "colour": rng.choice(["red", "green", "blue"], 100),
+            "doors": rng.choice([-2, 5, 3], 100),
+            "sold": rng.random(100) < 0.5,
+        }
+    )
+
+
+@pytest.fixture
+def reals():
+    return pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=["a", "b", "c"])
+
+
+def rows(data):
+    return pd.concat([data.codec.decode(s.x) for s in data.splits.values()])
+
+
+def same_rows(a, b):
+    return sorted(map(tuple, a.to_numpy().tolist())) == sorted(map(tuple, b.to_numpy().tolist()))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "jsonl", "json", "csv.gz"])
+def test_categories_return_from_every_format(cats, suffix, tmp_path):
+    path = tmp_path / f"cats.{suffix}"
+    {
+        "csv": lambda: cats.to_csv(path, index=False),
+        "csv.gz": lambda: cats.to_csv(path, index=False),
+        "tsv": lambda: cats.to_csv(path, index=False, sep="\t"),
+        "parquet": lambda: cats.to_parquet(path),
+        "jsonl": lambda: cats.to_json(path, orient="records", lines=True),
+        "json": lambda: cats.to_json(path, orient="records"),
+    }[suffix]()
+    data = load(path)
+    assert data.space == Discrete((3,), 3, (3, 3, 2))
+    assert data.codec.values == [["blue", "green", "red"], [-2, 3, 5], [False, True]]
+    assert data.train.x.dtype == np.uint8
+    assert same_rows(rows(data), cats)
+    assert [len(s) for s in data.splits.values()] == [80, 10, 10]
+    frame = data.codec.decode(data.test.x)
+    assert [str(frame.dtypes[c]) for c in ("doors", "sold")] == ["int64", "bool"]
+    np.testing.assert_array_equal(data.codec.encode(frame), data.test.x)
+
+
+def test_numbers_are_real_and_keep_their_precision(reals, tmp_path):
+    reals.to_parquet(tmp_path / "r.parquet")
+    data = load(tmp_path / "r.parquet")
+    assert data.space == Real((3,))
+    assert data.train.x.dtype == np.float64
+    assert same_rows(rows(data), reals)
+    assert load(reals.astype(np.float32)).train.x.dtype == np.float32
+
+
+def test_whole_numbers_of_many_values_are_real():
+    assert load(pd.DataFrame({"a": range(5000), "b": [0, 1] * 2500})).space == Real((2,))
+
+
+def test_a_context_column_leaves_the_event(cats):
+    data = load(cats, context="colour")
+    assert data.codec.columns == ["doors", "sold"]
+    assert data.context_space.names == ("blue", "green", "red")
+    names = np.array(data.context_space.names)
+    joined = pd.concat([data.codec.decode(s.x).assign(colour=names[s.context]) for s in data.splits.values()])
+    assert same_rows(joined[["colour", "doors", "sold"]], cats)
+
+
+def test_samples_are_one_csv_that_loads_again(cats, tmp_path):
+    data = load(cats, event="colour,doors")
+    (path,) = data.codec.write(data.test.x, tmp_path)
+    np.testing.assert_array_equal(data.codec.read(path), data.test.x)
+    assert [p.name for p in tmp_path.iterdir()] == ["sample.csv"]
+
+
+def test_a_run_meets_a_table_in_another_order(cats, tmp_path):
+    data = load(cats)
+    codec = Codec.from_json(data.codec.to_json())
+    again = load(cats[["sold", "colour", "doors"]], codec=codec)
+    np.testing.assert_array_equal(codec.decode(again.splits["all"].x), cats)
+    with pytest.raises(SourceError, match="'colour' is 'pink' at row 3 of"):
+        load(cats.assign(colour=["red", "red", "pink"] + ["red"] * 97), codec=codec)
+    with pytest.raises(SourceError, match="'doors' is 7 at row 1 of"):
+        load(cats.assign(doors=7), codec=codec)
+    with pytest.raises(SourceError, match="no column 'sold'"):
+        load(cats[["colour", "doors"]], codec=codec)
+    with pytest.raises(SourceError, match="not a known label"):
+        load(cats.assign(colour="pink"), context="colour", context_space=load(cats, context="colour").context_space)
+
+
+def bad(text, tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,b\n1.5,2.5\nx,3\n", r"'a' holds text \('x' at row 2 of bad.csv\) beside the real numbers"),
+        ("a,b\n1.5,2.5\n1.0,\n" + "1,1\n" * 9, "'b' is missing at row 2 of bad.csv"),
+        ("a,b\n1.5,2.5\n1.0,inf\n" + "1,1\n" * 9, "'b' is inf at row 2 of bad.csv"),
+        ("a,b\n1,2\n1,2,3\n", r"bad\.csv"),
+        ("a,b\n", "no rows"),
+        ("", "is empty"),
+        ("a,species\n1.5,setosa\n2.5,setosa\n", r"'species' holds text \('setosa' at row 1 .*--context species"),
+    ],
+)
+def test_bad_tables_are_named_with_column_and_row(text, says, tmp_path):
+    with pytest.raises(SourceError, match=says) as caught:
+        load(bad(text, tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_json_is_named_with_its_line(tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(SourceError, match=r"line 2 of bad\.jsonl"):
+        load(path)
+
+
+def test_unknown_columns_are_answered_with_the_nearest(cats):
+    with pytest.raises(SourceError, match="did you mean colour"):
+        load(cats, event="color")
+    with pytest.raises(SourceError, match="both event and context"):
+        load(cats, event="colour", context="colour")
+
+
+def test_too_many_categories_are_refused_with_the_rest_to_choose():
+    frame = pd.DataFrame({"name": [f"n{i}" for i in range(5000)], "kind": ["a", "b"] * 2500})
+    with pytest.raises(SourceError, match=r"'name' has more than 4,096.*--event kind"):
+        load(frame)
+    with pytest.raises(SourceError, match="'name' has more than 1,000"):
+        load(frame, context="name")
+
+
+def test_repeated_real_values_are_remarked():
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=99), "b": [0.5] * 99})
+    assert any("column b: most values repeat" in note for note in load(frame).notes)
+    assert not any("repeat" in note for note in load(frame[["a"]]).notes)
+
+
+def test_large_tables_live_in_a_file_that_nobody_sees(cats, tmp_path, monkeypatch):
+    monkeypatch.setattr(ptheta.data.splits, "IN_MEMORY", 10)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    data = load(cats)
+    assert isinstance(data.train.x, np.memmap)
+    assert not list(tmp_path.iterdir())
+    assert same_rows(rows(data), cats)
+
+
+def test_chunks_make_no_difference(cats, monkeypatch, tmp_path):
+    cats.to_parquet(tmp_path / "t.parquet", row_group_size=13)
+    whole = load(cats, context="colour")
+    monkeypatch.setattr("ptheta.data.tables.CHUNK", 7)
+    cut = load(tmp_path / "t.parquet", context="colour")
+    assert whole.fingerprint == cut.fingerprint
