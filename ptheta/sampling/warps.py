@@ -55,7 +55,7 @@ class Warp:
         if 0 < self.top_k < logits.shape[-1]:
             logits = _keep_ranks(logits, _ranks(logits) < self.top_k)
         if self.top_p < 1:
-            ordered, index = logits.sort(-1, descending=True, stable=True)
+            ordered, index = logits.sort(dim=-1, descending=True, stable=True)
             p = ordered.softmax(-1)
             before = p.cumsum(-1) - p  # probability of the levels ranked above
             keep = torch.empty_like(before, dtype=torch.bool).scatter_(-1, index, before < self.top_p)
@@ -68,7 +68,7 @@ class Warp:
 
 def _ranks(logits: Tensor) -> Tensor:
     """Rank of every level, 0 the most probable; ties go to the lower level, so that exactly k are kept."""
-    index = logits.argsort(-1, descending=True, stable=True)
+    index = logits.argsort(dim=-1, descending=True, stable=True)
     return index.argsort(-1)
 
 
