@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ptheta import models
     from ptheta.data import Data, load
     from ptheta.errors import PthetaError
+    from ptheta.fitting import fit
     from ptheta.runs import Run
     from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Space
-    from ptheta.fitting import fit
 
 __version__ = "0.1.0"
 

@@ -1,10 +1,11 @@
 """`fit`: learn a distribution from data and leave a run folder.
 
-    run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
+run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import time
@@ -18,7 +19,7 @@ from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, evaluate
 from ptheta.models import Counting, Model, family, name_of
-from ptheta.reporting import FitProgress, write_card, write_samples
+from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
 from ptheta.spaces import Discrete, Sequence
 from ptheta.training import Budget, Settings, Trainer, World, world
@@ -109,7 +110,8 @@ def fit(
                 if isinstance(model, Counting):
                     _count(model, data.train, progress)
                 else:
-                    assert budget is not None and chosen is not None
+                    assert budget is not None
+                    assert chosen is not None
                     trainer = Trainer(
                         model,
                         data.train,
@@ -218,10 +220,10 @@ def _create(
 
 def _fresh(path: Path, processes: World) -> Path:
     """The first of path, path-2, path-3 … that does not exist; the same for all processes."""
-    number = 1
-    while (candidate := path if number == 1 else path.with_name(f"{path.name}-{number}")).exists():
-        number += 1
-    return path if (number := int(processes.agree(number))) == 1 else path.with_name(f"{path.name}-{number}")
+    names = itertools.chain([path], (path.with_name(f"{path.name}-{k}") for k in itertools.count(2)))
+    number = next(k for k, candidate in enumerate(names, 1) if not candidate.exists())
+    number = int(processes.agree(number))
+    return path if number == 1 else path.with_name(f"{path.name}-{number}")
 
 
 def _count(model: Counting, train: Split, progress: FitProgress) -> None:
@@ -244,7 +246,7 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
     results = summary(run, score, split, seconds)
     run.log({"results": results})
     try:
-        write_samples(run)
+        write_overview(run)
     except PthetaError as error:
         progress.say(f"no samples were written: {error.problem}")
     write_card(run)

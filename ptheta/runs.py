@@ -112,6 +112,16 @@ class Run:
             context_space=self.model.context_space,  # type: ignore[arg-type]
         )
 
+    def same(self, source: str) -> Data | None:
+        """The data of the fit, if `source` is where they came from; else None."""
+        from ptheta.data import address
+
+        return self.data if address(source) == self.config["data"]["request"].get("source") else None
+
+    def events(self, file: str | Path) -> Tensor:
+        """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""
+        return self.model.space.validate(self.codec.read(file))
+
     @property
     def checkpoint(self) -> Path:
         """File of the state of an unfinished fit."""

@@ -55,6 +55,9 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -
     events = _names(event, source)
     if label in events:
         raise SourceError(f"column {label!r} is both event and context", "leave it out of one of them")
+    for table in source.tables.values():
+        if lacking := [name for name in [*events, *contexts] if name not in table.columns]:
+            raise SourceError(f"{table.title} has no column {lacking[0]!r}", "give every split the same columns")
     columns = {name: c for name, c in source.columns.items() if name != label}
     first = next(next(iter(source.tables.values())).chunks(_strings(columns)), {}) if _strings(columns) else {}
     text = {
@@ -62,7 +65,8 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -
         for name, c in columns.items()
         if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
     }
-    events = events or _find(columns, text, source)
+    everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
+    events = events or _find(everywhere, text, source)
     choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
     if label is None:
         choice.notes.append(_candidates(source, columns, choice))

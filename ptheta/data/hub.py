@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import socket
+import urllib.parse
+import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +23,8 @@ def open_hub(name: str) -> Source:
     with one_line(name, "check the name, and that the Hub can be reached; `digits` works offline"):
         import datasets
 
-        loaded = datasets.load_dataset(name)
+        with _offline_if_unreachable():
+            loaded = datasets.load_dataset(name)
     return Source(name.split("/")[-1], name, named_splits(tables_of(loaded), name))
 
 
@@ -72,12 +77,38 @@ def tables_of(loaded: Any) -> dict[str, Table]:
 
 
 @contextlib.contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Without a network, use only what is cached instead of waiting through many retries."""
+    import datasets
+    import huggingface_hub
+
+    host = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT).hostname
+    places = (datasets.config, huggingface_hub.constants)
+    before = [place.HF_HUB_OFFLINE for place in places]
+    try:
+        if not urllib.request.getproxies():
+            socket.getaddrinfo(host, 443)
+    except OSError:
+        for place in places:
+            place.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before):
+            place.HF_HUB_OFFLINE = value
+
+
+@contextlib.contextmanager
 def one_line(origin: str, remedy: str) -> Iterator[None]:
     """Run with the progress bars of `datasets` off, and turn its errors into one line."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     except PthetaError:
@@ -85,6 +116,8 @@ def one_line(origin: str, remedy: str) -> Iterator[None]:
     except Exception as error:  # datasets, pyarrow, fsspec and the network raise dozens of kinds
         raise SourceError(f"cannot load {origin}: {_reason(error.__cause__ or error)}", remedy) from error
     finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
         if shown:
             datasets.enable_progress_bars()
 

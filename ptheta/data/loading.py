@@ -113,6 +113,11 @@ def _load(
         )
     if context_space is not None and choice.context is None:
         raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
+    pictures_only = options.size or options.channels or options.levels or options.binarize != "none"
+    if pictures_only and choice.kind != "picture":
+        raise UsageError(f"the events of {source.name} are no pictures", "leave out size, colour, levels and binarize")
+    if options.length and choice.kind != "text":
+        raise UsageError(f"the events of {source.name} are no text", "leave out length")
     if choice.kind == "text":
         if choice.context is not None:
             raise SourceError(
@@ -143,8 +148,6 @@ def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec,
     """The codec for the chosen columns, found from the data and the options, and what was assumed."""
     if choice.kind == "picture":
         return picture_codec(source, choice.event[0], options)
-    if options.size or options.channels or options.levels or options.binarize != "none":
-        raise UsageError(f"the events of {source.name} are no pictures", "leave out size, colour, levels and binarize")
     if choice.kind == "array":
         return array_codec(source, choice.event[0]), []
     return table_codec(source, choice.event), []

@@ -23,10 +23,6 @@ def open_object(value: Any, name: str = "data") -> Source:
     known = {*PUBLISHED, *IGNORED}
     if isinstance(value, dict) and value and all(str(key).lower() in known for key in value):
         tables = {str(key): table_of(part, str(key)) for key, part in value.items()}
-        first = next(iter(tables.values())).columns
-        for split, table in tables.items():
-            if {c: k.kind for c, k in table.columns.items()} != {c: k.kind for c, k in first.items()}:
-                raise SourceError(f"split {split} has other columns than {next(iter(tables))}", "give the same columns")
         return Source(name, name, named_splits(tables, name))
     return Source(name, name, named_splits({"all": table_of(value, name)}, name))
 

@@ -56,7 +56,11 @@ def open_source(source: Any) -> Source:
         from ptheta.data.hub import open_hub
 
         return open_hub(str(source))
-    raise SourceError(f"no file, folder or built-in data set is called {source}", nearest(str(source), list(BUILT_IN)))
+    hint = nearest(str(source), list(BUILT_IN))
+    raise SourceError(
+        f"no file or folder is called {source}",
+        hint if hint.startswith("did") else f"check the path; built in is {', '.join(BUILT_IN)}",
+    )
 
 
 def open_digits() -> Source:

@@ -106,6 +106,9 @@ class ParquetTable(Table):
 
         handles = [pq.ParquetFile(file) for file in files]
         schema = handles[0].schema_arrow
+        for file, handle in zip(files, handles):
+            if handle.schema_arrow.names != schema.names:
+                raise SourceError(f"{file} has other columns than {files[0]}", "give files of one kind")
         return cls(title, describe(schema, features), files, sum(h.metadata.num_rows for h in handles))
 
     def __len__(self) -> int:

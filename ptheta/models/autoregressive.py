@@ -161,15 +161,19 @@ class Autoregressive(Model):
             UsageError: the mask is not a beginning of the visiting order; only those are exact for this model.
         """
         x, context = self._validated(x, context)
-        kept = self._kept(keep)
+        kept = self.kept(keep)
         prefix = self.flatten(x)[:, :kept].repeat_interleave(n, 0)
         context = None if context is None else context.repeat_interleave(n, 0)
         warp = Warp(temperature, top_k, top_p, min_p)
         drawn = self._draw(len(prefix), context, prefix, warp, generator_for(self.device, seed, generator))
         return drawn.reshape(len(x), n, *self.space.shape)
 
-    def _kept(self, keep: Tensor | float) -> int:
-        """Number of leading dimensions that `keep` keeps."""
+    def kept(self, keep: Tensor | float) -> int:
+        """Number of leading dimensions, in visiting order, that a fraction or a mask keeps.
+
+        Raises:
+            UsageError: the mask keeps other dimensions too.
+        """
         m = self.space.dimensions
         if not isinstance(keep, Tensor):
             if not 0 <= keep <= 1:

@@ -7,16 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions import MixtureHead
-from ptheta.spaces import Discrete, Space
-
-ONE_HOT_LEVELS = 32
-"""Up to so many levels a value enters as indicators; beyond that, as one number in [−1, 1]."""
+from ptheta.spaces import Discrete, Image, Space
 
 
 class ScalarInputs(nn.Module):
-    """Values [..., ] as features [..., channels]: indicators of the level, or one number.
+    """Values [...] as features [..., channels].
 
-    Binary values are one indicator; real values are standardised by the head that models them.
+    Levels of pictures and binary values are one number in [−1, 1]; other levels are indicators, since they have no
+    order; real values are standardised by the head that models them.
 
     Args:
         space: of the events.
@@ -26,7 +24,8 @@ class ScalarInputs(nn.Module):
     def __init__(self, space: Space, head: nn.Module):
         super().__init__()
         self.levels = space.levels if isinstance(space, Discrete) else None
-        self.channels = self.levels if self.levels is not None and 2 < self.levels <= ONE_HOT_LEVELS else 1
+        ordered = isinstance(space, Image) or (self.levels or 0) <= 2
+        self.channels = 1 if ordered or self.levels is None else self.levels
         self.standardise = head.inputs if isinstance(head, MixtureHead) else None
 
     def forward(self, z: Tensor, dtype: torch.dtype, step: int | None = None) -> Tensor:

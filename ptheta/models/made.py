@@ -1,7 +1,9 @@
 """MADE: masked autoencoder for distribution estimation; all conditionals from one pass of one MLP.
 
 Germain et al. 2015 (arXiv:1502.03509). Departures: hidden layers are residual (Durkan & Nash 2019, ResMADE), all have
-the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments.
+the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments. Levels of pictures
+are ordered, so each dimension outputs a few coefficients of functions of the level, shared by all dimensions, in place of
+one number for each level (`rank`).
 
 Decoding is incremental: a hidden unit of degree d is final once d values are known, so each unit is computed exactly
 once and a whole event costs about one pass, not m of them.
@@ -9,6 +11,7 @@ once and a whole event costs about one pass, not m of them.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +21,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
 from ptheta.nn import MaskedLinear, masked_layers
-from ptheta.spaces import Discrete, Real, Space
+from ptheta.spaces import Discrete, Image, Real, Space
 
 
 class MADE(Autoregressive):
@@ -30,6 +33,8 @@ class MADE(Autoregressive):
         width: units of a hidden layer.
         layers: hidden layers.
         dropout: probability with which hidden units are dropped in training.
+        rank: coefficients from which the logits of a dimension are made; 0: one logit for each level; None: at most 8
+            for images, 0 otherwise.
         mixture: density of real values, `logistic` or `gaussian`.
         components: of the mixture.
         order: visiting order, see `Autoregressive`.
@@ -45,7 +50,8 @@ class MADE(Autoregressive):
         *,
         width: int = 512,
         layers: int = 2,
-        dropout: float = 0.2,
+        dropout: float = 0.3,
+        rank: int | None = None,
         mixture: MixtureKind = "logistic",
         components: int = 8,
         order: tuple[int, ...] | None = None,
@@ -53,7 +59,7 @@ class MADE(Autoregressive):
         super().__init__(space, context_space, order)
         if width < 1 or layers < 1:
             raise UsageError("width and layers must be at least 1", "give larger numbers")
-        self.width, self.layers, self.dropout = width, layers, dropout
+        self.width, self.layers, self.dropout, self.rank = width, layers, dropout, rank
         self.mixture, self.components = mixture, components
         m = space.dimensions
         self.head = head_for(space, self.visit, mixture, components)
@@ -61,7 +67,8 @@ class MADE(Autoregressive):
         self.inputs = ScalarInputs(space, self.head)
         inputs = torch.arange(m).repeat_interleave(self.inputs.channels)  # dimension of every input
         degrees, masks = masked_layers(inputs, width, layers)
-        outputs = torch.arange(m).repeat_interleave(self.head.size)  # dimension of every output
+        self.levels = OrdinalLogits(m, self.head.size, _rank(space, rank))
+        outputs = torch.arange(m).repeat_interleave(self.levels.rank)  # dimension of every output
         self.register_buffer("degrees", degrees, persistent=False)
         self.hidden = nn.ModuleList(MaskedLinear(mask) for mask in masks)
         self.condition = nn.ModuleList(ContextVector(context_space, width) for _ in masks)
@@ -77,7 +84,7 @@ class MADE(Autoregressive):
         if isinstance(self.head, MixtureHead):
             self.head.standardise(*moments(z))
         elif isinstance(self.head, CategoricalHead):
-            self.out.bias.data.copy_(marginal_logits(z, self.head.size).flatten())
+            self.levels.bias.data.copy_(marginal_logits(z, self.head.size))
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
         x = self.inputs(z, self.dtype).flatten(1)  # [n, m · channels]
@@ -85,10 +92,44 @@ class MADE(Autoregressive):
         for layer, condition in zip(list(self.hidden)[1:], list(self.condition)[1:]):
             h = h + self.drop(F.relu(layer(h) + condition(context)))
         outputs = self.out(h) + self.direct(x)
-        return self.head(outputs.view(len(z), self.space.dimensions, self.head.size))
+        return self.head(self.levels(outputs.view(len(z), self.space.dimensions, self.levels.rank)))
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _DegreeDecoder(self, n, context)
+
+
+class OrdinalLogits(nn.Module):
+    """The head's numbers from a few coefficients: outputs [n, m, r] → Σ_r outputs · basis + bias, [n, m, size].
+
+    The basis starts as Legendre polynomials of the level and is learned, one for all dimensions; without a rank the
+    outputs pass unchanged but for the bias.
+
+    Args:
+        dimensions: m.
+        size: numbers the head needs for one dimension.
+        rank: r, or 0.
+    """
+
+    def __init__(self, dimensions: int, size: int, rank: int):
+        super().__init__()
+        self.rank = rank or size
+        self.bias = nn.Parameter(torch.zeros(dimensions, size))
+        polynomials = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), rank)[:, 1:].T
+        self.basis = nn.Parameter(torch.tensor(polynomials, dtype=torch.float32)) if rank else None
+
+    def forward(self, outputs: Tensor, step: int | None = None) -> Tensor:
+        """All dimensions, or dimension `step` from [n, r]."""
+        mixed = outputs if self.basis is None else outputs @ self.basis
+        return mixed + self.bias[slice(None) if step is None else step]
+
+
+def _rank(space: Space, rank: int | None) -> int:
+    """The rank to use."""
+    if rank is not None:
+        if rank and not (isinstance(space, Discrete) and rank < space.levels):
+            raise UsageError(f"rank {rank} does not fit {space}", "give a rank below the number of levels, or 0")
+        return rank
+    return min(8, space.levels - 1) if isinstance(space, Image) else 0
 
 
 class _DegreeDecoder(Decoder):
@@ -116,8 +157,8 @@ class _DegreeDecoder(Decoder):
             h = F.relu(F.linear(below[:, :known], weight[a:b, :known]) + bias[..., a:b])
             self.units[layer][:, a:b] = h if layer == 0 else self.units[layer - 1][:, a:b] + h
             below, known = self.units[layer], b
-        rows = slice(j * model.head.size, (j + 1) * model.head.size)
+        rows = slice(j * model.levels.rank, (j + 1) * model.levels.rank)
         outputs = F.linear(below[:, :b], self.out[rows, :b], model.out.bias[rows])
         outputs = outputs + F.linear(self.x[:, :seen], self.direct[rows, :seen], model.direct.bias[rows])
         self.j += 1
-        return model.head(outputs, j)
+        return model.head(model.levels(outputs, j), j)

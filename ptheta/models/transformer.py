@@ -176,7 +176,7 @@ def visited_neighbours(coordinates: Tensor, radius: int) -> Tensor:
     for offset in offsets:
         column = []
         for j, here in enumerate(coordinates.tolist()):
-            there = (here[0] + offset[0], *(h + o for h, o in zip(here[1:2], offset[1:2])), *offset[2 : axes])
+            there = (here[0] + offset[0], *(h + o for h, o in zip(here[1:2], offset[1:2])), *offset[2:axes])
             neighbour = slot_of.get(there, m)
             column.append(neighbour if neighbour < j else -1)
         if max(column) >= 0:

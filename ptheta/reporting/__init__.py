@@ -1,21 +1,27 @@
 """Progress, pictures, tables and the model card."""
 
-from ptheta.reporting.card import write_card
-from ptheta.reporting.numbers import count, count_words, nats, plural
+from ptheta.reporting.card import card_rows, write_card
+from ptheta.reporting.comparison import comparison
+from ptheta.reporting.numbers import count, nats, plural
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
-from ptheta.reporting.samples import write_samples
+from ptheta.reporting.samples import read_mask, write_completions, write_events, write_overview, write_scores
 
 __all__ = [
     "FitProgress",
+    "card_rows",
+    "comparison",
     "count",
-    "count_words",
     "grid",
     "nats",
     "plural",
+    "read_mask",
     "save_picture",
     "surprise_grid",
     "track",
     "write_card",
-    "write_samples",
+    "write_completions",
+    "write_events",
+    "write_overview",
+    "write_scores",
 ]

@@ -17,13 +17,7 @@ def write_card(run: Run) -> None:
 
 def card(run: Run) -> str:
     """The card as Markdown."""
-    results, row, data = run.results(), family(run.name), run.config["data"]
-    scored = "not scored yet"
-    if results:
-        scored = (
-            f"{nats(results['nats'], results['nats_se'])} nats ({results['bits_per_dim']:.4f} bits/dim), mean negative "
-            f"log-likelihood of {results['n']:,} {results['split']} events ± standard error"
-        )
+    row, data = family(run.name), run.config["data"]
     pictures = run.path / "samples.png"
     lines = [
         "---",
@@ -38,14 +32,7 @@ def card(run: Run) -> str:
         *(["![samples](samples.png)", ""] if pictures.exists() else []),
         "| | |",
         "|---|---|",
-        f"| events | {run.model.space} |",
-        f"| context | {run.model.context_space or 'none'} |",
-        f"| score | {scored} |",
-        f"| free parameters | {count(run.model.free_parameters)} |",
-        f"| hyperparameters | {_pairs(run.config['model']['hyperparameters'])} |",
-        f"| fit | {_fit(run.config['fit'])}, seed {run.config['seed']} |",
-        f"| data | {data['source']}: {_pairs(data['splits'])} events |",
-        f"| versions | {_pairs(run.config['versions'])} |",
+        *[f"| {name} | {value} |" for name, value in card_rows(run)],
         "",
         *[f"- {note}" for note in data["notes"]],
         "",
@@ -55,6 +42,29 @@ def card(run: Run) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def card_rows(run: Run) -> list[tuple[str, str]]:
+    """Name and value of everything a card tells."""
+    results, data = run.results(), run.config["data"]
+    scored = "not scored yet"
+    if results:
+        scored = (
+            f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim']} bits/dim: mean negative "
+            f"log-likelihood of {results['n']:,} {results['split']} events ± standard error"
+        )
+    return [
+        ("model", run.name),
+        ("events", str(run.model.space)),
+        ("context", str(run.model.context_space or "none")),
+        ("score", scored),
+        ("density", run.model.density.value),
+        ("free parameters", count(run.model.free_parameters)),
+        ("hyperparameters", _pairs(run.config["model"]["hyperparameters"])),
+        ("fit", f"{_fit(run.config['fit'])}, seed {run.config['seed']}"),
+        ("data", f"{data['source']}: {_pairs(data['splits'])} events"),
+        ("versions", _pairs(run.config["versions"])),
+    ]
 
 
 def _fit(fit: dict[str, Any]) -> str:

@@ -17,15 +17,6 @@ def count(n: int) -> str:
     return f"{digits[0]}.{digits[1:4]}e{len(digits) - 1}"
 
 
-def count_words(levels: int, dimensions: int) -> str:
-    """Free parameters of a full joint table, as the lecture writes them.
-
-    >>> count_words(2, 784)
-    '2^784 − 1'
-    """
-    return f"{levels}^{dimensions} − 1"
-
-
 def nats(value: float, error: float | None = None) -> str:
     """A value in nats with its standard error, to a sensible number of digits.
 

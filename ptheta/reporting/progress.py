@@ -27,7 +27,8 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
     """A progress bar for `total` events, with rate and time left, if it takes longer than two seconds."""
     clock = time.perf_counter()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
-    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as bar:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not shown) as bar:
         task = bar.add_task(what, total=total, state="", visible=False)
         done = 0
 
@@ -60,7 +61,8 @@ class FitProgress:
         shown = speaks and (sys.stderr.isatty() if verbose is None else verbose)
         self.console = Console(stderr=True, quiet=not shown, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
-        self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+        self.live = self.console.is_terminal
+        self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
         self.task = self.bar.add_task("fitting", total=1.0, state="")
         self.validation = math.nan
         self.clock, self.counted_events = 0.0, 0
@@ -94,6 +96,10 @@ class FitProgress:
             return
         self.validation = values["validation_nats"]
         self.run.log(values)
+        if not self.live:
+            self.say(
+                f"step {values['step']:,}: train {values['train_nats']:.2f}, validation {self.validation:.2f} nats"
+            )
         if self.writer:
             for name in ("train_nats", "validation_nats", "learning_rate"):
                 self.writer.add_scalar(name, values[name], values["step"])

@@ -1,0 +1,98 @@
+"""`ptheta compare`: several models, the same data, the same nats."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.fit import say
+from ptheta.cli.options import Flag, SourceArgument, output
+from ptheta.errors import UsageError
+
+DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer"
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(compare, args, "ptheta compare")
+
+
+def compare(
+    source: SourceArgument,
+    *,
+    models: str = DEFAULT_MODELS,
+    minutes: float | None = None,
+    steps: int | None = None,
+    event: str | None = None,
+    context: str | None = None,
+    size: str | None = None,
+    levels: int | None = None,
+    binarize: str = "none",
+    length: int | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    force: Flag = False,
+    seed: int = 0,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Fit several models to the same data and rank them by test nats.
+
+    Args:
+        source: as for `ptheta fit`
+        models: names from `ptheta zoo`, comma-separated
+        minutes: budget of each model that learns by gradients; 1 if no budget is given
+        steps: budget of each in optimiser steps
+        event: column(s) of x
+        context: column of the context y
+        size: of pictures, HEIGHTxWIDTH in pixels
+        levels: of pictures, values of a pixel
+        binarize: none, threshold, once or epoch
+        length: of text, tokens in one event
+        limit: use at most so many events of each split
+        out: folder for the runs; a new one under runs/ if left out
+        force: replace what is in --out
+        seed: of splits, weights, shuffling and samples
+        device: auto, cpu or cuda
+        json: print the models' results as one JSON object on the last line
+    """
+    import ptheta
+    from ptheta.models import family
+    from ptheta.reporting import comparison
+
+    names = [family(name.strip()).name for name in models.split(",") if name.strip()]
+    if not names:
+        raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
+    data = ptheta.load(
+        source,
+        event,
+        context,
+        size=size,
+        levels=levels,
+        binarize=binarize,
+        length=length,
+        limit=limit,
+        seed=seed,
+    )
+    for note in data.notes:
+        say(note)
+    place = output(out, Path("runs") / f"{data.name}-compare", force)
+    results = []
+    for name in dict.fromkeys(names):
+        run = ptheta.fit(
+            name,
+            data,
+            minutes=minutes,
+            steps=steps,
+            out=place / name,
+            force=force,
+            seed=seed,
+            device=device,
+            verbose=True,
+        )
+        results.append(run.results())
+    results.sort(key=lambda r: -r["nats"] if r["nats"] is not None else float("-inf"))
+    comparison(results, data, sys.stderr if json else sys.stdout)
+    if json:
+        print_json({"models": results})

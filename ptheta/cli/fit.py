@@ -1,0 +1,189 @@
+"""`ptheta fit`: learn a distribution from data."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ptheta.cli.arguments import call, flag_of, print_json, take
+from ptheta.cli.options import Flag, ModelArgument
+from ptheta.errors import UsageError, nearest
+
+Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
+
+
+def main(args: list[str]) -> None:
+    """Parse and run; hyperparameters are flags typed from the model's own signature."""
+    from ptheta.models import ZOO
+
+    signatures = {name: row.load().hyperparameter_signature() for name, row in ZOO.items()}
+    every = {name: parameter for signature in signatures.values() for name, parameter in signature.items()}
+    hyperparameters, rest = take(args, every)
+    named = [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
+    if named and {"-h", "--help"} & set(rest):
+        _hyperparameters(named[0], ["--help"])
+    call(fit, rest, "ptheta fit", map(flag_of, every), hyperparameters=hyperparameters)
+
+
+def fit(
+    source: Source = None,
+    model: ModelArgument = None,
+    *,
+    hyperparameters: list[str],
+    event: str | None = None,
+    context: str | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    out: Path | None = None,
+    force: Flag = False,
+    resume: Flag = False,
+    resume_inexact: Flag = False,
+    seed: int = 0,
+    size: str | None = None,
+    colour: Literal["grey", "rgb"] | None = None,
+    levels: int | None = None,
+    binarize: Literal["none", "threshold", "once", "epoch"] = "none",
+    length: int | None = None,
+    limit: int | None = None,
+    validation: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: Literal["adamw", "muon"] | None = None,
+    weight_decay: float | None = None,
+    average: float | None = None,
+    accumulate: int | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
+    compile: bool | None = None,
+    device: str = "auto",
+    track: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Learn p(x), or p(x | context), from data, and leave a run folder.
+
+    The model's hyperparameters are flags too: `ptheta fit SOURCE MODEL --help` lists them. Under torchrun the fit is
+    data-parallel: `torchrun --nproc-per-node 2 -m ptheta fit SOURCE …`.
+
+    Args:
+        source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
+        model: a name from `ptheta zoo`; chosen from the data if left out
+        event: column(s) of x, comma-separated; found from the data if left out
+        context: column of the context y; none if left out
+        minutes: budget in minutes; 1 if no budget is given
+        steps: budget in optimiser steps
+        epochs: budget in passes over the training events
+        out: run folder; a new one under runs/ if left out
+        force: replace what is in --out
+        resume: go on with the unfinished run in --out
+        resume_inexact: go on even with other data or another seed
+        seed: of splits, initial weights, shuffling, dropout and samples
+        size: of pictures, HEIGHTxWIDTH in pixels
+        colour: of pictures
+        levels: of pictures, values of a pixel
+        binarize: pictures to black and white: at half of white, drawn once, or drawn anew every epoch
+        length: of text, tokens in one event
+        limit: use at most so many events of each split
+        validation: events held out of train where no validation split is published: a number, or a part below 1
+        batch_size: events of one step, over all processes
+        learning_rate: peak rate
+        optimizer: muon is Muon on hidden matrices and AdamW on the rest
+        weight_decay: decoupled, on matrices
+        average: decay of an exponential moving average of the weights; 0 for none
+        accumulate: parts a batch is cut into, to save memory
+        precision: auto is bfloat16 autocast on a GPU
+        compile: use torch.compile; only for long fits on a GPU if left out
+        device: auto, cpu or cuda
+        track: write TensorBoard scalars too
+        json: print the results as one JSON object on the last line
+    """
+    import ptheta
+    from ptheta.fitting import default_model
+    from ptheta.models import family
+    from ptheta.runs import read_config
+
+    options = {
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "weight_decay": weight_decay,
+        "average": average,
+        "accumulate": accumulate,
+        "precision": precision,
+        "compile": compile,
+    }
+    data = None
+    if resume or resume_inexact:
+        chosen = None if out is None else model or read_config(out)["model"]["family"]
+        data = source
+    else:
+        if source is None:
+            raise UsageError("there is nothing to fit", "name a SOURCE, for example: ptheta fit digits")
+        chosen = None if model is None else family(model).name
+        data = ptheta.load(
+            source,
+            event,
+            context,
+            size=size,
+            colour=colour,
+            levels=levels,
+            binarize=binarize,
+            length=length,
+            limit=limit,
+            validation=validation,
+            seed=seed,
+        )
+        chosen = chosen or default_model(data)
+        for note in data.notes:
+            say(note)
+    run = ptheta.fit(
+        chosen,
+        data,
+        minutes=minutes,
+        steps=steps,
+        epochs=epochs,
+        out=out,
+        seed=seed,
+        force=force,
+        resume=resume,
+        resume_inexact=resume_inexact,
+        device=device,
+        track=track,
+        verbose=True,
+        hyperparameters=_hyperparameters(chosen, hyperparameters) if chosen and hyperparameters else {},
+        **options,
+    )
+    if json and run.results():
+        print_json(run.results())
+
+
+def say(line: str) -> None:
+    """One line for the person, apart from results."""
+    import os
+    import sys
+
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr)
+
+
+def _hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
+    """Hyperparameters given as flags."""
+    from ptheta.models import family
+
+    cls = family(name).load()
+    signature = cls.hyperparameter_signature()
+
+    def collect(**values: Any) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != signature[name].default}
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.values()]
+    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    collect.__doc__ = inspect.getdoc(cls)
+    for word in words:
+        flag = word.split("=")[0].replace("--no-", "--").replace("_", "-")
+        if flag.startswith("--") and flag not in map(flag_of, [*signature, "help"]):
+            remedy = nearest(flag, list(map(flag_of, signature))) if signature else "it has none"
+            raise UsageError(f"{name} has no hyperparameter {word.split('=')[0]}", remedy)
+    return call(collect, words, f"ptheta fit SOURCE {name}")

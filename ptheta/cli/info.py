@@ -1,0 +1,34 @@
+"""`ptheta info`: what a run folder holds."""
+
+from __future__ import annotations
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Flag, RunArgument
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(info, args, "ptheta info")
+
+
+def info(run: RunArgument, *, json: Flag = False) -> None:
+    """Print a run's card: model, spaces, data, settings, score. The folder is verified first.
+
+    Args:
+        run: run folder
+        json: print the card as one JSON object on the last line
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ptheta.reporting import card_rows
+    from ptheta.runs import Run
+
+    fitted = Run.load(run)
+    if json:
+        print_json({"run": str(run)} | fitted.config | {"parameters": fitted.model.free_parameters} | fitted.results())
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in card_rows(fitted):
+        table.add_row(f"[bold]{name}[/bold]", value)
+    Console(highlight=False).print(table)

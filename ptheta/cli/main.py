@@ -1,0 +1,78 @@
+"""`ptheta`: dispatch to a command; errors become one line and exit status 2."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from ptheta.cli.arguments import fail, wants_json
+from ptheta.errors import PthetaError, UsageError, nearest
+
+COMMANDS = {
+    "fit": "learn a distribution from data",
+    "sample": "draw from a fitted model",
+    "score": "log-likelihood of data, per event and per dimension",
+    "complete": "fill in the rest of a partial event",
+    "compare": "fit several models to the same data, and rank them in nats",
+    "zoo": "the families of models",
+    "info": "what a run folder holds",
+}
+
+EPILOGUE = """\
+  ptheta fit digits                              a first model in a minute
+  ptheta fit photos/ transformer --size 32x32    a folder of pictures
+  ptheta sample runs/digits-transformer -n 16
+  ptheta COMMAND --help                          all about one command
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: arguments without the program's name; None: those of the process.
+
+    Returns:
+        exit status: 0, 2 for an error of the user's, 130 after Ctrl-C.
+    """
+    args = sys.argv[1:] if argv is None else argv
+    try:
+        return _dispatch(args)
+    except PthetaError as error:
+        return fail(error, as_json=wants_json(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "out of memory" not in str(error) and "alloc" not in str(error):
+            raise
+        return fail(UsageError("out of memory", "choose a smaller model or --batch-size"), as_json=wants_json(args))
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if args[0] in ("-V", "--version"):
+        from ptheta import __version__
+
+        print(f"ptheta {__version__}")
+        return 0
+    name, *rest = args
+    if name not in COMMANDS:
+        raise UsageError(f"no command is called {name!r}", nearest(name, list(COMMANDS)))
+    importlib.import_module(f"ptheta.cli.{name}").main(rest)
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    head = "usage: ptheta COMMAND [ARGUMENTS]\n\nLearn p(x) or p(x | y) from samples; then sample, score, complete, compare."
+    return f"{head}\n\ncommands:\n" + "\n".join(lines) + f"\n\n{EPILOGUE}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

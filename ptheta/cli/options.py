@@ -1,0 +1,59 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch import Tensor
+
+from ptheta.errors import ContextError, UsageError
+from ptheta.runs import Run
+from ptheta.spaces import Label
+
+SourceArgument = Annotated[str, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
+ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.Positional]
+RunArgument = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
+Count = Annotated[int, tyro.conf.arg(aliases=["-n"])]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+def output(path: Path | None, default: Path, force: bool) -> Path:
+    """Where to write: the given place, which must be free unless forced, or a fresh one named after `default`.
+
+    Raises:
+        UsageError: the given place is taken.
+    """
+    if path is None:
+        number = 2
+        fresh = default
+        while fresh.exists():
+            fresh = default.with_name(f"{default.stem}-{number}{default.suffix}")
+            number += 1
+        return fresh
+    taken = path.exists() and (path.is_file() or any(path.iterdir()))
+    if taken and not force:
+        raise UsageError(f"{path} exists", "choose another --out, or replace it with --force")
+    return path
+
+
+def contexts(run: Run, values: Iterable[str], n: int) -> Tensor | None:
+    """Context rows [n] for the values of --context: n events are shared out over them, in their order.
+
+    Raises:
+        ContextError: the model needs a context and none was given, or the other way round, or no label is so called.
+    """
+    given, space = list(values), run.model.context_space
+    if space is None:
+        if given:
+            raise ContextError(f"{run.path} has no context", "leave out --context, or fit with --context COLUMN")
+        return None
+    assert isinstance(space, Label)
+    if not given:
+        names = ", ".join(space.names[:10]) + (", …" if space.levels > 10 else "")
+        raise ContextError(f"{run.path} needs a context", f"give one or more of --context {names}")
+    rows = torch.tensor([space.index(value) for value in given])
+    return rows[torch.arange(n) * len(rows) // max(n, 1)]

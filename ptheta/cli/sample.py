@@ -1,0 +1,80 @@
+"""`ptheta sample`: draw from a fitted model."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Count, Flag, RunArgument, contexts, output
+from ptheta.errors import UsageError
+
+Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(sample, args, "ptheta sample")
+
+
+def sample(
+    run: RunArgument,
+    *,
+    n: Count = 64,
+    context: Values = [],  # noqa: B006
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    seed: int | None = None,
+    out: Path | None = None,
+    force: Flag = False,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Draw events and write them in the form of the data: PNG files and a grid, CSV, text or NPY.
+
+    Args:
+        run: run folder
+        n: how many events
+        context: labels to draw from; the n events are shared out over them in order
+        temperature: below 1 more certain, 0 the most probable level
+        top_k: draw from the k most probable levels; 0 from all
+        top_p: draw from the fewest levels that hold so much probability
+        min_p: draw from levels at least so probable, relative to the most probable
+        seed: same seed, same machine, same samples; drawn and told if left out
+        out: folder for pictures, else file or folder; a new one beside the run if left out
+        force: replace what is in --out
+        device: auto, cpu or cuda
+        json: print files, n, seconds and passes as one JSON object on the last line
+    """
+    import torch
+
+    from ptheta.reporting import write_events
+    from ptheta.runs import Run
+    from ptheta.training import choose_device
+
+    fitted = Run.load(run, choose_device(device))
+    if n < 1:
+        raise UsageError(f"-n is {n}", "give at least 1")
+    seed = torch.seed() % 2**32 if seed is None else seed
+    rows = contexts(fitted, context, n)
+    warps = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    takes = inspect.signature(fitted.model.sample).parameters
+    changed = {k: v for k, v in warps.items() if v != inspect.signature(sample).parameters[k].default}
+    if changed.keys() - takes.keys():
+        raise UsageError(f"{fitted.name} does not sample step by step", "leave out temperature, top-k, top-p and min-p")
+    place = output(out, run.with_name(f"{run.name}-samples"), force)
+    clock = time.perf_counter()
+    x = fitted.model.sample(n, rows, seed=seed, **changed).cpu()
+    seconds = time.perf_counter() - clock
+    files = write_events(fitted, x, place, rows)
+    print(f"{n:,} samples in {seconds:.1f} s, seed {seed}: {files[-1] if len(files) < 3 else place}", file=sys.stderr)
+    if json:
+        passes = fitted.model.space.dimensions
+        print_json({"files": files, "n": n, "seconds": round(seconds, 3), "passes": passes, "seed": seed})

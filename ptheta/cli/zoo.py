@@ -1,0 +1,34 @@
+"""`ptheta zoo`: the families of models."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Flag
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(zoo, args, "ptheta zoo")
+
+
+def zoo(*, json: Flag = False) -> None:
+    """List the families of models, what they can model and what their density is.
+
+    Args:
+        json: print the list as one JSON object on the last line
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ptheta.models import ZOO
+
+    table = Table("model", "density", "events", "what it is", "source", box=None, pad_edge=False)
+    for row in ZOO.values():
+        table.add_row(row.name, row.density, row.events, row.summary, row.reference)
+    Console(file=sys.stderr if json else sys.stdout, highlight=False).print(table)
+    if json:
+        rows = [{k: v for k, v in asdict(row).items() if k not in ("path", "small")} for row in ZOO.values()]
+        print_json({"models": rows})
