@@ -70,8 +70,8 @@ def _dispatch(args: list[str]) -> int:
 def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    head = "usage: ptheta COMMAND [ARGUMENTS]\n\nLearn p(x) or p(x | y) from samples; then sample, score, complete, compare."
-    return f"{head}\n\ncommands:\n" + "\n".join(lines) + f"\n\n{EPILOGUE}"
+    head = "Learn p(x) or p(x | y) from samples; then sample, score, complete, compare."
+    return f"usage: ptheta COMMAND [ARGUMENTS]\n\n{head}\n\ncommands:\n" + "\n".join(lines) + f"\n\n{EPILOGUE}"
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ def zoo(*, json: Flag = False) -> None:
 
     from ptheta.models import ZOO
 
-    table = Table("model", "density", "events", "what it is", "source", box=None, pad_edge=False)
+    table = Table("model", "density", "events", "what it is", box=None, pad_edge=False)
     for row in ZOO.values():
-        table.add_row(row.name, row.density, row.events, row.summary, row.reference)
+        table.add_row(row.name, row.density, row.events, row.summary)
     Console(file=sys.stderr if json else sys.stdout, highlight=False).print(table)
     if json:
         rows = [{k: v for k, v in asdict(row).items() if k not in ("path", "small")} for row in ZOO.values()]

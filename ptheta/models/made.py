@@ -1,9 +1,9 @@
 """MADE: masked autoencoder for distribution estimation; all conditionals from one pass of one MLP.
 
 Germain et al. 2015 (arXiv:1502.03509). Departures: hidden layers are residual (Durkan & Nash 2019, ResMADE), all have
-the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments. Levels of pictures
-are ordered, so each dimension outputs a few coefficients of functions of the level, shared by all dimensions, in place of
-one number for each level (`rank`).
+the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments. Levels of
+pictures are ordered, so each dimension outputs a few coefficients of functions of the level, shared by all dimensions,
+in place of one number for each level (`rank`).
 
 Decoding is incremental: a hidden unit of degree d is final once d values are known, so each unit is computed exactly
 once and a whole event costs about one pass, not m of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ptheta.files import write_text
@@ -50,7 +51,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     scored = "not scored yet"
     if results:
         scored = (
-            f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim']} bits/dim: mean negative "
+            f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim'] or math.inf:.4f} bits/dim: mean negative "
             f"log-likelihood of {results['n']:,} {results['split']} events ± standard error"
         )
     return [
