@@ -82,7 +82,7 @@ def fit(
     """
     if unknown := sorted(settings.keys() - set(Settings.names())):
         raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
-    given = {"minutes": minutes, "steps": steps, "epochs": epochs}
+    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
     resuming = resume or resume_inexact
     if resuming:
         run = _unfinished(out, model, data, hyperparameters or {})
@@ -96,7 +96,7 @@ def fit(
         run = None
     counting = isinstance(model, Counting)
     if not any(value is not None for value in given.values()):
-        given = {"minutes": DEFAULT_MINUTES}
+        given["minutes"] = DEFAULT_MINUTES
     budget = None if counting else Budget(**given)
     chosen = None if counting else Settings.of(model, **settings)
     with world(device) as processes:

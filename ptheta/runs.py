@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -168,7 +167,7 @@ class Run:
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_finite(dict(record))) + "\n")
+            file.write(json.dumps(dict(record)) + "\n")
 
     @classmethod
     def create(cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int) -> Run:
@@ -317,12 +316,3 @@ def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> N
     if wrong:
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
         raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", _REFIT)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinities: None instead."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return value

@@ -67,6 +67,7 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -
     }
     everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
     events = events or _find(everywhere, text, source)
+    _same_kinds(source, events + contexts)
     choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
     if label is None:
         choice.notes.append(_candidates(source, columns, choice))
@@ -83,6 +84,18 @@ def _names(asked: Any, source: Source) -> list[str]:
         if name not in source.columns:
             raise SourceError(f"{source.name} has no column {name!r}", nearest(str(name), list(source.columns)))
     return names
+
+
+def _same_kinds(source: Source, names: list[str]) -> None:
+    first = next(iter(source.tables.values()))
+    number = ("int", "float", "bool")
+    for table in source.tables.values():
+        for name in names:
+            kind, other = first.columns[name].kind, table.columns[name].kind
+            if kind != other and not (kind in number and other in number):
+                raise SourceError(
+                    f"column {name!r} is {kind} in {first.title} but {other} in {table.title}", "make them the same"
+                )
 
 
 def _strings(columns: dict[str, Column]) -> list[str]:

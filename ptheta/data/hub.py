@@ -83,7 +83,7 @@ def _offline_if_unreachable() -> Iterator[None]:
     import huggingface_hub
 
     host = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT).hostname
-    places = (datasets.config, huggingface_hub.constants)
+    places: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
     before = [place.HF_HUB_OFFLINE for place in places]
     try:
         if not urllib.request.getproxies():

@@ -40,6 +40,8 @@ class MADE(Autoregressive):
         order: visiting order, see `Autoregressive`.
     """
 
+    degrees: Tensor
+
     spaces = (Discrete, Real)
     recipe = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 100}  # noqa: RUF012
 

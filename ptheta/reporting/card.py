@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ptheta.files import write_text
@@ -50,9 +49,10 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     results, data = run.results(), run.config["data"]
     scored = "not scored yet"
     if results:
+        value = nats(results["nats"], results["nats_se"])
         scored = (
-            f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim'] or math.inf:.4f} bits/dim: mean negative "
-            f"log-likelihood of {results['n']:,} {results['split']} events ± standard error"
+            f"{value} nats, {results['bits_per_dim']:.4f} bits/dim: mean negative log-likelihood of "
+            f"{results['n']:,} {results['split']} events ± standard error"
         )
     return [
         ("model", run.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ptheta.training.settings import Settings
@@ -48,7 +48,7 @@ def set_rate(many: Iterable[Optimizer], learning_rate: float) -> None:
             group["lr"] = learning_rate
 
 
-def _hidden_matrices(module: nn.Module) -> list[nn.Parameter]:
+def _hidden_matrices(module: nn.Module) -> list[Tensor]:
     """Weights of linear layers inside `blocks`, in order."""
     return [
         layer.weight

@@ -78,11 +78,11 @@ def load_state(path: Path) -> tuple[Position, dict[str, dict[str, Tensor]]]:
     tensors, metadata = read_tensors(path)
     try:
         values: dict[str, Any] = json.loads(metadata["position"])
-        types = {"seconds": float, "next_validation": float, "best_nats": float}
+        real = ("seconds", "next_validation", "best_nats")
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:
             raise KeyError(missing[0])
-        position = Position(**{k: types.get(k, lambda v: v)(v) for k, v in values.items()})
+        position = Position(**(values | {k: float(values[k]) for k in real}))
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} lacks the position of the fit ({error})", "start again without --resume, exact resumption needs it"

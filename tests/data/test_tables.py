@@ -6,7 +6,7 @@ import pytest
 
 import ptheta.data.splits
 from ptheta.data import Codec, load
-from ptheta.errors import SourceError
+from ptheta.errors import SourceError, UsageError
 from ptheta.spaces import Discrete, Real
 
 
@@ -168,3 +168,28 @@ def test_chunks_make_no_difference(cats, monkeypatch, tmp_path):
     monkeypatch.setattr("ptheta.data.tables.CHUNK", 7)
     cut = load(tmp_path / "t.parquet", context="colour")
     assert whole.fingerprint == cut.fingerprint
+
+
+def test_options_of_other_kinds_are_refused(cats):
+    for options in ({"size": "2x2"}, {"levels": 4}, {"length": 5}):
+        with pytest.raises(UsageError, match="are no"):
+            load(cats[["doors"]], **options)
+
+
+def test_parquet_files_of_different_columns_are_refused(cats, reals, tmp_path):
+    cats.to_parquet(tmp_path / "train-0.parquet")
+    reals.to_parquet(tmp_path / "train-1.parquet")
+    with pytest.raises(SourceError, match=r"train-1\.parquet has other columns"):
+        load(tmp_path)
+
+
+def test_a_column_that_test_lacks_is_no_event(cats):
+    data = load({"train": cats, "test": cats[["doors", "sold"]]})
+    assert data.codec.columns == ["doors", "sold"]
+    with pytest.raises(SourceError, match="test has no column 'colour'"):
+        load({"train": cats, "test": cats[["doors", "sold"]]}, context="colour")
+
+
+def test_a_column_of_two_kinds_is_refused(cats):
+    with pytest.raises(SourceError, match="'doors' is int in train but string in test"):
+        load({"train": cats, "test": cats.astype({"doors": str})})
