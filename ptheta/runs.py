@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -141,7 +142,8 @@ class Run:
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
         final = [line["results"] for line in self.metrics() if "results" in line]
-        return final[-1] if final else {}
+        infinite = {"nats": math.inf, "nats_se": math.inf, "bits_per_dim": math.inf}
+        return {k: infinite.get(k) if v is None else v for k, v in final[-1].items()} if final else {}
 
     # Use
 
@@ -167,7 +169,7 @@ class Run:
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(dict(record)) + "\n")
+            file.write(json.dumps(_finite(record)) + "\n")
 
     @classmethod
     def create(cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int) -> Run:
@@ -316,3 +318,10 @@ def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> N
     if wrong:
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
         raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", _REFIT)
+
+
+def _finite(record: Any) -> Any:
+    """A record with None for what JSON lacks: infinities."""
+    if isinstance(record, Mapping):
+        return {k: _finite(v) for k, v in record.items()}
+    return None if isinstance(record, float) and not math.isfinite(record) else record

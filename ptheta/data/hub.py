@@ -79,11 +79,11 @@ def tables_of(loaded: Any) -> dict[str, Table]:
 @contextlib.contextmanager
 def _offline_if_unreachable() -> Iterator[None]:
     """Without a network, use only what is cached instead of waiting through many retries."""
-    import datasets
-    import huggingface_hub
+    from datasets import config
+    from huggingface_hub import constants
 
-    host = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT).hostname
-    places: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname
+    places: tuple[Any, ...] = (config, constants)
     before = [place.HF_HUB_OFFLINE for place in places]
     try:
         if not urllib.request.getproxies():

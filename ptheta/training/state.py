@@ -82,7 +82,8 @@ def load_state(path: Path) -> tuple[Position, dict[str, dict[str, Tensor]]]:
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:
             raise KeyError(missing[0])
-        position = Position(**(values | {k: float(values[k]) for k in real}))
+        values |= {k: float(values[k]) for k in real}
+        position = Position(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} lacks the position of the fit ({error})", "start again without --resume, exact resumption needs it"
