@@ -19,8 +19,12 @@ TEMPORARY = ".ptheta-partial-"
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """A temporary path to write to; on success it becomes `path`, on failure it vanishes and `path` is untouched.
+
+    Args:
+        path: of the file.
+        flush: wait for the disk, so that the file also survives a power cut; off for many small files of samples.
 
     Raises:
         UsageError: the folder cannot be written or the disk is full.
@@ -34,10 +38,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         os.chmod(temporary, 0o666 & ~_umask())
         yield temporary
-        _flush(temporary)
+        if flush:
+            _flush(temporary)
         os.replace(temporary, path)
         temporary = None
-        _flush(path.parent)
+        if flush:
+            _flush(path.parent)
     except OSError as error:
         raise UsageError(
             f"cannot write {path}: {error.strerror or error}", "choose another place with --out, or free disk space"
@@ -47,10 +53,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file durably."""
-    with replacing(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> Path:
+    """Write a whole file; returns its path."""
+    with replacing(path, flush=flush) as temporary:
         temporary.write_bytes(content)
+    return path
 
 
 def write_text(path: Path, content: str) -> None:

@@ -41,7 +41,7 @@ class MarkovMLP(Autoregressive):
         space: Space,
         context_space: Space | None = None,
         *,
-        window: int = 16,
+        window: int = 8,
         width: int = 256,
         layers: int = 2,
         dropout: float = 0.1,

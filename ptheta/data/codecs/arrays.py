@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere, write_whole
+from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere
 from ptheta.errors import SourceError
+from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
 
 
@@ -94,5 +95,5 @@ class ArrayCodec(Codec):
         for name, array in files.items():
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
-            paths.append(write_whole(Path(directory) / name, buffer.getvalue()))
+            paths.append(write_bytes(Path(directory) / name, buffer.getvalue(), flush=False))
         return paths

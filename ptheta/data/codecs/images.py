@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere, write_whole
+from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere
 from ptheta.errors import SourceError, UsageError
+from ptheta.files import write_bytes
 from ptheta.spaces import Image
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class ImageCodec(Codec):
         for name, picture in zip(file_names(len(x), stem, ".png", context_names), self.decode(x)):
             buffer = io.BytesIO()
             picture.save(buffer, "PNG")
-            paths.append(write_whole(Path(directory) / name, buffer.getvalue()))
+            paths.append(write_bytes(Path(directory) / name, buffer.getvalue(), flush=False))
         return paths
 
 

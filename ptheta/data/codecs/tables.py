@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere, write_whole
+from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere
 from ptheta.errors import SourceError, nearest
+from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class TableCodec(Codec):
             frame.insert(0, "context" if "context" not in frame else "context_", list(context_names))
         buffer = io.StringIO()
         frame.to_csv(buffer, index=False)
-        return [write_whole(Path(directory) / f"{stem}.csv", buffer.getvalue().encode())]
+        return [write_bytes(Path(directory) / f"{stem}.csv", buffer.getvalue().encode(), flush=False)]
 
 
 def as_arrow(values: Any, name: str, place: Place = nowhere) -> pa.Array:

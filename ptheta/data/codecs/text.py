@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere, write_whole
+from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere
 from ptheta.errors import SourceError
+from ptheta.files import write_bytes
 from ptheta.spaces import Sequence
 
 
@@ -102,4 +103,4 @@ class TextCodec(Codec):
     ) -> list[Path]:
         """One text file an event."""
         names = file_names(len(x), stem, ".txt", context_names)
-        return [write_whole(Path(directory) / name, text) for name, text in zip(names, self.to_bytes(x))]
+        return [write_bytes(Path(directory) / name, text, flush=False) for name, text in zip(names, self.to_bytes(x))]
