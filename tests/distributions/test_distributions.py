@@ -108,7 +108,7 @@ def test_mixture_draws_follow_the_mixture(family):
         torch.tensor([-2.0, 1.0]).double(),
         torch.tensor([0.5, -1.0]).double(),
     )
-    drawn = family(*(p.expand(5000, 2) for p in (weights, loc, log_scale))).sample(noise(5000, 2))
+    drawn = family(*(p.expand(40_000, 2) for p in (weights, loc, log_scale))).sample(noise(40_000, 2))
 
     def cdf(x):
         return (weights.exp().numpy() * SCIPY[family].cdf(x[:, None], loc.numpy(), log_scale.exp().numpy())).sum(-1)

@@ -510,6 +510,17 @@ def test_completions_follow_the_conditional_distribution(case: Case):
     assert frequencies_agree(tally(done, case.space), p / p.sum()) > 1e-4
 
 
+@autoregressive_discrete
+def test_each_event_is_completed_under_its_own_context(case: Case):
+    if case.context_space is None:
+        return
+    model, n = model_of(case), 2000
+    done = model.complete(likely_events(case, 2), 0.0, n=n, context=["dog", "cat"], seed=3)
+    for drawn, context in zip(done, ("dog", "cat")):
+        p = model.log_prob(all_events(case.space), [context]).exp().detach()
+        assert frequencies_agree(tally(drawn, case.space), p) > 1e-4
+
+
 # State
 
 
@@ -519,7 +530,7 @@ def test_state_and_hyperparameters_make_the_same_model(case: Case):
     hyperparameters = json.loads(json.dumps(model.hyperparameters()))
     twin = type(model)(case.space, case.context_space, **hyperparameters).to(torch.float64).eval()
     assert twin.hyperparameters() == model.hyperparameters()
-    assert set(row_small := case.row.small) <= set(twin.hyperparameters()), row_small
+    assert set(case.row.small) <= set(twin.hyperparameters())
     twin.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
     assert twin.free_parameters == model.free_parameters
     assert torch.equal(twin.sample(30, contexts(case, 30), seed=0), model.sample(30, contexts(case, 30), seed=0))
