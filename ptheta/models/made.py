@@ -11,7 +11,6 @@ once and a whole event costs about one pass, not m of them.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,8 +19,9 @@ from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, Mix
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
+from ptheta.models.levels import OrdinalLogits, rank_for
 from ptheta.nn import MaskedLinear, masked_layers
-from ptheta.spaces import Discrete, Image, Real, Space
+from ptheta.spaces import Discrete, Real, Space
 
 
 class MADE(Autoregressive):
@@ -69,7 +69,7 @@ class MADE(Autoregressive):
         self.inputs = ScalarInputs(space, self.head)
         inputs = torch.arange(m).repeat_interleave(self.inputs.channels)  # dimension of every input
         degrees, masks = masked_layers(inputs, width, layers)
-        self.levels = OrdinalLogits(m, self.head.size, _rank(space, rank))
+        self.levels = OrdinalLogits(m, self.head.size, rank_for(space, rank))
         outputs = torch.arange(m).repeat_interleave(self.levels.rank)  # dimension of every output
         self.register_buffer("degrees", degrees, persistent=False)
         self.hidden = nn.ModuleList(MaskedLinear(mask) for mask in masks)
@@ -98,40 +98,6 @@ class MADE(Autoregressive):
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _DegreeDecoder(self, n, context)
-
-
-class OrdinalLogits(nn.Module):
-    """The head's numbers from a few coefficients: outputs [n, m, r] → Σ_r outputs · basis + bias, [n, m, size].
-
-    The basis starts as Legendre polynomials of the level and is learned, one for all dimensions; without a rank the
-    outputs pass unchanged but for the bias.
-
-    Args:
-        dimensions: m.
-        size: numbers the head needs for one dimension.
-        rank: r, or 0.
-    """
-
-    def __init__(self, dimensions: int, size: int, rank: int):
-        super().__init__()
-        self.rank = rank or size
-        self.bias = nn.Parameter(torch.zeros(dimensions, size))
-        polynomials = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), rank)[:, 1:].T
-        self.basis = nn.Parameter(torch.tensor(polynomials, dtype=torch.float32)) if rank else None
-
-    def forward(self, outputs: Tensor, step: int | None = None) -> Tensor:
-        """All dimensions, or dimension `step` from [n, r]."""
-        mixed = outputs if self.basis is None else outputs @ self.basis
-        return mixed + self.bias[slice(None) if step is None else step]
-
-
-def _rank(space: Space, rank: int | None) -> int:
-    """The rank to use."""
-    if rank is not None:
-        if rank and not (isinstance(space, Discrete) and rank < space.levels):
-            raise UsageError(f"rank {rank} does not fit {space}", "give a rank below the number of levels, or 0")
-        return rank
-    return min(8, space.levels - 1) if isinstance(space, Image) else 0
 
 
 class _DegreeDecoder(Decoder):

@@ -24,6 +24,7 @@ from ptheta.distributions import CategoricalHead, Distribution
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, marginal_logits
+from ptheta.models.levels import level_embedding
 from ptheta.nn import Block, KeyValueCache, Rotary, rms_norm
 from ptheta.spaces import Discrete, Sequence, Space
 
@@ -73,18 +74,17 @@ class Transformer(Autoregressive):
         m, levels = space.dimensions, space.levels
         coordinates = space.coordinates()[self.visit]  # [m, axes]
         self.head = CategoricalHead(space, self.visit)
-        self.token = nn.Embedding(levels + 1, width)  # the last one: nothing came before
+        self.token = level_embedding(space, width, std=0.1)  # the last one: nothing came before
         placed = not isinstance(space, Sequence)
         self.place = nn.Parameter(torch.randn(m, width) * 0.02) if placed else None
         radius = (2 if coordinates.shape[1] > 1 else 0) if local is None else local
-        self.neighbours = Neighbourhood(coordinates, radius, levels, width) if radius else None
+        self.neighbours = Neighbourhood(coordinates, radius, space, width) if radius else None
         self.condition = ContextVector(context_space, width)
         rotary = Rotary(coordinates, width // heads)
         self.blocks = nn.ModuleList(Block(width, heads, rotary, window, dropout) for _ in range(layers))
         self.drop = nn.Dropout(dropout)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
-        nn.init.normal_(self.token.weight, std=0.1)
         nn.init.zeros_(self.out.weight)
 
     def prepare(self, x: Tensor) -> None:
@@ -132,21 +132,20 @@ class Neighbourhood(nn.Module):
     Args:
         coordinates: [m, axes] in visiting order.
         radius: in pixels.
-        levels: K.
+        space: of the events.
         width: of the output.
         size: of the embedding of one value.
     """
 
     index: Tensor
 
-    def __init__(self, coordinates: Tensor, radius: int, levels: int, width: int, size: int = 16):
+    def __init__(self, coordinates: Tensor, radius: int, space: Discrete, width: int, size: int = 16):
         super().__init__()
         index = visited_neighbours(coordinates, radius)
         self.register_buffer("index", index, persistent=False)  # [m, s], −1 where there is none
-        self.levels = levels
-        self.value = nn.Embedding(levels + 1, size)  # the last one: no such neighbour, or not visited yet
+        self.levels = space.levels
+        self.value = level_embedding(space, size, std=0.5)  # the last one: no such neighbour, or not visited yet
         self.mix = nn.Linear(index.shape[1] * size, width, bias=False)
-        nn.init.normal_(self.value.weight, std=0.5)
 
     def gather(self, z: Tensor, slot: int | None = None) -> Tensor:
         """Values around every slot [n, m, s] of z [n, m], or around one slot [n, 1, s]."""
