@@ -36,8 +36,8 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        os.chmod(temporary, 0o666 & ~_umask())
         yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
         if flush:
             _flush(temporary)
         os.replace(temporary, path)

@@ -17,7 +17,7 @@ import torch
 
 from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
-from ptheta.evaluation import Score, evaluate
+from ptheta.evaluation import Score, evaluate, log_probs
 from ptheta.models import Counting, Model, family, name_of
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
@@ -26,6 +26,13 @@ from ptheta.training import Budget, Settings, Trainer, World, world
 
 COUNTED_EVENTS = 2**18
 """Events counted at once by models that learn in closed form."""
+
+PATIENCE = 60.0
+"""Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
+is scored, and n says how many."""
+
+PROBED = 64
+"""Events by which the speed of scoring is measured."""
 
 DEFAULT_MINUTES = 1.0
 """Budget of a gradient fit when none is given."""
@@ -63,7 +70,7 @@ def fit(
             none.
         out: folder of the run; None: a new folder under `runs/`.
         seed: of initial weights, shuffling, dropout and samples.
-        force: replace what is in `out`.
+        force: replace the run in `out`.
         resume: go on with the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
             epochs on the same CPU set-up.
         resume_inexact: go on even with other data or another seed.
@@ -131,6 +138,10 @@ def fit(
         except KeyboardInterrupt:
             progress.interrupted()
             raise
+        except Exception:
+            if processes.rank == 0 and not resuming:
+                _discard(run)
+            raise
         if processes.rank == 0:
             _conclude(run, data, time.perf_counter() - clock, progress)
     return run
@@ -168,6 +179,9 @@ def _continued(
         budget = given
     else:
         budget = stored["budget"]
+    before, now = (stored["settings"] or {}).get("optimizer"), settings.get("optimizer")
+    if before and now not in (None, before):
+        raise RunError(f"the fit began with {before}, whose state {now} cannot take over", "leave out --optimizer")
     return budget, (stored["settings"] or {}) | {k: v for k, v in settings.items() if v is not None}
 
 
@@ -203,19 +217,38 @@ def _create(
     force: bool,
     processes: World,
 ) -> Run:
-    """A new run folder; only rank 0 writes to it."""
+    """A new run; only rank 0 writes its folder."""
     path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
-    if processes.rank:
-        return Run(path, {"data": {"name": data.name}}, model, data)
-    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        if not force:
-            raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
     plan = {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
-    return Run.create(path, model, data, plan, seed)
+    run = Run.create(path, model, data, plan, seed)
+    if processes.rank == 0:
+        check_free(path, force)
+        if (path / "config.json").is_file():
+            shutil.rmtree(path)
+        run.save_config()
+    return run
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Check that a run may be written to `path`. Only a run is ever replaced, so that no slip deletes anything else.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    if path.is_symlink() or path.is_file():
+        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not (path / "config.json").is_file():
+        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+    if not force:
+        raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
+
+
+def _discard(run: Run) -> None:
+    """Remove the folder of a fit that failed before it had any weights."""
+    if not (run.path / "model.safetensors").exists():
+        shutil.rmtree(run.path, ignore_errors=True)
 
 
 def _fresh(path: Path, processes: World) -> Path:
@@ -240,9 +273,10 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
     """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated."""
     run.model.eval()
     run.save_weights()
-    split = "test" if "test" in data.splits else "validation"
-    with progress.scoring(len(data.splits[split])) as advance:
-        score = evaluate(run.model, data.splits[split], advance=advance)
+    split = next(name for name in ("test", "validation", "train") if name in data.splits)
+    limit = _affordable(run.model, data.splits[split], max(seconds, PATIENCE))
+    with progress.scoring(limit) as advance:
+        score = evaluate(run.model, data.splits[split], limit=limit, advance=advance)
     results = summary(run, score, split, seconds)
     run.log({"results": results})
     try:
@@ -251,6 +285,15 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
         progress.say(f"no samples were written: {error.problem}")
     write_card(run)
     progress.finished(results)
+
+
+def _affordable(model: Model, split: Split, seconds: float) -> int:
+    """How many events of a split can be scored in about so many seconds: all of them, unless that takes longer."""
+    probe = split.subset(PROBED)
+    clock = time.perf_counter()
+    log_probs(model, probe)
+    rate = len(probe) / (time.perf_counter() - clock)
+    return min(len(split), max(len(probe), int(rate * seconds)))
 
 
 def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -113,10 +114,13 @@ class Run:
         )
 
     def same(self, source: str) -> Data | None:
-        """The data of the fit, if `source` is where they came from; else None."""
+        """The data of the fit, if `source` is where they came from and has not changed since; else None."""
         from ptheta.data import address
 
-        return self.data if address(source) == self.config["data"]["request"].get("source") else None
+        stored = self.config["data"]
+        if address(source) != stored["request"].get("source"):
+            return None
+        return self.data if self.data.fingerprint == stored["fingerprint"] else None
 
     def events(self, file: str | Path) -> Tensor:
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""
@@ -128,16 +132,14 @@ class Run:
         return self.path / "checkpoint" / "state.safetensors"
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a torn last line is left out."""
+        """The lines of metrics.jsonl; lines torn by a crash are left out."""
         path = self.path / "metrics.jsonl"
         lines: list[dict[str, Any]] = []
         if path.is_file() and not path.is_symlink():
             for line in path.read_text().splitlines():
-                try:
+                with contextlib.suppress(json.JSONDecodeError):
                     lines.append(json.loads(line))
-                except json.JSONDecodeError:
-                    break
-        return lines
+        return [line for line in lines if isinstance(line, dict)]
 
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
@@ -161,6 +163,10 @@ class Run:
 
     # Disk
 
+    def save_config(self) -> None:
+        """Write config.json durably; the folder is made if missing."""
+        write_text(self.path / "config.json", json.dumps(self.config, indent=1, ensure_ascii=False) + "\n")
+
     def save_weights(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write the model's weights, or the given ones, durably."""
         state = self.model.state_dict() if weights is None else weights
@@ -168,15 +174,21 @@ class Run:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_finite(record)) + "\n")
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("ab+") as file:
+                file.seek(max(0, file.tell() - 1))
+                torn = file.read(1) not in (b"", b"\n")
+                file.write(b"\n" * torn + json.dumps(_finite(record)).encode() + b"\n")
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}", "free disk space, then use --resume") from error
 
     @classmethod
     def create(cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int) -> Run:
-        """Start a run folder: write its config, but no weights yet.
+        """A run that is about to be fitted; nothing is written yet.
 
         Args:
-            path: a new or empty folder.
+            path: of its folder.
             model: of a family in the zoo.
             data: to be fitted.
             fit: budget and settings, JSON values.
@@ -201,7 +213,6 @@ class Run:
         }
         config = json.loads(json.dumps(config))
         config["sha256"] = config_digest(config)
-        write_text(path / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
         return cls(path, config, model, data)
 
     @classmethod

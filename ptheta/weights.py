@@ -31,7 +31,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Write tensors durably, with metadata and their hash."""
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(whole, temporary, {**(metadata or {}), "sha256": digest(whole)})
+        try:
+            save_file(whole, temporary, {**(metadata or {}), "sha256": digest(whole)})
+        except SafetensorError as error:  # how it reports a full disk
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

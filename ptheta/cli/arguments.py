@@ -144,4 +144,8 @@ def _first_sentence(box: str) -> str:
         .replace("no type matching ", "it needs ")
         .replace(" could be instantiated from", ", not")
     )
+    text = re.sub(
+        r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, no whole number", text
+    )
+    text = re.sub(r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, no number", text)
     return text.rstrip(".:") or "the arguments cannot be read"

@@ -21,7 +21,7 @@ def main(args: list[str]) -> None:
 def compare(
     source: SourceArgument,
     *,
-    models: str = DEFAULT_MODELS,
+    models: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     event: str | None = None,
@@ -41,7 +41,7 @@ def compare(
 
     Args:
         source: as for `ptheta fit`
-        models: names from `ptheta zoo`, comma-separated
+        models: names from `ptheta zoo`, comma-separated; those that suit the data if left out
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each in optimiser steps
         event: column(s) of x
@@ -61,9 +61,11 @@ def compare(
     from ptheta.models import family
     from ptheta.reporting import comparison
 
-    names = [family(name.strip()).name for name in models.split(",") if name.strip()]
+    names = [family(name.strip()).name for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
+    if minutes is not None and steps is not None:
+        raise UsageError("the budget is given 2 times", "give one of --minutes and --steps")
     data = ptheta.load(
         source,
         event,
@@ -77,6 +79,10 @@ def compare(
     )
     for note in data.notes:
         say(note)
+    if models is None:
+        names = [name for name in names if isinstance(data.space, family(name).load().spaces)]
+    for name in names:
+        family(name).load()(data.space, data.context_space)  # all must suit the data, before any is fitted
     place = output(out, Path("runs") / f"{data.name}-compare", force)
     results = []
     for name in dict.fromkeys(names):

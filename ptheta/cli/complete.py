@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, contexts, output
+from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
 from ptheta.errors import UsageError
 
 File = Annotated[Path, tyro.conf.arg(metavar="FILE"), tyro.conf.Positional]
@@ -72,7 +72,7 @@ def complete(
         raise UsageError(f"-n is {n}", "give at least 1")
     kept = (0.5 if keep is None else keep) if mask is None else read_mask(mask, model.space)
     x = fitted.events(file)
-    place = output(out, run.with_name(f"{run.name}-completions"), force)
+    place = output(out, beside(run, "-completions"), force)
     drawn = model.complete(
         x,
         kept,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -58,6 +60,7 @@ def fit(
     accumulate: int | None = None,
     precision: Literal["auto", "float32", "bfloat16"] | None = None,
     compile: bool | None = None,
+    checkpoint_seconds: float | None = None,
     device: str = "auto",
     track: Flag = False,
     json: Flag = False,
@@ -76,7 +79,7 @@ def fit(
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
         out: run folder; a new one under runs/ if left out
-        force: replace what is in --out
+        force: replace the run in --out
         resume: go on with the unfinished run in --out
         resume_inexact: go on even with other data or another seed
         seed: of splits, initial weights, shuffling, dropout and samples
@@ -95,12 +98,13 @@ def fit(
         accumulate: parts a batch is cut into, to save memory
         precision: auto is bfloat16 autocast on a GPU
         compile: use torch.compile; only for long fits on a GPU if left out
+        checkpoint_seconds: time between checkpoints, from which --resume goes on; 60 if left out
         device: auto, cpu or cuda
         track: write TensorBoard scalars too
         json: print the results as one JSON object on the last line
     """
     import ptheta
-    from ptheta.fitting import default_model
+    from ptheta.fitting import check_free, default_model
     from ptheta.models import family
     from ptheta.runs import read_config
 
@@ -113,15 +117,25 @@ def fit(
         "accumulate": accumulate,
         "precision": precision,
         "compile": compile,
+        "checkpoint_seconds": checkpoint_seconds,
     }
     data = None
     if resume or resume_inexact:
         chosen = None if out is None else model or read_config(out)["model"]["family"]
+        values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         data = source
+        ours = {"event": event, "context": context, "size": size, "colour": colour, "levels": levels}
+        ours |= {"length": length, "limit": limit, "validation": validation}
+        ours["binarize"] = None if binarize == "none" else binarize
+        if given := [name for name, value in ours.items() if value is not None]:
+            raise UsageError(f"--{given[0]} cannot change in a resumed fit", "leave it out; it is taken from the run")
     else:
         if source is None:
             raise UsageError("there is nothing to fit", "name a SOURCE, for example: ptheta fit digits")
         chosen = None if model is None else family(model).name
+        values = _hyperparameters(chosen, hyperparameters) if chosen else {}
+        if out is not None:
+            check_free(out, force)
         data = ptheta.load(
             source,
             event,
@@ -135,7 +149,9 @@ def fit(
             validation=validation,
             seed=seed,
         )
-        chosen = chosen or default_model(data)
+        if chosen is None:
+            chosen = default_model(data)
+            values = _hyperparameters(chosen, hyperparameters)
         for note in data.notes:
             say(note)
     run = ptheta.fit(
@@ -152,24 +168,28 @@ def fit(
         device=device,
         track=track,
         verbose=True,
-        hyperparameters=_hyperparameters(chosen, hyperparameters) if chosen and hyperparameters else {},
+        hyperparameters=values,
         **options,
     )
-    if json and run.results():
+    if json and is_first() and run.results():
         print_json(run.results())
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def say(line: str) -> None:
     """One line for the person, apart from results."""
-    import os
-    import sys
-
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         print(line, file=sys.stderr)
 
 
 def _hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
     """Hyperparameters given as flags."""
+    if not words:
+        return {}
     from ptheta.models import family
 
     cls = family(name).load()

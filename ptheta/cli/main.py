@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     except PthetaError as error:
         return fail(error, as_json=wants_json(args))
     except KeyboardInterrupt:
+        print("ptheta: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,16 @@ ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.
 RunArgument = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"])]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+def beside(run: Path, ending: str) -> Path:
+    """A path beside a run folder, named after it.
+
+    >>> beside(Path("runs/digits-made"), "-samples").as_posix()
+    'runs/digits-made-samples'
+    """
+    folder = run if run.name not in ("", "..") else run.resolve()
+    return folder.with_name(f"{folder.name}{ending}")
 
 
 def output(path: Path | None, default: Path, force: bool) -> Path:
@@ -53,7 +64,7 @@ def contexts(run: Run, values: Iterable[str], n: int) -> Tensor | None:
         return None
     assert isinstance(space, Label)
     if not given:
-        names = ", ".join(space.names[:10]) + (", …" if space.levels > 10 else "")
-        raise ContextError(f"{run.path} needs a context", f"give one or more of --context {names}")
+        names = " ".join(shlex.quote(name) for name in space.names[:10]) + (" …" if space.levels > 10 else "")
+        raise ContextError(f"{run.path} needs a context", f"give some of --context {names}")
     rows = torch.tensor([space.index(value) for value in given])
     return rows[torch.arange(n) * len(rows) // max(n, 1)]

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, contexts, output
+from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
 from ptheta.errors import UsageError
 
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
@@ -69,12 +69,12 @@ def sample(
     changed = {k: v for k, v in warps.items() if v != inspect.signature(sample).parameters[k].default}
     if changed.keys() - takes.keys():
         raise UsageError(f"{fitted.name} does not sample step by step", "leave out temperature, top-k, top-p and min-p")
-    place = output(out, run.with_name(f"{run.name}-samples"), force)
+    place = output(out, beside(run, "-samples"), force)
     clock = time.perf_counter()
     x = fitted.model.sample(n, rows, seed=seed, **changed).cpu()
     seconds = time.perf_counter() - clock
     files = write_events(fitted, x, place, rows)
-    print(f"{n:,} samples in {seconds:.1f} s, seed {seed}: {files[-1] if len(files) < 3 else place}", file=sys.stderr)
+    print(f"{n:,} samples in {seconds:.1f} s, seed {seed}: {files[0] if len(files) == 1 else place}", file=sys.stderr)
     if json:
         passes = fitted.model.space.dimensions
         print_json({"files": files, "n": n, "seconds": round(seconds, 3), "passes": passes, "seed": seed})

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, RunArgument, SourceArgument, output
+from ptheta.cli.options import Flag, RunArgument, SourceArgument, beside, output
 from ptheta.errors import UsageError, nearest
 
 
@@ -51,15 +51,18 @@ def score(
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}", "give at least 1")
     fitted = Run.load(run, choose_device(device))
-    data = fitted.same(source) or fitted.read(source, event, context)
+    known = fitted.same(source) if event is None and context is None else None
+    data = known or fitted.read(source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name]
     if limit is not None:
         events = events.subset(limit)
-    place = output(out, run.with_name(f"{run.name}-scores.parquet"), force)
+    place = output(out, beside(run, "-scores.parquet"), force)
     with track("scoring", len(events), Console(stderr=True)) as advance:
         log_prob, files = write_scores(fitted, events, place, per_dimension=per_dimension, advance=advance)
     result = Score.of(log_prob, fitted.model.space.dimensions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ptheta.data import Data
@@ -74,7 +76,7 @@ class FitProgress:
         given = f" given {model.context_space}" if model.context_space else ""
         self.say(f"[bold]{self.run.name}[/bold] over {model.space}{given}, {count(model.free_parameters)} parameters")
         budget = "" if self.budget is None else f" for {self.budget}"
-        self.say(f"fitting {plural(len(self.data.train), 'event')}{budget}; the run is {self.run.path}")
+        self.say(f"fitting {plural(len(self.data.train), 'event')}{budget}; the run is {escape(str(self.run.path))}")
         self.clock = time.perf_counter()
         self.bar.start()
         return self
@@ -86,7 +88,7 @@ class FitProgress:
 
     def say(self, line: str) -> None:
         """One line on the terminal."""
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
     # The fit loop speaks
 
@@ -132,8 +134,8 @@ class FitProgress:
 
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
-        self.say(f"stopped; the best weights so far are in {self.run.path}")
-        self.say(f"go on with: ptheta fit --resume --out {self.run.path}")
+        self.say(f"stopped; the best weights so far are in {escape(str(self.run.path))}")
+        self.say(f"go on with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
 
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""

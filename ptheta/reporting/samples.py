@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Split
-from ptheta.errors import SourceError
+from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation import log_probs
-from ptheta.files import replacing
+from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.runs import Run
@@ -53,13 +54,31 @@ def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -
     Args:
         run: whose codec writes.
         x: events [n, *shape].
-        directory: made if missing.
+        directory: made if missing; or one file, by its ending: a table, an array, the grid of pictures, one text.
         context: class of each event [n], or None.
+
+    Raises:
+        UsageError: the events are no one file of that ending.
     """
+    if directory.suffix and not directory.is_dir():
+        return [_write_one(run, x, directory, context)]
     files = run.codec.write(x, directory, "sample", _names(run, context))
     if run.codec.is_picture:
         files.append(save_picture(_sheet(run, x[:1024]), directory / "samples.png"))
     return files
+
+
+def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None) -> Path:
+    if run.codec.is_picture and path.suffix.lower() == ".png":
+        return save_picture(_sheet(run, x[:1024]), path)
+    with tempfile.TemporaryDirectory() as folder:
+        files = run.codec.write(x, Path(folder), "sample", _names(run, context))
+        if path.suffix.lower() != files[0].suffix:
+            kinds = ".png" if run.codec.is_picture else files[0].suffix
+            raise UsageError(f"these samples cannot be a {path.suffix} file", f"name a folder or a {kinds} file")
+        if len(files) > 1:
+            raise UsageError(f"{len(x)} samples are {len(files)} files", "name a folder with --out")
+        return write_bytes(path, files[0].read_bytes())
 
 
 def write_scores(

@@ -79,8 +79,9 @@ class Trainer:
         listener: Listener | None = None,
         keep: Callable[[dict[str, Tensor]], None] | None = None,
     ):
-        if len(train) == 0:
-            raise FitError("there are no training events", "give more data")
+        if len(train) < world.size:
+            few = f"{len(train)} training events for {world.size} processes" if len(train) else "no training events"
+            raise FitError(f"there are {few}", "give more data")
         self.model, self.train, self.validation = model, train, validation
         self.budget, self.settings, self.world = budget, settings, world
         self.checkpoint, self.listener, self.keep = checkpoint, listener, keep
@@ -100,13 +101,13 @@ class Trainer:
         """Go on from the checkpoint.
 
         Args:
-            inexact: accept a checkpoint of other data or another seed.
+            inexact: accept a checkpoint of other data or another seed, or one that lacks the position.
 
         Raises:
             RunError: there is no whole checkpoint, or it belongs to another fit.
         """
         assert self.checkpoint is not None
-        position, groups = load_state(self.checkpoint)
+        position, groups = load_state(self.checkpoint, inexact=inexact)
         if not inexact and (position.seed, position.fingerprint) != (self.position.seed, self.position.fingerprint):
             what = "seed" if position.seed != self.position.seed else "data"
             raise RunError(
@@ -114,11 +115,18 @@ class Trainer:
             )
         position.seed, position.fingerprint = self.position.seed, self.position.fingerprint
         self.position = position
-        self.model.load_state_dict(groups["weights"])
-        self.best = groups["best"]
-        if self.average is not None:
-            self.average.load_state_dict(groups.get("average", groups["weights"]))
-        load_optimisers(self._all_optimisers(), groups)
+        try:
+            self.model.load_state_dict(groups["weights"])
+            self.best = groups["best"]
+            if self.average is not None:
+                self.average.load_state_dict(groups.get("average", groups["weights"]))
+            load_optimisers(self._all_optimisers(), groups)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"{self.checkpoint} does not fit the model and its optimiser", "resume with the settings of the fit"
+            ) from error
+        if position.next_validation > self._progress() + 1.0 / VALIDATIONS:  # the budget was raised
+            position.next_validation = self._progress()
 
     def run(self) -> dict[str, Tensor]:
         """Learn until the budget is spent.
@@ -127,10 +135,10 @@ class Trainer:
             the best weights by validation.
 
         Raises:
-            FitError: the loss is not finite.
+            FitError: the loss is not finite; the best weights so far are on disk.
             KeyboardInterrupt: after the state was saved.
         """
-        with _own_randomness(self.world.device), _interruptible() as interrupted:
+        with self._keeping_best(), _own_randomness(self.world.device), _interruptible() as interrupted:
             loss = self._loss()
             if self.position.step == 0:
                 self._prepare()
@@ -141,7 +149,7 @@ class Trainer:
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
                 progress = self._progress()
                 stop = bool(self.world.agree(float(interrupted.is_set())))
-                if progress >= min(1.0, self.position.next_validation) or stop:
+                if progress >= min(1.0, self.position.next_validation):
                     self._validate(progress)
                     self.position.seconds = self.world.agree(time.perf_counter() - started)
                 if self.listener:
@@ -206,7 +214,8 @@ class Trainer:
             norm = nn.utils.clip_grad_norm_(module.parameters(), self.settings.clip)
             if not bool(torch.isfinite(norm)):
                 raise FitError(
-                    f"the loss or its gradient is not finite at step {step}", "lower --learning-rate; the best is kept"
+                    f"the loss or its gradient is not finite at step {step}",
+                    "lower --learning-rate; the best weights so far are kept",
                 )
             for optimiser in self.optimisers[player]:
                 optimiser.step()
@@ -245,6 +254,8 @@ class Trainer:
         model = self.average or self.model
         score = evaluate(model, self.validation, limit=settings.validation_events) if len(self.validation) else None
         nats = self.world.agree(score.nats if score else self.train_nats)
+        if math.isnan(nats):
+            raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
         if nats < position.best_nats or position.best_step < 0:
             position.best_nats, position.best_step = nats, position.step
             self.best = _snapshot(model)
@@ -263,6 +274,16 @@ class Trainer:
                     "learning_rate": self.optimisers[next(iter(self.optimisers))][0].param_groups[0]["lr"],
                 }
             )
+
+    @contextmanager
+    def _keeping_best(self) -> Iterator[None]:
+        """If learning fails, the best weights so far are put on disk first."""
+        try:
+            yield
+        except FitError:
+            if self.keep and self.position.best_step >= 0 and self.world.rank == 0:
+                self.keep(self.best)
+            raise
 
     def _save(self) -> None:
         if self.world.rank:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from ptheta.errors import FitError
+from ptheta.errors import FitError, nearest
 from ptheta.models import Model
+
+Optimizer = Literal["adamw", "muon"]
+Precision = Literal["auto", "float32", "bfloat16"]
+OPTIMIZERS, PRECISIONS = get_args(Optimizer), get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Settings:
     """
 
     batch_size: int = 64
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     average: float = 0.0
@@ -38,7 +42,7 @@ class Settings:
     clip: float = 1.0
     warmup: float = 0.02
     hold: float = 0.4
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     compile: bool | None = None
     validation_events: int = 2000
     checkpoint_seconds: float = 60.0
@@ -49,8 +53,15 @@ class Settings:
                 raise FitError(f"{name} is {getattr(self, name)}", "give at least 1")
         if not self.learning_rate > 0:
             raise FitError(f"learning_rate is {self.learning_rate}", "give a number above 0")
-        if not 0 <= self.average < 1:
-            raise FitError(f"average is {self.average}", "give a decay from 0 to below 1")
+        for name in ("average", "warmup", "hold"):
+            if not 0 <= getattr(self, name) < 1:
+                raise FitError(f"{name} is {getattr(self, name)}", "give a number from 0 to below 1")
+        for name in ("weight_decay", "clip", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise FitError(f"{name} is {getattr(self, name)}", "give a number of at least 0")
+        for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise FitError(f"no {name} is called {value!r}", nearest(str(value), list(known)))
 
     @classmethod
     def of(cls, model: Model, **overrides: Any) -> Settings:

@@ -66,8 +66,12 @@ def save_state(
     write_tensors(path, tensors, {"position": json.dumps(numbers)})
 
 
-def load_state(path: Path) -> tuple[Position, dict[str, dict[str, Tensor]]]:
+def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str, dict[str, Tensor]]]:
     """Read what `save_state` wrote.
+
+    Args:
+        path: of the file.
+        inexact: where the position is missing, begin at step 0 with the weights and optimisers of the file.
 
     Returns:
         the position, and the tensors grouped by the name before the slash.
@@ -77,16 +81,19 @@ def load_state(path: Path) -> tuple[Position, dict[str, dict[str, Tensor]]]:
     """
     tensors, metadata = read_tensors(path)
     try:
-        values: dict[str, Any] = json.loads(metadata["position"])
+        values: dict[str, Any] = json.loads(metadata.get("position", "{}"))
+        if inexact:
+            values = asdict(Position(0, "")) | {k: v for k, v in values.items() if k in Position.__dataclass_fields__}
         real = ("seconds", "next_validation", "best_nats")
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:
-            raise KeyError(missing[0])
+            raise ValueError(", ".join(missing))
         values |= {k: float(values[k]) for k in real}
         position = Position(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
-            f"{path} lacks the position of the fit ({error})", "start again without --resume, exact resumption needs it"
+            f"{path} lacks the position of the fit ({error})",
+            "fit again with --force, or go on from its weights with --resume-inexact",
         ) from error
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
