@@ -1,0 +1,36 @@
+"""One thread: tiny tensors are faster on it, and bits do not depend on how many cores are free."""
+
+import numpy as np
+import pytest
+import torch
+
+import ptheta
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def walks(n: int, seed: int) -> np.ndarray:
+    """Events [n, 4] with levels 0 … 2 in which each value depends on the one before it."""
+    g = np.random.default_rng(seed)
+    steps = g.choice([0, 0, 0, 1, 2], size=(n, 4))
+    return (steps.cumsum(1) % 3).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def data() -> "ptheta.Data":
+    """A data set in memory."""
+    return ptheta.load({"train": walks(60, 0), "validation": walks(20, 1), "test": walks(30, 2)})
+
+
+@pytest.fixture
+def array_file(tmp_path):
+    """The same kind of data in a file."""
+    path = tmp_path / "walks.npy"
+    np.save(path, walks(80, 0))
+    return path

@@ -1,0 +1,195 @@
+"""The fit loop: what it learns, what it keeps, what it leaves alone."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import ptheta
+from ptheta.data import Split
+from ptheta.errors import FitError
+from ptheta.evaluation import evaluate
+from ptheta.models import Model, family
+from ptheta.spaces import Discrete
+from ptheta.training import Budget, Settings, Trainer, World
+
+HERE = World(0, 1, torch.device("cpu"))
+
+
+def trainer(model: Model, x: np.ndarray, budget: Budget, settings: Settings, **more) -> Trainer:
+    split = Split(x)
+    return Trainer(model, split, split, budget, settings, seed=0, fingerprint="", world=HERE, **more)
+
+
+class Duel(Model):
+    """Two players, each of which wants its own number to be at a place that depends on the other's."""
+
+    def __init__(self, space, context_space=None):
+        super().__init__(space, context_space)
+        self.left = nn.ParameterDict({"place": nn.Parameter(torch.tensor(3.0))})
+        self.right = nn.ParameterDict({"place": nn.Parameter(torch.tensor(-3.0))})
+        self.turns: list[str] = []
+        self.places: list[tuple[float, float]] = []
+
+    def players(self):
+        return {"left": self.left, "right": self.right}
+
+    def loss(self, x, context=None, player="model"):
+        left, right = self.left["place"], self.right["place"]
+        self.turns.append(player)
+        self.places.append((left.item(), right.item()))
+        return (left - 1) ** 2 if player == "left" else (right - left.detach()) ** 2
+
+    def _log_prob(self, x, context):
+        return torch.zeros(len(x), dtype=torch.float64)
+
+    def _sample(self, n, context, generator):
+        return torch.zeros(n, *self.space.shape, dtype=torch.long)
+
+
+class Exploding(Duel):
+    """Its loss is a number for some steps only."""
+
+    def players(self):
+        return {"model": self}
+
+    def loss(self, x, context=None, player="model"):
+        self.turns.append(player)
+        value = (self.left["place"] + self.right["place"]) ** 2
+        return value if len(self.turns) <= 3 else value * math.nan
+
+
+def test_two_players_are_trained_in_turn_and_move_only_themselves():
+    model = Duel(Discrete((2,), 2))
+    trainer(model, np.zeros((8, 2), np.uint8), Budget(steps=400), Settings(learning_rate=0.1)).run()
+    assert model.turns == ["left", "right"] * 400
+    (left, right), (left_after, right_before) = model.places[2], model.places[3]
+    assert left_after != left, "the first player moved"
+    assert right_before == right, "the second one did not, in the first one's turn"
+    assert model.left["place"].item() == pytest.approx(1, abs=0.05)
+    assert model.right["place"].item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_loss_that_is_no_number_stops_the_fit_and_the_best_weights_are_handed_over():
+    kept = []
+    model = Exploding(Discrete((2,), 2))
+    fit = trainer(model, np.zeros((8, 2), np.uint8), Budget(steps=50), Settings(), keep=kept.append)
+    with pytest.raises(FitError, match="not finite at step 3; lower --learning-rate"):
+        fit.run()
+    (weights,) = kept
+    assert all(torch.isfinite(w).all() for w in weights.values())
+
+
+def test_after_a_diverged_fit_the_run_holds_the_best_weights(data, tmp_path):
+    with pytest.raises(FitError, match="not finite"):
+        ptheta.fit("made", data, steps=50, learning_rate=1e30, out=tmp_path / "run")
+    run = ptheta.Run.load(tmp_path / "run")
+    logged = [line["validation_nats"] for line in run.metrics()]
+    assert evaluate(run.model, data.validation).nats == min(logged)
+
+
+def test_a_fit_that_fails_before_it_has_weights_leaves_no_folder(data, tmp_path):
+    with pytest.raises(FitError):
+        ptheta.fit("made", data, steps=5, device="tpu", out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["made", "transformer", "markov_mlp"])
+def test_cutting_a_batch_into_parts_gives_the_same_steps(name, data):
+    weights = []
+    for parts in (1, 3, 64):
+        torch.manual_seed(0)
+        row = family(name)
+        model = row.load()(data.space, **{**row.small, "dropout": 0.0}).double()
+        settings = Settings.of(model, batch_size=20, accumulate=parts, warmup=0.0, optimizer="adamw")
+        weights.append(trainer(model, data.train.x, Budget(steps=4), settings).run())
+        assert any(w.std() > 0 for w in weights[-1].values())
+    for other in weights[1:]:
+        for key, value in weights[0].items():
+            torch.testing.assert_close(other[key], value, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_what_is_saved_is_what_scored_best_on_validation(average, tmp_path):
+    g = np.random.default_rng(0)  # pure noise: learning longer only overfits
+    data = ptheta.load({name: g.integers(0, 3, (n, 4)).astype(np.uint8) for name, n in (("train", 30), ("test", 30))},
+                       validation=10)  # fmt: skip
+    run = ptheta.fit("made", data, steps=80, learning_rate=0.05, average=average, out=tmp_path / "run",
+                     hyperparameters={"width": 32, "dropout": 0.0})  # fmt: skip
+    logged = [line["validation_nats"] for line in run.metrics() if "validation_nats" in line]
+    assert min(logged) < logged[-1] - 0.01, "the last weights are not the best"
+    saved = ptheta.Run.load(run.path)
+    assert evaluate(saved.model, data.validation).nats == min(logged)
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(saved.model.state_dict()[name], tensor)
+
+
+def test_learning_finds_a_dependence_that_is_there(data, tmp_path):
+    alone = ptheta.fit("independent", data, out=tmp_path / "a").results()["nats"]
+    together = ptheta.fit("transformer", data, steps=120, out=tmp_path / "b",
+                          hyperparameters={"width": 16, "layers": 1}).results()["nats"]  # fmt: skip
+    assert together < alone - 0.2
+
+
+def test_the_random_state_of_the_user_is_untouched(data, tmp_path):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    for name in ("made", "transformer", "independent"):
+        ptheta.fit(name, data, steps=3, out=tmp_path / name)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+def test_the_seed_decides_the_weights(data, tmp_path):
+    def weights(out, seed):
+        return ptheta.fit("made", data, steps=4, seed=seed, out=tmp_path / out).model.state_dict()["out.weight"]
+
+    torch.manual_seed(1)
+    first = weights("a", 3)
+    torch.manual_seed(2)
+    assert torch.equal(weights("b", 3), first)
+    assert not torch.equal(weights("c", 4), first)
+
+
+def test_a_batch_larger_than_the_data_is_all_of_the_data(data, tmp_path):
+    big = ptheta.fit("made", data, epochs=3, batch_size=10_000, out=tmp_path / "big", hyperparameters={"dropout": 0.0})
+    whole = ptheta.fit("made", data, steps=3, batch_size=60, out=tmp_path / "whole", hyperparameters={"dropout": 0.0})
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(big.model.state_dict()[name], tensor)
+
+
+def test_every_event_is_seen_once_an_epoch(data):
+    seen = []
+
+    class Watched(Duel):
+        def loss(self, x, context=None, player="model"):
+            seen.append(x)
+            return super().loss(x, context, player)
+
+        def players(self):
+            return {"left": self.left}
+
+    x = np.arange(60)[:, None].repeat(2, 1)
+    trainer(Watched(Discrete((2,), 60)), x, Budget(epochs=2), Settings(batch_size=20)).run()
+    assert len(seen) == 6
+    for epoch in (torch.cat(seen[:3]), torch.cat(seen[3:])):
+        assert sorted(epoch[:, 0].tolist()) == list(range(60))
+    assert not torch.equal(seen[0], seen[3])
+
+
+def test_a_budget_in_minutes_ends(data, tmp_path):
+    run = ptheta.fit("made", data, minutes=0.005, out=tmp_path / "run")
+    lines = run.metrics()
+    assert lines[-2]["seconds"] < 3
+    assert lines[-2]["step"] >= 1
+
+
+def test_no_training_events_are_an_error():
+    with pytest.raises(FitError, match="no training events; give more data"):
+        trainer(Duel(Discrete((2,), 2)), np.zeros((0, 2), np.uint8), Budget(steps=1), Settings())
