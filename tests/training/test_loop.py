@@ -92,8 +92,10 @@ def test_after_a_diverged_fit_the_run_holds_the_best_weights(data, tmp_path):
 
 
 def test_a_fit_that_fails_before_it_has_weights_leaves_no_folder(data, tmp_path):
-    with pytest.raises(FitError):
-        ptheta.fit("made", data, steps=5, device="tpu", out=tmp_path / "run")
+    with pytest.raises(FitError, match="no device is called 'tpv'"):
+        ptheta.fit("made", data, steps=5, device="tpv", out=tmp_path / "run")
+    with pytest.raises(FitError, match="validation loss is not a number at step 1"):
+        ptheta.fit("made", data, steps=5, learning_rate=1e30, warmup=0.0, out=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 

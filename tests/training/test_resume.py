@@ -1,0 +1,192 @@
+"""A fit that was interrupted or killed, and goes on, ends with the very bits of the one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import ptheta
+from ptheta.errors import RunError, UsageError
+from ptheta.reporting import FitProgress
+from ptheta.training.state import Position, load_state, save_state
+from ptheta.weights import read_tensors, write_tensors
+
+SMALL = {"width": 16, "layers": 1}
+WAYS = {
+    "adamw with averaged weights": ("transformer", SMALL, {"optimizer": "adamw", "average": 0.9}),
+    "muon": ("transformer", SMALL, {"optimizer": "muon"}),
+    "dropout": ("made", {"width": 32, "dropout": 0.4}, {"learning_rate": 0.02}),
+    "accumulation": ("markov_mlp", {"width": 16, "dropout": 0.2}, {"accumulate": 3, "batch_size": 17}),
+}
+
+
+def interrupt(monkeypatch, step: int) -> None:
+    """Ctrl-C is pressed when the listener hears of that step."""
+    advance = FitProgress.advance
+
+    def heard(self, progress, position, train_nats):
+        advance(self, progress, position, train_nats)
+        if position.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(FitProgress, "advance", heard)
+
+
+def same_bits(run: ptheta.Run, other: ptheta.Run) -> None:
+    """Saved weights, and the whole state of the two fits but the time they took, are equal."""
+    for file in ("model.safetensors", "checkpoint/state.safetensors"):
+        mine, theirs = (read_tensors(r.path / file)[0] for r in (run, other))
+        assert mine.keys() == theirs.keys()
+        for name, tensor in mine.items():
+            assert torch.equal(tensor, theirs[name]), f"{name} of {file}"
+    mine, theirs = (load_state(r.checkpoint)[0] for r in (run, other))
+    for position in (mine, theirs):
+        position.seconds = 0.0
+    assert mine == theirs
+
+
+@pytest.mark.parametrize("step", [1, 14, 29])
+@pytest.mark.parametrize("way", WAYS)
+def test_interrupted_and_resumed_equals_uninterrupted(way, step, data, tmp_path, monkeypatch):
+    name, hyperparameters, settings = WAYS[way]
+    whole = ptheta.fit(name, data, steps=30, out=tmp_path / "whole", hyperparameters=hyperparameters, **settings)
+    with monkeypatch.context() as patch:
+        interrupt(patch, step)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit(name, data, steps=30, out=tmp_path / "part", hyperparameters=hyperparameters, **settings)
+    state, _ = load_state(tmp_path / "part" / "checkpoint" / "state.safetensors")
+    assert step <= state.step <= step + 1
+    assert not state.finished
+    ptheta.Run.load(tmp_path / "part")  # the best so far can already be used
+    same_bits(ptheta.fit(None, data, out=tmp_path / "part", resume=True), whole)
+
+
+def test_binarisation_drawn_anew_every_epoch_is_resumed_too(tmp_path, monkeypatch):
+    data = ptheta.load("digits", binarize="epoch", limit=40)
+    how = {"epochs": 6, "batch_size": 16, "hyperparameters": {"width": 32}}
+    whole = ptheta.fit("made", data, out=tmp_path / "whole", **how)
+    with monkeypatch.context() as patch:
+        interrupt(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("made", data, out=tmp_path / "part", **how)
+    resumed = ptheta.fit(None, out=tmp_path / "part", resume=True)  # the data are found again, too
+    same_bits(resumed, whole)
+
+
+def test_killed_and_resumed_equals_uninterrupted(array_file, tmp_path):
+    out, steps = tmp_path / "part", 150
+    command = f"{sys.executable} -m ptheta fit {array_file} transformer --width 16 --layers 1 --steps {steps}"
+    command += f" --checkpoint-seconds 0 --out {out}"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command.split(), stderr=subprocess.PIPE, text=True, env=environment)
+    checkpoint = out / "checkpoint" / "state.safetensors"
+    while process.poll() is None:
+        time.sleep(0.01)
+        if checkpoint.exists() and load_state(checkpoint)[0].step >= 5:  # always whole, whenever it is read
+            process.kill()
+            break
+    assert process.wait() == -signal.SIGKILL, process.stderr and process.stderr.read()
+    assert 5 <= load_state(checkpoint)[0].step < steps
+    resumed = ptheta.fit(None, out=out, resume=True)
+    whole = ptheta.fit("transformer", str(array_file), steps=steps, out=tmp_path / "whole", hyperparameters=SMALL)
+    same_bits(resumed, whole)
+
+
+@pytest.fixture
+def interrupted(data, tmp_path, monkeypatch):
+    """Folder of a fit that was stopped at step 5 of 12."""
+    with monkeypatch.context() as patch:
+        interrupt(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("made", data, steps=12, out=tmp_path / "run", hyperparameters={"width": 16})
+    return tmp_path / "run"
+
+
+def test_a_checkpoint_without_position_is_refused_but_a_flag_goes_on_from_its_weights(interrupted, data):
+    path = interrupted / "checkpoint" / "state.safetensors"
+    tensors, _ = read_tensors(path)
+    write_tensors(path, tensors)
+    with pytest.raises(RunError, match="lacks the position of the fit .*--resume-inexact"):
+        ptheta.fit(None, data, out=interrupted, resume=True)
+    run = ptheta.fit(None, data, out=interrupted, resume_inexact=True)
+    assert [line["step"] for line in run.metrics() if "step" in line][-1] == 12
+
+
+def test_a_checkpoint_that_lacks_one_number_of_the_position_names_it(interrupted, data):
+    path = interrupted / "checkpoint" / "state.safetensors"
+    tensors, metadata = read_tensors(path)
+    position = json.loads(metadata["position"])
+    del position["next_validation"]
+    write_tensors(path, tensors, {"position": json.dumps(position)})
+    with pytest.raises(RunError, match=r"lacks the position of the fit \(next_validation\)"):
+        ptheta.fit(None, data, out=interrupted, resume=True)
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(interrupted, data):
+    (interrupted / "checkpoint" / "state.safetensors").unlink()
+    with pytest.raises(RunError, match=r"state\.safetensors does not exist"):
+        ptheta.fit(None, data, out=interrupted, resume=True)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(interrupted, data, tmp_path):
+    other = ptheta.fit("made", data, steps=1, out=tmp_path / "other", hyperparameters={"width": 8})
+    (interrupted / "checkpoint" / "state.safetensors").write_bytes(other.checkpoint.read_bytes())
+    with pytest.raises(RunError, match="does not fit the model and its optimiser"):
+        ptheta.fit(None, data, out=interrupted, resume=True)
+
+
+def test_the_optimiser_cannot_change_on_the_way(interrupted, data):
+    with pytest.raises(RunError, match="the fit began with adamw, whose state muon cannot take over"):
+        ptheta.fit(None, data, out=interrupted, resume=True, optimizer="muon")
+
+
+def test_other_data_are_refused_but_a_flag_accepts_them(interrupted):
+    from conftest import walks
+
+    other = ptheta.load({name: walks(20, seed) for seed, name in enumerate(("train", "validation", "test"), 7)})
+    with pytest.raises(RunError, match="made with other data; use the same, or continue with --resume-inexact"):
+        ptheta.fit(None, other, out=interrupted, resume=True)
+    run = ptheta.fit(None, other, out=interrupted, resume_inexact=True)
+    assert run.results()["n"] == 20
+
+
+def test_another_model_is_refused(interrupted, data):
+    with pytest.raises(RunError, match="holds another model: it is a made"):
+        ptheta.fit("transformer", data, out=interrupted, resume=True)
+    with pytest.raises(RunError, match="holds another model: --width differs"):
+        ptheta.fit("made", data, out=interrupted, resume=True, hyperparameters={"width": 17})
+
+
+def test_resuming_needs_the_folder(data):
+    with pytest.raises(UsageError, match="name it with --out"):
+        ptheta.fit("made", data, resume=True)
+
+
+def test_data_in_memory_must_be_given_again(interrupted):
+    with pytest.raises(RunError, match="fitted on data in memory; give the data again"):
+        ptheta.fit(None, out=interrupted, resume=True)
+
+
+def test_a_finished_fit_can_be_given_a_larger_budget(data, tmp_path):
+    ptheta.fit("made", data, steps=10, out=tmp_path / "run", hyperparameters={"width": 16})
+    run = ptheta.fit(None, data, steps=20, out=tmp_path / "run", resume=True)
+    steps = [line["step"] for line in run.metrics() if "step" in line]
+    assert steps == list(range(1, 21))  # 25 validations a fit, at most one a step
+
+
+def test_the_state_of_a_fit_survives_its_file(tmp_path):
+    layer = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    position = Position(3, "abc", 7, 0.1 + 0.2, 1 / 3, float("inf"), -1)
+    save_state(tmp_path / "state", position, {"weights": layer}, [optimiser])
+    found, groups = load_state(tmp_path / "state")
+    assert found == position
+    assert torch.equal(groups["weights"]["bias"], layer.bias)
+    assert torch.equal(groups["optimiser.0"]["0/exp_avg_sq"], optimiser.state[layer.weight]["exp_avg_sq"])
