@@ -111,7 +111,7 @@ def test_a_checkpoint_without_position_is_refused_but_a_flag_goes_on_from_its_we
     path = interrupted / "checkpoint" / "state.safetensors"
     tensors, _ = read_tensors(path)
     write_tensors(path, tensors)
-    with pytest.raises(RunError, match="lacks the position of the fit .*--resume-inexact"):
+    with pytest.raises(RunError, match=r"lacks the position of the fit .*--resume-inexact"):
         ptheta.fit(None, data, out=interrupted, resume=True)
     run = ptheta.fit(None, data, out=interrupted, resume_inexact=True)
     assert [line["step"] for line in run.metrics() if "step" in line][-1] == 12

@@ -1,0 +1,137 @@
+"""`ptheta.fit`: where the run goes, and what is refused before anything is learned or lost."""
+
+import pytest
+from torch import nn
+
+import ptheta
+from ptheta.errors import FitError, SpaceError, UsageError
+from ptheta.fitting import default_model
+from ptheta.models import ZOO
+from ptheta.models.counting import Independent
+from ptheta.spaces import Discrete, Label
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    return ptheta.fit("independent", data, out=tmp_path / "run")
+
+
+def test_an_existing_run_is_not_replaced_unless_forced(run, data):
+    before = (run.path / "config.json").read_bytes()
+    with pytest.raises(UsageError) as caught:
+        ptheta.fit("markov_chain", data, out=run.path)
+    said = f"{run.path} exists; choose another --out, replace it with --force, or --resume it"
+    assert str(caught.value) == said
+    assert (run.path / "config.json").read_bytes() == before
+    (run.path / "old").write_text("")
+    assert ptheta.fit("markov_chain", data, out=run.path, force=True).name == "markov_chain"
+    assert not (run.path / "old").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_run_is_never_replaced(data, tmp_path, force):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    (tmp_path / "file").write_text("more work")
+    (tmp_path / "link").symlink_to(tmp_path / "thesis")
+    for name in ("thesis", "file", "link"):
+        with pytest.raises(UsageError, match=f"{name} exists and is no run folder"):
+            ptheta.fit("independent", data, out=tmp_path / name, force=force)
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
+def test_an_empty_folder_is_free(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    assert ptheta.fit("independent", data, out=tmp_path / "run").results()["n"] == 30
+
+
+def test_without_out_every_fit_gets_a_fresh_folder(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [str(ptheta.fit("independent", data).path) for _ in range(3)]
+    assert paths == [f"runs/{data.name}-independent{tail}" for tail in ("", "-2", "-3")]
+
+
+def test_a_model_instance_over_another_space_is_refused(data, tmp_path):
+    for model in (Independent(Discrete((4,), 5)), Independent(data.space, Label(("cat", "dog")))):
+        with pytest.raises(FitError, match=r"build it as Family\(data\.space, data\.context_space\)"):
+            ptheta.fit(model, data, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="hyperparameters were given with a model instance"):
+        ptheta.fit(Independent(data.space), data, hyperparameters={"pseudo_count": 1.0})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_instance_is_fitted_in_place(data, tmp_path):
+    model = Independent(data.space, pseudo_count=2.0)
+    run = ptheta.fit(model, data, out=tmp_path / "run")
+    assert run.model is model
+    assert ptheta.Run.load(run.path).model.hyperparameters() == {"pseudo_count": 2.0}
+
+
+def test_a_model_outside_the_zoo_is_refused_and_an_old_run_survives_that(run, data):
+    class Mine(Independent):
+        pass
+
+    with pytest.raises(FitError, match="Mine is not in the zoo, so its run could not be loaded again"):
+        ptheta.fit(Mine(data.space), data, out=run.path, force=True)
+    assert ptheta.Run.load(run.path).name == "independent"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"model": "made", "batchsize": 3}, "fit has no setting 'batchsize'; did you mean batch_size?"),
+        ({"model": "mad"}, "no model is called 'mad'; did you mean made?"),
+        (
+            {"model": "made", "hyperparameters": {"widht": 3}},
+            "MADE has no hyperparameter 'widht'; did you mean width?",
+        ),
+        (
+            {"model": "empirical", "hyperparameters": {"width": 3}},
+            "Empirical has no hyperparameter 'width'; it has none",
+        ),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_gives_the_nearest(arguments, said, data, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        ptheta.fit(data=data, out=tmp_path / "run", **arguments)
+    assert str(caught.value) == said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("budget", [{"minutes": 1, "steps": 2}, {"steps": 0}, {"minutes": -1}])
+def test_a_bad_budget_leaves_nothing(budget, data, tmp_path):
+    with pytest.raises(FitError):
+        ptheta.fit("made", data, out=tmp_path / "run", **budget)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_that_cannot_model_the_space_says_so(tmp_path):
+    import numpy as np
+
+    data = ptheta.load(np.random.default_rng(0).normal(size=(30, 2)))
+    with pytest.raises(SpaceError, match="Independent cannot model Real"):
+        ptheta.fit("independent", data, out=tmp_path / "run")
+    assert default_model(data) == "made"
+
+
+def test_the_default_model_is_in_the_zoo_and_fits(data):
+    assert isinstance(data.space, ZOO[default_model(data)].load().spaces)
+    assert isinstance(ZOO[default_model(data)].load()(data.space), nn.Module)
+
+
+def test_there_must_be_data():
+    with pytest.raises(UsageError, match="there is nothing to fit; name a data source"):
+        ptheta.fit("made")
+
+
+def test_a_fit_by_counting_learns_the_frequencies(data, tmp_path):
+    run = ptheta.fit("independent", data, out=tmp_path / "run", hyperparameters={"pseudo_count": 0.0})
+    import numpy as np
+    import torch
+
+    truth = sum(
+        np.log(np.bincount(data.train.x[:, j], minlength=3)[data.test.x[:, j]] / len(data.train)) for j in range(4)
+    )
+    np.testing.assert_allclose(run.model.log_prob(torch.from_numpy(data.test.x)), truth, rtol=1e-12)
+    assert run.results()["nats"] == pytest.approx(-truth.mean(), rel=1e-12)
+    assert run.results()["nats_se"] == pytest.approx(truth.std(ddof=1) / np.sqrt(len(truth)), rel=1e-12)
