@@ -114,13 +114,15 @@ class Run:
         )
 
     def same(self, source: str) -> Data | None:
-        """The data of the fit, if `source` is where they came from and has not changed since; else None."""
-        from ptheta.data import address
-
+        """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None."""
         stored = self.config["data"]
-        if address(source) != stored["request"].get("source"):
+        if Path(source).name != Path(stored["request"].get("source") or "").name:
             return None
-        return self.data if self.data.fingerprint == stored["fingerprint"] else None
+        try:
+            data = self.reload(source)
+        except PthetaError:  # other data, which the options of the fit do not suit
+            return None
+        return data if data.fingerprint == stored["fingerprint"] else None
 
     def events(self, file: str | Path) -> Tensor:
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""

@@ -130,22 +130,31 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
+_WORDING = [
+    (r"\{None\}\|", ""),
+    (r"no type matching (.*) could be instantiated from (.*)", r"it needs \1, not \2"),
+    (r"invalid choice (.*) for argument '(\S+)'\. Expected one of \((?:'None', )?(.*)\)", r"\2 is \1, not one of \3"),
+    (r"Missing value for argument '(\S+)'.*", r"\1 lacks its value"),
+    (r"Missing from ptheta \w+: (\w+) .*", r"\1 is missing"),
+    (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, no whole number"),
+    (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, no number"),
+    (r"Error parsing (\S+): it needs INT, not \[(.*)\]", r"\1 is \2, no whole number"),
+    (r"Error parsing (\S+): it needs FLOAT, not \[(.*)\]", r"\1 is \2, no number"),
+]
+"""What the parser says → what we say."""
+
+
 def _first_sentence(box: str) -> str:
     """What the parser's box says, in one line."""
-    lines = [re.sub(r"[│╭╮╰╯─]", " ", line).strip() for line in box.splitlines() if "───" not in line]
-    words = []
-    for line in lines:
+    words: list[str] = []
+    for line in box.splitlines():
+        if re.search(r"[─-]{3}", line):  # the box's edges and title
+            continue
+        line = line.strip(" │|")
         if line.startswith(("Argument helptext", "For full helptext", "Got errors")):
             break
-        words.append(line)
-    text = " ".join(" ".join(words).split())
-    text = (
-        text.replace("{None}|", "")
-        .replace("no type matching ", "it needs ")
-        .replace(" could be instantiated from", ", not")
-    )
-    text = re.sub(
-        r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, no whole number", text
-    )
-    text = re.sub(r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, no number", text)
+        words += line.split()
+    text = " ".join(words)
+    for pattern, replacement in _WORDING:
+        text = re.sub(pattern, replacement, text)
     return text.rstrip(".:") or "the arguments cannot be read"

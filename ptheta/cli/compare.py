@@ -77,13 +77,13 @@ def compare(
         limit=limit,
         seed=seed,
     )
-    for note in data.notes:
-        say(note)
     if models is None:
         names = [name for name in names if isinstance(data.space, family(name).load().spaces)]
     for name in names:
         family(name).load()(data.space, data.context_space)  # all must suit the data, before any is fitted
     place = output(out, Path("runs") / f"{data.name}-compare", force)
+    for note in data.notes:
+        say(note)
     results = []
     for name in dict.fromkeys(names):
         run = ptheta.fit(

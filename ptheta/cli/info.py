@@ -26,7 +26,8 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
 
     fitted = Run.load(run)
     if json:
-        print_json({"run": str(run)} | fitted.config | {"parameters": fitted.model.free_parameters} | fitted.results())
+        known = {"run": str(run), "parameters": fitted.model.free_parameters, "results": fitted.results()}
+        print_json(known | fitted.config)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in card_rows(fitted):

@@ -1,0 +1,165 @@
+"""Whatever is wrong: one line that names the thing and the remedy, exit status 2, and nothing left behind."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+from ptheta.errors import DensityError, PthetaError, UsageError, nearest
+from ptheta.models.histogram import Histogram
+from ptheta.runs import config_digest
+from ptheta.spaces import Image
+
+BAD = {
+    "missing source": ("fit nowhere.csv", "nowhere.csv", "check the path"),
+    "no source": ("fit", "there is nothing to fit", "name a SOURCE"),
+    "unknown command": ("smaple pic", "no command is called 'smaple'", "did you mean sample?"),
+    "unknown model": ("fit pictures transfomer", "no model is called 'transfomer'", "did you mean transformer?"),
+    "unknown flag": ("fit pictures --batchsize 3", "unknown flag --batchsize", "did you mean --batch-size?"),
+    "unknown flag of sample": ("sample pic --temprature 2", "--temprature", "did you mean --temperature?"),
+    "one argument too many": ("info pic lab", "lab", "see ptheta info --help"),
+    "wrong type for a flag": ("fit pictures --steps many", "--steps is 'many', no whole number", "--help"),
+    "wrong real number": ("sample pic --temperature hot", "--temperature is 'hot', no number", "--help"),
+    "wrong choice": ("fit pictures --optimizer sgd", "--optimizer is 'sgd', not one of '", "see ptheta fit --help"),
+    "flag without its value": ("fit pictures --steps", "--steps lacks its value", "see ptheta fit --help"),
+    "unknown hyperparameter": ("fit pictures made --window 3", "made has no hyperparameter --window", "--width"),
+    "hyperparameter of a model without any": ("fit pictures empirical --width 3", "--width", "it has none"),
+    "wrong type for a hyperparameter": ("fit pictures made --width wide", "--width is 'wide'", "--help"),
+    "missing argument": ("complete pic", "FILE is missing", "see ptheta complete --help"),
+    "two budgets": ("compare pictures --steps 1 --minutes 1", "the budget is given 2 times", "give one of"),
+    "unknown label": ("sample lab --context hut", "no label is called 'hut'", "did you mean hat?"),
+    "missing context": ("sample lab", "lab needs a context", "give some of --context hat shoe"),
+    "unwanted context": ("sample pic --context hat", "pic has no context", "leave out --context"),
+    "missing context of a completion": ("complete lab table.csv", "lab needs a context", "--context hat shoe"),
+    "context column that is not there": ("fit table.csv made --context knd", "'knd'", "did you mean"),
+    "labels the run does not know": ("score lab unknown.csv", "glove", ""),
+    "no run": ("info nowhere", "no run folder nowhere", "`ptheta fit` printed"),
+    "a folder that is no run": ("sample pictures", "pictures is no run folder", "`ptheta fit` printed"),
+    "damaged weights": ("sample damaged", "damaged/model.safetensors", "fit again"),
+    "edited config": ("score edited pictures", "edited/config.json was edited", "fit again"),
+    "newer format": ("info newer", "newer has format 99, newer than the 1", "upgrade ptheta"),
+    "pickle for weights": ("sample pickled", "pickled/model.safetensors is damaged", "fit again"),
+    "existing run": ("fit pictures made --out pic", "pic exists", "replace it with --force"),
+    "existing folder": ("sample pic --out taken", "taken exists", "replace it with --force"),
+    "existing scores": ("score pic pictures --out table.csv", "table.csv exists", "--force"),
+    "existing completions": ("complete pic top.png --out taken", "taken exists", "--force"),
+    "a folder that is no run, forced": ("fit pictures --out taken --force", "taken exists and is no run", "--out"),
+    "no samples": ("sample pic -n 0", "-n is 0", "give at least 1"),
+    "fewer than no samples": ("sample pic -n -4", "-n is -4", "give at least 1"),
+    "no completions": ("complete pic top.png -n 0", "-n is 0", "give at least 1"),
+    "no scores": ("score pic pictures --limit 0", "--limit is 0", "give at least 1"),
+    "kept more than all": ("complete pic top.png --keep 1.5", "keep is 1.5", "give a fraction from 0 to 1"),
+    "kept less than nothing": ("complete pic top.png --keep -0.1", "keep is -0.1", "give a fraction from 0 to 1"),
+    "mask of another size": ("complete pic top.png --mask big.png", "big.png is 9×8 pixels", "mask of that size"),
+    "mask that is no beginning": ("complete pic top.png --mask holes.png", "beginning", "the top rows"),
+    "mask that is missing": ("complete pic top.png --mask no.png", "cannot read the mask no.png", "give a picture"),
+    "mask for a table": ("complete num numbers.csv --mask top.png", "top.png masks pictures", "use --keep"),
+    "mask and keep": ("complete pic top.png --mask top.png --keep 0.5", "--keep and --mask", "give one"),
+    "top-p too high": ("sample pic --top-p 1.5", "top-p is 1.5", "above 0 and at most 1"),
+    "top-p zero": ("sample pic --top-p 0", "top-p is 0.0", "above 0 and at most 1"),
+    "min-p too high": ("sample pic --min-p 2", "min-p is 2.0", "from 0 to 1"),
+    "top-k negative": ("sample pic --top-k -1", "top-k is -1", "0 (keep all levels) or more"),
+    "temperature negative": ("sample pic --temperature -1", "temperature is -1.0", "at least 0"),
+    "pictures of another size": ("score pic big.png", "big.png", "8x8"),
+    "pictures of another size to complete": ("complete pic big.png", "big.png", "8x8"),
+    "events of another kind": ("score pic numbers.csv", "numbers.csv", "Image(8×8"),
+    "columns that are missing": ("score num table.csv", "table.csv has no column 'a'", "colour"),
+    "no such split": ("score pic pictures --split tset", "no split 'tset'", "did you mean test?"),
+    "no model to compare": ("compare table.csv --models ,", "nothing to compare", "--models"),
+    "model that does not suit": ("compare numbers.csv --models made,independent --steps 1", "Independent", "see"),
+    "nothing to resume": ("fit --resume --out nowhere", "no run folder nowhere", "`ptheta fit` printed"),
+    "resuming what": ("fit --resume", "--resume needs the folder", "name it with --out"),
+    "resuming with other options": ("fit --resume --out pic --levels 8", "--levels", "taken from the run"),
+    "no GPU called that": ("sample pic --device cuba", "no device is called 'cuba'", "use auto, cpu or cuda"),
+}
+
+
+@pytest.fixture
+def broken(here):
+    """Runs that are damaged in several ways, and a folder that is taken."""
+    import shutil
+
+    for name in ("damaged", "edited", "newer", "pickled"):
+        shutil.copytree(here / "pic", here / name)
+    weights = (here / "damaged" / "model.safetensors").read_bytes()
+    (here / "damaged" / "model.safetensors").write_bytes(weights[:-9])
+    (here / "pickled" / "model.safetensors").write_bytes(pickle.dumps({"weights": [0.0]}))
+    config = json.loads((here / "edited" / "config.json").read_text())
+    (here / "edited" / "config.json").write_text(json.dumps(config | {"seed": 5}))
+    config["format"] = 99
+    (here / "newer" / "config.json").write_text(json.dumps(config | {"sha256": config_digest(config)}))
+    (here / "taken").mkdir()
+    (here / "taken" / "thesis.tex").write_text("years of work")
+    return here
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_one_line_and_leaves_nothing(case, broken, ptheta):
+    arguments, problem, remedy = BAD[case]
+    before = contents(broken)
+    result = ptheta(*arguments.split())
+    assert result.code == 2
+    assert result.out == ""
+    (line,) = result.err.splitlines()
+    assert line.startswith("ptheta: ")
+    found, _, advice = line.removeprefix("ptheta: ").partition("; ")
+    assert problem in line
+    assert remedy in line
+    assert found
+    assert advice
+    assert contents(broken) == before
+
+
+@pytest.mark.parametrize("case", ["unknown command", "existing run", "missing context", "wrong type for a flag"])
+def test_with_json_the_error_is_one_object(case, broken, ptheta):
+    arguments, problem, _ = BAD[case]
+    result = ptheta(*arguments.split(), "--json")
+    assert result.code == 2
+    assert list(result.json) == ["error", "remedy"]
+    assert problem in result.json["error"]
+    assert len(result.out.splitlines()) == 1
+
+
+def test_force_replaces_results_and_runs(broken, ptheta):
+    assert ptheta("sample", "pic", "-n", "1", "--out", "taken", "--force").code == 0
+    assert (broken / "taken" / "thesis.tex").exists(), "what has other names stays"
+    assert ptheta("fit", "table.csv", "independent", "--out", "damaged", "--force").code == 0
+    assert ptheta("info", "damaged").code == 0
+
+
+def test_a_fit_that_fails_leaves_no_folder(here, ptheta):
+    before = contents(here)
+    result = ptheta("fit", "pictures", "made", "--steps", "3", "--learning-rate", "-1", "--out", "new")
+    assert result.code == 2
+    assert "learning_rate is -1.0; give a number above 0" in result.err
+    assert contents(here) == before
+    assert not (here / "new").exists()
+
+
+def test_a_table_of_the_full_joint_is_refused_before_it_is_made():
+    with pytest.raises(DensityError, match=r"the table has .* cells, more than"):
+        Histogram(Image(28, 28, levels=2)).table()
+
+
+def test_memory_that_runs_out_is_one_line(ptheta, monkeypatch):
+    def greedy(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 EiB")
+
+    monkeypatch.setattr("ptheta.models.made.MADE._draw", greedy)
+    result = ptheta("sample", "pic", "-n", "1", "--out", "new")
+    assert result.code == 2
+    assert result.err == "ptheta: out of memory; choose a smaller model or --batch-size\n"
+
+
+def test_errors_are_one_line_and_survive_pickling():
+    error = UsageError("the problem", "the remedy")
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, PthetaError)
+    assert (str(again), again.problem, again.remedy) == ("the problem; the remedy", "the problem", "the remedy")
+    assert nearest("mad", ["made", "histogram"]) == "did you mean made?"
+    assert nearest("xyz", ["made", "histogram"]) == "choose one of made, histogram"
