@@ -15,7 +15,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def walks(n: int, seed: int) -> np.ndarray:
+def draw_walks(n: int, seed: int) -> np.ndarray:
     """Events [n, 4] with levels 0 … 2 in which each value depends on the one before it."""
     g = np.random.default_rng(seed)
     steps = g.choice([0, 0, 0, 1, 2], size=(n, 4))
@@ -23,14 +23,20 @@ def walks(n: int, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def walks():
+    """Makes other data of that kind: number of events, seed → array."""
+    return draw_walks
+
+
+@pytest.fixture(scope="session")
 def data() -> "ptheta.Data":
     """A data set in memory."""
-    return ptheta.load({"train": walks(60, 0), "validation": walks(20, 1), "test": walks(30, 2)})
+    return ptheta.load({"train": draw_walks(60, 0), "validation": draw_walks(20, 1), "test": draw_walks(30, 2)})
 
 
 @pytest.fixture
 def array_file(tmp_path):
     """The same kind of data in a file."""
     path = tmp_path / "walks.npy"
-    np.save(path, walks(80, 0))
+    np.save(path, draw_walks(80, 0))
     return path

@@ -39,9 +39,9 @@ def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
         )
     console.print(table)
     if isinstance(data.space, Discrete):
-        console.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters")
+        console.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters", soft_wrap=True)
     counts = [f"{name} {expression}" for name, expression in lecture_counts().items()]
-    console.print(f"28×28 binary pictures: {', '.join(counts)}")
+    console.print(f"28×28 binary pictures: {', '.join(counts)}", soft_wrap=True)
 
 
 def lecture_counts() -> dict[str, str]:

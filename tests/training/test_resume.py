@@ -145,9 +145,7 @@ def test_the_optimiser_cannot_change_on_the_way(interrupted, data):
         ptheta.fit(None, data, out=interrupted, resume=True, optimizer="muon")
 
 
-def test_other_data_are_refused_but_a_flag_accepts_them(interrupted):
-    from conftest import walks
-
+def test_other_data_are_refused_but_a_flag_accepts_them(interrupted, walks):
     other = ptheta.load({name: walks(20, seed) for seed, name in enumerate(("train", "validation", "test"), 7)})
     with pytest.raises(RunError, match="made with other data; use the same, or continue with --resume-inexact"):
         ptheta.fit(None, other, out=interrupted, resume=True)

@@ -1,0 +1,192 @@
+"""What a run says about itself, and the files it writes."""
+
+import csv
+import io
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ptheta
+from ptheta.errors import SourceError, UsageError
+from ptheta.models.counting import Independent, MarkovChain
+from ptheta.reporting import card_rows, comparison, count, nats, plural, read_mask, write_completions, write_events
+from ptheta.reporting.comparison import lecture_counts
+from ptheta.reporting.progress import FitProgress, _time, track
+from ptheta.training import Budget
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A run about pictures, and one about labelled pictures."""
+    out = tmp_path_factory.mktemp("pictures")
+    data = ptheta.load("digits", context="label", limit=40)
+    return ptheta.fit("made", data, steps=3, out=out / "run", hyperparameters={"width": 16})
+
+
+def test_numbers_are_written_to_a_sensible_number_of_digits():
+    assert nats(81.0212, 0.4521) == "81.02 ± 0.45"
+    assert nats(81.0212, 0.004521) == "81.0212 ± 0.0045"
+    assert nats(3.0) == "3.00"
+    assert nats(2.0, math.nan) == "2.00"
+    assert (nats(math.inf, math.inf), nats(-math.inf), nats(math.nan)) == ("∞", "−∞", "undefined")
+    assert count(2**784 - 1) == "1.017e236"
+    assert count(10**12 - 1) == "999,999,999,999"
+    assert (plural(1, "event"), plural(0, "event"), plural(1200, "event")) == ("1 event", "0 events", "1,200 events")
+    assert [_time(s) for s in (0.25, 12.4, 125, 7260)] == ["0.2 s", "12 s", "2 min 5 s", "2 h 1 min"]
+
+
+def test_the_card_tells_the_score_the_data_and_the_commands(data, tmp_path):
+    run = ptheta.fit("made", data, steps=3, out=tmp_path / "my-run", hyperparameters={"width": 16})
+    text = (run.path / "README.md").read_text()
+    results = run.results()
+    assert f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim']:.4f} bits/dim" in text
+    assert "30 test events ± standard error" in text
+    assert "ptheta sample my-run" in text
+    assert "ptheta score my-run" in text
+    assert "train 60, validation 20, test 30" in text
+    assert "| free parameters | " + count(run.model.free_parameters) in text
+    assert "![samples]" not in text, "there is no picture"
+    assert text.startswith("---\n")
+
+
+def test_the_card_shows_a_picture_if_there_is_one(pictures):
+    text = (pictures.path / "README.md").read_text()
+    assert "![samples](samples.png)" in text
+    assert "p(x | y)" in text
+    assert dict(card_rows(pictures))["context"] == "Label(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+
+
+def test_the_card_of_a_run_that_was_not_scored_says_so(pictures, tmp_path):
+    folder = shutil.copytree(pictures.path, tmp_path / "run")
+    (folder / "metrics.jsonl").unlink()
+    assert dict(card_rows(ptheta.Run.load(folder)))["score"] == "not scored yet"
+
+
+def test_the_overview_has_a_row_for_every_label(pictures):
+    sheet = Image.open(pictures.path / "samples.png")
+    columns, margin = 6, 8 + 7
+    assert sheet.size == (margin + columns * 66 + 2, 10 * 66 + 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        ({"a": ["x", "y", "z", "x"] * 20, "b": ["u", "v"] * 40}, "samples.csv"),
+        ({"a": np.linspace(0, 1, 80), "b": np.linspace(5, 6, 80) ** 2}, "samples.csv"),
+        (np.linspace(0, 1, 320).reshape(80, 2, 2), "samples.npy"),
+    ],
+)
+def test_samples_have_the_form_of_the_data(source, file, tmp_path):
+    data = ptheta.load(source)
+    run = ptheta.fit("made", data, steps=2, out=tmp_path / "run", hyperparameters={"width": 8})
+    assert (run.path / file).is_file()
+    if file.endswith("csv"):
+        rows = list(csv.reader((run.path / file).open()))
+        assert rows[0] == ["a", "b"]
+        assert len(rows) == 65
+        if isinstance(source["a"], list):
+            assert {row[0] for row in rows[1:]} <= {"x", "y", "z"}
+    else:
+        assert np.load(run.path / file).shape == (64, 2, 2)
+
+
+def test_samples_of_text_are_text(tmp_path):
+    (tmp_path / "a.txt").write_text("abba " * 100)
+    run = ptheta.fit("markov_chain", ptheta.load(str(tmp_path / "a.txt"), length=10), out=tmp_path / "run")
+    files = sorted(run.path.glob("samples*.txt"))
+    assert files
+    for file in files:
+        assert len(file.read_bytes()) == 10
+        assert set(file.read_text()) <= set("abb ")
+
+
+def test_samples_written_are_the_events(pictures, tmp_path):
+    x = pictures.model.sample(3, ["4"], seed=0)
+    files = write_events(pictures, x, tmp_path / "out", torch.full((3,), 4))
+    assert [f.name for f in files] == [*(f"sample-000{i}-4.png" for i in range(3)), "samples.png"]
+    for file, event in zip(files, x):
+        assert torch.equal(torch.from_numpy(pictures.codec.read(file)).long()[0], event)
+    with pytest.raises(UsageError, match=r"cannot be a \.csv file; name a folder or a \.png file"):
+        write_events(pictures, x, tmp_path / "out.csv", None)
+
+
+def test_completions_show_the_original_what_was_kept_and_what_was_drawn(pictures, tmp_path):
+    x, y = pictures.data.test.events(torch.arange(2))
+    drawn = pictures.model.complete(x, 0.5, 3, y, seed=0)
+    files = write_completions(pictures, x, 32, drawn, tmp_path)
+    assert len(files) == 7
+    sheet = np.asarray(Image.open(files[-1]))
+    assert sheet.shape == (2 * 66 + 2, 5 * 66 + 2, 3)
+    original, kept, first = (sheet[2:66, 2 + 66 * i : 66 + 66 * i] for i in range(3))
+    assert (original[:32] == kept[:32]).all()
+    assert (kept[32:] == (70, 80, 110)).all()
+    assert (first[:32] == original[:32]).all()
+
+
+def test_a_mask_is_true_where_the_picture_is_white(tmp_path):
+    white = np.random.default_rng(0).integers(0, 256, (3, 4), dtype=np.uint8)
+    Image.fromarray(white).save(tmp_path / "mask.png")
+    mask = read_mask(tmp_path / "mask.png", ptheta.Image(3, 4, channels=3))
+    assert mask.shape == (3, 3, 4)
+    assert (mask.numpy() == (white >= 128)).all()
+    with pytest.raises(SourceError, match=r"is 3×4 pixels, the run's pictures are 4×3"):
+        read_mask(tmp_path / "mask.png", ptheta.Image(4, 3))
+
+
+def test_the_comparison_counts_parameters_as_the_lecture_does():
+    assert lecture_counts() == {
+        "full joint": "2^784 − 1 ≈ 1.017e236",
+        "independent": "784",
+        "first-order chain": "1,567",
+    }
+    space = ptheta.Image(28, 28, levels=2)
+    assert Independent(space).free_parameters == 784
+    assert MarkovChain(space).free_parameters == 2 * 783 + 1
+
+
+def test_the_comparison_is_a_table_of_what_was_scored(data):
+    row = {"model": "made", "density": "exact", "parameters": 1234, "nats": 3.21, "nats_se": 0.05, "bits_per_dim": 1.15}
+    row |= {"split": "test", "n": 30, "seconds": 1.26}
+    said = io.StringIO()
+    comparison([row, row | {"model": "empirical", "nats": math.inf, "nats_se": math.inf}], data, said)
+    text = said.getvalue()
+    assert "30 test events, lower is better" in text
+    for piece in ("3.21 ± 0.05", "1.1500", "1,234", "1.3", "∞"):
+        assert piece in text
+    assert "3^4 − 1 ≈ 80 free parameters" in text
+
+
+def test_progress_is_written_to_the_metrics_and_told_without_a_terminal(data, tmp_path, capsys):
+    run = ptheta.fit("made", data, steps=4, out=tmp_path / "run", verbose=True, hyperparameters={"width": 8})
+    said = capsys.readouterr().err
+    lines = [line for line in run.metrics() if "step" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    for line in lines:
+        spoken = f"step {line['step']}: train {line['train_nats']:.2f}, validation {line['validation_nats']:.2f} nats"
+        assert spoken in said
+    assert "fitting 60 events for 4 steps" in said
+    assert "30 events" in said
+    ptheta.fit("made", data, steps=1, out=tmp_path / "quiet", verbose=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_how_to_resume_is_one_line_that_a_shell_reads(pictures, capsys):
+    import shlex
+    from pathlib import Path
+
+    odd = ptheta.Run(Path("runs/a [bold] name " + "x" * 100), pictures.config, pictures.model, pictures.data)
+    FitProgress(odd, pictures.data, Budget(steps=1), verbose=True, speaks=True).interrupted()
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert shlex.split(line.removeprefix("go on with: "))[-1] == str(odd.path)
+
+
+def test_nothing_is_shown_for_what_is_quick(capsys):
+    from rich.console import Console
+
+    with track("scoring", 10, Console(stderr=True)) as advance:
+        advance(10)
+    assert capsys.readouterr() == ("", "")
