@@ -195,3 +195,23 @@ def test_a_budget_in_minutes_ends(data, tmp_path):
 def test_no_training_events_are_an_error():
     with pytest.raises(FitError, match="no training events; give more data"):
         trainer(Duel(Discrete((2,), 2)), np.zeros((0, 2), np.uint8), Budget(steps=1), Settings())
+
+
+def test_greys_are_drawn_anew_in_every_epoch():
+    seen = []
+
+    class Watched(Duel):
+        def loss(self, x, context=None, player="model"):
+            seen.append(x)
+            return super().loss(x, context, player)
+
+        def players(self):
+            return {"left": self.left}
+
+    greys = np.full((1, 64), 128, np.uint8)
+    split = Split(np.zeros((1, 64), np.uint8), greys=greys)
+    model = Watched(Discrete((64,), 2))
+    Trainer(model, split, split, Budget(epochs=20), Settings(), seed=0, fingerprint="", world=HERE).run()
+    draws = torch.cat(seen)
+    assert len(draws.unique(dim=0)) == 20
+    assert 0.4 < draws.double().mean() < 0.6
