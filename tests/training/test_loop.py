@@ -188,7 +188,7 @@ def test_every_event_is_seen_once_an_epoch(data):
 def test_a_budget_in_minutes_ends(data, tmp_path):
     run = ptheta.fit("made", data, minutes=0.005, out=tmp_path / "run")
     lines = run.metrics()
-    assert lines[-2]["seconds"] < 3
+    assert 0.3 <= lines[-2]["seconds"] < 30  # the machine may be busy
     assert lines[-2]["step"] >= 1
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -78,20 +77,32 @@ def test_binarisation_drawn_anew_every_epoch_is_resumed_too(tmp_path, monkeypatc
     same_bits(resumed, whole)
 
 
-def test_killed_and_resumed_equals_uninterrupted(array_file, tmp_path):
-    out, steps = tmp_path / "part", 150
-    command = f"{sys.executable} -m ptheta fit {array_file} transformer --width 16 --layers 1 --steps {steps}"
-    command += f" --checkpoint-seconds 0 --out {out}"
+DIES = """
+import os, runpy, signal, sys
+calls, fsync = [], os.fsync
+def dying(handle):
+    calls.append(handle)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(handle)
+os.fsync = dying
+sys.argv = ["ptheta", *{arguments}]
+runpy.run_module("ptheta", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("call", [90, 93])
+def test_killed_in_the_middle_of_a_save_and_resumed_equals_uninterrupted(call, array_file, tmp_path):
+    """kill -9 strikes after (90) or before (93) the rename of a checkpoint, which is saved at every step."""
+    out, steps = tmp_path / "part", 40
+    arguments = f"fit {array_file} transformer --width 16 --layers 1 --steps {steps} --checkpoint-seconds 0 --out {out}"
+    code = DIES.format(call=call, arguments=arguments.split())
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command.split(), stderr=subprocess.PIPE, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     checkpoint = out / "checkpoint" / "state.safetensors"
-    while process.poll() is None:
-        time.sleep(0.01)
-        if checkpoint.exists() and load_state(checkpoint)[0].step >= 5:  # always whole, whenever it is read
-            process.kill()
-            break
-    assert process.wait() == -signal.SIGKILL, process.stderr and process.stderr.read()
     assert 5 <= load_state(checkpoint)[0].step < steps
+    assert list(out.rglob(".ptheta-partial-*")) or call % 2 == 0, "the dead clean nothing up"
     resumed = ptheta.fit(None, out=out, resume=True)
     whole = ptheta.fit("transformer", str(array_file), steps=steps, out=tmp_path / "whole", hyperparameters=SMALL)
     same_bits(resumed, whole)
