@@ -185,11 +185,11 @@ def test_every_event_is_seen_once_an_epoch(data):
     assert not torch.equal(seen[0], seen[3])
 
 
-def test_a_budget_in_minutes_ends(data, tmp_path):
+def test_a_budget_in_minutes_ends_with_the_first_step_after_it(data, tmp_path):
     run = ptheta.fit("made", data, minutes=0.005, out=tmp_path / "run")
-    lines = run.metrics()
-    assert 0.3 <= lines[-2]["seconds"] < 30  # the machine may be busy
-    assert lines[-2]["step"] >= 1
+    *before, last = [line["seconds"] for line in run.metrics() if "seconds" in line]
+    assert all(seconds < 0.3 for seconds in before)
+    assert last >= 0.3
 
 
 def test_no_training_events_are_an_error():
