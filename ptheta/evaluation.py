@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from ptheta.spaces import Discrete, Space
 
 BATCH_DIMENSIONS = 2**17
 """Dimensions scored together; bounds memory."""
+
+PROBED = 64
+"""Events by which the speed of scoring is measured."""
 
 MAX_ENUMERATED = 2**22
 """Most events that are listed one by one."""
@@ -103,6 +107,21 @@ def evaluate(
     """
     part = split if limit is None or limit >= len(split) else split.subset(limit, seed=0)
     return Score.of(log_probs(model, part, advance=advance), model.space.dimensions, len(split))
+
+
+def affordable(model: Model, split: Split, seconds: float) -> int:
+    """How many events of a split can be scored in about so many seconds, measured on a few of them.
+
+    Args:
+        model: with an exact density.
+        split: at least `PROBED` events are afforded, if there are so many.
+        seconds: to be spent.
+    """
+    probe = split.subset(PROBED)
+    clock = time.perf_counter()
+    log_probs(model, probe)
+    rate = len(probe) / (time.perf_counter() - clock)
+    return min(len(split), max(len(probe), int(rate * seconds)))
 
 
 def enumerate_events(space: Space) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
-from ptheta.evaluation import Score, evaluate, log_probs
+from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
@@ -30,9 +30,6 @@ COUNTED_EVENTS = 2**18
 PATIENCE = 60.0
 """Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
 is scored, and n says how many."""
-
-PROBED = 64
-"""Events by which the speed of scoring is measured."""
 
 DEFAULT_MINUTES = 1.0
 """Budget of a gradient fit when none is given."""
@@ -274,7 +271,7 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
     run.model.eval()
     run.save_weights()
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
-    limit = _affordable(run.model, data.splits[split], max(seconds, PATIENCE))
+    limit = affordable(run.model, data.splits[split], max(seconds, PATIENCE))
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, data.splits[split], limit=limit, advance=advance)
     results = summary(run, score, split, seconds)
@@ -285,15 +282,6 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
         progress.say(f"no samples were written: {error.problem}")
     write_card(run)
     progress.finished(results)
-
-
-def _affordable(model: Model, split: Split, seconds: float) -> int:
-    """How many events of a split can be scored in about so many seconds: all of them, unless that takes longer."""
-    probe = split.subset(PROBED)
-    clock = time.perf_counter()
-    log_probs(model, probe)
-    rate = len(probe) / (time.perf_counter() - clock)
-    return min(len(split), max(len(probe), int(rate * seconds)))
 
 
 def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ptheta.data import Split
 from ptheta.errors import FitError, RunError
-from ptheta.evaluation import evaluate
+from ptheta.evaluation import affordable, evaluate
 from ptheta.models import Model
 from ptheta.training.budget import Budget, rate
 from ptheta.training.distributed import World
@@ -31,6 +31,9 @@ from ptheta.training.state import Position, load_optimisers, load_state, save_st
 
 PREPARE_EVENTS = 50_000
 """Training events from which data-dependent constants are set."""
+
+VALIDATION_SHARE = 0.02
+"""Part of a budget in minutes that one validation may take; fewer events are scored if all take longer."""
 
 VALIDATIONS = 25
 """Validations of a fit, at most; fewer if they would take over a tenth of the time."""
@@ -249,10 +252,11 @@ class Trainer:
 
     def _validate(self, progress: float) -> None:
         """Score the validation split, keep the weights if they are the best, plan the next time."""
-        position, settings = self.position, self.settings
+        position = self.position
         clock = time.perf_counter()
         model = self.average or self.model
-        score = evaluate(model, self.validation, limit=settings.validation_events) if len(self.validation) else None
+        position.validated = position.validated or self._validation_events(model)
+        score = evaluate(model, self.validation, limit=position.validated) if len(self.validation) else None
         nats = self.world.agree(score.nats if score else self.train_nats)
         if math.isnan(nats):
             raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
@@ -284,6 +288,14 @@ class Trainer:
             if self.keep and self.position.best_step >= 0 and self.world.rank == 0:
                 self.keep(self.best)
             raise
+
+    def _validation_events(self, model: Model) -> int:
+        """How many events decide which weights are best; fewer than set if a validation would take long."""
+        most = self.settings.validation_events
+        if self.budget.minutes is None or not len(self.validation):
+            return most
+        seconds = VALIDATION_SHARE * 60 * self.budget.minutes
+        return int(self.world.agree(min(most, affordable(model, self.validation, seconds))))
 
     def _save(self) -> None:
         if self.world.rank:

@@ -28,6 +28,7 @@ class Position:
         next_validation: progress (fraction of the budget) at which the next validation is due.
         best_nats: lowest validation loss so far, nats per event.
         best_step: the step it belongs to.
+        validated: validation events by which weights are judged; 0 until the first validation.
         finished: the budget was used up.
     """
 
@@ -38,6 +39,7 @@ class Position:
     next_validation: float = 0.0
     best_nats: float = float("inf")
     best_step: int = -1
+    validated: int = 0
     finished: bool = False
 
 
