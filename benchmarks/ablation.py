@@ -1,6 +1,6 @@
 """What each part of a recipe is worth, on the built-in digits: test nats after the same number of steps.
 
-    python benchmarks/ablation.py [--seeds 0 1]
+python benchmarks/ablation.py [--seeds 0 1]
 """
 
 from __future__ import annotations

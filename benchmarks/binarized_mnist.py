@@ -1,6 +1,6 @@
 """Test nats on statically binarised MNIST after a fixed budget, beside published marks.
 
-    python benchmarks/binarized_mnist.py [--minutes 10] [--models independent,markov_chain,transformer,made]
+python benchmarks/binarized_mnist.py [--minutes 10] [--models independent,markov_chain,transformer,made]
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class Autoregressive(Model):
         m = self.space.dimensions
         noise = uniforms(n, m, self.noise_size, generator=generator)
         parts: list[Tensor] = []
-        with torch.no_grad(), _evaluating(self):
+        with torch.inference_mode(), _evaluating(self):
             for rows in torch.arange(n, device=self.device).split(SAMPLE_CHUNK) if n else ():  # no family meets n = 0
                 parts.append(
                     ancestral(

@@ -16,8 +16,11 @@ from ptheta.nn.rotary import Rotary
 
 
 def rms_norm(x: Tensor) -> Tensor:
-    """x scaled to root mean square 1 over its last dimension."""
-    return F.rms_norm(x, (x.shape[-1],), eps=1e-6)
+    """x scaled to root mean square 1 over its last dimension.
+
+    Written out: on a CPU `F.rms_norm` takes the same steps and more, 40 % of the time of a decoding step.
+    """
+    return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
 
 
 class KeyValueCache:
@@ -66,9 +69,9 @@ class Attention(nn.Module):
         n, t, width = x.shape
         first = 0 if cache is None else cache.seen
         qkv = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [n, heads, t, size]
-        slots = slice(first, first + t)
-        query, key = self.rotary(rms_norm(query), slots), self.rotary(rms_norm(key), slots)
+        qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, n, heads, t, size]
+        query, key = self.rotary(rms_norm(qkv[:2]), slice(first, first + t))
+        value = qkv[2]
         if cache is not None:
             key, value = cache.append(key, value)
             mixed = F.scaled_dot_product_attention(query, key, value)

@@ -34,11 +34,11 @@ class Rotary(nn.Module):
             frequency = longest ** (-torch.arange(share, dtype=torch.float64) / max(share, 1))
             angles[:, start : start + share] = axis[:, None] * frequency
             start += share
-        self.register_buffer("cos", angles.cos().float(), persistent=False)
-        self.register_buffer("sin", angles.sin().float(), persistent=False)
+        cos, sin = angles.cos().float(), angles.sin().float()
+        self.register_buffer("cos", torch.cat([cos, cos], -1), persistent=False)  # [m, size]
+        self.register_buffer("sin", torch.cat([-sin, sin], -1), persistent=False)
 
     def forward(self, x: Tensor, slots: slice) -> Tensor:
-        """x [n, heads, t, size] turned to the positions of `slots` (t of them)."""
-        cos, sin = self.cos[slots], self.sin[slots]  # [t, size / 2]
-        a, b = x[..., 0::2], x[..., 1::2]
-        return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+        """x [..., t, size] turned to the positions of `slots` (t of them); its halves are the pairs' coordinates."""
+        a, b = x.chunk(2, -1)
+        return x * self.cos[slots] + torch.cat([b, a], -1) * self.sin[slots]
