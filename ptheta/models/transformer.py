@@ -60,7 +60,7 @@ class Transformer(Autoregressive):
         heads: int = 4,
         window: int | None = None,
         local: int | None = None,
-        dropout: float = 0.1,
+        dropout: float = 0.2,
         order: tuple[int, ...] | None = None,
     ):
         super().__init__(space, context_space, order)
