@@ -16,12 +16,9 @@ from benchmarks.common import machine, table
 VARIANTS = [
     ("transformer", 300, {}, {}),
     ("transformer", 300, {"local": 0}, {}),
+    ("transformer", 300, {"dropout": 0.1}, {}),
     ("transformer", 300, {}, {"optimizer": "adamw"}),
     ("transformer", 300, {}, {"average": 0.98}),
-    ("transformer", 300, {"dropout": 0.2}, {}),
-    ("transformer", 900, {}, {}),
-    ("transformer", 900, {"dropout": 0.2}, {}),
-    ("transformer", 900, {"dropout": 0.3}, {}),
     ("made", 1000, {}, {}),
     ("made", 1000, {"rank": 0}, {}),
     ("markov_mlp", 1000, {}, {}),
