@@ -14,6 +14,7 @@ from torch import Tensor
 from ptheta.data import Split
 from ptheta.errors import DensityError
 from ptheta.models import Model
+from ptheta.numbers import count
 from ptheta.spaces import Discrete, Space
 
 BATCH_DIMENSIONS = 2**17
@@ -36,7 +37,6 @@ class Score:
         dimensions: m.
         n: events scored.
         zero: events of probability 0.
-        total: events in the split, of which `n` were scored.
     """
 
     nats: float
@@ -44,7 +44,6 @@ class Score:
     dimensions: int
     n: int
     zero: int
-    total: int
 
     @property
     def bits_per_dim(self) -> float:
@@ -52,7 +51,7 @@ class Score:
         return self.nats / (self.dimensions * math.log(2))
 
     @classmethod
-    def of(cls, log_prob: Tensor, dimensions: int, total: int | None = None) -> Score:
+    def of(cls, log_prob: Tensor, dimensions: int) -> Score:
         """From log-probabilities [n] in nats."""
         n = len(log_prob)
         nll = -log_prob.double()
@@ -64,7 +63,6 @@ class Score:
             dimensions,
             n,
             zero,
-            n if total is None else total,
         )
 
 
@@ -106,7 +104,7 @@ def evaluate(
         advance: called with the number of events done after each batch.
     """
     part = split if limit is None or limit >= len(split) else split.subset(limit, seed=0)
-    return Score.of(log_probs(model, part, advance=advance), model.space.dimensions, len(split))
+    return Score.of(log_probs(model, part, advance=advance), model.space.dimensions)
 
 
 def affordable(model: Model, split: Split, seconds: float) -> int:
@@ -130,14 +128,14 @@ def enumerate_events(space: Space) -> Tensor:
     Raises:
         DensityError: there are more than 2^22 of them, or uncountably many.
     """
-    count = space.event_count
-    if not isinstance(space, Discrete) or count is None:
+    events_in_all = space.event_count
+    if not isinstance(space, Discrete) or events_in_all is None:
         raise DensityError(f"{space} has uncountably many events", "integrate instead, or use a discrete space")
-    if count > MAX_ENUMERATED:
+    if events_in_all > MAX_ENUMERATED:
         raise DensityError(
-            f"{space} has about 10^{len(str(count)) - 1} events, too many to list",
+            f"{space} has {count(events_in_all)} events, too many to list",
             f"at most {MAX_ENUMERATED:,} are listed; score samples instead",
         )
     sizes = space.sizes or (space.levels,) * space.dimensions
     events = torch.tensor(list(itertools.product(*map(range, sizes))), dtype=torch.long)
-    return events.reshape(count, *space.shape)
+    return events.reshape(events_in_all, *space.shape)

@@ -19,6 +19,7 @@ from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
+from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
 from ptheta.spaces import Discrete, Sequence
@@ -48,7 +49,7 @@ def fit(
     steps: int | None = None,
     epochs: float | None = None,
     out: str | Path | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     force: bool = False,
     resume: bool = False,
     resume_inexact: bool = False,
@@ -66,7 +67,7 @@ def fit(
         minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
             none.
         out: folder of the run; None: a new folder under `runs/`.
-        seed: of initial weights, shuffling, dropout and samples.
+        seed: of initial weights, shuffling, dropout and samples; None: 0, or that of the resumed fit.
         force: replace the run in `out`.
         resume: go on with the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
             epochs on the same CPU set-up.
@@ -90,12 +91,14 @@ def fit(
     resuming = resume or resume_inexact
     if resuming:
         run = _unfinished(out, model, data, hyperparameters or {})
-        model, data, seed = run.model, run.data, run.config["seed"]
-        given, settings = _continued(run.config["fit"], given, settings)
+        model, data = run.model, run.data
+        seed = run.same_seed(seed, other=resume_inexact)
+        given, settings = _continued(run.plan(), given, settings)
     else:
         data = load(data) if isinstance(data, str) else data
         if data is None:
             raise UsageError("there is nothing to fit", "name a data source")
+        seed = seed or 0
         model = _build(model, data, seed, hyperparameters or {})
         run = None
     counting = isinstance(model, Counting)
@@ -131,6 +134,8 @@ def fit(
                     )
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
+                        if processes.rank == 0:
+                            run.note_resumed(_plan(budget, chosen), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
             progress.interrupted()
@@ -200,7 +205,7 @@ def _build(model: str | Model | None, data: Data, seed: int, hyperparameters: di
         remedy = nearest(unknown[0], known) if known else "it has none"
         raise UsageError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}", remedy)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return cls(data.space, data.context_space, **hyperparameters)
 
 
@@ -216,14 +221,18 @@ def _create(
 ) -> Run:
     """A new run; only rank 0 writes its folder."""
     path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
-    plan = {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
-    run = Run.create(path, model, data, plan, seed)
+    run = Run.create(path, model, data, _plan(budget, settings), seed)
     if processes.rank == 0:
         check_free(path, force)
         if (path / "config.json").is_file():
             shutil.rmtree(path)
         run.save_config()
     return run
+
+
+def _plan(budget: Budget | None, settings: Settings | None) -> dict[str, Any]:
+    """What a config keeps of a fit: how long and how."""
+    return {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -291,7 +300,7 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
         "run": str(run.path),
         "model": run.name,
         "density": model.density.value,
-        "parameters": model.free_parameters,
+        "parameters": jsonable(model.free_parameters),
         "nats": score.nats,
         "nats_se": score.nats_se,
         "bits_per_dim": score.bits_per_dim,

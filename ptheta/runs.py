@@ -146,8 +146,32 @@ class Run:
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
         final = [line["results"] for line in self.metrics() if "results" in line]
-        infinite = {"nats": math.inf, "nats_se": math.inf, "bits_per_dim": math.inf}
+        infinite = {"nats": math.inf, "nats_se": math.nan, "bits_per_dim": math.inf}
         return {k: infinite.get(k) if v is None else v for k, v in final[-1].items()} if final else {}
+
+    def plan(self) -> dict[str, Any]:
+        """Budget and settings of the fit: as it was resumed last, or as it began."""
+        resumed = [line["resumed"] for line in self.metrics() if "resumed" in line]
+        return resumed[-1] if resumed else self.config["fit"]
+
+    def same_seed(self, seed: int | None, *, other: bool) -> int:
+        """The seed to go on with.
+
+        Raises:
+            RunError: another one is given, and `other` ones are not wanted.
+        """
+        stored = self.config["seed"]
+        if seed in (None, stored):
+            return stored
+        if not other:
+            raise RunError(
+                f"{self.path} was fitted with seed {stored}", "leave out --seed, or continue with --resume-inexact"
+            )
+        return seed
+
+    def note_resumed(self, plan: dict[str, Any], seed: int, data: Data) -> None:
+        """Note in the metrics that the fit was resumed, and how. The config stays as the fit began."""
+        self.log({"resumed": plan | {"seed": seed, "fingerprint": data.fingerprint}})
 
     # Use
 
@@ -240,7 +264,10 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
     if not path.is_dir():
         raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
-    if file.is_symlink() or not file.is_file():
+    links = [entry.name for entry in (*path.iterdir(), *path.glob("checkpoint/*")) if entry.is_symlink()]
+    if links:
+        raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", _REFIT)
+    if not file.is_file():
         raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
     try:
         config = json.loads(file.read_text())
@@ -273,7 +300,7 @@ def build_model(config: Mapping[str, Any]) -> Model:
     try:
         cls = family(config["model"]["family"]).load()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config["seed"])
+            torch.default_generator.manual_seed(config["seed"])
             return cls(
                 Space.from_json(config["space"]),
                 None if context is None else Space.from_json(context),

@@ -44,7 +44,7 @@ def fit(
     force: Flag = False,
     resume: Flag = False,
     resume_inexact: Flag = False,
-    seed: int = 0,
+    seed: int | None = None,
     size: str | None = None,
     colour: Literal["grey", "rgb"] | None = None,
     levels: int | None = None,
@@ -82,7 +82,7 @@ def fit(
         force: replace the run in --out
         resume: go on with the unfinished run in --out
         resume_inexact: go on even with other data or another seed
-        seed: of splits, initial weights, shuffling, dropout and samples
+        seed: of splits, initial weights, shuffling, dropout and samples; 0 if left out
         size: of pictures, HEIGHTxWIDTH in pixels
         colour: of pictures
         levels: of pictures, values of a pixel
@@ -147,7 +147,7 @@ def fit(
             length=length,
             limit=limit,
             validation=validation,
-            seed=seed,
+            seed=seed or 0,
         )
         if chosen is None:
             chosen = default_model(data)
@@ -196,7 +196,8 @@ def _hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
     signature = cls.hyperparameter_signature()
 
     def collect(**values: Any) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value != signature[name].default}
+        given = {_name_of_flag(word) for word in words if word.startswith("--")}
+        return {name: value for name, value in values.items() if name in given or f"no_{name}" in given}
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.values()]
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -207,3 +208,7 @@ def _hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
             remedy = nearest(flag, list(map(flag_of, signature))) if signature else "it has none"
             raise UsageError(f"{name} has no hyperparameter {word.split('=')[0]}", remedy)
     return call(collect, words, f"ptheta fit SOURCE {name}")
+
+
+def _name_of_flag(word: str) -> str:
+    return word.split("=")[0].removeprefix("--").replace("-", "_")

@@ -21,12 +21,13 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ptheta.numbers import jsonable
     from ptheta.reporting import card_rows
     from ptheta.runs import Run
 
     fitted = Run.load(run)
     if json:
-        known = {"run": str(run), "parameters": fitted.model.free_parameters, "results": fitted.results()}
+        known = {"run": str(run), "parameters": jsonable(fitted.model.free_parameters), "results": fitted.results()}
         print_json(known | fitted.config)
         return
     table = Table(show_header=False, box=None, pad_edge=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -53,8 +54,6 @@ def sample(
         device: auto, cpu or cuda
         json: print files, n, seconds and passes as one JSON object on the last line
     """
-    import torch
-
     from ptheta.reporting import write_events
     from ptheta.runs import Run
     from ptheta.training import choose_device
@@ -62,7 +61,7 @@ def sample(
     fitted = Run.load(run, choose_device(device))
     if n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
-    seed = torch.seed() % 2**32 if seed is None else seed
+    seed = secrets.randbits(32) if seed is None else seed
     rows = contexts(fitted, context, n)
     warps = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     takes = inspect.signature(fitted.model.sample).parameters

@@ -6,6 +6,7 @@ A network that models m dimensions outputs [n, m, head.size] numbers; the head t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -88,6 +89,10 @@ class MixtureHead(Head):
         self.size = 3 * components
         self.register_buffer("shift", torch.zeros(dimensions, dtype=torch.float64))
         self.register_buffer("log_unit", torch.zeros(dimensions, dtype=torch.float64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
+        """Follow the model to a device, but stay in float64 whatever the model's type."""
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
     def standardise(self, shift: Tensor, unit: Tensor) -> None:
         """Set the location and unit [m] (visiting order) in which the network sees every dimension."""

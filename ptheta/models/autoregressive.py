@@ -22,8 +22,8 @@ from ptheta.models.base import Model, _count, _evaluating
 from ptheta.sampling import Warp, ancestral, generator_for, uniforms
 from ptheta.spaces import Space
 
-SAMPLE_CHUNK = 1024
-"""Events decoded together; bounds the memory of caches. It does not change the samples."""
+CHUNK_DIMENSIONS = 2**18
+"""Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
 
 
 class Decoder(ABC):
@@ -129,7 +129,7 @@ class Autoregressive(Model):
         n = _count(n)
         warp = Warp(temperature, top_k, top_p, min_p)
         context = self._validated_context(context, n)
-        return self._draw(n, context, None, warp, generator_for(self.device, seed, generator))
+        return self._draw(n, context, None, warp, generator_for(seed, generator))
 
     def complete(
         self,
@@ -160,12 +160,13 @@ class Autoregressive(Model):
         Raises:
             UsageError: the mask is not a beginning of the visiting order; only those are exact for this model.
         """
+        n = _count(n)
         x, context = self._validated(x, context)
         kept = self.kept(keep)
         prefix = self.flatten(x)[:, :kept].repeat_interleave(n, 0)
         context = None if context is None else context.repeat_interleave(n, 0)
         warp = Warp(temperature, top_k, top_p, min_p)
-        drawn = self._draw(len(prefix), context, prefix, warp, generator_for(self.device, seed, generator))
+        drawn = self._draw(len(prefix), context, prefix, warp, generator_for(seed, generator))
         return drawn.reshape(len(x), n, *self.space.shape)
 
     def kept(self, keep: Tensor | float) -> int:
@@ -193,28 +194,32 @@ class Autoregressive(Model):
             )
         return kept
 
-    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator) -> Tensor:
-        return self._draw(n, context, None, Warp(), generator)
-
     def _draw(
         self, n: int, context: Tensor | None, prefix: Tensor | None, warp: Warp, generator: torch.Generator
     ) -> Tensor:
         """Ancestral sampling after a prefix [n, k], in chunks, all noise drawn first."""
         m = self.space.dimensions
         noise = uniforms(n, m, self.noise_size, generator=generator)
+        chunk = max(1, CHUNK_DIMENSIONS // m)
         parts: list[Tensor] = []
         with torch.inference_mode(), _evaluating(self):
-            for rows in torch.arange(n, device=self.device).split(SAMPLE_CHUNK) if n else ():  # no family meets n = 0
+            for start in range(0, n, chunk):
+                rows = slice(start, min(start + chunk, n))
                 parts.append(
                     ancestral(
-                        self._decoder(len(rows), None if context is None else context[rows]),
-                        noise[rows],
+                        self._decoder(rows.stop - start, None if context is None else context[rows]),
+                        noise[rows].to(self.device),
                         None if prefix is None else prefix[rows],
                         lambda conditional: conditional.warped(warp),
                     )
                 )
         drawn = torch.cat(parts) if parts else torch.zeros(0, m, device=self.device)
-        return self.unflatten(drawn.to(self.dtype if self.space.event_count is None else torch.long))
+        return self.unflatten(drawn.to(self.event_dtype))
+
+    @property
+    def event_dtype(self) -> torch.dtype:
+        """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
+        return torch.float64 if self.space.event_count is None else torch.long
 
 
 class ConditionalsDecoder(Decoder):
@@ -228,9 +233,7 @@ class ConditionalsDecoder(Decoder):
 
     def __init__(self, model: Autoregressive, n: int, context: Tensor | None):
         self.model, self.context, self.j = model, context, -1
-        integral = model.space.event_count is not None
-        dtype = torch.long if integral else model.dtype
-        self.z = torch.zeros(n, model.space.dimensions, dtype=dtype, device=model.device)
+        self.z = torch.zeros(n, model.space.dimensions, dtype=model.event_dtype, device=model.device)
 
     def step(self, previous: Tensor | None) -> Distribution:
         """p(x_j | x_<j) by a full pass."""

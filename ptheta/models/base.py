@@ -15,6 +15,7 @@ from __future__ import annotations
 import enum
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -49,6 +50,8 @@ class Model(nn.Module, ABC):
     """Kinds of event space the family can model."""
     context_spaces: ClassVar[tuple[type[Space], ...]] = (Label,)
     """Kinds of context space it can condition on."""
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of `ptheta.training.Settings` that suit the family."""
 
     def __init__(self, space: Space, context_space: Space | None = None):
         super().__init__()
@@ -70,9 +73,9 @@ class Model(nn.Module, ABC):
         """log p(x | context) in nats, [n] float64, for validated x and context with n rows."""
         raise NotImplementedError
 
-    @abstractmethod
     def _sample(self, n: int, context: Tensor | None, generator: torch.Generator) -> Tensor:
         """n events [n, *space.shape], for a validated context with n rows."""
+        raise NotImplementedError
 
     def prepare(self, x: Tensor) -> None:
         """Set data-dependent constants (centring, output biases) from training events, once, before learning."""
@@ -128,6 +131,19 @@ class Model(nn.Module, ABC):
         with _evaluating(self):
             return self._log_prob(x, context)
 
+    def elbo(self, x: Any, context: Any = None, *, samples: int = 1) -> Tensor:
+        """Evidence lower bound on log p(x | context), nats [n] float64.
+
+        Args:
+            x, context: as for `log_prob`.
+            samples: of the latent variables, over which the bound is averaged.
+
+        Raises:
+            DensityError: the model has no bound.
+        """
+        instead = "use log_prob, which is exact" if self.density is Density.EXACT else "judge it by its samples"
+        raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, no bound", instead)
+
     def sample(
         self, n: int, context: Any = None, *, seed: int | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -137,7 +153,7 @@ class Model(nn.Module, ABC):
             n: how many.
             context: n rows, or one row that is broadcast.
             seed: same seed, same machine → same samples.
-            generator: instead of a seed; on the model's device.
+            generator: instead of a seed; on the CPU unless the model says otherwise.
 
         Returns:
             Events [n, *space.shape].
@@ -145,7 +161,7 @@ class Model(nn.Module, ABC):
         n = _count(n)
         context = self._validated_context(context, n)
         with torch.no_grad(), _evaluating(self):
-            return self._sample(n, context, generator_for(self.device, seed, generator))
+            return self._sample(n, context, generator_for(seed, generator))
 
     def players(self) -> dict[str, nn.Module]:
         """Modules whose parameters are learned in turn."""
@@ -159,7 +175,7 @@ class Model(nn.Module, ABC):
         """x and context checked, on the model's device, with equal numbers of rows."""
         x = self.space.validate(x).to(self.device)
         if x.is_floating_point():
-            x = x.to(self.dtype)
+            x = x.double()  # a float32 model sees them standardised; before that float32 could not tell 1.7e9 from + 60
         return x, self._validated_context(context, len(x))
 
     def _validated_context(self, context: Any, n: int) -> Tensor | None:

@@ -13,6 +13,7 @@ from ptheta.distributions import Categorical
 from ptheta.errors import DensityError, UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.base import Counting
+from ptheta.numbers import count
 from ptheta.spaces import Discrete, Label
 
 MAX_TABLE = 2**22
@@ -186,7 +187,7 @@ class Histogram(Counting, Autoregressive):
         cells = self._events() * self._labels
         if cells > MAX_TABLE:
             raise DensityError(
-                f"the table has {_readable(cells)} cells, more than {MAX_TABLE:,}",
+                f"the table has {count(cells)} cells, more than {MAX_TABLE:,}",
                 "ask log_prob for the events you need, or draw from it with sample",
             )
         sizes = self.space.sizes or (self.space.levels,) * self.space.dimensions
@@ -261,11 +262,3 @@ def _sortable(rows: Tensor) -> np.ndarray:
     array = rows.cpu().numpy()
     array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder(">"), copy=False))
     return array.view(f"S{array.itemsize * array.shape[1]}")[:, 0]
-
-
-def _readable(n: int) -> str:
-    """A whole number of any length: all digits of a short one, otherwise like 5.6e78."""
-    if n < 10**15:
-        return f"{n:,}"
-    log10 = math.log10(n)
-    return f"{10 ** (log10 % 1):.1f}e{int(log10)}"

@@ -80,6 +80,12 @@ class MADE(Autoregressive):
         for last in (self.out, self.direct):
             nn.init.zeros_(last.weight)
 
+    @property
+    def free_parameters(self) -> int:
+        """Weights that a mask keeps at zero are not free."""
+        masks = [layer.mask for layer in self.modules() if isinstance(layer, MaskedLinear)]
+        return super().free_parameters - sum(int((~mask).sum()) for mask in masks)
+
     def prepare(self, x: Tensor) -> None:
         """Start at the marginals of the training events x [n, *shape]."""
         z = self.flatten(x)

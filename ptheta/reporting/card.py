@@ -6,7 +6,7 @@ from typing import Any
 
 from ptheta.files import write_text
 from ptheta.models import family
-from ptheta.reporting.numbers import count, nats
+from ptheta.numbers import count, nats
 from ptheta.runs import Run
 
 
@@ -62,7 +62,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
         ("density", run.model.density.value),
         ("free parameters", count(run.model.free_parameters)),
         ("hyperparameters", _pairs(run.config["model"]["hyperparameters"])),
-        ("fit", f"{_fit(run.config['fit'])}, seed {run.config['seed']}"),
+        ("fit", f"{_fit(run.plan())}, seed {run.config['seed']}"),
         ("data", f"{data['source']}: {_pairs(data['splits'])} events"),
         ("versions", _pairs(run.config["versions"])),
     ]

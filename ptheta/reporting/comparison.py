@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ptheta.data import Data
 from ptheta.models import family
-from ptheta.reporting.numbers import count, nats
+from ptheta.numbers import count, nats
 from ptheta.spaces import Discrete, Image, Space
 
 LECTURE = Image(28, 28, levels=2)

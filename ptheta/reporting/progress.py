@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ptheta.data import Data
 from ptheta.errors import UsageError
-from ptheta.reporting.numbers import count, nats, plural
+from ptheta.numbers import count, nats, plural
 from ptheta.runs import Run
 from ptheta.training import Budget
 

@@ -28,11 +28,14 @@ class Stepper(Protocol):
         ...
 
 
-def generator_for(device: torch.device, seed: int | None, generator: torch.Generator | None) -> torch.Generator:
-    """The given generator, or a new one from `seed`, or from the system's entropy; never the global one."""
+def generator_for(seed: int | None, generator: torch.Generator | None) -> torch.Generator:
+    """The given generator, or a new one on the CPU from `seed`, or from the system's entropy; never the global one.
+
+    Noise is drawn on the CPU, so that a seed means the same uniforms on every device.
+    """
     if generator is not None:
         return generator
-    fresh = torch.Generator(device)
+    fresh = torch.Generator()
     if seed is None:
         fresh.seed()
     else:

@@ -6,6 +6,7 @@ Order as in the field: temperature, then top-k, then top-p, then min-p.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +32,8 @@ class Warp:
     min_p: float = 0.0
 
     def __post_init__(self):
-        if not self.temperature >= 0:
-            raise UsageError(f"temperature is {self.temperature}", "give a number of at least 0")
+        if not 0 <= self.temperature < math.inf:
+            raise UsageError(f"temperature is {self.temperature}", "give a finite number of at least 0")
         if self.top_k < 0:
             raise UsageError(f"top-k is {self.top_k}", "give 0 (keep all levels) or more")
         if not 0 < self.top_p <= 1:
@@ -51,7 +52,7 @@ class Warp:
             best = logits.argmax(-1, keepdim=True)
             return torch.full_like(logits, -torch.inf).scatter_(-1, best, 0.0)
         if self.temperature != 1:
-            logits = logits / self.temperature
+            logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
             logits = _keep_ranks(logits, _ranks(logits) < self.top_k)
         if self.top_p < 1:

@@ -96,20 +96,23 @@ class Trainer:
         self.best = _snapshot(model)
         self.optimisers = {name: optimisers(module, settings) for name, module in model.players().items()}
         self.train_nats = math.nan
+        self._prepared = False  # data-dependent constants are set
         self._order: tuple[int, Tensor] | None = None  # of the present epoch
 
     # Public
 
     def resume(self, *, inexact: bool = False) -> None:
-        """Go on from the checkpoint.
+        """Go on from the checkpoint; if the fit stopped before its first one, from the start, which is as exact.
 
         Args:
             inexact: accept a checkpoint of other data or another seed, or one that lacks the position.
 
         Raises:
-            RunError: there is no whole checkpoint, or it belongs to another fit.
+            RunError: the checkpoint is damaged, or belongs to another fit.
         """
         assert self.checkpoint is not None
+        if not self.checkpoint.exists() and not self.checkpoint.is_symlink():
+            return
         position, groups = load_state(self.checkpoint, inexact=inexact)
         if not inexact and (position.seed, position.fingerprint) != (self.position.seed, self.position.fingerprint):
             what = "seed" if position.seed != self.position.seed else "data"
@@ -128,6 +131,7 @@ class Trainer:
             raise RunError(
                 f"{self.checkpoint} does not fit the model and its optimiser", "resume with the settings of the fit"
             ) from error
+        self._prepared = True
         if position.next_validation > self._progress() + 1.0 / VALIDATIONS:  # the budget was raised
             position.next_validation = self._progress()
 
@@ -143,7 +147,7 @@ class Trainer:
         """
         with self._keeping_best(), _own_randomness(self.world.device), _interruptible() as interrupted:
             loss = self._loss()
-            if self.position.step == 0:
+            if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
             while (progress := self._progress()) < 1.0:
@@ -206,8 +210,10 @@ class Trainer:
         x, context = self.train.events(rows, _generator(seed, 3, step))
         mine = self.world.share(torch.arange(len(rows)))
         x, context = x[mine], None if context is None else context[mine]
-        torch.manual_seed(_mix(seed, 4, step, self.world.rank))  # dropout
-        fraction = rate(progress, self.settings.warmup, self.settings.hold)
+        _seed(_mix(seed, 4, step, self.world.rank), self.world.device)  # dropout
+        total = self.budget.total_steps(self.steps_per_epoch)
+        middle = progress + 0.5 / total if total else progress  # of the step, so that neither end has rate 0
+        fraction = rate(middle, self.settings.warmup, self.settings.hold)
         self.model.train()
         for player, module in self.model.players().items():
             set_rate(self.optimisers[player], self.settings.learning_rate * fraction)
@@ -337,6 +343,13 @@ def _mix(*numbers: int) -> int:
 
 def _generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(_mix(*numbers))
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators that this fit uses, and no other device's."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
 
 
 @contextmanager

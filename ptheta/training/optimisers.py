@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ptheta.errors import FitError
 from ptheta.training.settings import Settings
 
 
@@ -16,9 +17,11 @@ def optimisers(module: nn.Module, settings: Settings) -> list[Optimizer]:
 
     Muon (Jordan et al. 2024) orthogonalises the update of a matrix; its rate is scaled to match AdamW's root mean
     square update (Liu et al. 2025), so that one learning rate serves both. It is given the weights of linear layers
-    inside blocks; embeddings, output layers, biases and tables keep AdamW.
+    inside `blocks` and `hidden` layers; embeddings, output layers, biases and tables keep AdamW.
     """
     hidden = _hidden_matrices(module) if settings.optimizer == "muon" else []
+    if settings.optimizer == "muon" and not hidden:
+        raise FitError(f"{type(module).__name__} has no hidden matrices for Muon", "use --optimizer adamw")
     taken = {id(p) for p in hidden}
     rest = [p for p in module.parameters() if p.requires_grad and id(p) not in taken]
     linear = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear)}
@@ -49,9 +52,9 @@ def set_rate(many: Iterable[Optimizer], learning_rate: float) -> None:
 
 
 def _hidden_matrices(module: nn.Module) -> list[Tensor]:
-    """Weights of linear layers inside `blocks`, in order."""
+    """Weights of linear layers inside `blocks` or `hidden`, in order."""
     return [
         layer.weight
         for name, layer in module.named_modules()
-        if isinstance(layer, nn.Linear) and "blocks." in name and layer.weight.requires_grad
+        if isinstance(layer, nn.Linear) and {"blocks", "hidden"} & set(name.split(".")) and layer.weight.requires_grad
     ]

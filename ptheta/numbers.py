@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 
 
-def count(n: int) -> str:
-    """An exact integer: all digits if it is short, else as a power of ten.
+def count(n: int | str) -> str:
+    """An integer of any length: all digits if it is short, else as a power of ten; text passes as it is.
 
     >>> count(1567), count(2**784 - 1)
     ('1,567', '1.017e236')
     """
-    if abs(n) < 10**12:
+    if isinstance(n, str):
+        return n
+    if n < 10**12:
         return f"{n:,}"
-    digits = str(n)
-    return f"{digits[0]}.{digits[1:4]}e{len(digits) - 1}"
+    exponent, mantissa = divmod(math.log10(n), 1)
+    return f"{10**mantissa:.3f}e{int(exponent)}"
+
+
+def jsonable(n: int) -> int | str:
+    """An integer as JSON can hold it: itself, or its power of ten if it has thousands of digits.
+
+    >>> jsonable(784), jsonable(256**3072)
+    (784, '1.206e7398')
+    """
+    return n if n.bit_length() < 2**13 else count(n)
 
 
 def nats(value: float, error: float | None = None) -> str:
