@@ -33,7 +33,7 @@ def perturbed(name: str, hyperparameters: dict) -> Autoregressive:
 @torch.inference_mode()
 def draw(model: Autoregressive, n: int, cached: bool) -> torch.Tensor:
     """n events from fixed noise, [n, m]."""
-    noise = uniforms(n, model.space.dimensions, model.noise_size, generator=generator_for(model.device, 0, None))
+    noise = uniforms(n, model.space.dimensions, model.noise_size, generator=generator_for(0, None))
     return ancestral(model.decoder(n) if cached else ConditionalsDecoder(model, n, None), noise)
 
 

@@ -43,7 +43,7 @@ def default_model(data: Data) -> str:
 
 def fit(
     model: str | Model | None,
-    data: Data | str | None = None,
+    data: Any = None,
     *,
     minutes: float | None = None,
     steps: int | None = None,
@@ -63,7 +63,7 @@ def fit(
 
     Args:
         model: name of a family in the zoo, a model instance, or None: chosen from the space.
-        data: what `ptheta.load` returns, or a source for it. A resumed fit knows both model and data.
+        data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
         minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
             none.
         out: folder of the run; None: a new folder under `runs/`.
@@ -95,9 +95,9 @@ def fit(
         seed = run.same_seed(seed, other=resume_inexact)
         given, settings = _continued(run.plan(), given, settings)
     else:
-        data = load(data) if isinstance(data, str) else data
         if data is None:
             raise UsageError("there is nothing to fit", "name a data source")
+        data = data if isinstance(data, Data) else load(data)
         seed = seed or 0
         model = _build(model, data, seed, hyperparameters or {})
         run = None

@@ -23,7 +23,7 @@ def jsonable(n: int) -> int | str:
     """An integer as JSON can hold it: itself, or its power of ten if it has thousands of digits.
 
     >>> jsonable(784), jsonable(256**3072)
-    (784, '1.206e7398')
+    (784, '1.298e7398')
     """
     return n if n.bit_length() < 2**13 else count(n)
 

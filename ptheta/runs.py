@@ -146,8 +146,11 @@ class Run:
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
         final = [line["results"] for line in self.metrics() if "results" in line]
-        infinite = {"nats": math.inf, "nats_se": math.nan, "bits_per_dim": math.inf}
-        return {k: infinite.get(k) if v is None else v for k, v in final[-1].items()} if final else {}
+        if not final:
+            return {}
+        error = math.inf if final[-1].get("nats") is None else math.nan  # of one event there is none
+        lost = {"nats": math.inf, "nats_se": error, "bits_per_dim": math.inf}
+        return {k: lost.get(k) if v is None else v for k, v in final[-1].items()}
 
     def plan(self) -> dict[str, Any]:
         """Budget and settings of the fit: as it was resumed last, or as it began."""

@@ -20,7 +20,7 @@ def test_a_score_is_the_mean_with_the_textbook_standard_error():
     assert score.nats == pytest.approx(-log_prob.mean(), rel=1e-12)
     assert score.nats_se == pytest.approx(log_prob.std(ddof=1) / 10, rel=1e-12)
     assert score.bits_per_dim == pytest.approx(-log_prob.mean() / 3 / np.log(2), rel=1e-12)
-    assert (score.n, score.zero, score.total) == (100, 0, 100)
+    assert (score.n, score.zero) == (100, 0)
 
 
 def test_the_standard_error_says_how_far_the_mean_is_from_the_truth():
@@ -70,7 +70,7 @@ def test_a_limit_scores_a_seeded_part():
     model.observe(torch.tensor([[0, 0], [1, 2]]))
     split = Split(np.random.default_rng(0).integers(0, 3, (50, 2)).astype(np.uint8))
     part = evaluate(model, split, limit=10)
-    assert (part.n, part.total) == (10, 50)
+    assert part.n == 10
     assert part == evaluate(model, split, limit=10)
     assert evaluate(model, split, limit=99) == evaluate(model, split)
 
@@ -85,7 +85,9 @@ def test_enumeration_lists_every_event_once_in_order():
     assert events.tolist() == truth
 
 
-@pytest.mark.parametrize(("space", "said"), [(Real((1,)), "uncountably many"), (Discrete((784,), 2), "10^236 events")])
+@pytest.mark.parametrize(
+    ("space", "said"), [(Real((1,)), "uncountably many"), (Discrete((784,), 2), "1.017e236 events")]
+)
 def test_what_cannot_be_listed_is_refused(space, said):
     with pytest.raises(DensityError) as caught:
         enumerate_events(space)

@@ -268,17 +268,11 @@ def test_missing_folders_and_other_folders_are_no_runs(tmp_path):
     refused(tmp_path, "it has no config.json")
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "metrics.jsonl"])
 def test_links_in_a_run_are_not_followed(name, fitted, folder):
     (folder / name).unlink()
     (folder / name).symlink_to(fitted.path / name)
     refused(folder, str(folder))
-
-
-def test_a_linked_metrics_file_is_not_read(fitted, folder):
-    (folder / "metrics.jsonl").unlink()
-    (folder / "metrics.jsonl").symlink_to(fitted.path / "metrics.jsonl")
-    assert ptheta.Run.load(folder).metrics() == []
 
 
 def test_a_pickle_named_like_the_weights_is_not_executed(folder, tmp_path):

@@ -62,6 +62,8 @@ def score(
     events = data.splits[name]
     if limit is not None:
         events = events.subset(limit)
+    if out is not None and out.suffix != ".parquet":
+        raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
     place = output(out, beside(run, "-scores.parquet"), force)
     with track("scoring", len(events), Console(stderr=True)) as advance:
         log_prob, files = write_scores(fitted, events, place, per_dimension=per_dimension, advance=advance)

@@ -84,6 +84,8 @@ def named_splits(tables: dict[str, Table], origin: str) -> dict[str, Table]:
         SourceError: nothing to learn from.
     """
     known = {PUBLISHED[name.lower()]: table for name, table in tables.items() if name.lower() in PUBLISHED}
+    if len(known) < sum(name.lower() in PUBLISHED for name in tables):
+        raise SourceError(f"{origin} has splits that mean the same: {', '.join(tables)}", "leave one of each kind")
     if not known:
         rest = {name: table for name, table in tables.items() if name not in IGNORED}
         if len(rest) != 1:

@@ -40,8 +40,6 @@ class MADE(Autoregressive):
         order: visiting order, see `Autoregressive`.
     """
 
-    degrees: Tensor
-
     spaces = (Discrete, Real)
     recipe = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 100}  # noqa: RUF012
 
@@ -71,7 +69,7 @@ class MADE(Autoregressive):
         degrees, masks = masked_layers(inputs, width, layers)
         self.levels = OrdinalLogits(m, self.head.size, rank_for(space, rank))
         outputs = torch.arange(m).repeat_interleave(self.levels.rank)  # dimension of every output
-        self.register_buffer("degrees", degrees, persistent=False)
+        self.first_units: list[int] = torch.searchsorted(degrees, torch.arange(m + 1)).tolist()  # of every degree
         self.hidden = nn.ModuleList(MaskedLinear(mask) for mask in masks)
         self.condition = nn.ModuleList(ContextVector(context_space, width) for _ in masks)
         self.out = MaskedLinear(outputs[:, None] >= degrees[None, :])
@@ -118,7 +116,7 @@ class _DegreeDecoder(Decoder):
         zeros = torch.zeros(n, 1, device=model.device, dtype=model.dtype)
         self.x = zeros.repeat(1, m * model.inputs.channels)
         self.units = [zeros.repeat(1, model.width) for _ in model.hidden]
-        self.first = torch.searchsorted(model.degrees, torch.arange(m + 1, device=model.device)).tolist()
+        self.first = model.first_units
 
     def step(self, previous: Tensor | None) -> Distribution:
         model, j, channels = self.model, self.j, self.model.inputs.channels

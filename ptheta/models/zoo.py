@@ -54,7 +54,7 @@ ZOO: dict[str, Family] = {
                "each dimension given the r before it, by counting", "∏ p(x_j | x_{j−r:j−1})"),
         Family("markov_mlp", "markov_mlp:MarkovMLP", "exact", "discrete or real",
                "each dimension given a window before it, by an MLP", "Bengio et al. 2003",
-               {"window": 3, "width": 16, "layers": 1}),
+               {"window": 3, "width": 16, "layers": 2}),
         Family("made", "made:MADE", "exact", "discrete or real",
                "masked autoencoder: all conditionals from one MLP", "Germain et al. 2015",
                {"width": 24, "layers": 2}),

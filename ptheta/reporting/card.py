@@ -37,8 +37,8 @@ def card(run: Run) -> str:
         *[f"- {note}" for note in data["notes"]],
         "",
         "```sh",
-        f"ptheta sample {run.path.name}    # draw from it",
-        f"ptheta score {run.path.name} FILE    # log-likelihood of your own data",
+        f"ptheta sample {run.path}    # draw from it",
+        f"ptheta score {run.path} FILE    # log-likelihood of your own data",
         "```",
     ]
     return "\n".join(lines) + "\n"

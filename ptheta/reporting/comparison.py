@@ -25,15 +25,16 @@ def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
         file: to print to.
     """
     console = Console(file=file, highlight=False)
-    scored = f"{results[0]['n']:,} {results[0]['split']} events"
-    table = Table(title=f"{data.name}: mean −log p(x) of {scored}, lower is better", title_justify="left", box=None)
-    for column in ("model", "nats ± s.e.", "bits/dim", "free parameters", "seconds"):
+    title = f"{data.name}: mean −log p(x) of {results[0]['split']} events, lower is better"
+    table = Table(title=title, title_justify="left", box=None)
+    for column in ("model", "nats ± s.e.", "bits/dim", "events", "free parameters", "seconds"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for row in results:
         table.add_row(
             row["model"],
             nats(row["nats"], row["nats_se"]),
             f"{row['bits_per_dim']:.4f}",
+            f"{row['n']:,}",
             count(row["parameters"]),
             f"{row['seconds']:.1f}",
         )

@@ -100,7 +100,8 @@ class FitProgress:
         self.run.log(values)
         if not self.live:
             self.say(
-                f"step {values['step']:,}: train {values['train_nats']:.2f}, validation {self.validation:.2f} nats"
+                f"step {values['step']:,}: train average {values['train_nats']:.2f}, "
+                f"validation {self.validation:.2f} nats"
             )
         if self.writer:
             for name in ("train_nats", "validation_nats", "learning_rate"):
@@ -114,7 +115,7 @@ class FitProgress:
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
         bits = self.validation / (self.run.model.space.dimensions * math.log(2))
         state = (
-            f"step {position.step:,}  train {train_nats:.2f}  validation {self.validation:.2f} nats "
+            f"step {position.step:,}  train average {train_nats:.2f}  validation {self.validation:.2f} nats "
             f"({bits:.3f} bits/dim)  {rate:.1f} steps/s  {_time(left)} left"
         )
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
@@ -132,9 +133,16 @@ class FitProgress:
         with track("scoring", n, self.console) as advance:
             yield advance
 
+    def stopping(self) -> None:
+        """Ctrl-C was pressed."""
+        self.say("stopping as soon as this step is saved; press Ctrl-C again to stop at once")
+
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
-        self.say(f"stopped; the best weights so far are in {escape(str(self.run.path))}")
+        kept = (
+            "the best weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
+        )
+        self.say(f"stopped; {kept} {escape(str(self.run.path))}")
         self.say(f"go on with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
 
     def finished(self, results: dict[str, Any]) -> None:

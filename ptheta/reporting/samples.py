@@ -86,8 +86,9 @@ def write_scores(
 ) -> tuple[Tensor, list[Path]]:
     """Score events into a Parquet file.
 
-    Columns: `log_prob` in nats; with a context, `context`; with `per_dimension`, `log_prob_per_dimension`, a list in
-    the flat order of the event's shape, and for pictures a PNG beside the file that maps the most surprising ones.
+    Columns: `row`, the event's number in what is scored; `log_prob` in nats; with a context, `context`; with
+    `per_dimension`, `log_prob_per_dimension`, a list in the flat order of the event's shape, and for pictures a PNG
+    beside the file that maps the most surprising ones.
 
     Returns:
         log p [n] in nats, and the files written.
@@ -113,7 +114,7 @@ def write_scores(
     else:
         pieces = None
         log_prob = log_probs(model, events, advance=advance)
-    table = pa.table({"log_prob": log_prob.numpy(), **columns})
+    table = pa.table({"row": np.arange(len(log_prob)), "log_prob": log_prob.numpy(), **columns})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
     files = [path]

@@ -35,6 +35,9 @@ PREPARE_EVENTS = 50_000
 VALIDATION_SHARE = 0.02
 """Part of a budget in minutes that one validation may take; fewer events are scored if all take longer."""
 
+VALIDATION_STEPS = 10
+"""Steps between validations, at least, for a budget in steps or epochs."""
+
 VALIDATIONS = 25
 """Validations of a fit, at most; fewer if they would take over a tenth of the time."""
 
@@ -44,6 +47,10 @@ class Listener(Protocol):
 
     def record(self, values: dict[str, Any]) -> None:
         """A validation was done: step, seconds, train_nats, validation_nats, learning_rate …"""
+        ...
+
+    def stopping(self) -> None:
+        """Ctrl-C was pressed; the step at hand is finished and saved first."""
         ...
 
     def advance(self, progress: float, position: Position, train_nats: float) -> None:
@@ -132,7 +139,7 @@ class Trainer:
                 f"{self.checkpoint} does not fit the model and its optimiser", "resume with the settings of the fit"
             ) from error
         self._prepared = True
-        if position.next_validation > self._progress() + 1.0 / VALIDATIONS:  # the budget was raised
+        if position.next_validation > self._progress() + self._validation_gap():  # the budget was raised
             position.next_validation = self._progress()
 
     def run(self) -> dict[str, Tensor]:
@@ -145,7 +152,7 @@ class Trainer:
             FitError: the loss is not finite; the best weights so far are on disk.
             KeyboardInterrupt: after the state was saved.
         """
-        with self._keeping_best(), _own_randomness(self.world.device), _interruptible() as interrupted:
+        with self._keeping_best(), _own_randomness(self.world.device), _interruptible(self.listener) as interrupted:
             loss = self._loss()
             if not self._prepared:
                 self._prepare()
@@ -269,7 +276,7 @@ class Trainer:
         if nats < position.best_nats or position.best_step < 0:
             position.best_nats, position.best_step = nats, position.step
             self.best = _snapshot(model)
-        gap = 1.0 / VALIDATIONS
+        gap = self._validation_gap()
         if self.budget.minutes is not None:
             gap = self.world.agree(max(gap, 10 * (time.perf_counter() - clock) / (60 * self.budget.minutes)))
         position.next_validation = progress + gap
@@ -294,6 +301,11 @@ class Trainer:
             if self.keep and self.position.best_step >= 0 and self.world.rank == 0:
                 self.keep(self.best)
             raise
+
+    def _validation_gap(self) -> float:
+        """Progress between validations, at least."""
+        total = self.budget.total_steps(self.steps_per_epoch)
+        return max(1.0 / VALIDATIONS, VALIDATION_STEPS / total if total else 0.0)
 
     def _validation_events(self, model: Model) -> int:
         """How many events decide which weights are best; fewer than set if a validation would take long."""
@@ -360,7 +372,7 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible(listener: Listener | None) -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets, so that a step is finished and saved; a second one stops at once."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -371,6 +383,8 @@ def _interruptible() -> Iterator[threading.Event]:
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
+        if listener:
+            listener.stopping()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

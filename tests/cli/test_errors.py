@@ -42,7 +42,7 @@ BAD = {
     "pickle for weights": ("sample pickled", "pickled/model.safetensors is damaged", "fit again"),
     "existing run": ("fit pictures made --out pic", "pic exists", "replace it with --force"),
     "existing folder": ("sample pic --out taken", "taken exists", "replace it with --force"),
-    "existing scores": ("score pic pictures --out table.csv", "table.csv exists", "--force"),
+    "scores that are not Parquet": ("score pic pictures --out table.csv", "Parquet, not .csv", "name a .parquet file"),
     "existing completions": ("complete pic top.png --out taken", "taken exists", "--force"),
     "a folder that is no run, forced": ("fit pictures --out taken --force", "taken exists and is no run", "--out"),
     "no samples": ("sample pic -n 0", "-n is 0", "give at least 1"),

@@ -328,7 +328,7 @@ def test_log_prob_and_samples_have_one_row_an_event(case: Case, n):
     model, context = model_of(case, torch.float32), contexts(case, n)
     x = model.sample(n, context, seed=0)
     assert x.shape == (n, *case.space.shape)
-    assert x.dtype == (torch.float32 if case.space_name == "real" else torch.int64)
+    assert x.dtype == (torch.float64 if case.space_name == "real" else torch.int64)
     log_p = model.log_prob(x, context)
     assert log_p.shape == (n,)
     assert log_p.dtype == torch.float64
@@ -439,7 +439,7 @@ def test_one_seed_gives_one_sample(case: Case):
 def test_samples_do_not_depend_on_how_many_are_decoded_together(case: Case, monkeypatch):
     model, context = model_of(case), contexts(case, 40)
     expected = model.sample(40, context, seed=7)
-    monkeypatch.setattr(autoregressive_module, "SAMPLE_CHUNK", 7)
+    monkeypatch.setattr(autoregressive_module, "CHUNK_DIMENSIONS", 21)
     assert torch.allclose(model.sample(40, context, seed=7), expected, rtol=0, atol=1e-9)
 
 

@@ -11,7 +11,7 @@ from ptheta.models import MADE, Autoregressive, MarkovMLP, Transformer  # type: 
 from ptheta.models.levels import polynomials
 from ptheta.models.transformer import visited_neighbours
 from ptheta.nn import KeyValueCache, Rotary
-from ptheta.spaces import Discrete, Image, Real, Sequence
+from ptheta.spaces import Discrete, Image, Label, Real, Sequence
 
 
 def shaken(model: Autoregressive, size: float = 0.3) -> Autoregressive:
@@ -156,3 +156,52 @@ def test_conditionals_of_real_values_integrate_to_one():
         decoder.step(None)
         density = decoder.step(torch.full_like(grid, first)).log_prob(grid).exp()
         assert float(torch.trapezoid(density, grid)) == pytest.approx(1.0, abs=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", [MarkovMLP, MADE])
+def test_large_numbers_keep_their_small_differences(family: type):
+    """Unix seconds: a float32 model still scores and draws them to the second."""
+    x = 1.7e9 + 30 * torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.manual_seed(0)
+    model = family(Real((2,)), width=16, dropout=0.0).eval()
+    model.prepare(x)
+    scored = model.log_prob(x)
+    assert float(-model.loss(x) * 2) == pytest.approx(float(scored.mean()), abs=1e-6)
+    drawn = model.sample(500, seed=0)
+    assert len(drawn[:, 0].unique()) == 500
+    torch.testing.assert_close(model.double().log_prob(x), scored, rtol=0, atol=1e-3)
+
+
+def test_weights_that_a_mask_holds_at_zero_are_not_counted():
+    """By counting the weights that change the output."""
+    model = MADE(Discrete((4,), 2), width=6, layers=2).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.rand(parameter.shape, generator=torch.Generator().manual_seed(0)) + 0.5)
+    z = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 1], [1, 1, 1, 0]])
+    logits = model.conditionals(z).logits
+    free = sum(int((parameter != 0).any() and 1) * parameter.numel() for parameter in model.parameters())
+    for layer in [*model.hidden, model.out, model.direct]:
+        free -= layer.weight.numel() - torch.count_nonzero(layer.masked_weight())
+    assert model.free_parameters == int(free)
+    assert torch.isfinite(logits).all()
+
+
+@torch.no_grad()
+def test_no_part_of_a_model_stays_behind_when_it_moves():
+    """On the meta device every operation with a tensor left on the CPU fails."""
+    for family, space in [
+        (Transformer, Image(3, 3, 3, levels=4)),
+        (MADE, Image(3, 3, levels=4)),
+        (MarkovMLP, Discrete((4,), 5, (5, 2, 3, 4))),
+        (MADE, Real((3,))),
+    ]:
+        model = family(space, Label(("a", "b")), width=16).eval().to("meta")
+        context = torch.zeros(2, dtype=torch.long, device="meta")
+        z = torch.zeros(2, space.dimensions, dtype=model.event_dtype, device="meta")
+        noise = torch.zeros(2, model.noise_size, device="meta", dtype=torch.float64)
+        assert model._conditionals(z, context).log_prob(z).device.type == "meta"
+        decoder = model._decoder(2, context)
+        drawn = decoder.step(decoder.step(None).sample(noise)).sample(noise)
+        assert drawn.device.type == "meta"

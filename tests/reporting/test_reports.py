@@ -45,8 +45,8 @@ def test_the_card_tells_the_score_the_data_and_the_commands(data, tmp_path):
     results = run.results()
     assert f"{nats(results['nats'], results['nats_se'])} nats, {results['bits_per_dim']:.4f} bits/dim" in text
     assert "30 test events ± standard error" in text
-    assert "ptheta sample my-run" in text
-    assert "ptheta score my-run" in text
+    assert "my-run    # draw from it" in text
+    assert "my-run FILE" in text
     assert "train 60, validation 20, test 30" in text
     assert "| free parameters | " + count(run.model.free_parameters) in text
     assert "![samples]" not in text, "there is no picture"
@@ -154,7 +154,7 @@ def test_the_comparison_is_a_table_of_what_was_scored(data):
     said = io.StringIO()
     comparison([row, row | {"model": "empirical", "nats": math.inf, "nats_se": math.inf}], data, said)
     text = said.getvalue()
-    assert "30 test events, lower is better" in text
+    assert "test events, lower is better" in text
     for piece in ("3.21 ± 0.05", "1.1500", "1,234", "1.3", "∞"):
         assert piece in text
     assert "3^4 − 1 ≈ 80 free parameters" in text
@@ -164,9 +164,10 @@ def test_progress_is_written_to_the_metrics_and_told_without_a_terminal(data, tm
     run = ptheta.fit("made", data, steps=4, out=tmp_path / "run", verbose=True, hyperparameters={"width": 8})
     said = capsys.readouterr().err
     lines = [line for line in run.metrics() if "step" in line]
-    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert [line["step"] for line in lines] == [1, 4]
     for line in lines:
-        spoken = f"step {line['step']}: train {line['train_nats']:.2f}, validation {line['validation_nats']:.2f} nats"
+        scores = f"train average {line['train_nats']:.2f}, validation {line['validation_nats']:.2f} nats"
+        spoken = f"step {line['step']}: {scores}"
         assert spoken in said
     assert "fitting 60 events for 4 steps" in said
     assert "30 events" in said

@@ -78,13 +78,12 @@ def test_uniforms_are_uniform_and_never_touch_the_ends():
 
 def test_a_seed_makes_a_generator_and_the_global_state_stays():
     before = torch.get_rng_state(), random.getstate(), repr(np.random.get_state())  # noqa: NPY002
-    device = torch.device("cpu")
-    a, b = (uniforms(5, generator=generator_for(device, seed, None)) for seed in (3, 3))
-    c, d = (uniforms(5, generator=generator_for(device, None, None)) for _ in range(2))
+    a, b = (uniforms(5, generator=generator_for(seed, None)) for seed in (3, 3))
+    c, d = (uniforms(5, generator=generator_for(None, None)) for _ in range(2))
     given = torch.Generator()
     assert torch.equal(a, b)
     assert not torch.equal(c, d)
-    assert generator_for(device, None, given) is given
+    assert generator_for(None, given) is given
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (random.getstate(), repr(np.random.get_state())) == before[1:]  # noqa: NPY002
 

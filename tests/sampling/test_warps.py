@@ -88,3 +88,11 @@ def test_an_even_hotter_temperature_raises_entropy_and_a_lower_one_lowers_it():
 def test_impossible_warps_are_refused(options):
     with pytest.raises(UsageError):
         Warp(**options)
+
+
+def test_extreme_temperatures_are_uniform_or_certain_and_never_touch_missing_levels():
+    logits = torch.tensor([1.0, 3.0, -torch.inf], dtype=torch.float64)
+    assert torch.allclose(Warp(temperature=1e300)(logits).softmax(-1), torch.tensor([0.5, 0.5, 0.0]).double())
+    assert torch.equal(Warp(temperature=1e-320)(logits).softmax(-1), torch.tensor([0.0, 1.0, 0.0]).double())
+    with pytest.raises(UsageError, match="temperature is inf"):
+        Warp(temperature=math.inf)

@@ -83,9 +83,12 @@ def test_a_loss_that_is_no_number_stops_the_fit_and_the_best_weights_are_handed_
     assert all(torch.isfinite(w).all() for w in weights.values())
 
 
-def test_after_a_diverged_fit_the_run_holds_the_best_weights(data, tmp_path):
+def test_after_a_diverged_fit_the_run_holds_the_best_weights(data, tmp_path, monkeypatch):
+    made = family("made").load()
+    healthy, calls = made.loss, iter(range(50))
+    monkeypatch.setattr(made, "loss", lambda *given: healthy(*given) * (1.0 if next(calls) < 9 else math.nan))
     with pytest.raises(FitError, match="not finite"):
-        ptheta.fit("made", data, steps=50, learning_rate=1e30, out=tmp_path / "run")
+        ptheta.fit("made", data, steps=50, out=tmp_path / "run")
     run = ptheta.Run.load(tmp_path / "run")
     logged = [line["validation_nats"] for line in run.metrics()]
     assert evaluate(run.model, data.validation).nats == min(logged)
@@ -215,3 +218,15 @@ def test_greys_are_drawn_anew_in_every_epoch():
     draws = torch.cat(seen)
     assert len(draws.unique(dim=0)) == 20
     assert 0.4 < draws.double().mean() < 0.6
+
+
+def test_a_fit_of_one_step_learns_something(data, tmp_path):
+    """Neither end of the learning rate's plan is 0."""
+    run = ptheta.fit("made", data, steps=1, out=tmp_path / "run")
+    assert run.model.out.weight.abs().sum() > 0
+
+
+def test_a_fit_on_the_cpu_seeds_no_other_device(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs' random state was touched"))
+    ptheta.fit("made", data, steps=2, out=tmp_path / "run")
+    ptheta.Run.load(tmp_path / "run").model.sample(2, seed=0)

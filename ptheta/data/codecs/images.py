@@ -140,7 +140,9 @@ class ImageCodec(Codec):
         array = channels_first(array)
         _, channels, height, width = array.shape
         if channels != self.channels:
-            raise _wrong_channels(channels, self, place(0))
+            if channels != 1 and not self.convert:
+                raise _wrong_channels(channels, self, place(0))
+            array = _recoloured(array, self.channels)
         wrong = (array < 0) | (array > self.white)
         if wrong.any():
             row = int(np.argwhere(wrong)[0][0])
@@ -268,6 +270,14 @@ def _resized(picture: Picture, height: int, width: int) -> Picture:
     if picture.mode in ("1", "P", "PA"):
         picture = picture.convert("L" if picture.mode == "1" else "RGBA")
     return picture.resize((width, height), pil.Resampling.LANCZOS)
+
+
+def _recoloured(array: np.ndarray, channels: int) -> np.ndarray:
+    """[n, C, H, W] with another number of channels: grey repeated, or the luma of RGB (ITU-R 601, as Pillow)."""
+    if array.shape[1] == 1:
+        return array.repeat(channels, 1)
+    luma = np.tensordot(np.array([299, 587, 114]), array[:, :3].astype(np.int64), (0, 1)) // 1000
+    return luma[:, None].astype(array.dtype)
 
 
 def _wrong_size(height: int, width: int, codec: ImageCodec, place: str) -> SourceError:
