@@ -1,4 +1,4 @@
-"""What each part of a recipe is worth, on the built-in digits: test nats after the same number of steps.
+"""What each part of a recipe is worth, on the built-in digits: best validation nats in the same number of steps.
 
 python benchmarks/ablation.py [--seeds 0 1]
 """
@@ -44,13 +44,13 @@ def main() -> None:
                     name, data, steps=steps, seed=seed, out=Path(place) / "run", verbose=False,
                     hyperparameters=hyperparameters, **settings,
                 )  # fmt: skip
-                scores.append(run.results()["nats"])
+                scores.append(min(line["validation_nats"] for line in run.metrics() if "validation_nats" in line))
                 seconds.append(run.results()["seconds"])
         changed = ", ".join(f"{k} {v}" for k, v in (hyperparameters | settings).items()) or "as it comes"
         rows.append((name, changed, steps, " / ".join(f"{s:.2f}" for s in scores), f"{mean(seconds):.0f}"))
         print(rows[-1], flush=True)
-    print(f"\ndigits, test nats for seeds {args.seeds} (s.e. over test events ≈ 0.5); {machine()}\n")
-    print(table(["model", "change", "steps", "test nats", "seconds"], rows))
+    print(f"\ndigits, best validation nats for seeds {args.seeds}; {machine()}\n")
+    print(table(["model", "change", "steps", "validation nats", "seconds"], rows))
 
 
 if __name__ == "__main__":
