@@ -17,7 +17,7 @@ test: $(VENV)/ready-dev  ## pass the tests
 check: $(VENV)/ready-dev  ## lint, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 $(VENV)/bin/python:
