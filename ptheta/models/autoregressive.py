@@ -11,15 +11,17 @@ Here z [n, m] is an event flattened in visiting order: z[:, j] is the j-th dimen
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from ptheta.distributions import Distribution
-from ptheta.errors import SpaceError, UsageError
+from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.base import Model, _count, _evaluating
-from ptheta.sampling import Warp, ancestral, generator_for, uniforms
+from ptheta.models.orders import Order, visiting_order
+from ptheta.sampling import Effort, Method, Warp, ancestral, fixed_point, generator_for, uniforms
 from ptheta.spaces import Space
 
 CHUNK_DIMENSIONS = 2**18
@@ -44,21 +46,20 @@ class Autoregressive(Model):
     Args:
         space: of x.
         context_space: of y.
-        order: visiting order, a permutation of the flat indices 0 … m − 1; None for the space's own (raster scan for
-            images, channels of a pixel together).
+        order: visiting order: `raster`, `column`, `spiral`, a permutation of the flat indices 0 … m − 1, or None for
+            the space's own (raster scan for images, channels of a pixel together).
     """
 
     visit: Tensor
     unvisit: Tensor
     noise_size: int = 1
+    any_order: bool = False
+    """Whether the weights were learned over all orders, so that `reordered` and arbitrary masks are possible."""
 
-    def __init__(self, space: Space, context_space: Space | None = None, order: tuple[int, ...] | None = None):
+    def __init__(self, space: Space, context_space: Space | None = None, order: Order = None):
         super().__init__(space, context_space)
-        m = space.dimensions
-        self.order = None if order is None else tuple(order)
-        visit = space.order() if order is None else torch.tensor(self.order)
-        if sorted(visit.tolist()) != list(range(m)):
-            raise UsageError(f"order is not a permutation of 0 to {m - 1}", "name every dimension once")
+        self.order: Order = tuple(order) if isinstance(order, list | tuple) else order
+        visit = visiting_order(space, self.order)
         self.register_buffer("visit", visit, persistent=False)
         self.register_buffer("unvisit", visit.argsort(), persistent=False)
 
@@ -71,6 +72,27 @@ class Autoregressive(Model):
     @abstractmethod
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         """The same conditionals, one step at a time."""
+
+    def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
+        """All p(z_j | z_<j, context) from dimension number `first` on, over [n, m − first]."""
+        return self._conditionals(z, context)[:, first:]
+
+    def reordered(self, order: Tensor) -> Autoregressive:
+        """The same weights as a distribution that visits its dimensions in another order.
+
+        Args:
+            order: flat indices [m].
+
+        Raises:
+            UsageError: the model was learned for one order only.
+        """
+        raise UsageError(
+            f"{type(self).__name__} was learned for one order", "fit a model for any order: transformer --any-order"
+        )
+
+    def faster_method(self, n: int) -> Method:
+        """The faster way to draw n events on the model's device: `ancestral` or `fixed_point`."""
+        return "ancestral"
 
     # What every autoregressive model has
 
@@ -110,18 +132,24 @@ class Autoregressive(Model):
         *,
         seed: int | None = None,
         generator: torch.Generator | None = None,
+        method: Method = "auto",
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        effort: Effort | None = None,
     ) -> Tensor:
-        """Draw events, one dimension after the other.
+        """Draw events.
 
         Args:
             n: how many.
             context: n rows, or one row that is broadcast.
             seed, generator: source of randomness; same seed, same machine → same samples.
+            method: `ancestral`: one dimension after the other, with caches; `fixed_point`: all dimensions at once,
+                again and again until nothing changes (see `ptheta.sampling.fixed_point`); `auto`: the faster. Both
+                give the same events for the same seed, up to the rounding of the conditionals.
             temperature, top_k, top_p, min_p: reshape every conditional, see `ptheta.sampling.Warp`.
+            effort: is told the method and the number of network passes.
 
         Returns:
             Events [n, *space.shape].
@@ -129,7 +157,7 @@ class Autoregressive(Model):
         n = _count(n)
         warp = Warp(temperature, top_k, top_p, min_p)
         context = self._validated_context(context, n)
-        return self._draw(n, context, None, warp, generator_for(seed, generator))
+        return self._draw(n, context, None, warp, generator_for(seed, generator), method, effort)
 
     def complete(
         self,
@@ -140,12 +168,16 @@ class Autoregressive(Model):
         *,
         seed: int | None = None,
         generator: torch.Generator | None = None,
+        method: Method = "auto",
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        effort: Effort | None = None,
     ) -> Tensor:
         """Draw the missing part of partial events from its exact conditional distribution.
+
+        A model for any order visits what is kept first, so its mask may be arbitrary.
 
         Args:
             x: events [b, *space.shape]; what is not kept is ignored, but must be in the space.
@@ -153,68 +185,90 @@ class Autoregressive(Model):
                 where x is kept.
             n: completions of each event.
             context: b rows, or one.
+            seed, generator, method, temperature, top_k, top_p, min_p, effort: as for `sample`.
 
         Returns:
             Events [b, n, *space.shape].
 
         Raises:
-            UsageError: the mask is not a beginning of the visiting order; only those are exact for this model.
+            UsageError: the mask is not a beginning of the visiting order, and the model knows no other.
         """
         n = _count(n)
         x, context = self._validated(x, context)
-        kept = self.kept(keep)
-        prefix = self.flatten(x)[:, :kept].repeat_interleave(n, 0)
+        mask = self.kept(keep).reshape(-1)
+        model, kept = self, int(mask.sum())
+        if not bool(mask[self.visit][:kept].all()):
+            model = self.reordered(torch.cat([self.visit[mask[self.visit]], self.visit[~mask[self.visit]]]))
+        prefix = model.flatten(x)[:, :kept].repeat_interleave(n, 0)
         context = None if context is None else context.repeat_interleave(n, 0)
         warp = Warp(temperature, top_k, top_p, min_p)
-        drawn = self._draw(len(prefix), context, prefix, warp, generator_for(seed, generator))
+        drawn = model._draw(len(prefix), context, prefix, warp, generator_for(seed, generator), method, effort)
         return drawn.reshape(len(x), n, *self.space.shape)
 
-    def kept(self, keep: Tensor | float) -> int:
-        """Number of leading dimensions, in visiting order, that a fraction or a mask keeps.
+    def kept(self, keep: Tensor | float) -> Tensor:
+        """What a fraction or a mask keeps: bool [*space.shape], on the model's device.
 
         Raises:
-            UsageError: the mask keeps other dimensions too.
+            UsageError: the model cannot complete exactly what the mask leaves out.
         """
-        m = self.space.dimensions
+        m, shape = self.space.dimensions, self.space.shape
         if not isinstance(keep, Tensor):
             if not 0 <= keep <= 1:
                 raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
-            return round(keep * m)
-        if tuple(keep.shape) != self.space.shape:
-            raise SpaceError(
-                f"the mask has shape {list(keep.shape)}", f"a mask for {self.space} has {list(self.space.shape)}"
-            )
-        mask = keep.to(self.device).bool().reshape(-1)[self.visit]
-        kept = int(mask.sum())
-        if not bool(mask[:kept].all()):
+            return (self.unvisit < round(keep * m)).reshape(shape)
+        if tuple(keep.shape) != shape:
+            raise SpaceError(f"the mask has shape {list(keep.shape)}", f"a mask for {self.space} has {list(shape)}")
+        mask = keep.to(self.device).bool()
+        visited = mask.reshape(-1)[self.visit]
+        if not self.any_order and not bool(visited[: int(visited.sum())].all()):
             raise UsageError(
                 f"{type(self).__name__} completes exactly only what follows a kept beginning, and the mask keeps "
                 "other dimensions",
-                "keep a beginning of the model's order (the top rows of a picture)",
+                "keep a beginning of the model's order (the top rows of a picture), or fit a transformer with "
+                "--any-order",
             )
-        return kept
+        return mask
 
     def _draw(
-        self, n: int, context: Tensor | None, prefix: Tensor | None, warp: Warp, generator: torch.Generator
+        self,
+        n: int,
+        context: Tensor | None,
+        prefix: Tensor | None,
+        warp: Warp,
+        generator: torch.Generator,
+        method: Method = "auto",
+        effort: Effort | None = None,
     ) -> Tensor:
-        """Ancestral sampling after a prefix [n, k], in chunks, all noise drawn first."""
+        """Events after a prefix [n, k], in chunks, all noise drawn first."""
         m = self.space.dimensions
+        if method not in get_args(Method):
+            raise UsageError(f"no method is called {method!r}", nearest(str(method), list(get_args(Method))))
+        if prefix is not None and prefix.shape[1] == m:
+            return self.unflatten(prefix)
+        chosen = self.faster_method(n) if method == "auto" else method
         noise = uniforms(n, m, self.noise_size, generator=generator)
         chunk = max(1, CHUNK_DIMENSIONS // m)
         parts: list[Tensor] = []
         with torch.inference_mode(), _evaluating(self):
             for start in range(0, n, chunk):
                 rows = slice(start, min(start + chunk, n))
-                parts.append(
-                    ancestral(
-                        self._decoder(rows.stop - start, None if context is None else context[rows]),
-                        noise[rows].to(self.device),
-                        None if prefix is None else prefix[rows],
-                        lambda conditional: conditional.warped(warp),
-                    )
-                )
+                given = None if context is None else context[rows]
+                begun = torch.zeros(rows.stop - start, 0) if prefix is None else prefix[rows]
+                begun = begun.to(self.device, self.event_dtype)
+                u = noise[rows].to(self.device)
+                if chosen == "ancestral":
+                    drawn, passes = ancestral(self._decoder(len(begun), given), u, begun, warp), m
+                else:
+                    drawn, passes = fixed_point(self._pass(given), u, begun, warp)
+                parts.append(drawn)
+                if effort is not None:
+                    effort.add(chosen, passes)
         drawn = torch.cat(parts) if parts else torch.zeros(0, m, device=self.device)
         return self.unflatten(drawn.to(self.event_dtype))
+
+    def _pass(self, context: Tensor | None) -> Callable[[Tensor, Tensor, int], Distribution]:
+        """One network pass over some rows of a chunk, as `fixed_point` asks for it."""
+        return lambda z, rows, first: self._conditionals_from(z, None if context is None else context[rows], first)
 
     @property
     def event_dtype(self) -> torch.dtype:

@@ -20,6 +20,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
 from ptheta.models.levels import OrdinalLogits, rank_for
+from ptheta.models.orders import Order
 from ptheta.nn import MaskedLinear, masked_layers
 from ptheta.spaces import Discrete, Real, Space
 
@@ -54,7 +55,7 @@ class MADE(Autoregressive):
         rank: int | None = None,
         mixture: MixtureKind = "logistic",
         components: int = 8,
-        order: tuple[int, ...] | None = None,
+        order: Order = None,
     ):
         super().__init__(space, context_space, order)
         if width < 1 or layers < 1:

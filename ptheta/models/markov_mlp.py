@@ -14,6 +14,7 @@ from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, Mix
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
+from ptheta.models.orders import Order
 from ptheta.spaces import Discrete, Real, Sequence, Space
 
 
@@ -48,7 +49,7 @@ class MarkovMLP(Autoregressive):
         positions: bool | None = None,
         mixture: MixtureKind = "logistic",
         components: int = 8,
-        order: tuple[int, ...] | None = None,
+        order: Order = None,
     ):
         super().__init__(space, context_space, order)
         if window < 1 or width < 1 or layers < 1:

@@ -25,6 +25,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
 from ptheta.models.inputs import ContextVector, marginal_logits
 from ptheta.models.levels import level_embedding
+from ptheta.models.orders import Order
 from ptheta.nn import Block, KeyValueCache, Rotary, rms_norm
 from ptheta.spaces import Discrete, Sequence, Space
 
@@ -61,7 +62,7 @@ class Transformer(Autoregressive):
         window: int | None = None,
         local: int | None = None,
         dropout: float = 0.2,
-        order: tuple[int, ...] | None = None,
+        order: Order = None,
     ):
         super().__init__(space, context_space, order)
         assert isinstance(space, Discrete)

@@ -6,24 +6,51 @@ gives one sample, whatever the batch size, and methods that use the same u give 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Literal, Protocol, Self
 
 import torch
 from torch import Tensor
 
+from ptheta.sampling.warps import UNCHANGED, Warp
+
+Method = Literal["auto", "ancestral", "fixed_point"]
+"""How events are drawn; `auto` takes the faster."""
+
+
+class Effort:
+    """What a draw took, filled in by `sample` and `complete`.
+
+    Attributes:
+        method: `ancestral` or `fixed_point`; empty before the draw.
+        passes: network passes (for `ancestral`: cached steps) until the slowest event was finished, summed over
+            chunks that were drawn one after the other.
+        chunks: how many chunks.
+    """
+
+    def __init__(self):
+        self.method, self.passes, self.chunks = "", 0, 0
+
+    def add(self, method: str, passes: int) -> None:
+        """Note a chunk."""
+        self.method, self.passes, self.chunks = method, self.passes + passes, self.chunks + 1
+
 
 class Drawable(Protocol):
-    """What a conditional must offer: a draw from uniforms."""
+    """What conditionals must offer: a draw from uniforms."""
+
+    def warped(self, warp: Warp) -> Self:
+        """Reshaped by temperature and the like."""
+        ...
 
     def sample(self, noise: Tensor) -> Tensor:
-        """Values [n] from uniforms [n, r]."""
+        """Values [...] from uniforms [..., r]."""
         ...
 
 
 class Stepper(Protocol):
     """What a decoder must offer: the next conditional."""
 
-    def step(self, previous: Tensor | None) -> Any:
+    def step(self, previous: Tensor | None) -> Drawable:
         """The conditional of the next dimension, after the previous one took the values `previous` [n]."""
         ...
 
@@ -49,27 +76,23 @@ def uniforms(*shape: int, generator: torch.Generator) -> Tensor:
     return u.clamp_(2.0**-54, 1.0 - 2.0**-53)
 
 
-def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, warp=None) -> Tensor:
+def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, warp: Warp = UNCHANGED) -> Tensor:
     """Draw events one dimension at a time.
 
     Args:
         decoder: gives one conditional a step.
         noise: uniforms [n, m, r].
         prefix: values of the first dimensions, [n, k], kept as they are.
-        warp: function of a conditional, applied before drawing from it.
+        warp: applied to every conditional before drawing from it.
 
     Returns:
         Values [n, m] in visiting order.
     """
     n, m, _ = noise.shape
-    if prefix is None:
-        prefix = noise.new_zeros(n, 0)
+    prefix = noise.new_zeros(n, 0) if prefix is None else prefix
     values: list[Tensor] = []
     for j in range(m):
         previous = values[-1] if values else None
         conditional = decoder.step(previous)  # also for kept values: the decoder must see them
-        if j < prefix.shape[1]:
-            values.append(prefix[:, j])
-        else:
-            values.append((conditional if warp is None else warp(conditional)).sample(noise[:, j]))
+        values.append(prefix[:, j] if j < prefix.shape[1] else conditional.warped(warp).sample(noise[:, j]))
     return torch.stack(values, 1)

@@ -44,7 +44,7 @@ class Warp:
     @property
     def is_identity(self) -> bool:
         """True if nothing is changed."""
-        return self == Warp()
+        return self == UNCHANGED
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Warped logits, [..., K]."""
@@ -65,6 +65,10 @@ class Warp:
             p = logits.softmax(-1)
             logits = _keep_ranks(logits, p >= self.min_p * p.amax(-1, keepdim=True))
         return logits
+
+
+UNCHANGED = Warp()
+"""The warp that leaves every conditional as it is."""
 
 
 def _ranks(logits: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from ptheta.distributions import Categorical
-from ptheta.sampling import ancestral, generator_for, uniforms
+from ptheta.sampling import Warp, ancestral, generator_for, uniforms
 
 FIRST = torch.tensor([0.2, 0.8], dtype=torch.float64)
 SECOND = torch.tensor([[0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)  # given the first
@@ -55,11 +55,7 @@ def test_a_prefix_is_kept_and_what_follows_depends_on_it():
 
 
 def test_a_warp_acts_on_every_conditional():
-    x = ancestral(
-        TwoCoins(9),
-        noise(9),
-        warp=lambda c: Categorical(torch.where(c.logits == c.logits.amax(-1, True), 0.0, -torch.inf)),
-    )
+    x = ancestral(TwoCoins(9), noise(9), warp=Warp(temperature=0))
     assert x.tolist() == [[1, 1]] * 9
 
 

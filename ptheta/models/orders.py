@@ -1,0 +1,68 @@
+"""Visiting orders: in which order an autoregressive model walks through the dimensions of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ptheta.errors import UsageError, nearest
+from ptheta.spaces import Space
+
+Order = Literal["raster", "column", "spiral"] | tuple[int, ...] | None
+"""A named order, a permutation of the flat indices 0 … m − 1, or None for the space's own."""
+
+
+def visiting_order(space: Space, order: Order) -> Tensor:
+    """Flat indices [m] into an event, first to last.
+
+    Args:
+        space: of the events.
+        order: `raster` or None: the space's own (row by row, channels of a pixel together); `column`: column by
+            column; `spiral`: clockwise from the upper left corner inwards; or a permutation.
+
+    Raises:
+        UsageError: no order has that name, the space has no rows and columns, or it is no permutation.
+    """
+    m = space.dimensions
+    if order is None or order == "raster":
+        return space.order()
+    if isinstance(order, str):
+        if order not in NAMED:
+            raise UsageError(f"no order is called {order!r}", nearest(order, ["raster", *NAMED]))
+        coordinates = space.coordinates()
+        if coordinates.shape[1] < 2:
+            raise UsageError(f"{space} has no rows and columns to visit in {order} order", "leave the order out")
+        pixels = NAMED[order](int(coordinates[:, 0].max()) + 1, int(coordinates[:, 1].max()) + 1)
+        rank = {pixel: number for number, pixel in enumerate(pixels)}
+        return torch.tensor(sorted(range(m), key=lambda i: (rank[tuple(coordinates[i, :2].tolist())], i)))
+    visit = torch.tensor(order, dtype=torch.long)
+    if sorted(visit.tolist()) != list(range(m)):
+        raise UsageError(f"order is not a permutation of 0 to {m - 1}", "name every dimension once")
+    return visit
+
+
+def _columns(height: int, width: int) -> list[tuple[int, int]]:
+    """(row, column) of all pixels, column by column."""
+    return [(row, column) for column in range(width) for row in range(height)]
+
+
+def _spiral(height: int, width: int) -> list[tuple[int, int]]:
+    """(row, column) of all pixels along the border clockwise, then along what is left, and so on inwards."""
+    top, left, bottom, right = 0, 0, height - 1, width - 1
+    path: list[tuple[int, int]] = []
+    while top <= bottom and left <= right:
+        path += [(top, column) for column in range(left, right + 1)]
+        path += [(row, right) for row in range(top + 1, bottom + 1)]
+        if top < bottom:
+            path += [(bottom, column) for column in range(right - 1, left - 1, -1)]
+        if left < right:
+            path += [(row, left) for row in range(bottom - 1, top, -1)]
+        top, left, bottom, right = top + 1, left + 1, bottom - 1, right - 1
+    return path
+
+
+NAMED: dict[str, Callable[[int, int], list[tuple[int, int]]]] = {"column": _columns, "spiral": _spiral}
+"""Named orders of pixels, apart from the space's own."""
