@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from ptheta.errors import PthetaError
     from ptheta.fitting import fit
     from ptheta.runs import Run
-    from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Space
+    from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Data": "data",
     "Discrete": "spaces",
+    "Grid": "spaces",
     "Image": "spaces",
     "Label": "spaces",
     "PthetaError": "errors",
@@ -39,6 +40,7 @@ _HOME = {
 __all__ = [
     "Data",
     "Discrete",
+    "Grid",
     "Image",
     "Label",
     "PthetaError",

@@ -6,6 +6,7 @@ and turns to and from JSON. It says nothing about who makes the events (`ptheta.
 
     Discrete(shape, levels)                  integers 0 … levels − 1
     Image(height, width, channels, levels)   pictures, [channels, height, width]
+    Grid(height, width, levels)              grids of tokens without an order, such as palette colours
     Sequence(length, levels)                 token sequences
     Label(names)                             one class out of several, with names
     Real(shape)                              real vectors
@@ -18,7 +19,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -89,7 +90,7 @@ class Space(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; `Space.from_json` is its inverse."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return {"kind": self.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @staticmethod
@@ -252,19 +253,50 @@ class Image(Discrete):
         channel, row, column = torch.meshgrid(c, h, w, indexing="ij")
         return torch.stack([row, column, channel], -1).reshape(-1, 3)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON form with height, width, channels and levels."""
-        return {
-            "kind": self.kind,
-            "height": self.height,
-            "width": self.width,
-            "channels": self.channels,
-            "levels": self.levels,
-        }
-
     def __str__(self) -> str:
         colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
         return f"Image({self.height}×{self.width} {colour}, {self.levels} levels)"
+
+
+@dataclass(frozen=True)
+class Grid(Discrete):
+    """Grids of tokens, [height, width], whose levels have no order: colours of a palette, codes of a tokeniser.
+
+    The default order is raster scan.
+
+    Args:
+        height, width: tokens.
+        levels: different tokens.
+
+    >>> print(Grid(32, 32, 512), Grid(2, 2, 512).event_count == 512**4)
+    Grid(32×32, 512 levels) True
+    """
+
+    kind = "grid"
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+
+    def __init__(self, height: int, width: int, levels: int):
+        object.__setattr__(self, "shape", (height, width))
+        object.__setattr__(self, "levels", levels)
+        object.__setattr__(self, "sizes", None)
+        self.__post_init__()
+
+    @property
+    def height(self) -> int:
+        """Rows of tokens."""
+        return self.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns of tokens."""
+        return self.shape[1]
+
+    def coordinates(self) -> Tensor:
+        """(row, column) of every dimension, [m, 2]."""
+        return torch.cartesian_prod(*(torch.arange(s) for s in self.shape))
+
+    def __str__(self) -> str:
+        return f"Grid({self.height}×{self.width}, {self.levels} levels)"
 
 
 @dataclass(frozen=True)
@@ -289,10 +321,6 @@ class Sequence(Discrete):
     def length(self) -> int:
         """Tokens in one event."""
         return self.shape[0]
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON form with length and levels."""
-        return {"kind": self.kind, "length": self.length, "levels": self.levels}
 
     def __str__(self) -> str:
         return f"Sequence(length={self.length}, levels={self.levels})"
@@ -336,10 +364,6 @@ class Label(Discrete):
         if name not in self.names:
             raise SpaceError(f"no label is called {name!r}", nearest(name, list(self.names)))
         return self.names.index(name)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON form with the names."""
-        return {"kind": self.kind, "names": list(self.names)}
 
     def __str__(self) -> str:
         return f"Label({', '.join(self.names[:10])}{', …' if len(self.names) > 10 else ''})"

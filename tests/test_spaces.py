@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ptheta.errors import SpaceError
-from ptheta.spaces import MAX_DIMENSIONS, Discrete, Image, Label, Real, Sequence, Space
+from ptheta.spaces import MAX_DIMENSIONS, Discrete, Grid, Image, Label, Real, Sequence, Space
 
 SPACES = [
     Discrete((2, 3), 4),
@@ -18,6 +18,7 @@ SPACES = [
     Discrete((3,), 5, (5, 1, 2)),
     Image(28, 28, levels=2),
     Image(2, 3, 3),
+    Grid(2, 3, 512),
     Sequence(5, 1000),
     Label(("cat", "dog")),
     Real((2, 2)),
@@ -48,6 +49,15 @@ def test_pictures_are_read_row_by_row_with_the_colours_of_a_pixel_together():
     assert visited == [[row, column, channel] for row in range(2) for column in range(3) for channel in range(3)]
     flat = torch.arange(18).reshape(space.shape)  # [channels, height, width]
     assert [int(flat[c, r, w]) for r, w, c in visited] == space.order().tolist()
+
+
+def test_grids_are_read_row_by_row():
+    space = Grid(2, 3, 512)
+    assert space.coordinates()[space.order()].tolist() == [[row, column] for row in range(2) for column in range(3)]
+    assert space.to_json() == {"kind": "grid", "height": 2, "width": 3, "levels": 512}
+    assert str(space) == "Grid(2×3, 512 levels)"
+    assert isinstance(space, Discrete)
+    assert not isinstance(space, Image), "its levels have no order"
 
 
 def test_event_counts_are_exact_integers():
@@ -117,6 +127,7 @@ def test_a_compact_type_neither_hides_nor_invents_a_wrong_level(levels, dtype):
         (Real((2,)), [[0.0, 1.0], [-math.inf, 1.0]], r"x\[1, 0\] is -inf"),
         (Real((2,)), [[1.0]], "shape"),
         (Image(2, 2), np.zeros((1, 2, 2), np.uint8), r"\[n, 1, 2, 2\]"),
+        (Grid(1, 2, 5), [[[0, 5]]], r"x\[0, 0, 1\] is 5, outside the levels 0 to 4"),
     ],
 )
 def test_what_is_no_event_is_refused_with_the_place(space, x, said):
@@ -149,6 +160,8 @@ def test_real_events_keep_their_precision():
     "make",
     [
         lambda: Image(0, 3),
+        lambda: Grid(3, 0, 2),
+        lambda: Grid(2, 2, 0),
         lambda: Discrete((2,), 0),
         lambda: Discrete((2,), 2**30),
         lambda: Real((MAX_DIMENSIONS, 2)),
