@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ptheta.data import Data, Split, load
-from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
+from ptheta.errors import FitError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
 from ptheta.numbers import jsonable
@@ -285,10 +285,7 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
         score = evaluate(run.model, data.splits[split], limit=limit, advance=advance)
     results = summary(run, score, split, seconds)
     run.log({"results": results})
-    try:
-        write_overview(run)
-    except PthetaError as error:
-        progress.say(f"no samples were written: {error.problem}")
+    write_overview(run, say=progress.say)
     write_card(run)
     progress.finished(results)
 

@@ -11,8 +11,11 @@ import tyro
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
 from ptheta.errors import UsageError
+from ptheta.numbers import plural
+from ptheta.sampling import Method
 
-File = Annotated[Path, tyro.conf.arg(metavar="FILE"), tyro.conf.Positional]
+Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …"), tyro.conf.Positional]
+Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 
 
 def main(args: list[str]) -> None:
@@ -22,41 +25,45 @@ def main(args: list[str]) -> None:
 
 def complete(
     run: RunArgument,
-    file: File,
+    files: Files,
     *,
     keep: float | None = None,
     mask: Path | None = None,
     n: Count = 4,
-    context: str | None = None,
+    context: Values = [],  # noqa: B006
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
     min_p: float = 0.0,
+    method: Method = "auto",
     seed: int = 0,
     out: Path | None = None,
     force: Flag = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Draw the missing part of an event from its exact conditional distribution, several times.
+    """Draw the missing part of events from its exact conditional distribution, several times.
 
     Args:
         run: run folder
-        file: an event in the form of the data: a picture, a table's rows, a text
+        files: events in the form of the data: pictures, a table's rows, a text
         keep: part that is kept, from the beginning (the top of a picture); 0.5 if left out
-        mask: a picture that is white where the event is kept
+        mask: a picture of the run's size, white where events are kept
         n: completions of each event
-        context: label, for a model that has a context
+        context: labels, for a model that has a context; the events are shared out over them in order
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
         top_p: draw from the fewest levels that hold so much probability
         min_p: draw from levels at least so probable, relative to the most probable
+        method: ancestral: value after value; fixed_point: all at once until nothing changes; auto: the faster
         seed: of the completions
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
         device: auto, cpu or cuda
         json: print the files as one JSON object on the last line
     """
+    import torch
+
     from ptheta.models import Autoregressive
     from ptheta.reporting import read_mask, write_completions
     from ptheta.runs import Run
@@ -68,23 +75,32 @@ def complete(
         raise UsageError(f"{fitted.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
     if keep is not None and mask is not None:
         raise UsageError("--keep and --mask both say what is kept", "give one of them")
+    if not files:
+        raise UsageError("FILE is missing", "see ptheta complete --help")
     if n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
-    kept = (0.5 if keep is None else keep) if mask is None else read_mask(mask, model.space)
-    x = fitted.events(file)
+    kept = model.kept((0.5 if keep is None else keep) if mask is None else read_mask(mask, model.space))
+    if bool(kept.all()):
+        given = f"--keep {keep}" if mask is None else str(mask)
+        raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
+    parts = [fitted.events(file) for file in files]
+    x = torch.cat(parts)
+    names = [file.stem for file, part in zip(files, parts) for _ in part]
     place = output(out, beside(run, "-completions"), force)
     drawn = model.complete(
         x,
         kept,
         n,
-        contexts(fitted, [] if context is None else [context], len(x)),
+        contexts(fitted, context, len(x)),
         seed=seed,
+        method=method,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         min_p=min_p,
     ).cpu()
-    files = write_completions(fitted, x, model.kept(kept), drawn, place)
-    print(f"{n} completions of {file}: {files[-1]}", file=sys.stderr)
+    written = write_completions(fitted, x, kept, drawn, place, names)
+    what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])
+    print(f"{plural(n, 'completion')} of {what}: {written[-1]}", file=sys.stderr)
     if json:
-        print_json({"files": files})
+        print_json({"files": written})

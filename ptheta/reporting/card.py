@@ -7,6 +7,7 @@ from typing import Any
 from ptheta.files import write_text
 from ptheta.models import family
 from ptheta.numbers import count, nats
+from ptheta.reporting.overview import picture_lines
 from ptheta.runs import Run
 
 
@@ -18,7 +19,6 @@ def write_card(run: Run) -> None:
 def card(run: Run) -> str:
     """The card as Markdown."""
     row, data = family(run.name), run.config["data"]
-    pictures = run.path / "samples.png"
     lines = [
         "---",
         "library_name: ptheta",
@@ -29,13 +29,14 @@ def card(run: Run) -> str:
         "",
         f"p(x{' | y' if run.model.context_space else ''}): {row.summary} ({row.reference}). Density: {row.density}.",
         "",
-        *(["![samples](samples.png)", ""] if pictures.exists() else []),
+        *picture_lines(run, "samples"),
         "| | |",
         "|---|---|",
         *[f"| {name} | {value} |" for name, value in card_rows(run)],
         "",
         *[f"- {note}" for note in data["notes"]],
         "",
+        *picture_lines(run, "copies", "surprise"),
         "```sh",
         f"ptheta sample {run.path}    # draw from it",
         f"ptheta score {run.path} FILE    # log-likelihood of your own data",

@@ -1,8 +1,10 @@
-"""Pictures: grids of events and of their surprise."""
+"""Pictures: grids of events and of their surprise, with words beside them."""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,63 +15,170 @@ from ptheta.files import replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+    from PIL.ImageFont import FreeTypeFont
 
 CELL = 64
 """Pixels along the longer side of a cell of a grid, at least; small events are enlarged by a whole factor."""
 
+LINE = 16
+"""Pixels of a line of text."""
 
-def grid(pictures: list[Picture], columns: int | None = None, gap: int = 2, titles: list[str] | None = None) -> Picture:
+BETWEEN, PAPER, INK = (96, 96, 96), (255, 255, 255), (0, 0, 0)
+"""Colours between cells, and of paper and ink where something is written."""
+
+
+def grid(
+    pictures: Sequence[Picture | None],
+    columns: int | None = None,
+    gap: int = 2,
+    *,
+    titles: list[str] | None = None,
+    headers: list[str] | None = None,
+    captions: list[str] | None = None,
+) -> Picture:
     """Pictures of one size side by side, row after row, enlarged without smoothing if they are small.
 
     Args:
-        pictures: of one size.
+        pictures: of one size; None leaves a cell empty.
         columns: in a row; None: about as many as rows.
         gap: pixels between cells.
         titles: one for each row, written to its left.
+        headers: one for each column, written above it.
+        captions: one for each picture, written below it.
     """
     from PIL import Image, ImageDraw
 
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
-    width, height = pictures[0].size
-    factor = max(1, round(CELL / max(width, height)))
-    width, height = width * factor, height * factor
-    margin = 0 if titles is None else 8 + 7 * max(map(len, titles))
-    size = (margin + columns * (width + gap) + gap, rows * (height + gap) + gap)
-    sheet = Image.new("RGB", size, (96, 96, 96) if titles is None else (255, 255, 255))
-    for number, picture in enumerate(pictures):
+    cells = [picture and enlarged(picture) for picture in pictures]
+    width, height = next(cell for cell in cells if cell).size
+    words = [*(headers or []), *(captions or [])]
+    pitch = max([width, *(text_width(word) + 4 for word in words)]) + gap
+    step = height + gap + (LINE if captions else 0)
+    left = gap if titles is None else gap + 8 + max(map(text_width, titles))
+    top = gap if headers is None else gap + LINE
+    written = titles is not None or bool(words)
+    sheet = Image.new("RGB", (left + columns * pitch, top + rows * step), PAPER if written else BETWEEN)
+    pen = ImageDraw.Draw(sheet)
+
+    def write(word: str, x: float, y: float, anchor: str) -> None:
+        pen.text((x, y), word, fill=INK, font=_font(), anchor=anchor)
+
+    for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
-        cell = picture.convert("RGB").resize((width, height), Image.Resampling.NEAREST)
-        sheet.paste(cell, (margin + gap + column * (width + gap), gap + row * (height + gap)))
-    if titles is not None:
-        pen = ImageDraw.Draw(sheet)
-        for row, title in enumerate(titles):
-            pen.text((4, gap + row * (height + gap) + height // 2 - 6), title, fill=(0, 0, 0))
+        x, y = left + column * pitch, top + row * step
+        if cell:
+            sheet.paste(cell, (x + (pitch - gap - width) // 2, y))
+        if captions and number < len(captions):
+            write(captions[number], x + (pitch - gap) / 2, y + height + LINE / 2, "mm")
+    for row, title in enumerate(titles or []):
+        write(title, 4, top + row * step + height / 2, "lm")
+    for column, header in enumerate(headers or []):
+        write(header, left + column * pitch + (pitch - gap) / 2, top - LINE / 2 - 1, "mm")
     return sheet
 
 
-def surprise_grid(pictures: list[Picture], log_prob: Tensor) -> Picture:
+def enlarged(picture: Picture) -> Picture:
+    """A picture in RGB, repeated by the whole factor that brings its longer side near `CELL`."""
+    from PIL import Image
+
+    factor = max(1, round(CELL / max(picture.size)))
+    return picture.convert("RGB").resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def headed(sheet: Picture, lines: list[str], *, least: int = 320) -> Picture:
+    """Lines of text above a sheet, on paper, broken where they are too long.
+
+    Args:
+        sheet: below the text.
+        lines: of text.
+        least: pixels that the text may be wide if the sheet is narrower.
+    """
+    from PIL import Image, ImageDraw
+
+    width = max(sheet.width, least)
+    broken = [part for line in lines for part in _broken(line, width - 8)]
+    whole = Image.new("RGB", (width, sheet.height + LINE * len(broken) + 6), PAPER)
+    pen = ImageDraw.Draw(whole)
+    for number, line in enumerate(broken):
+        pen.text((4, 3 + LINE * number + LINE / 2), line, fill=INK, font=_font(), anchor="lm")
+    whole.paste(sheet, (0, LINE * len(broken) + 6))
+    return whole
+
+
+def together(sheets: list[Picture], *, gap: int, down: bool = False) -> Picture:
+    """Sheets side by side, or one below the other, on paper."""
+    from PIL import Image
+
+    along = [sheet.height if down else sheet.width for sheet in sheets]
+    across = max(sheet.width if down else sheet.height for sheet in sheets)
+    length = sum(along) + gap * (len(sheets) - 1)
+    whole = Image.new("RGB", (across, length) if down else (length, across), PAPER)
+    for number, sheet in enumerate(sheets):
+        start = sum(along[:number]) + gap * number
+        whole.paste(sheet, (0, start) if down else (start, 0))
+    return whole
+
+
+def surprise_grid(
+    pictures: list[Picture], log_prob: Tensor, *, top: float | None = None, captions: list[str] | None = None
+) -> Picture:
     """Events above maps of their surprise −log p(x_j | x_<j): dark is expected, bright is surprising.
 
     Args:
         pictures: n events.
-        log_prob: nats of every sub-pixel [n, channels, height, width]; channels are summed, one scale for all.
+        log_prob: nats of every dimension, [n, height, width] or [n, channels, height, width]; channels are summed.
+        top: nats of a pixel that are shown brightest; None: as `surprise_scale` says.
+        captions: n, written below the maps.
     """
     import matplotlib
     from PIL import Image
 
-    surprise = -log_prob.sum(1).numpy()  # [n, height, width]
-    finite = surprise[np.isfinite(surprise)]
-    top = float(np.percentile(finite, 99.5)) if finite.size else 1.0
+    surprise = _surprise(log_prob)
+    top = surprise_scale(log_prob) if top is None else top
     colours = matplotlib.colormaps["magma"](np.clip(np.nan_to_num(surprise, posinf=top) / max(top, 1e-9), 0, 1))
-    maps = [Image.fromarray((c[..., :3] * 255).round().astype(np.uint8)) for c in colours]
-    columns = min(12, len(pictures))
-    cells: list[Picture] = []
-    for start in range(0, len(pictures), columns):
-        pair = pictures[start : start + columns], maps[start : start + columns]
-        for line in pair:
-            cells += [p.convert("RGB") for p in line] + [Image.new("RGB", line[0].size)] * (columns - len(line))
-    return grid(cells, columns)
+    maps: list[Picture] = [Image.fromarray((c[..., :3] * 255).round().astype(np.uint8)) for c in colours]
+    pairs = [together([enlarged(a), enlarged(b)], gap=2, down=True) for a, b in zip(pictures, maps)]
+    return grid(pairs, min(12, len(pairs)), captions=captions)
+
+
+def surprise_scale(log_prob: Tensor) -> float:
+    """Nats of a pixel that only one in 200 exceeds, among those of positive probability."""
+    surprise = _surprise(log_prob)
+    finite = surprise[np.isfinite(surprise)]
+    return float(np.percentile(finite, 99.5)) if finite.size else 1.0
+
+
+def _surprise(log_prob: Tensor) -> np.ndarray:
+    """Nats of every pixel, [n, height, width]."""
+    height, width = log_prob.shape[-2:]
+    return -log_prob.reshape(len(log_prob), -1, height, width).sum(1).numpy()
+
+
+def text_width(text: str) -> int:
+    """Pixels that a text is wide."""
+    return math.ceil(_font().getlength(text))
+
+
+@functools.cache
+def _font() -> FreeTypeFont:
+    """A font that comes with matplotlib and has letters for most languages."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 12)
+
+
+def _broken(line: str, width: float) -> list[str]:
+    """A line of text in pieces of at most `width` pixels, broken between words."""
+    pieces = [""]
+    for word in line.split():
+        longer = f"{pieces[-1]} {word}".strip()
+        if pieces[-1] and text_width(longer) > width:
+            pieces.append(word)
+        else:
+            pieces[-1] = longer
+    return pieces
 
 
 def save_picture(picture: Picture, path: Path) -> Path:

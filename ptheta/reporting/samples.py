@@ -1,51 +1,35 @@
-"""Samples, scores and completions as files, in the form of the data."""
+"""Samples and scores as files, in the form of the data."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ptheta.data import Split
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import UsageError
 from ptheta.evaluation import log_probs
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.runs import Run
-from ptheta.spaces import Image, Label, Space
+from ptheta.spaces import Label
 
-CELLS = 64
-"""Events in the overview of a run, about."""
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SHOWN = 1024
+"""Events in a grid, at most."""
 
 MAPPED = 24
 """Pictures whose surprise is drawn: the most surprising ones."""
-
-
-def write_overview(run: Run, seed: int = 0) -> list[Path]:
-    """Write samples.png, or samples.csv or .txt, into the run folder.
-
-    A conditional model gets a row of the grid for each of its first labels.
-
-    Args:
-        run: its model samples.
-        seed: of the samples.
-    """
-    labels = run.model.context_space
-    context, columns, titles = None, 8, None
-    if isinstance(labels, Label):
-        rows = min(labels.levels, 12)
-        columns = max(1, CELLS // rows)
-        context = torch.arange(rows).repeat_interleave(columns)
-        titles = [name[:16] for name in labels.names[:rows]]
-    x = run.model.sample(CELLS if context is None else len(context), context, seed=seed).cpu()
-    if run.codec.is_picture:
-        return [save_picture(_sheet(run, x, columns, titles), run.path / "samples.png")]
-    return run.codec.write(x, run.path, "samples", _names(run, context))
 
 
 def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -> list[Path]:
@@ -62,17 +46,17 @@ def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -
     """
     if directory.suffix and not directory.is_dir():
         return [_write_one(run, x, directory, context)]
-    files = run.codec.write(x, directory, "sample", _names(run, context))
+    files = run.codec.write(x, directory, "sample", names_of(run, context))
     if run.codec.is_picture:
-        files.append(save_picture(_sheet(run, x[:1024]), directory / "samples.png"))
+        files.append(save_picture(sheet(run, x[:SHOWN], context), directory / "samples.png"))
     return files
 
 
 def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None) -> Path:
     if run.codec.is_picture and path.suffix.lower() == ".png":
-        return save_picture(_sheet(run, x[:1024]), path)
+        return save_picture(sheet(run, x[:SHOWN], context), path)
     with tempfile.TemporaryDirectory() as folder:
-        files = run.codec.write(x, Path(folder), "sample", _names(run, context))
+        files = run.codec.write(x, Path(folder), "sample", names_of(run, context))
         if path.suffix.lower() != files[0].suffix:
             kinds = ".png" if run.codec.is_picture else files[0].suffix
             raise UsageError(f"these samples cannot be a {path.suffix} file", f"name a folder or a {kinds} file")
@@ -120,71 +104,43 @@ def write_scores(
     files = [path]
     if pieces is not None and run.codec.is_picture:
         worst = log_prob.argsort()[:MAPPED]
-        pictures = [run.codec.picture(event) for event in events.events(worst)[0]]  # type: ignore[attr-defined]
+        pictures = run.codec.decode(events.events(worst)[0])
         files.append(save_picture(surprise_grid(pictures, pieces[worst]), path.with_suffix(".png")))
     return log_prob, files
 
 
-def write_completions(run: Run, x: Tensor, kept: int, drawn: Tensor, directory: Path) -> list[Path]:
-    """Write completions [b, n, *shape] of events x [b, *shape] of which `kept` leading dimensions were kept.
-
-    For pictures the last file, `completions.png`, shows each original, what was kept of it, and its completions.
-    """
-    flat = drawn.flatten(0, 1)
-    files = run.codec.write(flat, directory, "completion")
-    if run.codec.is_picture:
-        assert isinstance(run.model, Autoregressive)
-        mask = torch.zeros(x[0].numel(), dtype=torch.bool)
-        mask[run.model.visit[:kept].cpu()] = True
-        shown = mask.reshape(run.model.space.shape).any(0).numpy()  # [height, width]
-        cells = []
-        for event, several in zip(x, drawn):
-            cells += [run.codec.picture(event), _veiled(run.codec.picture(event), shown)]  # type: ignore[attr-defined]
-            cells += [run.codec.picture(one) for one in several]  # type: ignore[attr-defined]
-        files.append(save_picture(grid(cells, 2 + drawn.shape[1]), directory / "completions.png"))
-    return files
+def sheet(run: Run, x: Tensor, context: Tensor | None = None) -> Picture:
+    """One grid of picture events [n, *space.shape]; given labels, rows of each label with its name, in their order."""
+    pictures: list[Picture | None] = [*run.codec.decode(x)]
+    names = names_of(run, None if context is None else context[: len(x)])
+    if names is None:
+        return grid(pictures)
+    groups = [len(list(group)) for _, group in itertools.groupby(names)]
+    columns = _columns(groups)
+    cells: list[Picture | None] = []
+    titles: list[str] = []
+    for size in groups:
+        rows = math.ceil(size / columns)
+        start = sum(cell is not None for cell in cells)
+        titles += [names[start][:16], *[""] * (rows - 1)]
+        cells += [*pictures[start : start + size], *[None] * (rows * columns - size)]
+    return grid(cells, columns, titles=titles)
 
 
-def read_mask(path: Path, space: Space) -> Tensor:
-    """A mask [*space.shape] from a picture: True where it is at least half white.
-
-    Raises:
-        SourceError: it is no picture of the space's size.
-    """
-    from PIL import Image as Pictures
-    from PIL import UnidentifiedImageError
-
-    if not isinstance(space, Image):
-        raise SourceError(f"{path} masks pictures, and the run is about {space}", "use --keep")
-    try:
-        with Pictures.open(path) as picture:
-            if picture.size != (space.width, space.height):
-                raise SourceError(
-                    f"{path} is {picture.height}×{picture.width} pixels, the run's pictures are "
-                    f"{space.height}×{space.width}",
-                    "give a mask of that size",
-                )
-            white = np.asarray(picture.convert("L")) >= 128
-    except (OSError, UnidentifiedImageError) as error:
-        raise SourceError(f"cannot read the mask {path}", "give a picture, white where the event is kept") from error
-    return torch.from_numpy(white).expand(space.shape)
-
-
-def _sheet(run: Run, x: Tensor, columns: int | None = None, titles: list[str] | None = None):
-    return grid([run.codec.picture(event) for event in x], columns, titles=titles)  # type: ignore[attr-defined]
-
-
-def _names(run: Run, context: Tensor | None) -> list[str] | None:
+def names_of(run: Run, context: Tensor | None) -> list[str] | None:
+    """Names of the labels of events [n]; None if they have none."""
     labels = run.model.context_space
     if context is None or not isinstance(labels, Label):
         return None
     return [labels.names[int(row)] for row in context]
 
 
-def _veiled(picture, shown: np.ndarray):
-    """A picture whose hidden pixels are a dull blue that no grey picture has."""
-    from PIL import Image as Pictures
+def _columns(groups: list[int]) -> int:
+    """Columns of a grid that is about square, if every group begins a row and its rows are about equally long.
 
-    pixels = np.array(picture.convert("RGB"))
-    pixels[~shown] = (70, 80, 110)
-    return Pictures.fromarray(pixels)
+    >>> _columns([64]), _columns([22, 21, 21]), _columns([6] * 10)
+    (8, 8, 6)
+    """
+    most = max(groups)
+    columns = next(c for c in itertools.count(1) if sum(math.ceil(size / c) for size in groups) <= c or c == most)
+    return math.ceil(most / math.ceil(most / columns))

@@ -31,6 +31,8 @@ def test_fit_leaves_a_run_and_prints_its_score(ptheta, here):
         "model.safetensors",
         "metrics.jsonl",
         "samples.png",
+        "copies.png",
+        "surprise.png",
         "README.md",
     }
     assert "Image(8×8 grey, 2 levels)" in result.err

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 import ptheta
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import UsageError
 from ptheta.models.counting import Independent, MarkovChain
-from ptheta.reporting import card_rows, comparison, count, nats, plural, read_mask, write_completions, write_events
+from ptheta.reporting import card_rows, comparison, count, nats, plural, write_events
 from ptheta.reporting.comparison import lecture_counts
+from ptheta.reporting.pictures import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
 from ptheta.training import Budget
 
@@ -68,7 +69,7 @@ def test_the_card_of_a_run_that_was_not_scored_says_so(pictures, tmp_path):
 
 def test_the_overview_has_a_row_for_every_label(pictures):
     sheet = Image.open(pictures.path / "samples.png")
-    columns, margin = 6, 8 + 7
+    columns, margin = 6, 8 + max(text_width(name) for name in "0123456789")
     assert sheet.size == (margin + columns * 66 + 2, 10 * 66 + 2)
 
 
@@ -112,29 +113,6 @@ def test_samples_written_are_the_events(pictures, tmp_path):
         assert torch.equal(torch.from_numpy(pictures.codec.read(file)).long()[0], event)
     with pytest.raises(UsageError, match=r"cannot be a \.csv file; name a folder or a \.png file"):
         write_events(pictures, x, tmp_path / "out.csv", None)
-
-
-def test_completions_show_the_original_what_was_kept_and_what_was_drawn(pictures, tmp_path):
-    x, y = pictures.data.test.events(torch.arange(2))
-    drawn = pictures.model.complete(x, 0.5, 3, y, seed=0)
-    files = write_completions(pictures, x, 32, drawn, tmp_path)
-    assert len(files) == 7
-    sheet = np.asarray(Image.open(files[-1]))
-    assert sheet.shape == (2 * 66 + 2, 5 * 66 + 2, 3)
-    original, kept, first = (sheet[2:66, 2 + 66 * i : 66 + 66 * i] for i in range(3))
-    assert (original[:32] == kept[:32]).all()
-    assert (kept[32:] == (70, 80, 110)).all()
-    assert (first[:32] == original[:32]).all()
-
-
-def test_a_mask_is_true_where_the_picture_is_white(tmp_path):
-    white = np.random.default_rng(0).integers(0, 256, (3, 4), dtype=np.uint8)
-    Image.fromarray(white).save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png", ptheta.Image(3, 4, channels=3))
-    assert mask.shape == (3, 3, 4)
-    assert (mask.numpy() == (white >= 128)).all()
-    with pytest.raises(SourceError, match=r"is 3×4 pixels, the run's pictures are 4×3"):
-        read_mask(tmp_path / "mask.png", ptheta.Image(4, 3))
 
 
 def test_the_comparison_counts_parameters_as_the_lecture_does():

@@ -1,0 +1,88 @@
+"""Completions as files, and masks of what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.errors import SourceError
+from ptheta.reporting.pictures import grid, save_picture
+from ptheta.runs import Run
+from ptheta.spaces import Grid, Image, Space
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+ROWS = 64
+"""Events in a picture of completions, at most; their files are written all."""
+
+VEIL = (70, 80, 110)
+"""A dull blue that no grey picture has."""
+
+
+def write_completions(
+    run: Run, x: Tensor, kept: Tensor, drawn: Tensor, directory: Path, names: list[str] | None = None
+) -> list[Path]:
+    """Write completions of events as files of the data's kind.
+
+    For pictures the last file, `completions.png`, shows each original, what was kept of it, and its completions.
+
+    Args:
+        run: whose codec writes.
+        x: events [b, *space.shape].
+        kept: mask [*space.shape], True where events were kept.
+        drawn: completions [b, n, *space.shape].
+        directory: made if missing.
+        names: of the events, written beside them if there are several.
+    """
+    files = run.codec.write(drawn.flatten(0, 1), directory, "completion")
+    if run.codec.is_picture:
+        height, width = kept.shape[-2:]
+        shown = kept.reshape(-1, height, width).all(0).cpu().numpy()
+        cells: list[Picture | None] = []
+        for event, several in zip(x[:ROWS], drawn[:ROWS]):
+            original = run.codec.decode(event[None])[0]
+            cells += [original, _veiled(original, shown), *run.codec.decode(several)]
+        headers = ["original", "kept", *(str(i + 1) for i in range(drawn.shape[1]))]
+        titles = [name[:16] for name in names[:ROWS]] if names and len(names) > 1 else None
+        sheet = grid(cells, len(headers), titles=titles, headers=headers)
+        files.append(save_picture(sheet, directory / "completions.png"))
+    return files
+
+
+def read_mask(path: Path, space: Space) -> Tensor:
+    """A mask [*space.shape] from a picture: True where it is at least half white.
+
+    Raises:
+        SourceError: it is no picture of the space's size.
+    """
+    from PIL import Image as Pictures
+    from PIL import UnidentifiedImageError
+
+    if not isinstance(space, Image | Grid):
+        raise SourceError(f"{path} masks pictures, and the run is about {space}", "use --keep")
+    height, width = space.shape[-2:]
+    try:
+        with Pictures.open(path) as picture:
+            if picture.size != (width, height):
+                raise SourceError(
+                    f"{path} is {picture.height}×{picture.width} pixels, the run's pictures are {height}×{width}",
+                    "give a mask of that size",
+                )
+            white = np.asarray(picture.convert("L")) >= 128
+    except (OSError, UnidentifiedImageError) as error:
+        raise SourceError(f"cannot read the mask {path}", "give a picture, white where the event is kept") from error
+    return torch.from_numpy(white).expand(space.shape)
+
+
+def _veiled(picture: Picture, shown: np.ndarray) -> Picture:
+    """A picture whose hidden pixels are veiled."""
+    from PIL import Image as Pictures
+
+    pixels = np.array(picture.convert("RGB"))
+    pixels[~shown] = VEIL
+    return Pictures.fromarray(pixels)

@@ -1,0 +1,180 @@
+"""What a fit leaves to look at in its run folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.errors import PthetaError
+from ptheta.evaluation import BATCH_DIMENSIONS
+from ptheta.models import Autoregressive
+from ptheta.numbers import nats
+from ptheta.reporting.copies import copy_check
+from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surprise_scale, together
+from ptheta.reporting.samples import names_of, sheet
+from ptheta.runs import Run
+from ptheta.spaces import Label
+
+CELLS = 64
+"""Events in the overview of a run, about."""
+
+SCORED = 1000
+"""Events among which the most surprising ones are sought."""
+
+MAPPED = 12
+"""Most surprising events whose surprise is mapped, and as many typical ones."""
+
+PATIENCE = 10.0
+"""Seconds after which no more events are scored to find surprising ones."""
+
+FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
+"""What may go wrong here without harm to the fit."""
+
+
+def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = print) -> list[Path]:
+    """Write samples in the form of the data; of pictures also copies.png and surprise.png.
+
+    What cannot be written is said and left out.
+
+    Args:
+        run: its model samples, its data are compared with.
+        seed: of the samples.
+        say: hears what could not be written, and whether samples are copies.
+
+    Returns:
+        The files written.
+    """
+    files: list[Path] = []
+    x: Tensor | None = None
+    try:
+        x, written = _samples(run, seed)
+        files += written
+    except FAILURES as error:
+        say(f"no samples were written: {_problem(error)}")
+    if not run.codec.is_picture:
+        return files
+    for what, write in (("copies", lambda: write_copies(run, x, say)), ("surprise", lambda: write_surprise(run))):
+        try:
+            files += write()
+        except FAILURES as error:
+            say(f"no picture of {what} was written: {_problem(error)}")
+    return files
+
+
+def write_copies(run: Run, x: Tensor | None, say: Callable[[str], None] = print) -> list[Path]:
+    """Write copies.png, samples x [n, *space.shape] beside their nearest training pictures, and log what was found."""
+    if x is None or not len(x):
+        return []
+    record, picture = copy_check(run.codec, run.data, x)
+    run.log({"copies": record})
+    if record["identical"] > record.get("heldout_identical", 0):
+        say(copies_line(record))
+    return [save_picture(picture, run.path / "copies.png")]
+
+
+def write_surprise(run: Run) -> list[Path]:
+    """Write surprise.png: the surprise of every pixel of unseen events, the most surprising ones and typical ones."""
+    model = run.model
+    name = next((name for name in ("test", "validation") if name in run.data.splits), None)
+    if not isinstance(model, Autoregressive) or name is None:
+        return []
+    split = run.data.splits[name]
+    rows = np.random.default_rng(0).choice(len(split), min(SCORED, len(split)), replace=False)
+    size = max(1, BATCH_DIMENSIONS // model.space.dimensions)
+    parts: list[Tensor] = []
+    clock = time.perf_counter()
+    for start in range(0, len(rows), size):
+        with torch.no_grad():
+            parts.append(model.log_prob(*split.events(rows[start : start + size])).cpu())
+        if time.perf_counter() - clock > PATIENCE and start + size >= 2 * MAPPED:
+            break
+    log_prob = torch.cat(parts)
+    order = log_prob.argsort()
+    n, most = len(order), min(MAPPED, len(order))
+    middle = max(most, n // 2 - MAPPED // 2)
+    chosen = {
+        f"the {most} most surprising of {n:,} {name} pictures": order[:most],
+        "typical ones, around the median": order[middle : middle + MAPPED],
+    }
+    chosen = {line: part for line, part in chosen.items() if len(part)}
+    pieces = {line: _pieces(run, *split.events(rows[part.numpy()])) for line, part in chosen.items()}
+    top = surprise_scale(torch.cat(list(pieces.values())))
+    blocks = []
+    for line, part in chosen.items():
+        pictures = run.codec.decode(split.x[rows[part.numpy()]])
+        captions = [f"{-value:.1f}" if math.isfinite(value) else nats(-value) for value in log_prob[part].tolist()]
+        blocks.append(headed(surprise_grid(pictures, pieces[line], top=top, captions=captions), [line]))
+    scale = "pictures above −log p of their pixels, as the model visits them:"
+    scale += f" black is 0 nats, the brightest {top:.2g} nats or more; below: nats of the whole picture"
+    picture = headed(together(blocks, gap=12, down=True), [scale])
+    return [save_picture(picture, run.path / "surprise.png")]
+
+
+def picture_lines(run: Run, *names: str) -> list[str]:
+    """Lines of Markdown that show some of the pictures of a run folder, each explained.
+
+    Args:
+        run: whose folder is looked into.
+        names: samples, copies, surprise; what is not there is left out.
+    """
+    record = next((line["copies"] for line in reversed(run.metrics()) if "copies" in line), None)
+    explained = {
+        "copies": copies_line(record) if record else "",
+        "surprise": "−log p of every pixel of unseen pictures: dark is expected, bright is surprising.",
+    }
+    lines: list[str] = []
+    for name in names:
+        if (run.path / f"{name}.png").exists():
+            words = explained.get(name)
+            lines += [*([words, ""] if words else []), f"![{name}]({name}.png)", ""]
+    return lines
+
+
+def copies_line(record: dict) -> str:
+    """What a copy check found, in a sentence or two.
+
+    >>> copies_line({"samples": 64, "identical": 1, "nearest_rms_median": 20.04, "searched": 500, "train": 500})
+    'Of 64 samples 1 equals a training picture; their distance to the nearest one is 20.0 (median, of 255).'
+    """
+    if "heldout" in record:
+        equal = record["heldout_identical"]
+        real = f"; of {record['heldout']} real {record['heldout_split']} pictures {equal} and"
+        real += f" {record['heldout_rms_median']:.1f}"
+    else:
+        real = ""
+    equal = f"{record['identical']} equal{'s' if record['identical'] == 1 else ''}"
+    part = record["searched"] < record["train"]
+    searched = f" {record['searched']:,} of {record['train']:,} training pictures were searched." if part else ""
+    distance = f"{record['nearest_rms_median']:.1f} (median, of 255)"
+    of = f"Of {record['samples']} samples {equal} a training picture"
+    return f"{of}; their distance to the nearest one is {distance}{real}.{searched}"
+
+
+def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
+    """Samples and the files they are written to; given labels, a row of a grid for each of the first ones."""
+    labels = run.model.context_space
+    context = None
+    if isinstance(labels, Label):
+        rows = min(labels.levels, 12)
+        context = torch.arange(rows).repeat_interleave(max(1, CELLS // rows))
+    x = run.model.sample(CELLS if context is None else len(context), context, seed=seed).cpu()
+    if run.codec.is_picture:
+        return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]
+    return x, run.codec.write(x, run.path, "samples", names_of(run, context))
+
+
+def _pieces(run: Run, x: Tensor, context: Tensor | None) -> Tensor:
+    """log p of every dimension, nats [n, *space.shape]."""
+    assert isinstance(run.model, Autoregressive)
+    with torch.no_grad():
+        return run.model.log_prob_per_dimension(x, context).cpu()
+
+
+def _problem(error: BaseException) -> str:
+    return error.problem if isinstance(error, PthetaError) else "there is too little memory"
