@@ -14,7 +14,7 @@ from ptheta.errors import UsageError
 from ptheta.numbers import plural
 from ptheta.sampling import Method
 
-Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …"), tyro.conf.Positional]
+Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hint="(required)"), tyro.conf.Positional]
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data import Codec, Data, Split
-from ptheta.reporting.pictures import enlarged, grid, headed, together
+from ptheta.reporting.pictures import SHEET, enlarged, grid, headed, together
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -29,9 +29,6 @@ PATIENCE = 20.0
 
 PAIRS = 16
 """Pictures shown beside their neighbours."""
-
-SHEET = 1400
-"""Pixels that a sheet is wide, about, at most."""
 
 
 @dataclass(frozen=True)

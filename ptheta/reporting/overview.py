@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,24 +137,23 @@ def picture_lines(run: Run, *names: str) -> list[str]:
     return lines
 
 
-def copies_line(record: dict) -> str:
-    """What a copy check found, in a sentence or two.
+def copies_line(record: dict[str, Any]) -> str:
+    """What a copy check found, in a sentence.
 
     >>> copies_line({"samples": 64, "identical": 1, "nearest_rms_median": 20.04, "searched": 500, "train": 500})
-    'Of 64 samples 1 equals a training picture; their distance to the nearest one is 20.0 (median, of 255).'
+    '1 of 64 samples equals a training picture; median distance to the nearest one (of 255): samples 20.0.'
     """
+    equals = f"equal{'s' if record['identical'] == 1 else ''} a training picture"
+    counts, distances = "", ""
     if "heldout" in record:
-        equal = record["heldout_identical"]
-        real = f"; of {record['heldout']} real {record['heldout_split']} pictures {equal} and"
-        real += f" {record['heldout_rms_median']:.1f}"
-    else:
-        real = ""
-    equal = f"{record['identical']} equal{'s' if record['identical'] == 1 else ''}"
-    part = record["searched"] < record["train"]
-    searched = f" {record['searched']:,} of {record['train']:,} training pictures were searched." if part else ""
-    distance = f"{record['nearest_rms_median']:.1f} (median, of 255)"
-    of = f"Of {record['samples']} samples {equal} a training picture"
-    return f"{of}; their distance to the nearest one is {distance}{real}.{searched}"
+        real = f"{record['heldout_split']} pictures"
+        counts = f", {record['heldout_identical']} of {record['heldout']} {real}"
+        distances = f", {real} {record['heldout_rms_median']:.1f}"
+    part = f"; {record['searched']:,} of {record['train']:,} were searched" * (record["searched"] < record["train"])
+    return (
+        f"{record['identical']} of {record['samples']} samples {equals}{counts}; median distance to the nearest one "
+        f"(of 255): samples {record['nearest_rms_median']:.1f}{distances}{part}."
+    )
 
 
 def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CELL = 64
 """Pixels along the longer side of a cell of a grid, at least; small events are enlarged by a whole factor."""
 
+SHEET = 1400
+"""Pixels that a sheet with words is wide, about, at most."""
+
 LINE = 16
 """Pixels of a line of text."""
 
@@ -86,7 +89,7 @@ def enlarged(picture: Picture) -> Picture:
     return picture.convert("RGB").resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def headed(sheet: Picture, lines: list[str], *, least: int = 320) -> Picture:
+def headed(sheet: Picture, lines: list[str], *, least: int = 400) -> Picture:
     """Lines of text above a sheet, on paper, broken where they are too long.
 
     Args:
@@ -139,7 +142,8 @@ def surprise_grid(
     colours = matplotlib.colormaps["magma"](np.clip(np.nan_to_num(surprise, posinf=top) / max(top, 1e-9), 0, 1))
     maps: list[Picture] = [Image.fromarray((c[..., :3] * 255).round().astype(np.uint8)) for c in colours]
     pairs = [together([enlarged(a), enlarged(b)], gap=2, down=True) for a, b in zip(pictures, maps)]
-    return grid(pairs, min(12, len(pairs)), captions=captions)
+    columns = max(1, min(12, SHEET // pairs[0].width, len(pairs)))
+    return grid(pairs, columns, captions=captions)
 
 
 def surprise_scale(log_prob: Tensor) -> float:

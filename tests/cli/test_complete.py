@@ -1,0 +1,64 @@
+"""`ptheta complete`: several files, masks, methods."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+
+def test_several_pictures_are_completed_on_one_sheet(ptheta, here):
+    result = ptheta("complete", "pic", "pictures/0.png", "pictures/1.png", "-n", "3", "--out", "c", "--json")
+    assert result.code == 0
+    names = [os.path.basename(f) for f in result.json["files"]]
+    assert names == [*(f"completion-000{i}.png" for i in range(6)), "completions.png"]
+    for i, file in enumerate(result.json["files"][:6]):
+        original = np.asarray(Image.open(here / "pictures" / f"{i // 3}.png")) // 64
+        assert (np.asarray(Image.open(file))[:4] // 64 == original[:4]).all(), "the upper half, if nothing is said"
+    sheet = Image.open(result.json["files"][-1])
+    assert sheet.height == 2 * 66 + 18
+    assert "3 completions of each of 2 events" in result.err
+
+
+def test_both_methods_give_the_same_completions(ptheta, here):
+    for method in ("ancestral", "fixed_point", "auto"):
+        found = ptheta("complete", "pic", "pictures/0.png", "--method", method, "--out", method, "--seed", "3")
+        assert found.code == 0
+    sheets = [(here / m / "completions.png").read_bytes() for m in ("ancestral", "fixed_point", "auto")]
+    assert sheets[0] == sheets[1] == sheets[2]
+
+
+def test_events_are_shared_out_over_the_labels(ptheta, here):
+    result = ptheta("complete", "lab", "table.csv", "table.csv", "--context", "hat", "shoe", "--out", "c", "--json")
+    original = pd.read_csv("table.csv")["colour"].tolist()
+    completed = pd.read_csv(result.json["files"][0])["colour"].tolist()
+    assert completed == [colour for colour in original * 2 for _ in range(4)]
+
+
+def test_keeping_nothing_draws_samples(ptheta, here):
+    Image.new("L", (8, 8), 0).save("black.png")
+    ptheta("complete", "pic", "pictures/0.png", "--keep", "0", "--out", "a", "-n", "5", "--seed", "1")
+    ptheta("complete", "pic", "pictures/0.png", "--mask", "black.png", "--out", "b", "-n", "5", "--seed", "1")
+    ptheta("sample", "pic", "-n", "5", "--seed", "1", "--out", "s")
+    for i in range(5):
+        drawn = (here / "s" / f"sample-000{i}.png").read_bytes()
+        assert (here / "a" / f"completion-000{i}.png").read_bytes() == drawn
+        assert (here / "b" / f"completion-000{i}.png").read_bytes() == drawn
+
+
+@pytest.mark.parametrize("how", [("--keep", "1"), ("--mask", "white.png")])
+def test_if_everything_is_kept_nothing_is_missing(how, ptheta, here):
+    Image.new("L", (8, 8), 255).save("white.png")
+    result = ptheta("complete", "pic", "pictures/0.png", *how, "--out", "c")
+    assert result.code == 2
+    assert "keeps everything, nothing is missing; keep less" in result.err
+    assert not Path("c").exists()
+
+
+def test_an_unknown_method_is_told_with_those_there_are(ptheta):
+    result = ptheta("complete", "pic", "pictures/0.png", "--method", "guess")
+    assert result.code == 2
+    assert "--method" in result.err
+    assert "fixed_point" in result.err

@@ -1,0 +1,104 @@
+"""What a fit leaves to look at, and that it never fails for it."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ptheta
+from ptheta.errors import UsageError
+from ptheta.models import Autoregressive
+from ptheta.reporting import overview, write_events, write_overview
+from ptheta.reporting.pictures import text_width
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ptheta.load("digits", context="label", limit=100)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    return ptheta.fit("independent", data, out=tmp_path_factory.mktemp("o") / "run")
+
+
+def test_the_most_surprising_events_stand_first(run, data, monkeypatch):
+    seen = []
+
+    def grid(pictures, log_prob, *, top, captions):
+        seen.append((log_prob.flatten(1).sum(1), captions, top))
+        return Image.new("RGB", (10, 10))
+
+    monkeypatch.setattr(overview, "surprise_grid", grid)
+    monkeypatch.setattr(overview, "save_picture", lambda picture, path: path)
+    overview.write_surprise(run)
+    log_prob = run.model.log_prob(*data.test.events()).sort().values
+    (first, captions, top), (typical, _, same) = seen
+    assert torch.allclose(first, log_prob[:12])
+    assert captions == [f"{-value:.1f}" for value in log_prob[:12].tolist()]
+    assert log_prob[40] < typical.min()
+    assert typical.max() < log_prob[60]
+    assert top == same, "both are on one scale"
+
+
+def test_surprise_is_drawn_for_every_autoregressive_model_of_pictures(run):
+    assert isinstance(run.model, Autoregressive)
+    assert Image.open(run.path / "surprise.png").width > 12 * 64
+    assert "![surprise](surprise.png)" in (run.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("shape", [(12, 5, 4, 3), (15, 5, 4), (11, 5, 4)])
+def test_few_pictures_of_any_kind_are_enough(shape, tmp_path):
+    g = np.random.default_rng(0)
+    data = ptheta.load(g.integers(0, 256, shape, dtype=np.uint8), levels=4)
+    run = ptheta.fit("independent", data, out=tmp_path / "run")
+    assert {"samples.png", "copies.png", "surprise.png"} <= {p.name for p in run.path.iterdir()}
+
+
+def test_events_that_are_no_pictures_leave_none(tmp_path):
+    data = ptheta.load({"a": ["x", "y"] * 40, "b": ["u", "v", "v", "u"] * 20})
+    run = ptheta.fit("independent", data, out=tmp_path / "run")
+    assert not list(run.path.glob("*.png"))
+    assert not [line for line in run.metrics() if "copies" in line]
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "said", "left"),
+    [
+        ("copy_check", MemoryError(), "no picture of copies was written: there is too little memory", "surprise"),
+        ("surprise_grid", UsageError("no disk", ""), "no picture of surprise was written: no disk", "copies"),
+        ("_samples", UsageError("no luck", ""), "no samples were written: no luck", "surprise"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_and_the_rest_is_drawn(broken, error, said, left, data, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    run = ptheta.fit("independent", data, out=tmp_path / "run")
+    for file in run.path.glob("*.png"):
+        file.unlink()
+    monkeypatch.setattr(overview, broken, fails)
+    lines = []
+    files = write_overview(run, say=lines.append)
+    assert lines == [said]
+    assert f"{left}.png" in [file.name for file in files]
+
+
+def test_samples_given_labels_have_a_row_for_each(run, tmp_path):
+    context = torch.tensor([3] * 5 + [1] * 4)
+    x = run.model.sample(9, context, seed=0)
+    for place in (tmp_path / "folder", tmp_path / "one.png"):
+        sheet = np.asarray(Image.open(write_events(run, x, place, context)[-1]))
+        margin = 8 + max(text_width("3"), text_width("1"))
+        columns, rows = 3, 4
+        assert sheet.shape == (rows * 66 + 2, margin + columns * 66 + 2, 3)
+        cells = sheet[2:, margin + 2 :].reshape(rows, 66, columns, 66, 3).transpose(0, 2, 1, 3, 4)[:, :, :64, :64]
+        events = iter(x)
+        for row, column in np.ndindex(rows, columns):
+            if (row, column) in ((1, 2), (3, 1), (3, 2)):
+                assert (cells[row, column] == 255).all(), "paper"
+            else:
+                shown = np.asarray(run.codec.decode(next(events)[None])[0].convert("RGB"))
+                assert (cells[row, column] == shown.repeat(8, 0).repeat(8, 1)).all()
+        named = [bool((sheet[2 + 66 * row : 66 * (row + 1), :margin] < 128).any()) for row in range(rows)]
+        assert named == [True, False, True, False]
