@@ -300,7 +300,7 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
         "parameters": jsonable(model.free_parameters),
         "nats": score.nats,
         "nats_se": score.nats_se,
-        "bits_per_dim": score.bits_per_dim,
+        run.codec.bits_key: score.bits_per_dim,
         "split": split,
         "n": score.n,
         "seconds": round(seconds, 2),

@@ -28,6 +28,7 @@ def compare(
     context: str | None = None,
     size: str | None = None,
     levels: int | None = None,
+    palette: int | None = None,
     binarize: str = "none",
     length: int | None = None,
     limit: int | None = None,
@@ -48,6 +49,7 @@ def compare(
         context: column of the context y
         size: of pictures, HEIGHTxWIDTH in pixels
         levels: of pictures, values of a pixel
+        palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: none, threshold, once or epoch
         length: of text, tokens in one event
         limit: use at most so many events of each split
@@ -72,6 +74,7 @@ def compare(
         context,
         size=size,
         levels=levels,
+        palette=palette,
         binarize=binarize,
         length=length,
         limit=limit,

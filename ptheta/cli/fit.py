@@ -48,6 +48,7 @@ def fit(
     size: str | None = None,
     colour: Literal["grey", "rgb"] | None = None,
     levels: int | None = None,
+    palette: int | None = None,
     binarize: Literal["none", "threshold", "once", "epoch"] = "none",
     length: int | None = None,
     limit: int | None = None,
@@ -86,6 +87,7 @@ def fit(
         size: of pictures, HEIGHTxWIDTH in pixels
         colour: of pictures
         levels: of pictures, values of a pixel
+        palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: pictures to black and white: at half of white, drawn once, or drawn anew every epoch
         length: of text, tokens in one event
         limit: use at most so many events of each split
@@ -125,7 +127,7 @@ def fit(
         values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         data = source
         ours = {"event": event, "context": context, "size": size, "colour": colour, "levels": levels}
-        ours |= {"length": length, "limit": limit, "validation": validation}
+        ours |= {"palette": palette, "length": length, "limit": limit, "validation": validation}
         ours["binarize"] = None if binarize == "none" else binarize
         if given := [name for name, value in ours.items() if value is not None]:
             raise UsageError(f"--{given[0]} cannot change in a resumed fit", "leave it out; it is taken from the run")
@@ -143,6 +145,7 @@ def fit(
             size=size,
             colour=colour,
             levels=levels,
+            palette=palette,
             binarize=binarize,
             length=length,
             limit=limit,

@@ -42,7 +42,7 @@ def score(
         per_dimension: also write log p(x_j | x_<j) of every dimension, and for pictures a map of the surprise
         limit: score at most so many events
         device: auto, cpu or cuda
-        json: print nats, nats_se, bits_per_dim, n and out as one JSON object on the last line
+        json: print nats, nats_se, bits_per_dim (or of another unit), n and out as one JSON object on the last line
     """
     from rich.console import Console
 
@@ -68,7 +68,7 @@ def score(
     with track("scoring", len(events), Console(stderr=True)) as advance:
         log_prob, files = write_scores(fitted, events, place, per_dimension=per_dimension, advance=advance)
     result = Score.of(log_prob, fitted.model.space.dimensions)
-    said = f"{nats(result.nats, result.nats_se)} nats, {result.bits_per_dim:.4f} bits/dim"
+    said = f"{nats(result.nats, result.nats_se)} nats, {fitted.codec.said(result.nats)}"
     print(f"{said}: mean −log p of {plural(result.n, 'event')} of {data.name} ({name})", file=sys.stderr)
     worst = log_prob.argsort()[:3].tolist()
     surprising = ", ".join(f"{row} ({-float(log_prob[row]):.1f} nats)" for row in worst)
@@ -78,7 +78,7 @@ def score(
             {
                 "nats": result.nats,
                 "nats_se": result.nats_se,
-                "bits_per_dim": result.bits_per_dim,
+                fitted.codec.bits_key: result.bits_per_dim,
                 "n": result.n,
                 "split": name,
                 "zero_probability": result.zero,

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.arrays import array_codec
-from ptheta.data.codecs import ArrayCodec, Codec, ImageCodec, TableCodec, TextCodec
+from ptheta.data.codecs import ArrayCodec, Codec, ImageCodec, PictureCodec, TableCodec, TextCodec
 from ptheta.data.codecs.base import Place, compact
 from ptheta.data.columns import Choice, choose
 from ptheta.data.contexts import encode_labels, find_labels
 from ptheta.data.hub import reading
 from ptheta.data.options import Options
+from ptheta.data.palettes import palette_codec
 from ptheta.data.pictures import picture_codec, two_valued
 from ptheta.data.rows import repeats, table_codec
 from ptheta.data.sources import open_source
@@ -23,7 +24,7 @@ from ptheta.data.texts import load_text
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Label
 
-CODECS = {"picture": ImageCodec, "text": TextCodec, "table": TableCodec, "array": ArrayCodec}
+CODECS = {"picture": PictureCodec, "text": TextCodec, "table": TableCodec, "array": ArrayCodec}
 """Kind of choice → its codec."""
 
 
@@ -35,6 +36,7 @@ def load(
     size: str | tuple[int, int] | None = None,
     colour: str | None = None,
     levels: int | None = None,
+    palette: int | None = None,
     binarize: str = "none",
     length: int | None = None,
     limit: int | None = None,
@@ -54,6 +56,7 @@ def load(
         size: of pictures, "HxW" or (height, width) in pixels; other sizes are resized (stretched) to it.
         colour: "grey" or "rgb".
         levels: of pictures: an 8-bit value v becomes v · levels // 256.
+        palette: of pictures: every pixel becomes one of so many colours, found by k-means on pixels of train.
         binarize: "none"; "threshold" (v at least half of white); "once" (1 with probability v / white, drawn once with the
             seed); "epoch" (train drawn anew on every visit, validation and test once).
         length: of text: tokens (bytes) in one event; 64 if None.
@@ -78,13 +81,14 @@ def load(
         "size": size,
         "colour": colour,
         "levels": levels,
+        "palette": palette,
         "binarize": binarize,
         "length": length,
         "limit": limit,
         "validation": validation,
         "seed": seed,
     }
-    options = Options.of(size, colour, levels, binarize, length, limit=limit, validation=validation, seed=seed)
+    options = Options.of(size, colour, levels, palette, binarize, length, limit=limit, validation=validation, seed=seed)
     opened = open_source(source)
     if codec is not None and event is None:
         event = columns_of(codec, opened)
@@ -113,9 +117,10 @@ def _load(
         )
     if context_space is not None and choice.context is None:
         raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
-    pictures_only = options.size or options.channels or options.levels or options.binarize != "none"
+    pictures_only = options.size or options.channels or options.levels or options.palette or options.binarize != "none"
     if pictures_only and choice.kind != "picture":
-        raise UsageError(f"the events of {source.name} are no pictures", "leave out size, colour, levels and binarize")
+        remedy = "leave out size, colour, levels, palette and binarize"
+        raise UsageError(f"the events of {source.name} are no pictures", remedy)
     if options.length and choice.kind != "text":
         raise UsageError(f"the events of {source.name} are no text", "leave out length")
     if choice.kind == "text":
@@ -132,8 +137,12 @@ def _load(
         masks, notes = divide(source, options, everything=codec is not None)
         splits = encode(source, choice, made, labels, masks, options.seed)
         notes = found + notes
-        if isinstance(made, ImageCodec) and codec is None and options.levels is None and not made.draws:
-            made = two_valued(made, splits)
+        if isinstance(made, ImageCodec) and codec is None:
+            if options.palette:
+                made, splits, found = palette_codec(made, splits, options.palette, options.seed)
+                notes += found
+            elif options.levels is None and not made.draws:
+                made = two_valued(made, splits)
         if isinstance(made, TableCodec) and "train" in splits:
             notes += repeats(made, splits["train"])
     taken = [f"event: {', '.join(choice.event[:8])}{', …' if len(choice.event) > 8 else ''}, {made.space}"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptheta.data.codecs.images import BINARIZE
+from ptheta.data.codecs.palette import MAX_COLOURS
 from ptheta.errors import UsageError, nearest
 
 COLOURS = {"grey": 1, "rgb": 3}
@@ -20,6 +21,7 @@ class Options:
     size: tuple[int, int] | None = None
     channels: int | None = None
     levels: int | None = None
+    palette: int | None = None
     binarize: str = "none"
     length: int | None = None
     limit: int | None = None
@@ -27,7 +29,9 @@ class Options:
     seed: int = 0
 
     @classmethod
-    def of(cls, size: Any, colour: Any, levels: Any, binarize: str, length: Any, **rest: Any) -> Options:
+    def of(
+        cls, size: Any, colour: Any, levels: Any, palette: int | None, binarize: str, length: Any, **rest: Any
+    ) -> Options:
         """Options from the arguments of `load`.
 
         Raises:
@@ -39,7 +43,13 @@ class Options:
             raise UsageError(f"no binarisation is called {binarize!r}", nearest(str(binarize), list(BINARIZE)))
         if binarize != "none" and levels not in (None, 2):
             raise UsageError(f"binarised pictures have 2 levels, not {levels}", "leave out levels or binarize")
-        options = cls(_size(size), COLOURS[colour] if colour else None, levels, binarize, length, **rest)
+        if palette is not None:
+            if not 2 <= palette <= MAX_COLOURS:
+                raise UsageError(f"palette is {palette}", f"give 2 to {MAX_COLOURS:,} colours")
+            others = {"levels": levels is not None, "binarize": binarize != "none", "colour grey": colour == "grey"}
+            if clash := [name for name, given in others.items() if given]:
+                raise UsageError(f"palette cannot be combined with {clash[0]}", f"leave out palette or {clash[0]}")
+        options = cls(_size(size), COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
         for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
             value = getattr(options, name)
             if value is not None and value < least:

@@ -40,6 +40,8 @@ def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCod
         raise SourceError(f"these pictures have {white + 1} levels, not {levels}", f"give at most {white + 1} levels")
     resize = options.size is not None and kind != "bytes"
     convert = options.channels is not None
+    if options.palette and kind != "bytes":
+        channels = 3  # grey pictures among them are read as RGB
     channels = options.channels or channels
     codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize)
     return codec, notes

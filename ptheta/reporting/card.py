@@ -52,7 +52,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     if results:
         value = nats(results["nats"], results["nats_se"])
         scored = (
-            f"{value} nats, {results['bits_per_dim']:.4f} bits/dim: mean negative log-likelihood of "
+            f"{value} nats, {run.codec.said(results['nats'])}: mean negative log-likelihood of "
             f"{results['n']:,} {results['split']} events ± standard error"
         )
     return [

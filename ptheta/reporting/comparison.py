@@ -27,13 +27,13 @@ def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
     console = Console(file=file, highlight=False)
     title = f"{data.name}: mean −log p(x) of {results[0]['split']} events, lower is better"
     table = Table(title=title, title_justify="left", box=None)
-    for column in ("model", "nats ± s.e.", "bits/dim", "events", "free parameters", "seconds"):
+    for column in ("model", "nats ± s.e.", data.codec.bits_label, "events", "free parameters", "seconds"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for row in results:
         table.add_row(
             row["model"],
             nats(row["nats"], row["nats_se"]),
-            f"{row['bits_per_dim']:.4f}",
+            f"{data.codec.bits(row['nats']):.4f}",
             f"{row['n']:,}",
             count(row["parameters"]),
             f"{row['seconds']:.1f}",

@@ -45,7 +45,7 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
 
 
 class FitProgress:
-    """Hears a fit and shows it: nats, bits/dim, rate, time left.
+    """Hears a fit and shows it: nats, bits per dimension, rate, time left.
 
     Args:
         run: of the fit; every validation is written to its metrics.
@@ -113,10 +113,10 @@ class FitProgress:
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
-        bits = self.validation / (self.run.model.space.dimensions * math.log(2))
+        codec = self.data.codec
         state = (
             f"step {position.step:,}  train average {train_nats:.2f}  validation {self.validation:.2f} nats "
-            f"({bits:.3f} bits/dim)  {rate:.1f} steps/s  {_time(left)} left"
+            f"({codec.bits(self.validation):.3f} {codec.bits_label})  {rate:.1f} steps/s  {_time(left)} left"
         )
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
 
@@ -148,7 +148,7 @@ class FitProgress:
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
         value = nats(results["nats"], results["nats_se"])
-        said = f"{results['split']} [bold]{value}[/bold] nats, {results['bits_per_dim']:.4f} bits/dim"
+        said = f"{results['split']} [bold]{value}[/bold] nats, {self.data.codec.said(results['nats'])}"
         self.say(f"{said} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
         if zero := results.get("zero_probability"):
             self.say(f"{plural(zero, 'event')} of them have probability 0")

@@ -2,8 +2,9 @@
 
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
-from ptheta.data.codecs.images import ImageCodec
+from ptheta.data.codecs.images import ImageCodec, PictureCodec
+from ptheta.data.codecs.palette import PaletteCodec
 from ptheta.data.codecs.tables import TableCodec
 from ptheta.data.codecs.text import TextCodec
 
-__all__ = ["ArrayCodec", "Codec", "ImageCodec", "TableCodec", "TextCodec"]
+__all__ = ["ArrayCodec", "Codec", "ImageCodec", "PaletteCodec", "PictureCodec", "TableCodec", "TextCodec"]

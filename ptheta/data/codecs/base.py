@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,11 +31,14 @@ class Codec(ABC):
     kind: ClassVar[str]
     is_picture: ClassVar[bool] = False
     """Whether `picture` shows an event."""
+    unit: ClassVar[str] = "dim"
+    """What one dimension of an event is called in scores; those in different units do not compare."""
     _kinds: ClassVar[dict[str, type[Codec]]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        Codec._kinds[cls.kind] = cls
+        if "kind" in cls.__dict__:
+            Codec._kinds[cls.kind] = cls
 
     @property
     @abstractmethod
@@ -89,6 +93,25 @@ class Codec(ABC):
         Returns:
             Files written, whole or not at all.
         """
+
+    @property
+    def bits_label(self) -> str:
+        """Bits per dimension in print: bits/dim, or of another unit."""
+        return f"bits/{self.unit}"
+
+    @property
+    def bits_key(self) -> str:
+        """Bits per dimension as a key of JSON: bits_per_dim, or of another unit."""
+        return f"bits_per_{self.unit.replace(' ', '_')}"
+
+    def bits(self, nats: float) -> float:
+        """Nats of an event as bits per dimension."""
+        return nats / (self.space.dimensions * math.log(2))
+
+    def said(self, nats: float) -> str:
+        """Nats of an event as bits per dimension in print; a unit of the codec's own making names its space."""
+        of = "" if self.unit == Codec.unit else f" of {self.space}"
+        return f"{self.bits(nats):.4f} {self.bits_label}{of}"
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; `Codec.from_json` is its inverse."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,41 @@ MAX_PIXELS = 2**26
 BINARIZE = ("none", "threshold", "once", "epoch")
 
 
+class PictureCodec(Codec):
+    """Pictures ↔ events of any space: they are read from and written to picture files one at a time."""
+
+    is_picture = True
+
+    @abstractmethod
+    def picture(self, event: Tensor | np.ndarray) -> Picture:
+        """One event as a picture."""
+
+    def decode(self, x: Tensor | np.ndarray) -> list[Picture]:
+        """Pictures, modes L or RGB."""
+        return [self.picture(event) for event in as_array(x)]
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The one event of a picture file, [1, *space.shape]."""
+        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One PNG file an event."""
+        paths = []
+        for name, picture in zip(file_names(len(x), stem, ".png", context_names), self.decode(x)):
+            buffer = io.BytesIO()
+            picture.save(buffer, "PNG")
+            paths.append(write_bytes(Path(directory) / name, buffer.getvalue(), flush=False))
+        return paths
+
+
 @dataclass(frozen=True)
-class ImageCodec(Codec):
+class ImageCodec(PictureCodec):
     """8-bit pictures, arrays of greys or packed bits ↔ levels.
 
     A value v of 0 … white becomes level v · levels // (white + 1); a level is shown as the value of its bin nearest to
@@ -52,7 +86,6 @@ class ImageCodec(Codec):
     binarize: str = "none"
 
     kind = "image"
-    is_picture = True
 
     def __post_init__(self):
         if self.channels not in (1, 3):
@@ -161,43 +194,20 @@ class ImageCodec(Codec):
                 greys[row, c] = np.asarray(_resized(pil.fromarray(plane), self.height, self.width))
         return greys
 
-    def decode(self, x: Tensor | np.ndarray) -> list[Picture]:
-        """Pictures, modes L or RGB."""
-        return [self.picture(event) for event in as_array(x)]
-
     def picture(self, event: Tensor | np.ndarray) -> Picture:
         """One event [channels, height, width] as a picture."""
         from PIL import Image as pil
 
-        pixels = self._table()[as_array(event)]  # [C, H, W]
+        pixels = self.shades()[as_array(event)]  # [C, H, W]
         return pil.fromarray(pixels[0] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
-    def _table(self) -> np.ndarray:
+    def shades(self) -> np.ndarray:
         """Level → 8-bit value: an even spread over 0 … white, kept within each level's bin."""
         k, bins = np.arange(self.levels), self.white + 1
         low = -(-k * bins // self.levels)
         high = -(-(k + 1) * bins // self.levels) - 1
         values = np.clip((2 * k * self.white + self.levels - 1) // (2 * (self.levels - 1)), low, high)
         return ((2 * values * 255 + self.white) // (2 * self.white)).astype(np.uint8)
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one event of a picture file, [1, channels, height, width]."""
-        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
-
-    def write(
-        self,
-        x: Tensor | np.ndarray,
-        directory: str | Path,
-        stem: str = "sample",
-        context_names: Sequence[str] | None = None,
-    ) -> list[Path]:
-        """One PNG file an event."""
-        paths = []
-        for name, picture in zip(file_names(len(x), stem, ".png", context_names), self.decode(x)):
-            buffer = io.BytesIO()
-            picture.save(buffer, "PNG")
-            paths.append(write_bytes(Path(directory) / name, buffer.getvalue(), flush=False))
-        return paths
 
 
 def open_picture(value: Any, place: Place = nowhere) -> Picture:
