@@ -113,8 +113,8 @@ def copy_check(codec: Codec, data: Data, x: Tensor, *, seconds: float = PATIENCE
         "train": len(train),
         "searched": len(train) if rows is None else len(rows),
     }
-    searched = f"{record['searched']:,} training pictures" if rows is None else f"{len(rows):,} of {len(train):,}"
-    blocks = [_block(codec, x.numpy(), train, ours, "samples", searched)]
+    part = "" if rows is None else f"{len(rows):,} of "
+    blocks = [_block(codec, x.numpy(), train, ours, "samples")]
     if real is not None and len(real):
         record |= {
             "heldout_split": name,
@@ -122,9 +122,12 @@ def copy_check(codec: Codec, data: Data, x: Tensor, *, seconds: float = PATIENCE
             "heldout_identical": theirs.identical,
             "heldout_rms_median": theirs.median,
         }
-        blocks.append(_block(codec, real.numpy(), train, theirs, f"{name} pictures", searched))
-    sheet = together(blocks, gap=24)
-    return record, headed(sheet, ["distance: root mean square difference of sub-pixels, in 8-bit units (0 to 255)"])
+        blocks.append(_block(codec, real.numpy(), train, theirs, f"{name} pictures"))
+    lines = [
+        f"right of each picture: the nearest of {part}{len(train):,} training pictures; below: their distance, the "
+        "root mean square difference of sub-pixels (0 to 255)"
+    ]
+    return record, headed(together(blocks, gap=24), lines)
 
 
 def _affordable(codec: Codec, x: np.ndarray, train: Split, seconds: float) -> np.ndarray | None:
@@ -139,7 +142,7 @@ def _affordable(codec: Codec, x: np.ndarray, train: Split, seconds: float) -> np
     return np.sort(np.random.default_rng(0).choice(len(train), max(n, PROBED), replace=False))
 
 
-def _block(codec: Codec, x: np.ndarray, train: Split, found: Neighbours, name: str, searched: str) -> Picture:
+def _block(codec: Codec, x: np.ndarray, train: Split, found: Neighbours, name: str) -> Picture:
     """The pictures that are nearest to a training picture, beside it, under a line that says how near all are."""
     order = np.argsort(found.rms, kind="stable")
     pictures = codec.decode(x[order[:PAIRS]])
@@ -149,11 +152,8 @@ def _block(codec: Codec, x: np.ndarray, train: Split, found: Neighbours, name: s
     pairs = pairs[: 4 * columns]
     distances = [f"{rms:.1f}" if rms else "identical" for rms in found.rms[order[: len(pairs)]]]
     shown = "" if len(pairs) == len(x) else f"; the {len(pairs)} nearest:"
-    lines = [
-        f"{name} (left) and the nearest of {searched} (right)",
-        f"{len(x)} {name}: median distance {found.median:.1f}, {found.identical} identical{shown}",
-    ]
-    return headed(grid(pairs, columns, gap=8, captions=distances), lines)
+    line = f"{len(x)} {name}: median distance {found.median:.1f}, {found.identical} identical{shown}"
+    return headed(grid(pairs, columns, gap=8, captions=distances), [line])
 
 
 def _colours(codec: Codec, x: np.ndarray | Tensor) -> np.ndarray:

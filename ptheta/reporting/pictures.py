@@ -89,7 +89,7 @@ def enlarged(picture: Picture) -> Picture:
     return picture.convert("RGB").resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def headed(sheet: Picture, lines: list[str], *, least: int = 400) -> Picture:
+def headed(sheet: Picture, lines: list[str], *, least: int = 460) -> Picture:
     """Lines of text above a sheet, on paper, broken where they are too long.
 
     Args:

@@ -165,7 +165,7 @@ def test_without_other_real_pictures_the_samples_stand_alone():
     assert record["identical"] == 3
     assert "heldout" not in record
     assert "3 of 3 samples equal a training picture; median distance" in copies_line(record)
-    assert sheet.width < 700
+    assert sheet.width < 600
 
 
 def test_if_time_is_short_a_part_is_searched_and_that_is_said(data, monkeypatch):
