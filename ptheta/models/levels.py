@@ -57,10 +57,10 @@ class OrdinalLogits(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dimensions, size))
         self.basis = nn.Parameter(polynomials(size, rank).T.contiguous()) if rank else None
 
-    def forward(self, outputs: Tensor, step: int | None = None) -> Tensor:
-        """All dimensions, or dimension `step` from [n, r]."""
+    def forward(self, outputs: Tensor, step: int | slice = slice(None)) -> Tensor:
+        """All dimensions, or those of a slice, or dimension `step` from [n, r]."""
         mixed = outputs if self.basis is None else outputs @ self.basis
-        return mixed + self.bias[slice(None) if step is None else step]
+        return mixed + self.bias[step]
 
 
 def rank_for(space: Space, rank: int | None) -> int:

@@ -25,6 +25,7 @@ class Family:
         summary: one line of what it is.
         reference: where it comes from.
         small: hyperparameters of an instance small enough for tests.
+        variants: name → further hyperparameters of variants that keep the same contract and are tested too.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Family:
     summary: str
     reference: str
     small: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def load(self) -> type:
         """The model class."""
@@ -58,6 +60,11 @@ ZOO: dict[str, Family] = {
         Family("made", "made:MADE", "exact", "discrete or real",
                "masked autoencoder: all conditionals from one MLP", "Germain et al. 2015",
                {"width": 24, "layers": 2}),
+        Family("pixelcnn", "pixelcnn:PixelCNN", "exact", "pictures",
+               "gated convolutions over pixels, with RGB dependencies", "van den Oord et al. 2016",
+               {"width": 12, "layers": 2, "reach": 2, "components": 3},
+               {"logistic": {"likelihood": "logistic"}, "uncoupled": {"coupling": False}, "column": {"order": "column"},
+                "logistic-uncoupled": {"likelihood": "logistic", "coupling": False}}),
         Family("transformer", "transformer:Transformer", "exact", "discrete",
                "causal transformer with a KV cache", "Vaswani et al. 2017",
                {"width": 16, "layers": 2, "heads": 2}),

@@ -1,7 +1,19 @@
 """Networks; no probability inside."""
 
 from ptheta.nn.attention import Attention, Block, KeyValueCache, rms_norm
+from ptheta.nn.gated import CausalConvolution, GatedBlock, channel_norm
 from ptheta.nn.masked import MaskedLinear, masked_layers
 from ptheta.nn.rotary import Rotary
 
-__all__ = ["Attention", "Block", "KeyValueCache", "MaskedLinear", "Rotary", "masked_layers", "rms_norm"]
+__all__ = [
+    "Attention",
+    "Block",
+    "CausalConvolution",
+    "GatedBlock",
+    "KeyValueCache",
+    "MaskedLinear",
+    "Rotary",
+    "channel_norm",
+    "masked_layers",
+    "rms_norm",
+]

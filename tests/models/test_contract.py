@@ -26,13 +26,15 @@ from ptheta.models import ZOO, Autoregressive, Counting, Density, Model, name_of
 from ptheta.models import autoregressive as autoregressive_module
 from ptheta.models.autoregressive import ConditionalsDecoder
 from ptheta.models.zoo import Family
-from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Space
+from ptheta.sampling import Effort
+from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
 
 SPACES = {
     "discrete": Discrete((3,), 3),
     "sizes": Discrete((2, 2), 4, (2, 3, 4, 1)),
     "image": Image(2, 2, levels=2),
-    "rgb": Image(1, 2, 3, levels=2),
+    "rgb": Image(2, 1, 3, levels=3),
+    "grid": Grid(2, 2, levels=3),
     "sequence": Sequence(4, 3),
     "label": Label(("ant", "bee", "cow")),
     "real": Real((3,)),
@@ -44,6 +46,7 @@ class Case(NamedTuple):
     family: str
     space_name: str
     context_name: str
+    variant: str = ""
 
     @property
     def row(self) -> Family:
@@ -57,19 +60,35 @@ class Case(NamedTuple):
     def context_space(self) -> Label | None:
         return CONTEXTS[self.context_name]
 
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        return {**self.row.small, **self.row.variants.get(self.variant, {})}
+
 
 def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
-    """Every family that is a `kind` × every space × every context that it accepts."""
+    """Every family that is a `kind`, and its variants, × every space × every context that it accepts."""
     found = []
     for name, row in ZOO.items():
         cls = row.load()
         if not issubclass(cls, kind) or (density is not None and cls.density is not density):
             continue
-        for (space_name, space), (context_name, context) in itertools.product(SPACES.items(), CONTEXTS.items()):
-            if isinstance(space, cls.spaces) and (context is None or isinstance(context, cls.context_spaces)):
-                case = Case(name, space_name, context_name)
+        for space, context, variant in itertools.product(SPACES, CONTEXTS, ["", *row.variants]):
+            case = Case(name, space, context, variant)
+            if accepts(cls, case):
                 found.append(pytest.param(case, id="-".join(filter(None, case))))
     return found
+
+
+def accepts(cls: type[Model], case: Case) -> bool:
+    if not isinstance(case.space, cls.spaces):
+        return False
+    if case.context_space is not None and not isinstance(case.context_space, cls.context_spaces):
+        return False
+    try:
+        cls(case.space, case.context_space, **case.hyperparameters)
+    except UsageError:  # a variant for other spaces
+        return not case.variant
+    return True
 
 
 def only(parameters: list[Any], *space_names: str) -> list[Any]:
@@ -132,7 +151,7 @@ def build(row: Family, space: Space, context_space: Label | None, **hyperparamet
 @functools.cache
 def model_of(case: Case, dtype: torch.dtype = torch.float64) -> Any:
     """The case's instance; shared between tests, which leave it as it is."""
-    return build(case.row, case.space, case.context_space).to(dtype)
+    return build(case.row, case.space, case.context_space, **case.hyperparameters).to(dtype)
 
 
 def contexts(case: Case, n: int) -> Tensor | None:
@@ -181,6 +200,11 @@ def tally(samples: Tensor, space: Space) -> Tensor:
 
 
 # The distribution
+
+
+def test_every_variant_is_tested_somewhere():
+    tested = {(p.values[0].family, p.values[0].variant) for p in ALL}
+    assert tested == {(name, variant) for name, row in ZOO.items() for variant in ["", *row.variants]}
 
 
 @exact
@@ -476,6 +500,29 @@ def test_temperature_zero_takes_the_most_probable_level(case: Case):
     x = model.sample(6, context, seed=0, temperature=0.0)
     best = probe(model.conditionals(x, context), case.space).max(-1).values
     assert close(model.conditionals(x, context).log_prob(model.flatten(x)), best, 1e-12)
+
+
+WARPS = [{}, {"temperature": 0.7}, {"temperature": 0.0}, {"top_k": 2}, {"top_p": 0.8}, {"min_p": 0.5}]
+WARPS.append({"temperature": 1.3, "top_k": 2, "top_p": 0.9, "min_p": 0.1})
+
+
+@autoregressive_discrete
+@pytest.mark.parametrize("warp", WARPS, ids=str)
+def test_fixed_point_sampling_draws_what_ancestral_sampling_draws(case: Case, warp):
+    model, context, effort = model_of(case), contexts(case, 30), Effort()
+    one = model.sample(30, context, seed=7, method="ancestral", **warp)
+    assert torch.equal(model.sample(30, context, seed=7, method="fixed_point", effort=effort, **warp), one)
+    assert effort.method == "fixed_point"
+    assert 1 <= effort.passes <= case.space.dimensions
+    half = model.complete(one, 0.5, 2, context, seed=8, method="ancestral", **warp)
+    assert torch.equal(model.complete(one, 0.5, 2, context, seed=8, method="fixed_point", **warp), half)
+
+
+@autoregressive_real
+def test_fixed_point_sampling_of_real_values_agrees_to_rounding(case: Case):
+    model, context = model_of(case), contexts(case, 30)
+    one = model.sample(30, context, seed=7, method="ancestral")
+    assert torch.allclose(model.sample(30, context, seed=7, method="fixed_point"), one, rtol=0, atol=1e-9)
 
 
 # Completion

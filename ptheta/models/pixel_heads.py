@@ -1,0 +1,153 @@
+"""From a pixel's features to the conditionals of its channels: p(r | ·), p(g | r, ·), p(b | r, g, ·)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, bin_log_mass, level_value
+from ptheta.models.inputs import marginal_logits
+from ptheta.models.levels import OrdinalLogits, level_embedding
+from ptheta.spaces import Discrete
+
+MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 4.0
+"""Of a logistic component, in units of half the range of levels: from 0.1 % of it to 50 times it."""
+
+
+class PixelHead(nn.Module, ABC):
+    """Conditionals of a pixel's channels, each given the channels before it if they are coupled.
+
+    Args:
+        channels: C.
+        coupling: whether a channel's conditional depends on the pixel's earlier channels.
+    """
+
+    def __init__(self, channels: int, coupling: bool):
+        super().__init__()
+        self.channels, self.coupling = channels, coupling
+
+    def forward(self, h: Tensor, z: Tensor, first: int = 0) -> Distribution:
+        """Conditionals over [n, P · C] from features [n, P, width] and values [n, P, C] of pixels from `first` on."""
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 has fewer digits than a picture has levels
+            h = h.float() if h.dtype == torch.bfloat16 else h
+            each = [self._numbers(h, c, z[..., :c], slice(first, None)) for c in range(self.channels)]
+        stacked = [torch.stack(same, 2).flatten(1, 2) for same in zip(*each)]
+        return self._distribution(*stacked)
+
+    def channel(self, h: Tensor, before: Tensor, pixel: int) -> Distribution:
+        """The conditional over [n] of the next channel of a pixel, from its features [n, width].
+
+        Args:
+            h: features.
+            before: values of the pixel's earlier channels [n, c].
+            pixel: its number in visiting order.
+        """
+        return self._distribution(*self._numbers(h, before.shape[-1], before, pixel))
+
+    def prepare(self, z: Tensor) -> None:
+        """Start near the training events z [n, m]."""
+
+    @abstractmethod
+    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        """Parameters [..., D] of channel c's conditional in one pixel, or in the pixels of a slice."""
+
+    @abstractmethod
+    def _distribution(self, *parameters: Tensor) -> Distribution: ...
+
+
+class CategoricalPixelHead(PixelHead):
+    """A softmax over the levels for each channel; earlier channels enter by embeddings of their values.
+
+    Args:
+        space: of the events.
+        channels: C of a pixel.
+        width: of the features.
+        rank: see `OrdinalLogits`.
+        coupling: see `PixelHead`.
+    """
+
+    def __init__(self, space: Discrete, channels: int, width: int, rank: int, coupling: bool):
+        super().__init__(channels, coupling)
+        self.levels = OrdinalLogits(space.dimensions, space.levels, rank)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(channels))
+        self.out = nn.ModuleList(nn.Linear(width, self.levels.rank) for _ in range(channels))
+        pairs = [(c, b) for c in range(channels) for b in range(c)] if coupling else []
+        self.earlier = nn.ModuleDict({f"{c}-{b}": level_embedding(space, width, std=0.1) for c, b in pairs})
+        for layer in self.out:
+            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def prepare(self, z: Tensor) -> None:
+        """Start at the marginals."""
+        self.levels.bias.data.copy_(marginal_logits(z, self.levels.bias.shape[1]))
+
+    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        hidden = self.hidden[c](h)
+        if self.coupling:
+            for b in range(c):
+                hidden = hidden + self.earlier[f"{c}-{b}"](before[..., b])
+        if isinstance(pixel, slice):
+            slots = slice(pixel.start * self.channels + c, None, self.channels)
+        else:
+            slots = pixel * self.channels + c
+        return (self.levels(self.out[c](F.silu(hidden)), slots),)
+
+    def _distribution(self, *parameters: Tensor) -> Categorical:
+        return Categorical(*parameters)
+
+
+class LogisticPixelHead(PixelHead):
+    """A mixture of M components for the whole pixel, each a product of discretised logistics (Salimans et al. 2017).
+
+    With coupling, a component's location in a channel moves linearly with the earlier channels' values, and all
+    channels share one choice of component: Σ_i w_i p_i(r) p_i(g | r) p_i(b | r, g). Its conditionals are mixtures of
+    the same components, whose weights have seen the earlier channels: p(g | r) ∝ Σ_i [w_i p_i(r)] p_i(g | r).
+
+    Args:
+        levels: K.
+        channels: C.
+        width: of the features.
+        components: M.
+        coupling: see `PixelHead`.
+    """
+
+    def __init__(self, levels: int, channels: int, width: int, components: int, coupling: bool):
+        super().__init__(channels, coupling)
+        self.levels, self.components = levels, components
+        pairs = channels * (channels - 1) // 2 if coupling else 0
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, components * (1 + 2 * channels + pairs))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("spread", torch.linspace(-0.8, 0.8, components), persistent=False)
+
+    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        channels = self.channels
+        numbers = self.out(F.silu(self.hidden(h))).unflatten(-1, (-1, self.components)).unbind(-2)
+        weight_logits, locs, log_scales = (
+            numbers[0],
+            numbers[1 : 1 + channels],
+            numbers[1 + channels : 1 + 2 * channels],
+        )
+        slopes = numbers[1 + 2 * channels :]
+
+        def component(at: int) -> tuple[Tensor, Tensor]:
+            """Locations and log scales of channel `at`."""
+            loc = locs[at] + self.spread
+            for b in range(at if self.coupling else 0):
+                value = level_value(before[..., b : b + 1], self.levels).to(loc)
+                loc = loc + torch.tanh(slopes[at * (at - 1) // 2 + b]) * value
+            log_scale = MIN_LOG_SCALE + F.softplus(log_scales[at] - 1.5 - MIN_LOG_SCALE)
+            return loc, MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
+
+        for b in range(c if self.coupling else 0):
+            weight_logits = weight_logits + bin_log_mass(before[..., b : b + 1], *component(b), self.levels)
+        loc, log_scale = component(c)
+        return weight_logits, loc, log_scale
+
+    def _distribution(self, *parameters: Tensor) -> DiscretisedLogisticMixture:
+        weight_logits, loc, log_scale = parameters
+        return DiscretisedLogisticMixture(weight_logits, loc, log_scale, self.levels)
