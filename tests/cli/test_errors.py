@@ -71,6 +71,15 @@ BAD = {
     "nothing to resume": ("fit --resume --out nowhere", "no run folder nowhere", "`ptheta fit` printed"),
     "resuming what": ("fit --resume", "--resume needs the folder", "name it with --out"),
     "resuming with other options": ("fit --resume --out pic --levels 8", "--levels", "taken from the run"),
+    "palette of one colour": ("fit pictures --palette 1", "palette is 1", "give 2 to 65,536 colours"),
+    "palette of too many colours": ("compare pictures --palette 70000", "palette is 70000", "give 2 to 65,536"),
+    "more colours than there are": ("fit pictures --palette 512", "fewer than the 512 asked for", "give --palette 25"),
+    "palette and levels": ("fit pictures --palette 8 --levels 4", "combined with levels", "leave out palette or"),
+    "palette and binarize": ("fit pictures --palette 8 --binarize once", "with binarize", "leave out palette or"),
+    "palette of greys": ("fit pictures --palette 8 --colour grey", "with colour grey", "leave out palette or"),
+    "palette of a table": ("fit table.csv --palette 8", "the events of table are no pictures", "palette"),
+    "palette in words": ("fit pictures --palette many", "--palette is 'many', no whole number", "--help"),
+    "resuming with a palette": ("fit --resume --out pic --palette 8", "--palette cannot change", "from the run"),
     "no GPU called that": ("sample pic --device cuba", "no device is called 'cuba'", "use auto, cpu or cuda"),
 }
 
