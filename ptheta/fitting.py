@@ -20,6 +20,8 @@ from ptheta.errors import FitError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
 from ptheta.numbers import jsonable
+from ptheta.presets import Preset
+from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
 from ptheta.spaces import Discrete, Sequence
@@ -45,6 +47,7 @@ def fit(
     model: str | Model | None,
     data: Any = None,
     *,
+    preset: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     epochs: float | None = None,
@@ -64,6 +67,8 @@ def fit(
     Args:
         model: name of a family in the zoo, a model instance, or None: chosen from the space.
         data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
+        preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
+            to be loaded, options of `load`; what is given beside it wins.
         minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
             none.
         out: folder of the run; None: a new folder under `runs/`.
@@ -89,6 +94,14 @@ def fit(
         raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
     resuming = resume or resume_inexact
+    recipe = None if preset is None else find_preset(preset)
+    if recipe is not None:
+        if resuming:
+            raise UsageError("a resumed fit has its recipe already", "leave out --preset")
+        model, hyperparameters = _of_preset(recipe, model), {**recipe.hyperparameters, **(hyperparameters or {})}
+        settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
+        if not any(value is not None for value in given.values()):
+            given["minutes"] = recipe.minutes
     if resuming:
         run = _unfinished(out, model, data, hyperparameters or {})
         model, data = run.model, run.data
@@ -97,7 +110,7 @@ def fit(
     else:
         if data is None:
             raise UsageError("there is nothing to fit", "name a data source")
-        data = data if isinstance(data, Data) else load(data)
+        data = data if isinstance(data, Data) else load(data, **(recipe.data if recipe else {}))
         seed = seed or 0
         model = _build(model, data, seed, hyperparameters or {})
         run = None
@@ -147,6 +160,13 @@ def fit(
         if processes.rank == 0:
             _conclude(run, data, time.perf_counter() - clock, progress)
     return run
+
+
+def _of_preset(recipe: Preset, model: str | Model | None) -> str:
+    """The preset's family, which a model named beside it must agree with."""
+    if model is not None and (isinstance(model, Model) or family(model).name != recipe.model):
+        raise UsageError(f"preset {recipe.name} is a recipe for {recipe.model}", "leave the model out")
+    return recipe.model
 
 
 def _unfinished(

@@ -37,6 +37,7 @@ def fit(
     hyperparameters: list[str],
     event: str | None = None,
     context: str | None = None,
+    preset: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     epochs: float | None = None,
@@ -76,6 +77,7 @@ def fit(
         model: a name from `ptheta zoo`; chosen from the data if left out
         event: column(s) of x, comma-separated; found from the data if left out
         context: column of the context y; none if left out
+        preset: a recipe by name, see `ptheta zoo`; flags given beside it win
         minutes: budget in minutes; 1 if no budget is given
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
@@ -108,6 +110,7 @@ def fit(
     import ptheta
     from ptheta.fitting import check_free, default_model
     from ptheta.models import family
+    from ptheta.presets import preset as find_preset
     from ptheta.runs import read_config
 
     options = {
@@ -121,37 +124,38 @@ def fit(
         "compile": compile,
         "checkpoint_seconds": checkpoint_seconds,
     }
+    loading = {
+        "event": event,
+        "context": context,
+        "size": size,
+        "colour": colour,
+        "levels": levels,
+        "palette": palette,
+        "binarize": None if binarize == "none" else binarize,
+        "length": length,
+        "limit": limit,
+        "validation": validation,
+    }
+    asked = {name: value for name, value in loading.items() if value is not None}
     data = None
     if resume or resume_inexact:
         chosen = None if out is None else model or read_config(out)["model"]["family"]
         values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         data = source
-        ours = {"event": event, "context": context, "size": size, "colour": colour, "levels": levels}
-        ours |= {"palette": palette, "length": length, "limit": limit, "validation": validation}
-        ours["binarize"] = None if binarize == "none" else binarize
-        if given := [name for name, value in ours.items() if value is not None]:
-            raise UsageError(f"--{given[0]} cannot change in a resumed fit", "leave it out; it is taken from the run")
+        if asked:
+            raise UsageError(
+                f"--{next(iter(asked))} cannot change in a resumed fit", "leave it out; it is taken from the run"
+            )
     else:
         if source is None:
             raise UsageError("there is nothing to fit", "name a SOURCE, for example: ptheta fit digits")
-        chosen = None if model is None else family(model).name
+        recipe = None if preset is None else find_preset(preset)
+        named = model or (recipe and recipe.model)
+        chosen = None if named is None else family(named).name
         values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         if out is not None:
             check_free(out, force)
-        data = ptheta.load(
-            source,
-            event,
-            context,
-            size=size,
-            colour=colour,
-            levels=levels,
-            palette=palette,
-            binarize=binarize,
-            length=length,
-            limit=limit,
-            validation=validation,
-            seed=seed or 0,
-        )
+        data = ptheta.load(source, **{**(recipe.data if recipe else {}), **asked}, seed=seed or 0)
         if chosen is None:
             chosen = default_model(data)
             values = _hyperparameters(chosen, hyperparameters)
@@ -160,6 +164,7 @@ def fit(
     run = ptheta.fit(
         chosen,
         data,
+        preset=preset,
         minutes=minutes,
         steps=steps,
         epochs=epochs,

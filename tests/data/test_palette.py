@@ -203,7 +203,7 @@ def test_other_data_are_seen_with_the_colours_of_the_run(colourful):
     [
         ({"palette": 1}, UsageError, "palette is 1; give 2 to 65,536 colours"),
         ({"palette": 2**16 + 1}, UsageError, "palette is 65537; give 2 to 65,536 colours"),
-        ({"palette": 8, "levels": 4}, UsageError, "palette cannot be combined with levels; leave out palette or levels"),
+        ({"palette": 8, "levels": 4}, UsageError, "palette cannot be combined with levels; leave out palette or"),
         ({"palette": 8, "binarize": "once"}, UsageError, "palette cannot be combined with binarize"),
         ({"palette": 8, "colour": "grey"}, UsageError, "palette cannot be combined with colour grey"),
         ({"palette": 512}, SourceError, "the training pictures have 8 distinct colours, fewer than the 512 asked for; "

@@ -1,0 +1,68 @@
+"""Presets: recipes by name. A row is data: what to fit, how, for how long; anything given beside it wins.
+
+ptheta fit DATA --preset binarized-mnist
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ptheta.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One recipe.
+
+    Args:
+        name: as on the command line.
+        model: family of the zoo.
+        summary: for what data, in words.
+        minutes: budget.
+        hyperparameters: of the model.
+        settings: of learning, see `ptheta.training.Settings`.
+        data: options of `ptheta.load`.
+    """
+
+    name: str
+    model: str
+    summary: str
+    minutes: float
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    row.name: row
+    for row in [
+        Preset("binarized-mnist", "pixelcnn", "binary pictures of 28×28, on a CPU", 10,
+               {"width": 64, "layers": 6, "dropout": 0.0},
+               {"batch_size": 8, "precision": "bfloat16"}),
+        Preset("binarized-mnist-transformer", "transformer", "binary pictures of 28×28, on a CPU", 10,
+               {"width": 64, "layers": 4, "heads": 2, "local": 4, "dropout": 0.0},
+               {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998}),
+        Preset("any-order", "transformer", "small binary pictures whose masks may be anything, on a CPU", 10,
+               {"width": 64, "layers": 4, "heads": 2, "dropout": 0.0, "any_order": True},
+               {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998}),
+        Preset("fashion-mnist", "pixelcnn", "grey pictures of 28×28, 256 levels, given their label, on a CPU", 10,
+               {"width": 64, "layers": 6, "dropout": 0.0},
+               {"batch_size": 8, "precision": "bfloat16"}, {"context": "label"}),
+        Preset("cifar10", "pixelcnn", "RGB pictures of 32×32, 256 levels, on a CPU", 10,
+               {"width": 64, "layers": 6, "dropout": 0.0},
+               {"batch_size": 8, "precision": "bfloat16"}),
+    ]
+}  # fmt: skip
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`.
+
+    Raises:
+        UsageError: there is none; the nearest name is given.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"no preset is called {name!r}", nearest(name, list(PRESETS)))
+    return PRESETS[name]
