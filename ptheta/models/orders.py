@@ -66,3 +66,26 @@ def _spiral(height: int, width: int) -> list[tuple[int, int]]:
 
 NAMED: dict[str, Callable[[int, int], list[tuple[int, int]]]] = {"column": _columns, "spiral": _spiral}
 """Named orders of pixels, apart from the space's own."""
+
+
+def random_orders(n: int, coordinates: Tensor) -> Tensor:
+    """Orders of slots to learn from, [n, m], each row a permutation, from the global random state.
+
+    A third are uniform permutations. The others visit a random part first and then the rest, both in the given order,
+    as completing does: a part of independent slots, or a box of the coordinates or all but a box.
+
+    Args:
+        n: rows.
+        coordinates: of the slots [m, axes], in the order in which parts are visited.
+    """
+    m, device = len(coordinates), coordinates.device
+    axes = coordinates[:, :2]
+    sides = axes.amax(0) + 1
+    ends = (torch.rand(n, 2, 1, axes.shape[1], device=device) * (sides + 1)).long()
+    box = ((axes >= ends.amin(1)) & (axes < ends.amax(1))).all(-1)  # [n, m]
+    box ^= torch.rand(n, 1, device=device) < 0.5
+    scattered = torch.rand(n, m, device=device) < torch.rand(n, 1, device=device)
+    kind = torch.randint(3, (n, 1), device=device)
+    place = torch.arange(m, device=device)
+    part_first = torch.where(torch.where(kind == 1, scattered, box), place, place + m).double()
+    return torch.where(kind == 0, torch.rand(n, m, dtype=torch.float64, device=device), part_first).argsort(1)

@@ -67,7 +67,8 @@ ZOO: dict[str, Family] = {
                 "logistic-uncoupled": {"likelihood": "logistic", "coupling": False}}),
         Family("transformer", "transformer:Transformer", "exact", "discrete",
                "causal transformer with a KV cache", "Vaswani et al. 2017",
-               {"width": 16, "layers": 2, "heads": 2}),
+               {"width": 16, "layers": 2, "heads": 2},
+               {"any-order": {"any_order": True}, "windowed": {"window": 2}}),
     ]
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from ptheta.nn.attention import Attention, Block, KeyValueCache, rms_norm
 from ptheta.nn.gated import CausalConvolution, GatedBlock, channel_norm
 from ptheta.nn.masked import MaskedLinear, masked_layers
-from ptheta.nn.rotary import Rotary
+from ptheta.nn.rotary import Rotary, Turn
 
 __all__ = [
     "Attention",
@@ -13,6 +13,7 @@ __all__ = [
     "KeyValueCache",
     "MaskedLinear",
     "Rotary",
+    "Turn",
     "channel_norm",
     "masked_layers",
     "rms_norm",

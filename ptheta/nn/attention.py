@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.nn.rotary import Rotary
+from ptheta.nn.rotary import Turn, turned
 
 
 def rms_norm(x: Tensor) -> Tensor:
@@ -53,24 +53,30 @@ class Attention(nn.Module):
     Args:
         width: of the stream.
         heads: number of heads; width must be divisible by 2 · heads.
-        rotary: positions.
         window: slots a slot can see, itself included; None for all before it.
     """
 
-    def __init__(self, width: int, heads: int, rotary: Rotary, window: int | None):
+    def __init__(self, width: int, heads: int, window: int | None):
         super().__init__()
         self.heads, self.window = heads, window
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.rotary = rotary
 
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """All slots [n, m, width] at once, or, with a cache, the next one [n, 1, width]."""
+    def forward(self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None) -> Tensor:
+        """All slots [n, m, width] at once, or, with a cache, the next one [n, 1, width].
+
+        Args:
+            x: stream.
+            turns: rotary positions of queries and of keys.
+            cache: of the slots before.
+        """
         n, t, width = x.shape
-        first = 0 if cache is None else cache.seen
         qkv = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, n, heads, t, size]
-        query, key = self.rotary(rms_norm(qkv[:2]), slice(first, first + t))
+        if turns[0] is turns[1]:
+            query, key = turned(rms_norm(qkv[:2]), turns[0])
+        else:
+            query, key = (turned(rms_norm(part), turn) for part, turn in zip(qkv, turns))
         value = qkv[2]
         if cache is not None:
             key, value = cache.append(key, value)
@@ -78,30 +84,56 @@ class Attention(nn.Module):
         elif self.window is None or self.window >= t:
             mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         else:
-            j = torch.arange(t, device=x.device)
-            back = j[:, None] - j  # how far behind
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=(back >= 0) & (back < self.window))
+            mixed = windowed_attention(query, key, value, self.window)
         return self.out(mixed.transpose(1, 2).reshape(n, t, width))
+
+
+def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
+    """Attention of every slot to the last `window` slots, itself included, in time and memory O(m · window).
+
+    Slots are cut into blocks of the window's size; a block looks at itself and at the block before it.
+
+    Args:
+        query, key, value: [n, heads, m, size].
+        window: slots.
+    """
+    n, heads, m, size = query.shape
+    blocks = -(-m // window)
+    short = blocks * window - m
+
+    def pairs(x: Tensor) -> Tensor:
+        """[n · heads, blocks, 2 · window, size]: every block after the one before it."""
+        x = F.pad(x, (0, 0, window, short)).reshape(n * heads, blocks + 1, window, size)
+        return torch.cat([x[:, :-1], x[:, 1:]], 2)
+
+    i = torch.arange(window, device=query.device)[:, None]
+    c = torch.arange(2 * window, device=query.device)
+    seen = (c > i) & (c <= i + window)  # [window, 2 · window]
+    first = torch.arange(blocks, device=query.device)[:, None, None] == 0
+    mask = seen & (~first | (c >= window))  # before the first block there is nothing
+    blocked = F.pad(query, (0, 0, 0, short)).reshape(n * heads, blocks, window, size)
+    mixed = F.scaled_dot_product_attention(blocked, pairs(key), pairs(value), attn_mask=mask)
+    return mixed.reshape(n, heads, blocks * window, size)[:, :, :m]
 
 
 class Block(nn.Module):
     """x + attention(norm x), then x + feed-forward(norm x).
 
     Args:
-        width, heads, rotary, window: see `Attention`.
+        width, heads, window: see `Attention`.
         dropout: probability with which entries of each branch's output are dropped in training.
     """
 
-    def __init__(self, width: int, heads: int, rotary: Rotary, window: int | None, dropout: float):
+    def __init__(self, width: int, heads: int, window: int | None, dropout: float):
         super().__init__()
-        self.attention = Attention(width, heads, rotary, window)
+        self.attention = Attention(width, heads, window)
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None) -> Tensor:
         """[n, t, width] → [n, t, width]."""
-        x = x + self.dropout(self.attention(rms_norm(x), cache))
+        x = x + self.dropout(self.attention(rms_norm(x), turns, cache))
         return x + self.dropout(self.down(F.relu(self.up(rms_norm(x))).square()))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+Turn = tuple[Tensor, Tensor]
+"""Cosines and sines [t, size] or [n, 1, t, size]."""
+
 
 class Rotary(nn.Module):
     """Turns queries and keys by their coordinates, so that their product depends on coordinate differences.
@@ -38,7 +41,14 @@ class Rotary(nn.Module):
         self.register_buffer("cos", torch.cat([cos, cos], -1), persistent=False)  # [m, size]
         self.register_buffer("sin", torch.cat([-sin, sin], -1), persistent=False)
 
-    def forward(self, x: Tensor, slots: slice) -> Tensor:
-        """x [..., t, size] turned to the positions of `slots` (t of them); its halves are the pairs' coordinates."""
-        a, b = x.chunk(2, -1)
-        return x * self.cos[slots] + torch.cat([b, a], -1) * self.sin[slots]
+    def at(self, slots: slice | Tensor) -> Turn:
+        """The turn of some slots: a slice, or [n, t] slots of every row."""
+        cos, sin = self.cos[slots], self.sin[slots]
+        return (cos, sin) if isinstance(slots, slice) else (cos[:, None], sin[:, None])
+
+
+def turned(x: Tensor, turn: Turn) -> Tensor:
+    """x [..., t, size] turned to the positions of t slots; its halves are the pairs' coordinates."""
+    cos, sin = turn
+    a, b = x.chunk(2, -1)
+    return x * cos + torch.cat([b, a], -1) * sin

@@ -25,6 +25,7 @@ from ptheta.errors import ContextError, SpaceError, UsageError
 from ptheta.models import ZOO, Autoregressive, Counting, Density, Model, name_of
 from ptheta.models import autoregressive as autoregressive_module
 from ptheta.models.autoregressive import ConditionalsDecoder
+from ptheta.models.orders import random_orders
 from ptheta.models.zoo import Family
 from ptheta.sampling import Effort
 from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
@@ -339,8 +340,16 @@ def test_log_prob_does_not_depend_on_the_batch(case: Case):
 @exact
 def test_loss_is_the_mean_negative_log_prob_per_dimension(case: Case):
     x, context = likely_events(case, 8), contexts(case, 8)
-    expected = -model_of(case).log_prob(x, context).mean() / case.space.dimensions
-    assert model_of(case).loss(x, context).item() == pytest.approx(expected.item(), abs=1e-10)
+    model = model_of(case)
+    expected = -model.log_prob(x, context).mean() / case.space.dimensions
+    if isinstance(model, Autoregressive) and model.any_order:  # each event in an order of its own
+        torch.manual_seed(0)
+        views = [model.reordered(model.visit[order]) for order in random_orders(8, model.coordinates)]
+        rows = [(x[[i]], None if context is None else context[[i]]) for i in range(8)]
+        expected = torch.stack([view.log_prob(*row) for view, row in zip(views, rows)])
+        expected = -expected.mean() / case.space.dimensions
+        torch.manual_seed(0)
+    assert model.loss(x, context).item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 # Shapes, types and contexts
@@ -541,9 +550,50 @@ def test_completion_keeps_what_is_kept(case: Case):
         mask[model.visit[:kept]] = True
         mask = mask.reshape(case.space.shape)
         assert torch.equal(model.complete(x, mask, n=3, context=context, seed=0), done)
-    if m > 1:
+    if m > 1 and not model.any_order:
         with pytest.raises(UsageError, match="beginning"):
             model.complete(x, ~(model.unflatten(torch.arange(m)[None])[0] == 0), context=context, seed=0)
+        with pytest.raises(UsageError, match="one order"):
+            model.reordered(model.visit.flip(0))
+
+
+ANY_ORDER = [p for p in AUTOREGRESSIVE if model_of(p.values[0]).any_order]
+
+
+@pytest.mark.parametrize("case", ANY_ORDER)
+def test_a_model_of_any_order_is_a_distribution_in_every_order(case: Case):
+    model, events, m = model_of(case), all_events(case.space), case.space.dimensions
+    for seed in range(3):
+        order = torch.randperm(m, generator=torch.Generator().manual_seed(seed))
+        view = model.reordered(order)
+        for context in each_context(case):
+            p = view.log_prob(events, context).exp()
+            assert abs(p.sum().item() - 1) < 1e-10
+        z, context = view.flatten(likely_events(case, 5)), contexts(case, 5)
+        said = probe(view.conditionals(view.unflatten(z), context), case.space)
+        decoder, previous = view.decoder(5, context), None
+        for j in range(m):
+            assert close(probe(decoder.step(previous), case.space), said[:, j], 1e-10)
+            previous = z[:, j]
+        assert torch.equal(
+            view.reordered(model.visit).log_prob(events, context[:1] if context is not None else None),
+            model.log_prob(events, context[:1] if context is not None else None),
+        )
+
+
+@pytest.mark.parametrize("case", ANY_ORDER)
+def test_arbitrary_masks_are_completed_from_the_distribution_that_visits_what_is_kept_first(case: Case):
+    model, context, events, m = model_of(case), each_context(case)[-1], all_events(case.space), case.space.dimensions
+    x = model.sample(1, context, seed=1)
+    mask = torch.rand(m, generator=torch.Generator().manual_seed(m)) < 0.5
+    mask[0], mask[-1] = False, m > 1
+    kept = torch.nonzero(mask)[:, 0]
+    order = torch.cat([model.visit[mask[model.visit]], model.visit[~mask[model.visit]]])
+    p = model.reordered(order).log_prob(events, context).exp().detach()
+    p[(events.reshape(-1, m)[:, kept] != x.reshape(1, m)[:, kept]).any(1)] = 0
+    for method in ("ancestral", "fixed_point"):
+        done = model.complete(x, mask.reshape(case.space.shape), 4000, context, seed=3, method=method)[0]
+        assert frequencies_agree(tally(done, case.space), p / p.sum()) > 1e-4
 
 
 @autoregressive_discrete

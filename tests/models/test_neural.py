@@ -9,8 +9,10 @@ from torch import Tensor
 from ptheta.errors import UsageError
 from ptheta.models import MADE, Autoregressive, MarkovMLP, Transformer  # type: ignore[attr-defined]
 from ptheta.models.levels import polynomials
-from ptheta.models.transformer import visited_neighbours
+from ptheta.models.neighbours import neighbours
 from ptheta.nn import KeyValueCache, Rotary
+from ptheta.nn.attention import windowed_attention
+from ptheta.nn.rotary import turned
 from ptheta.spaces import Discrete, Image, Label, Real, Sequence
 
 
@@ -54,6 +56,15 @@ def test_a_window_of_w_in_one_layer_sees_the_last_w_values_and_no_more():
         assert moved == (position >= 6)
 
 
+@pytest.mark.parametrize(("m", "window"), [(10, 3), (9, 3), (7, 6), (5, 1), (4, 4)])
+def test_windowed_attention_is_attention_with_everything_else_masked(m, window):
+    query, key, value = torch.randn(3, 2, 3, m, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    j = torch.arange(m)
+    back = j[:, None] - j
+    weights = (query @ key.mT / 4**0.5).masked_fill((back < 0) | (back >= window), -torch.inf).softmax(-1)
+    torch.testing.assert_close(windowed_attention(query, key, value, window), weights @ value)
+
+
 def test_the_cache_of_a_window_does_not_grow():
     cache = KeyValueCache(2, 1, 3, 4, torch.zeros(1))
     for j in range(7):
@@ -66,7 +77,7 @@ def test_neighbours_are_within_the_radius_and_visited_before():
     space = Image(5, 4, channels=3, levels=4)
     order = space.order()
     coordinates = space.coordinates()[order]
-    index = visited_neighbours(coordinates, 1)
+    index = neighbours(coordinates, 1, all_around=False)
     for j, row in enumerate(index.tolist()):
         found = {k for k in row if k >= 0}
         near = (coordinates[:, :2] - coordinates[j, :2]).abs().amax(1) <= 1
@@ -90,8 +101,8 @@ def test_rotary_products_depend_on_coordinate_differences_only():
     coordinates = torch.cartesian_prod(torch.arange(4), torch.arange(4))
     rotary = Rotary(coordinates, 8).double()
     query, key = torch.randn(2, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    turned_query = rotary(query.expand(1, 1, 16, 8), slice(None))[0, 0]
-    turned_key = rotary(key.expand(1, 1, 16, 8), slice(None))[0, 0]
+    turned_query = turned(query.expand(1, 1, 16, 8), rotary.at(slice(None)))[0, 0]
+    turned_key = turned(key.expand(1, 1, 16, 8), rotary.at(slice(None)))[0, 0]
     product = turned_query @ turned_key.T
     seen: dict[tuple[int, ...], float] = {}
     for i in range(16):
