@@ -14,6 +14,7 @@ import tyro
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
 from ptheta.errors import UsageError
+from ptheta.sampling import Effort, Method
 
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 
@@ -28,6 +29,7 @@ def sample(
     *,
     n: Count = 64,
     context: Values = [],  # noqa: B006
+    method: Method = "auto",
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -44,6 +46,8 @@ def sample(
         run: run folder
         n: how many events
         context: labels to draw from; the n events are shared out over them in order
+        method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
+            takes the faster
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
         top_p: draw from the fewest levels that hold so much probability
@@ -54,6 +58,7 @@ def sample(
         device: auto, cpu or cuda
         json: print files, n, seconds and passes as one JSON object on the last line
     """
+    from ptheta.models import Autoregressive
     from ptheta.reporting import write_events
     from ptheta.runs import Run
     from ptheta.training import choose_device
@@ -63,17 +68,26 @@ def sample(
         raise UsageError(f"-n is {n}", "give at least 1")
     seed = secrets.randbits(32) if seed is None else seed
     rows = contexts(fitted, context, n)
-    warps = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    takes = inspect.signature(fitted.model.sample).parameters
-    changed = {k: v for k, v in warps.items() if v != inspect.signature(sample).parameters[k].default}
-    if changed.keys() - takes.keys():
-        raise UsageError(f"{fitted.name} does not sample step by step", "leave out temperature, top-k, top-p and min-p")
+    effort = Effort()
+    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "method": method}
+    defaults = inspect.signature(sample).parameters
+    given = {name: value for name, value in given.items() if value != defaults[name].default}
+    if isinstance(fitted.model, Autoregressive):
+        given["effort"] = effort
+    elif given:
+        flag = next(iter(given)).replace("_", "-")
+        raise UsageError(f"{fitted.name} does not sample step by step", f"leave out --{flag}")
     place = output(out, beside(run, "-samples"), force)
     clock = time.perf_counter()
-    x = fitted.model.sample(n, rows, seed=seed, **changed).cpu()
+    x = fitted.model.sample(n, rows, seed=seed, **given).cpu()
     seconds = time.perf_counter() - clock
     files = write_events(fitted, x, place, rows)
-    print(f"{n:,} samples in {seconds:.1f} s, seed {seed}: {files[0] if len(files) == 1 else place}", file=sys.stderr)
+    what = "steps" if effort.method == "ancestral" else "fixed-point passes"
+    how = f", {effort.passes:,} {what}" if effort.passes else ""
+    print(
+        f"{n:,} samples in {seconds:.1f} s{how}, seed {seed}: {files[0] if len(files) == 1 else place}", file=sys.stderr
+    )
     if json:
-        passes = fitted.model.space.dimensions
-        print_json({"files": files, "n": n, "seconds": round(seconds, 3), "passes": passes, "seed": seed})
+        passes, used = effort.passes or 1, effort.method or "direct"
+        took = {"seconds": round(seconds, 3), "method": used, "passes": passes}
+        print_json({"files": files, "n": n, **took, "seed": seed})

@@ -51,13 +51,14 @@ class DiscretisedLogisticMixture(Distribution):
         """Inverse distribution function at the uniforms [*batch_shape, 1], by bisection in float64."""
         u = noise.to(self.loc.device)[..., 0]
         weight = self.weight_logits.double().softmax(-1)
+        total = weight.sum(-1)  # 1 up to rounding, which must not leave mass above the last level that has any
         loc, scale = self.loc.double(), self.log_scale.double().exp()
         low = torch.zeros(self.batch_shape, dtype=torch.long, device=u.device)
         high = torch.full_like(low, self.levels - 1)
         for _ in range((self.levels - 1).bit_length()):
             middle = (low + high) // 2
             upper_edge = level_value(middle.double() + 0.5, self.levels)[..., None]
-            above = (weight * torch.sigmoid((upper_edge - loc) / scale)).sum(-1) > u
+            above = (weight * torch.sigmoid((upper_edge - loc) / scale)).sum(-1) / total > u
             high = torch.where(above, middle, high)
             low = torch.where(above, low, torch.minimum(middle + 1, high))
         return low
@@ -87,10 +88,10 @@ def bin_log_mass(k: Tensor, loc: Tensor, log_scale: Tensor, levels: int) -> Tens
     With a and b the standardised upper and lower edge, σ(a) − σ(b) = σ(a) · σ(−b) · (1 − e^{b − a}): three factors
     whose logs are all stable, with no special cases for narrow or distant components.
     """
-    x = level_value(k, levels).to(loc.dtype)
     narrowness = torch.exp(-log_scale)
     half = 1.0 / max(levels - 1, 1)  # δ / 2
-    centre, width = (x - loc) * narrowness, half * narrowness
+    distance = (level_value(k, levels) - loc).to(loc.dtype)  # subtracted in float64: narrowness magnifies its rounding
+    centre, width = distance * narrowness, half * narrowness
     below_top, above_bottom = k < levels - 1, k > 0
     zero = torch.zeros((), dtype=loc.dtype, device=loc.device)
     return (

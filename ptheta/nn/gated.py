@@ -2,13 +2,12 @@
 
 van den Oord et al. 2016 (arXiv:1606.05328), Gated PixelCNN: a vertical stack sees the rows above, without a blind spot,
 and feeds a horizontal stack that sees the row's pixels to the left. Departures: features are normalised before each
-convolution, the gate's value is linear (a · σ(b)), branches end in a projection that starts at zero, so that a layer
-starts as the identity, and the vertical stack has skip connections too.
+convolution, gates are a · silu(b) in place of tanh(a) · σ(b), branches end in a projection that starts at zero, so
+that a layer starts as the identity, and the vertical stack has skip connections too.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -87,7 +86,7 @@ class GatedBlock(nn.Module):
     def gate(self, x: Tensor) -> Tensor:
         """[n, 2 · width, …] → [n, width, …]."""
         value, gate = x.chunk(2, 1)
-        return self.drop(value * torch.sigmoid(gate))
+        return self.drop(value * F.silu(gate))
 
     def forward(self, above: Tensor, left: Tensor, context: Tensor | float) -> tuple[Tensor, Tensor]:
         """Both streams [n, width, H, W], and a context [n, 2 · width, 1, 1]."""

@@ -42,7 +42,7 @@ def fixed_point(
     n, m, _ = noise.shape
     values = torch.cat([prefix, prefix.new_zeros(n, m - prefix.shape[1])], 1)
     final = torch.full((n,), prefix.shape[1], device=values.device)  # dimensions of each event that are final
-    rows = torch.arange(n, device=values.device)
+    rows = torch.arange(n if prefix.shape[1] < m else 0, device=values.device)
     passes = 0
     while len(rows):
         first = int(final[rows].min())

@@ -171,7 +171,6 @@ def test_no_events_ask_nothing():
     assert (tuple(x.shape), passes, asked.rows) == ((0, 4), 0, [])
 
 
-@pytest.mark.xfail(reason="a pass over no dimensions is made, and fails", strict=True, raises=IndexError)
 def test_whole_events_ask_nothing():
     asked = Recorded(copy_from(1))
     whole = torch.tensor([[1, 1, 0, 0], [0, 0, 1, 1]])
