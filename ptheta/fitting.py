@@ -98,7 +98,7 @@ def fit(
     if recipe is not None:
         if resuming:
             raise UsageError("a resumed fit has its recipe already", "leave out --preset")
-        model, hyperparameters = _of_preset(recipe, model), {**recipe.hyperparameters, **(hyperparameters or {})}
+        model, hyperparameters = family_of_preset(recipe, model), {**recipe.hyperparameters, **(hyperparameters or {})}
         settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
         if not any(value is not None for value in given.values()):
             given["minutes"] = recipe.minutes
@@ -162,8 +162,12 @@ def fit(
     return run
 
 
-def _of_preset(recipe: Preset, model: str | Model | None) -> str:
-    """The preset's family, which a model named beside it must agree with."""
+def family_of_preset(recipe: Preset, model: str | Model | None) -> str:
+    """The preset's family.
+
+    Raises:
+        UsageError: another model is named beside it.
+    """
     if model is not None and (isinstance(model, Model) or family(model).name != recipe.model):
         raise UsageError(f"preset {recipe.name} is a recipe for {recipe.model}", "leave the model out")
     return recipe.model

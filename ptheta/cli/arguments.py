@@ -140,6 +140,7 @@ _WORDING = [
     (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, no number"),
     (r"Error parsing (\S+): it needs INT, not \[(.*)\]", r"\1 is \2, no whole number"),
     (r"Error parsing (\S+): it needs FLOAT, not \[(.*)\]", r"\1 is \2, no number"),
+    (r"Error parsing (\S+): it needs \{(?:None,)?(.*)\}\|\{.*\}, not \[(.*)\]", r"\1 is \3, not one of \2 or numbers"),
 ]
 """What the parser says → what we say."""
 

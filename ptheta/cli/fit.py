@@ -108,7 +108,7 @@ def fit(
         json: print the results as one JSON object on the last line
     """
     import ptheta
-    from ptheta.fitting import check_free, default_model
+    from ptheta.fitting import check_free, default_model, family_of_preset
     from ptheta.models import family
     from ptheta.presets import preset as find_preset
     from ptheta.runs import read_config
@@ -150,8 +150,10 @@ def fit(
         if source is None:
             raise UsageError("there is nothing to fit", "name a SOURCE, for example: ptheta fit digits")
         recipe = None if preset is None else find_preset(preset)
-        named = model or (recipe and recipe.model)
-        chosen = None if named is None else family(named).name
+        if recipe is not None:
+            chosen = family_of_preset(recipe, model)
+        else:
+            chosen = None if model is None else family(model).name
         values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         if out is not None:
             check_free(out, force)

@@ -89,5 +89,5 @@ def sample(
     )
     if json:
         passes, used = effort.passes or 1, effort.method or "direct"
-        took = {"seconds": round(seconds, 3), "method": used, "passes": passes}
+        took = {"seconds": round(seconds, 3), "passes": passes, "method": used}
         print_json({"files": files, "n": n, **took, "seed": seed})

@@ -36,6 +36,7 @@ def write_sources(folder: Path) -> None:
         white = np.zeros(size, np.uint8)
         white[keep] = 255
         Image.fromarray(white).save(folder / f"{name}.png")
+    Image.fromarray(g.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / "rgb.png")
     (folder / "pictures").mkdir()
     for i in range(30):
         Image.fromarray(g.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / "pictures" / f"{i}.png")

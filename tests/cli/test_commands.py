@@ -97,6 +97,40 @@ def test_warps_reach_the_sampler(ptheta, here):
     assert result.code == 0
 
 
+def test_both_methods_draw_the_same_pictures_and_say_how(ptheta, here):
+    drawn = {}
+    for method in ("ancestral", "fixed_point"):
+        result = ptheta("sample", "pic", "-n", "4", "--seed", "3", "--method", method, "--out", method, "--json")
+        assert result.json["method"] == method
+        drawn[method] = (here / method / "samples.png").read_bytes(), result.json["passes"]
+    assert drawn["ancestral"][0] == drawn["fixed_point"][0]
+    assert drawn["ancestral"][1] == 64
+    assert 1 <= drawn["fixed_point"][1] <= 64
+    assert "fixed-point passes" in result.err
+
+
+def test_a_preset_is_fitted_by_name(ptheta):
+    result = ptheta("fit", "pictures", "--preset", "faces", "--width", "8", "--steps", "1", "--out", "new", "--json")
+    assert result.json["model"] == "pixelcnn"
+    hyperparameters = ptheta("info", "new", "--json").json["model"]["hyperparameters"]
+    assert (hyperparameters["width"], hyperparameters["layers"]) == (8, 6)
+
+
+def test_an_arbitrary_mask_is_completed_by_a_model_of_any_order(ptheta, here):
+    ptheta(
+        "fit", "pictures", "transformer", "--any-order", "--width", "8", "--steps", "1", "--levels", "2", "--out", "any"
+    )
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:6, 3:] = 255
+    Image.fromarray(mask).save(here / "mask.png")
+    picture = next((here / "pictures").rglob("*.png"))
+    result = ptheta("complete", "any", str(picture), "--mask", "mask.png", "-n", "3", "--out", "done", "--json")
+    assert result.code == 0
+    original = np.asarray(Image.open(picture).convert("L")) >= 128
+    for file in result.json["files"][:3]:
+        assert (((np.asarray(Image.open(file)) >= 128) == original) | (mask == 0)).all()
+
+
 def test_samples_are_shared_out_over_the_contexts_in_order(ptheta, here):
     ptheta("sample", "lab", "-n", "5", "--context", "shoe", "hat", "--out", "a")
     assert pd.read_csv(here / "a" / "sample.csv")["context"].tolist() == ["shoe"] * 3 + ["hat"] * 2
