@@ -25,9 +25,6 @@ class PixelHead(nn.Module, ABC):
         coupling: whether a channel's conditional depends on the pixel's earlier channels.
     """
 
-    guessing = False
-    """Whether the last C features are first guesses of the channels' values."""
-
     def __init__(self, channels: int, coupling: bool):
         super().__init__()
         self.channels, self.coupling = channels, coupling
@@ -109,18 +106,13 @@ class LogisticPixelHead(PixelHead):
     channels share one choice of component: Σ_i w_i p_i(r) p_i(g | r) p_i(b | r, g). Its conditionals are mixtures of
     the same components, whose weights have seen the earlier channels: p(g | r) ∝ Σ_i [w_i p_i(r)] p_i(g | r).
 
-    All locations of a channel are offset by a first guess of its value, which comes with the features: the last C of
-    them.
-
     Args:
         levels: K.
         channels: C.
-        width: of the features, apart from the guesses.
+        width: of the features.
         components: M.
         coupling: see `PixelHead`.
     """
-
-    guessing = True
 
     def __init__(self, levels: int, channels: int, width: int, components: int, coupling: bool):
         super().__init__(channels, coupling)
@@ -130,12 +122,11 @@ class LogisticPixelHead(PixelHead):
         self.out = nn.Linear(width, components * (1 + 2 * channels + pairs))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        self.register_buffer("spread", torch.linspace(-0.4, 0.4, components), persistent=False)
+        self.register_buffer("spread", torch.linspace(-0.8, 0.8, components), persistent=False)
 
     def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
         channels = self.channels
-        guesses = h[..., -channels:]
-        numbers = self.out(F.silu(self.hidden(h[..., :-channels]))).unflatten(-1, (-1, self.components)).unbind(-2)
+        numbers = self.out(F.silu(self.hidden(h))).unflatten(-1, (-1, self.components)).unbind(-2)
         weight_logits, locs, log_scales = (
             numbers[0],
             numbers[1 : 1 + channels],
@@ -145,7 +136,7 @@ class LogisticPixelHead(PixelHead):
 
         def component(at: int) -> tuple[Tensor, Tensor]:
             """Locations and log scales of channel `at`."""
-            loc = locs[at] + self.spread + guesses[..., at : at + 1]
+            loc = locs[at] + self.spread
             for b in range(at if self.coupling else 0):
                 value = level_value(before[..., b : b + 1], self.levels).to(loc)
                 loc = loc + torch.tanh(slopes[at * (at - 1) // 2 + b]) * value

@@ -93,10 +93,10 @@ class PixelCNN(Autoregressive):
         else:
             self.head = CategoricalPixelHead(space, self.channels, width, rank_for(space, rank), coupling)
         self.inputs = PixelInputs(space)
-        self.first = FirstLayer(self.inputs.channels, width, reach)
-        self.guess = FirstLayer(self.inputs.channels, self.channels, reach) if self.head.guessing else None
-        if self.guess is not None:
-            self.guess.start_at_neighbours()
+        self.first_above = CausalConvolution(
+            self.inputs.channels, width, reach, 2 * reach + 1, vertical=True, strict=True
+        )
+        self.first_left = CausalConvolution(self.inputs.channels, width, 1, reach, strict=True)
         self.blocks = nn.ModuleList(GatedBlock(width, KERNEL, dropout) for _ in range(layers))
         self.condition = nn.ModuleList(ContextVector(context_space, 2 * width) for _ in range(layers))
 
@@ -120,15 +120,11 @@ class PixelCNN(Autoregressive):
     def _features(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Features [n, P, width] of the pixels of z [n, P · C]."""
         x = self.inputs(self._pixels(z), self.dtype).contiguous(memory_format=torch.channels_last)
-        above = self.first.above(x).to(self.dtype)  # the streams stay in full precision under autocast
-        left = self.first.left(x).to(self.dtype) + above
+        above = self.first_above(x).to(self.dtype)  # the streams stay in full precision under autocast
+        left = self.first_left(x).to(self.dtype) + above
         for block, condition in zip(self.blocks, self._conditions(context)):
             above, left = block(above, left, condition)
-        features = channel_norm(left)
-        if self.guess is not None:
-            with torch.autocast(x.device.type, enabled=False):
-                features = torch.cat([features, self.guess.above(x) + self.guess.left(x)], 1)
-        return features.flatten(2).transpose(1, 2)
+        return channel_norm(left).flatten(2).transpose(1, 2)
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
         return self.head(self._features(z, context), self._pixels(z).flatten(1, 2))
@@ -149,28 +145,6 @@ class PixelCNN(Autoregressive):
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _RowDecoder(self, n, context)
-
-
-class FirstLayer(nn.Module):
-    """Linear maps of the pixels above and to the left, near enough.
-
-    Args:
-        inputs, outputs: channels.
-        reach: rows above, columns to both sides, pixels to the left.
-    """
-
-    def __init__(self, inputs: int, outputs: int, reach: int):
-        super().__init__()
-        self.above = CausalConvolution(inputs, outputs, reach, 2 * reach + 1, vertical=True, strict=True)
-        self.left = CausalConvolution(inputs, outputs, 1, reach, strict=True)
-
-    @torch.no_grad()
-    def start_at_neighbours(self) -> None:
-        """Make output c the mean of channel c of the pixel above and the one to the left."""
-        above, left = self.above.weight.zero_().view(self.above.kernel), self.left.weight.zero_().view(self.left.kernel)
-        for c in range(len(above)):
-            above[c, c, -1, above.shape[3] // 2] = 0.5
-            left[c, c, 0, -1] = 0.5
 
 
 class PixelInputs(nn.Module):
@@ -239,8 +213,7 @@ class _RowDecoder(Decoder):
             finished = self.row[..., model.reach :]
             self.above = torch.cat([self.above[:, :, 1:], finished[:, :, None]], 2)
         self.row = self.above.new_zeros(self.n, model.inputs.channels, model.reach + model.columns)
-        above = model.first.above.row(self.above)  # [n, width, W]
-        self.guessed = None if model.guess is None else model.guess.above.row(self.above)  # [n, C, W]
+        above = model.first_above.row(self.above)  # [n, width, W]
         self.start, self.crossed = above, []
         for number, (block, condition) in enumerate(zip(model.blocks, self.conditions)):
             assert isinstance(block, GatedBlock)
@@ -254,14 +227,10 @@ class _RowDecoder(Decoder):
     def _features(self, column: int) -> Tensor:
         """Features [n, width] of the pixel in the present row."""
         model = self.model
-        near = self.row[..., column : column + model.reach]  # the row's pixels to the left
-        left = model.first.left.pixel(near) + self.start[..., column]
+        left = model.first_left.pixel(self.row[..., column : column + model.reach]) + self.start[..., column]
         for number, block in enumerate(model.blocks):
             assert isinstance(block, GatedBlock)
             self.lefts[number] = torch.cat([self.lefts[number][..., 1:], channel_norm(left)[..., None]], 2)
             mixed = block.horizontal.pixel(self.lefts[number]) + self.crossed[number][..., column]
             left = left + block.horizontal_out.pixel(block.gate(mixed)[..., None])
-        features = channel_norm(left)
-        if model.guess is None or self.guessed is None:
-            return features
-        return torch.cat([features, self.guessed[..., column] + model.guess.left.pixel(near)], 1)
+        return channel_norm(left)
