@@ -19,6 +19,7 @@ from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
+from ptheta.models.transformer import Transformer
 from ptheta.numbers import jsonable
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
@@ -33,6 +34,9 @@ COUNTED_EVENTS = 2**18
 PATIENCE = 60.0
 """Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
 is scored, and n says how many."""
+
+ORDERED = 500
+"""Events scored in random orders."""
 
 DEFAULT_MINUTES = 1.0
 """Budget of a gradient fit when none is given."""
@@ -110,7 +114,13 @@ def fit(
     else:
         if data is None:
             raise UsageError("there is nothing to fit", "name a data source")
-        data = data if isinstance(data, Data) else load(data, **(recipe.data if recipe else {}))
+        wanted = recipe.data if recipe else {}
+        data = data if isinstance(data, Data) else load(data, **wanted)
+        if missing := [k for k in wanted if data.request and data.request.get(k) in (None, "none")]:
+            raise UsageError(
+                f"preset {preset} is for data loaded with {missing[0]}={wanted[missing[0]]!r}, and these were not",
+                f"give ptheta.load {missing[0]}, or give fit the source itself",
+            )
         seed = seed or 0
         model = _build(model, data, seed, hyperparameters or {})
         run = None
@@ -308,10 +318,20 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, data.splits[split], limit=limit, advance=advance)
     results = summary(run, score, split, seconds)
+    if isinstance(run.model, Transformer) and run.model.any_order:
+        results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
     run.log({"results": results})
     write_overview(run, say=progress.say)
     write_card(run)
     progress.finished(results)
+
+
+def in_random_orders(model: Transformer, events: Split) -> float:
+    """Mean −log p of some events, each in a random order, as a model of any order was taught."""
+    batches = enumerate(events.subset(ORDERED).batches(32))
+    with torch.no_grad():
+        parts = [model.log_prob_in_random_orders(x, y, seed=number).cpu() for number, (x, y) in batches]
+    return -float(torch.cat(parts).mean())
 
 
 def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -73,7 +74,7 @@ class Run:
         """The zoo's name of the model."""
         return self.config["model"]["family"]
 
-    @property
+    @functools.cached_property
     def codec(self) -> Codec:
         """Raw value ↔ event, as it was in the fit."""
         from ptheta.data import Codec
@@ -149,7 +150,8 @@ class Run:
         if not final:
             return {}
         error = math.inf if final[-1].get("nats") is None else math.nan  # of one event there is none
-        lost = {"nats": math.inf, "nats_se": error, "bits_per_dim": math.inf}
+        infinite = ("nats", "nats_per_token", "bits_per_byte", self.codec.bits_key)
+        lost = {"nats_se": error} | dict.fromkeys(infinite, math.inf)
         return {k: lost.get(k) if v is None else v for k, v in final[-1].items()}
 
     def plan(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
 from ptheta.errors import UsageError
 from ptheta.numbers import plural
-from ptheta.sampling import Method
+from ptheta.sampling import Effort, Method
 
 Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hint="(required)"), tyro.conf.Positional]
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
@@ -47,7 +48,8 @@ def complete(
     Args:
         run: run folder
         files: events in the form of the data: pictures, a table's rows, a text
-        keep: part that is kept, from the beginning (the top of a picture); 0.5 if left out
+        keep: part that is kept, from the beginning of the model's order (the top of a picture, unless --order was given
+            to the fit); 0.5 if left out
         mask: a picture of the run's size, white where events are kept
         n: completions of each event
         context: labels, for a model that has a context; the events are shared out over them in order
@@ -60,7 +62,7 @@ def complete(
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print the files as one JSON object on the last line
+        json: print files, kept, seconds, passes and seed as one JSON object on the last line
     """
     import torch
 
@@ -87,6 +89,8 @@ def complete(
     x = torch.cat(parts)
     names = [file.stem for file, part in zip(files, parts) for _ in part]
     place = output(out, beside(run, "-completions"), force)
+    effort = Effort()
+    clock = time.perf_counter()
     drawn = model.complete(
         x,
         kept,
@@ -98,9 +102,14 @@ def complete(
         top_k=top_k,
         top_p=top_p,
         min_p=min_p,
+        effort=effort,
     ).cpu()
+    seconds = time.perf_counter() - clock
     written = write_completions(fitted, x, kept, drawn, place, names)
     what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])
-    print(f"{plural(n, 'completion')} of {what}: {written[-1]}", file=sys.stderr)
+    part = f"{int(kept.sum()):,} of {kept.numel():,} values kept"
+    took = f"{seconds:.1f} s, {effort.said}, seed {seed}"
+    print(f"{plural(n, 'completion')} of {what}, {part}, in {took}: {written[-1]}", file=sys.stderr)
     if json:
-        print_json({"files": written})
+        took = {"seconds": round(seconds, 3), "passes": effort.passes, "method": effort.method, "seed": seed}
+        print_json({"files": written, "kept": int(kept.sum()), **took})

@@ -82,8 +82,7 @@ def sample(
     x = fitted.model.sample(n, rows, seed=seed, **given).cpu()
     seconds = time.perf_counter() - clock
     files = write_events(fitted, x, place, rows)
-    what = "steps" if effort.method == "ancestral" else "fixed-point passes"
-    how = f", {effort.passes:,} {what}" if effort.passes else ""
+    how = f", {effort.said}" if effort.passes else ""
     print(
         f"{n:,} samples in {seconds:.1f} s{how}, seed {seed}: {files[0] if len(files) == 1 else place}", file=sys.stderr
     )

@@ -65,9 +65,16 @@ class DiscretisedLogisticMixture(Distribution):
 
     def categorical(self) -> Categorical:
         """The same distribution as K probabilities."""
-        levels = torch.arange(self.levels, device=self.loc.device)[:, None]  # [K, 1]
-        mass = bin_log_mass(levels, self.loc[..., None, :], self.log_scale[..., None, :], self.levels)  # [*batch, K, C]
-        return Categorical((self.weight_logits.log_softmax(-1)[..., None, :] + mass).logsumexp(-1))
+        levels = torch.arange(self.levels, device=self.loc.device)  # [K]
+        log_weight = self.weight_logits.log_softmax(-1)
+        logits: Tensor | None = None
+        for c in range(self.loc.shape[-1]):  # one component after the other: [*batch, K, C] would be large
+            one = slice(c, c + 1)
+            mass = bin_log_mass(levels, self.loc[..., one], self.log_scale[..., one], self.levels)
+            joint = log_weight[..., one] + mass
+            logits = joint if logits is None else torch.logaddexp(logits, joint)
+        assert logits is not None
+        return Categorical(logits)
 
     def __getitem__(self, index) -> Self:
         return type(self)(self.weight_logits[index], self.loc[index], self.log_scale[index], self.levels)

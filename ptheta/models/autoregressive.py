@@ -20,12 +20,19 @@ from torch import Tensor
 from ptheta.distributions import Distribution
 from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.base import Model, _count, _evaluating
-from ptheta.models.orders import Order, visiting_order
+from ptheta.models.orders import Order, as_order, visiting_order
 from ptheta.sampling import Effort, Method, Warp, ancestral, fixed_point, generator_for, uniforms
-from ptheta.spaces import Space
+from ptheta.spaces import Discrete, Space
 
 CHUNK_DIMENSIONS = 2**18
 """Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
+
+CHUNK_LOGITS = 2**24
+"""Logits of one fixed-point pass, of all dimensions of the events drawn together."""
+
+
+ANY_ORDER = "fit a model for any order: transformer --any-order"
+"""Remedy where another order is asked for."""
 
 
 class Decoder(ABC):
@@ -58,7 +65,7 @@ class Autoregressive(Model):
 
     def __init__(self, space: Space, context_space: Space | None = None, order: Order = None):
         super().__init__(space, context_space)
-        self.order: Order = tuple(order) if isinstance(order, list | tuple) else order
+        self.order = as_order(order)
         visit = visiting_order(space, self.order)
         self.register_buffer("visit", visit, persistent=False)
         self.register_buffer("unvisit", visit.argsort(), persistent=False)
@@ -77,18 +84,17 @@ class Autoregressive(Model):
         """All p(z_j | z_<j, context) from dimension number `first` on, over [n, m − first]."""
         return self._conditionals(z, context)[:, first:]
 
-    def reordered(self, order: Tensor) -> Autoregressive:
-        """The same weights as a distribution that visits its dimensions in another order.
+    def reordered(self, order: Order | Tensor) -> Autoregressive:
+        """The same weights as a distribution that visits its dimensions in another order: a view to score, draw and
+        complete with. It shares the weights; learn, move and save the model itself.
 
         Args:
-            order: flat indices [m].
+            order: a named order, or flat indices [m].
 
         Raises:
-            UsageError: the model was learned for one order only.
+            UsageError: the model was learned for one order only, or it is no order.
         """
-        raise UsageError(
-            f"{type(self).__name__} was learned for one order", "fit a model for any order: transformer --any-order"
-        )
+        raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
 
     def faster_method(self, n: int) -> Method:
         """The faster way to draw n events on the model's device: `ancestral` or `fixed_point`."""
@@ -212,10 +218,11 @@ class Autoregressive(Model):
             UsageError: the model cannot complete exactly what the mask leaves out.
         """
         m, shape = self.space.dimensions, self.space.shape
-        if not isinstance(keep, Tensor):
+        if isinstance(keep, int | float):
             if not 0 <= keep <= 1:
                 raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
             return (self.unvisit < round(keep * m)).reshape(shape)
+        keep = torch.as_tensor(keep)
         if tuple(keep.shape) != shape:
             raise SpaceError(f"the mask has shape {list(keep.shape)}", f"a mask for {self.space} has {list(shape)}")
         mask = keep.to(self.device).bool()
@@ -224,8 +231,7 @@ class Autoregressive(Model):
             raise UsageError(
                 f"{type(self).__name__} completes exactly only what follows a kept beginning, and the mask keeps "
                 "other dimensions",
-                "keep a beginning of the model's order (the top rows of a picture), or fit a transformer with "
-                "--any-order",
+                f"keep a beginning of the model's order (the top rows of a picture), or {ANY_ORDER}",
             )
         return mask
 
@@ -243,11 +249,13 @@ class Autoregressive(Model):
         m = self.space.dimensions
         if method not in get_args(Method):
             raise UsageError(f"no method is called {method!r}", nearest(str(method), list(get_args(Method))))
-        if prefix is not None and prefix.shape[1] == m:
+        if prefix is not None and prefix.shape[1] == m:  # nothing is missing
             return self.unflatten(prefix)
         chosen = self.faster_method(n) if method == "auto" else method
         noise = uniforms(n, m, self.noise_size, generator=generator)
         chunk = max(1, CHUNK_DIMENSIONS // m)
+        if chosen == "fixed_point" and isinstance(self.space, Discrete):
+            chunk = max(1, min(chunk, CHUNK_LOGITS // (m * self.space.levels)))
         parts: list[Tensor] = []
         with torch.inference_mode(), _evaluating(self):
             for start in range(0, n, chunk):

@@ -223,17 +223,22 @@ class Counting(Model):
 
 
 class _evaluating:
-    """Context manager: evaluation mode within, the former mode after."""
+    """Context manager: evaluation mode within, the former mode after.
+
+    Convolutions on a GPU use full float32 within, not TF32, so that full passes and cached steps round alike.
+    """
 
     def __init__(self, module: nn.Module):
         self.module = module
 
     def __enter__(self):
-        self.training = self.module.training
+        self.before = self.module.training, torch.backends.cudnn.allow_tf32
         self.module.eval()
+        torch.backends.cudnn.allow_tf32 = False
 
     def __exit__(self, *_):
-        self.module.train(self.training)
+        training, torch.backends.cudnn.allow_tf32 = self.before
+        self.module.train(training)
 
 
 def _count(n: int) -> int:

@@ -39,6 +39,10 @@ def level_embedding(space: Discrete, width: int, std: float) -> nn.Embedding:
     return table
 
 
+MAX_BIAS = 2**21
+"""A learned output bias for every level of every dimension is used up to so many numbers; beyond, one for all."""
+
+
 class OrdinalLogits(nn.Module):
     """The head's numbers from a few coefficients: outputs [n, m, r] → Σ_r outputs · basis + bias, [n, m, size].
 
@@ -54,13 +58,17 @@ class OrdinalLogits(nn.Module):
     def __init__(self, dimensions: int, size: int, rank: int):
         super().__init__()
         self.rank = rank or size
-        self.bias = nn.Parameter(torch.zeros(dimensions, size))
+        self.bias = nn.Parameter(torch.zeros(dimensions if dimensions * size <= MAX_BIAS else 1, size))
         self.basis = nn.Parameter(polynomials(size, rank).T.contiguous()) if rank else None
+
+    def start_at(self, numbers: Tensor) -> None:
+        """Let the bias be these numbers [m, size], or their mean if all dimensions share one."""
+        self.bias.data.copy_(numbers if len(self.bias) == len(numbers) else numbers.mean(0, keepdim=True))
 
     def forward(self, outputs: Tensor, step: int | slice = slice(None)) -> Tensor:
         """All dimensions, or those of a slice, or dimension `step` from [n, r]."""
         mixed = outputs if self.basis is None else outputs @ self.basis
-        return mixed + self.bias[step]
+        return mixed + (self.bias[step] if len(self.bias) > 1 else self.bias[0])
 
 
 def rank_for(space: Space, rank: int | None) -> int:

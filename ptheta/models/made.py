@@ -91,7 +91,7 @@ class MADE(Autoregressive):
         if isinstance(self.head, MixtureHead):
             self.head.standardise(*moments(z))
         elif isinstance(self.head, CategoricalHead):
-            self.levels.bias.data.copy_(marginal_logits(z, self.head.size))
+            self.levels.start_at(marginal_logits(z, self.head.size))
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
         x = self.inputs(z, self.dtype).flatten(1)  # [n, m · channels]

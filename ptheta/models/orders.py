@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,6 +14,20 @@ from ptheta.spaces import Space
 
 Order = Literal["raster", "column", "spiral"] | tuple[int, ...] | None
 """A named order, a permutation of the flat indices 0 … m − 1, or None for the space's own."""
+
+
+def as_order(order: object) -> Order:
+    """An order as it is kept and written: None, a name, or a tuple of integers.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if order is None or isinstance(order, str):
+        return order  # type: ignore[return-value]
+    try:
+        return tuple(operator.index(i) for i in order)  # type: ignore[attr-defined]
+    except TypeError:
+        raise UsageError(f"{order!r} is no order", "give raster, column, spiral or a permutation") from None
 
 
 def visiting_order(space: Space, order: Order) -> Tensor:
@@ -68,8 +83,8 @@ NAMED: dict[str, Callable[[int, int], list[tuple[int, int]]]] = {"column": _colu
 """Named orders of pixels, apart from the space's own."""
 
 
-def random_orders(n: int, coordinates: Tensor) -> Tensor:
-    """Orders of slots to learn from, [n, m], each row a permutation, from the global random state.
+def random_orders(n: int, coordinates: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Orders of slots to learn from, [n, m], each row a permutation.
 
     A third are uniform permutations. The others visit a random part first and then the rest, both in the given order,
     as completing does: a part of independent slots, or a box of the coordinates or all but a box.
@@ -77,15 +92,21 @@ def random_orders(n: int, coordinates: Tensor) -> Tensor:
     Args:
         n: rows.
         coordinates: of the slots [m, axes], in the order in which parts are visited.
+        generator: None: the global one of the coordinates' device.
     """
     m, device = len(coordinates), coordinates.device
+
+    def uniform(*shape: int) -> Tensor:
+        where = device if generator is None else generator.device
+        return torch.rand(shape, generator=generator, device=where, dtype=torch.float64).to(device)
+
     axes = coordinates[:, :2]
     sides = axes.amax(0) + 1
-    ends = (torch.rand(n, 2, 1, axes.shape[1], device=device) * (sides + 1)).long()
+    ends = (uniform(n, 2, 1, axes.shape[1]) * (sides + 1)).long()
     box = ((axes >= ends.amin(1)) & (axes < ends.amax(1))).all(-1)  # [n, m]
-    box ^= torch.rand(n, 1, device=device) < 0.5
-    scattered = torch.rand(n, m, device=device) < torch.rand(n, 1, device=device)
-    kind = torch.randint(3, (n, 1), device=device)
+    box ^= uniform(n, 1) < 0.5
+    scattered = uniform(n, m) < uniform(n, 1)
+    kind = (3 * uniform(n, 1)).long()
     place = torch.arange(m, device=device)
-    part_first = torch.where(torch.where(kind == 1, scattered, box), place, place + m).double()
-    return torch.where(kind == 0, torch.rand(n, m, dtype=torch.float64, device=device), part_first).argsort(1)
+    part_first = torch.where(torch.where(kind == 1, scattered, box), place, place + m)
+    return torch.where(kind == 0, uniform(n, m), part_first.double()).argsort(1)

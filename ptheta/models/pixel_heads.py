@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,8 @@ class PixelHead(nn.Module, ABC):
     def forward(self, h: Tensor, z: Tensor, first: int = 0) -> Distribution:
         """Conditionals over [n, P · C] from features [n, P, width] and values [n, P, C] of pixels from `first` on."""
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 has fewer digits than a picture has levels
-            h = h.float() if h.dtype == torch.bfloat16 else h
-            each = [self._numbers(h, c, z[..., :c], slice(first, None)) for c in range(self.channels)]
+            numbers = self._numbers(h.float() if h.dtype == torch.bfloat16 else h)
+            each = [self._channel(numbers, c, z, slice(first, None)) for c in range(self.channels)]
         stacked = [torch.stack(same, 2).flatten(1, 2) for same in zip(*each)]
         return self._distribution(*stacked)
 
@@ -45,14 +46,25 @@ class PixelHead(nn.Module, ABC):
             before: values of the pixel's earlier channels [n, c].
             pixel: its number in visiting order.
         """
-        return self._distribution(*self._numbers(h, before.shape[-1], before, pixel))
+        return self._distribution(*self._channel(self._numbers(h), before.shape[-1], before, pixel))
 
     def prepare(self, z: Tensor) -> None:
         """Start near the training events z [n, m]."""
 
     @abstractmethod
-    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
-        """Parameters [..., D] of channel c's conditional in one pixel, or in the pixels of a slice."""
+    def _numbers(self, h: Tensor) -> Any:
+        """What all channels of a pixel share, from its features [..., width]."""
+
+    @abstractmethod
+    def _channel(self, numbers: Any, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        """Parameters [..., D] of channel c's conditional in one pixel, or in the pixels of a slice.
+
+        Args:
+            numbers: from `_numbers`.
+            c: channel.
+            before: values [..., at least c] of the earlier channels.
+            pixel: number, or numbers, in visiting order.
+        """
 
     @abstractmethod
     def _distribution(self, *parameters: Tensor) -> Distribution: ...
@@ -82,13 +94,15 @@ class CategoricalPixelHead(PixelHead):
 
     def prepare(self, z: Tensor) -> None:
         """Start at the marginals."""
-        self.levels.bias.data.copy_(marginal_logits(z, self.levels.bias.shape[1]))
+        self.levels.start_at(marginal_logits(z, self.levels.bias.shape[1]))
 
-    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
-        hidden = self.hidden[c](h)
-        if self.coupling:
-            for b in range(c):
-                hidden = hidden + self.earlier[f"{c}-{b}"](before[..., b])
+    def _numbers(self, h: Tensor) -> Tensor:
+        return h
+
+    def _channel(self, numbers: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        hidden = self.hidden[c](numbers)
+        for b in range(c if self.coupling else 0):
+            hidden = hidden + self.earlier[f"{c}-{b}"](before[..., b])
         if isinstance(pixel, slice):
             slots = slice(pixel.start * self.channels + c, None, self.channels)
         else:
@@ -114,6 +128,8 @@ class LogisticPixelHead(PixelHead):
         coupling: see `PixelHead`.
     """
 
+    spread: Tensor
+
     def __init__(self, levels: int, channels: int, width: int, components: int, coupling: bool):
         super().__init__(channels, coupling)
         self.levels, self.components = levels, components
@@ -124,29 +140,26 @@ class LogisticPixelHead(PixelHead):
         nn.init.zeros_(self.out.bias)
         self.register_buffer("spread", torch.linspace(-0.8, 0.8, components), persistent=False)
 
-    def _numbers(self, h: Tensor, c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
-        channels = self.channels
-        numbers = self.out(F.silu(self.hidden(h))).unflatten(-1, (-1, self.components)).unbind(-2)
-        weight_logits, locs, log_scales = (
-            numbers[0],
-            numbers[1 : 1 + channels],
-            numbers[1 + channels : 1 + 2 * channels],
-        )
-        slopes = numbers[1 + 2 * channels :]
+    def _numbers(self, h: Tensor) -> tuple[Tensor, ...]:
+        return self.out(F.silu(self.hidden(h))).unflatten(-1, (-1, self.components)).unbind(-2)
 
-        def component(at: int) -> tuple[Tensor, Tensor]:
-            """Locations and log scales of channel `at`."""
-            loc = locs[at] + self.spread
-            for b in range(at if self.coupling else 0):
-                value = level_value(before[..., b : b + 1], self.levels).to(loc)
-                loc = loc + torch.tanh(slopes[at * (at - 1) // 2 + b]) * value
-            log_scale = MIN_LOG_SCALE + F.softplus(log_scales[at] - 1.5 - MIN_LOG_SCALE)
-            return loc, MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
-
+    def _channel(self, numbers: tuple[Tensor, ...], c: int, before: Tensor, pixel: int | slice) -> tuple[Tensor, ...]:
+        weight_logits = numbers[0]
         for b in range(c if self.coupling else 0):
-            weight_logits = weight_logits + bin_log_mass(before[..., b : b + 1], *component(b), self.levels)
-        loc, log_scale = component(c)
-        return weight_logits, loc, log_scale
+            weight_logits = weight_logits + bin_log_mass(
+                before[..., b : b + 1], *self._component(numbers, b, before), self.levels
+            )
+        return weight_logits, *self._component(numbers, c, before)
+
+    def _component(self, numbers: tuple[Tensor, ...], c: int, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Locations and log scales [..., M] of channel c."""
+        loc = numbers[1 + c] + self.spread
+        slopes = numbers[1 + 2 * self.channels :]
+        for b in range(c if self.coupling else 0):
+            value = level_value(before[..., b : b + 1], self.levels).to(loc)
+            loc = loc + torch.tanh(slopes[c * (c - 1) // 2 + b]) * value
+        log_scale = MIN_LOG_SCALE + F.softplus(numbers[1 + self.channels + c] - 1.5 - MIN_LOG_SCALE)
+        return loc, MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
 
     def _distribution(self, *parameters: Tensor) -> DiscretisedLogisticMixture:
         weight_logits, loc, log_scale = parameters

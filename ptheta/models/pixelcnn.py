@@ -76,7 +76,7 @@ class PixelCNN(Autoregressive):
         assert isinstance(space, Image | Grid)
         if order not in (None, "raster", "column"):
             raise UsageError(
-                "PixelCNN visits pixels in raster or column order", "use another order with made or transformer"
+                "PixelCNN visits pixels in raster or column order", "for other orders fit made or transformer"
             )
         if min(width, layers, reach, components) < 1:
             raise UsageError("width, layers, reach and components must be at least 1", "give larger numbers")
@@ -89,6 +89,8 @@ class PixelCNN(Autoregressive):
         self.channels = space.channels if isinstance(space, Image) else 1
         many = isinstance(space, Image) and space.levels >= MANY_LEVELS
         if likelihood == "logistic" or (likelihood == "auto" and many):
+            if rank is not None:
+                raise UsageError("rank is for categorical likelihoods", "leave it out, or use --likelihood categorical")
             self.head = LogisticPixelHead(space.levels, self.channels, width, components, coupling)
         else:
             self.head = CategoricalPixelHead(space, self.channels, width, rank_for(space, rank), coupling)
@@ -101,7 +103,7 @@ class PixelCNN(Autoregressive):
         self.condition = nn.ModuleList(ContextVector(context_space, 2 * width) for _ in range(layers))
 
     def prepare(self, x: Tensor) -> None:
-        """Start at the marginals of the training events x [n, *shape]."""
+        """Start at the marginals of the training events x [n, *shape], if the likelihood is categorical."""
         self.head.prepare(self.flatten(x))
 
     def faster_method(self, n: int) -> Method:
@@ -110,7 +112,7 @@ class PixelCNN(Autoregressive):
 
     def _pixels(self, z: Tensor) -> Tensor:
         """z [n, rows · columns · C] → [n, rows, columns, C]."""
-        return z.view(len(z), -1, self.columns, self.channels)
+        return z.view(len(z), z.shape[1] // (self.columns * self.channels), self.columns, self.channels)
 
     def _conditions(self, context: Tensor | None) -> list[Tensor | float]:
         """What each layer's gates are told of the context, [n, 2 · width, 1, 1]."""

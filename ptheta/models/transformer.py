@@ -21,6 +21,7 @@ Features:
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,15 +29,13 @@ from torch import Tensor, nn
 from ptheta.distributions import CategoricalHead, Distribution
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.base import _evaluating
 from ptheta.models.inputs import ContextVector, marginal_logits
-from ptheta.models.levels import level_embedding
+from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.models.neighbours import Neighbourhood
-from ptheta.models.orders import Order, random_orders
+from ptheta.models.orders import Order, as_order, random_orders, visiting_order
 from ptheta.nn import Block, KeyValueCache, Rotary, Turn, rms_norm
 from ptheta.spaces import Discrete, Sequence, Space
-
-MAX_BIAS = 2**21
-"""A learned output bias for every level of every dimension is used up to so many numbers."""
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -108,16 +107,17 @@ class Transformer(Autoregressive):
     def prepare(self, x: Tensor) -> None:
         """Start at the marginals of the training events x [n, *shape]."""
         if self.output_bias is not None:
-            self.output_bias.data.copy_(marginal_logits(self.flatten(x), self.head.size))
+            self.output_bias.data.copy_(marginal_logits(self._in_slots(self.flatten(x)), self.head.size))
 
-    def reordered(self, order: Tensor) -> Transformer:
+    def reordered(self, order: Order | Tensor) -> Autoregressive:
         """The same weights, visiting in another order; see `Autoregressive.reordered`."""
         if not self.any_order:
-            super().reordered(order)
+            return super().reordered(order)
+        visit = visiting_order(self.space, as_order(order)).to(self.device)
         view = copy.copy(self)
         view._buffers = dict(self._buffers)
-        view.slots = self.slots[self.unvisit[order]]
-        view.visit, view.unvisit = order, order.argsort()
+        view.slots = self.slots[self.unvisit[visit]]
+        view.visit, view.unvisit = visit, visit.argsort()
         return view
 
     def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
@@ -125,8 +125,24 @@ class Transformer(Autoregressive):
         if not self.any_order:
             return super().loss(x, context, player)
         slots = random_orders(len(x), self.coordinates)
-        z = self.flatten(x).gather(1, slots)
+        z = self._in_slots(self.flatten(x)).gather(1, slots)
         return -self._in_order(z, slots, context).log_prob(z).mean()
+
+    def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
+        """log p(x | context) of a model of any order, each event in an order of its own, as it was taught.
+
+        Args:
+            x, context: as for `log_prob`.
+            seed: of the orders, see `random_orders`.
+
+        Returns:
+            Nats [n], float64.
+        """
+        x, context = self._validated(x, context)
+        slots = random_orders(len(x), self.coordinates, torch.Generator().manual_seed(seed))
+        with _evaluating(self):
+            z = self._in_slots(self.flatten(x)).gather(1, slots)
+            return self._in_order(z, slots, context).log_prob(z).sum(-1)
 
     def _embed(
         self, previous: Tensor, around: Tensor | None, context: Tensor | None, slots: Slots, sources: Slots | None
@@ -178,6 +194,10 @@ class Transformer(Autoregressive):
         for block in self.blocks:
             h = block(h, turns)
         return self.head(self._outputs(h, slots), slots)
+
+    def _in_slots(self, z: Tensor) -> Tensor:
+        """Values [n, m] in visiting order → in the order in which parameters know dimensions."""
+        return torch.empty_like(z).scatter_(1, self.slots.expand(len(z), -1), z)
 
     @staticmethod
     def _shifted(x: Tensor, start: int) -> Tensor:

@@ -55,6 +55,8 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
             f"{value} nats, {run.codec.said(results['nats'])}: mean negative log-likelihood of "
             f"{results['n']:,} {results['split']} events ± standard error"
         )
+        if "nats_random_orders" in results:
+            scored += f"; {results['nats_random_orders']:.2f} nats in random orders"
     return [
         ("model", run.name),
         ("events", str(run.model.space)),

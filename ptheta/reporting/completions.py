@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.data.codecs.images import eight_bit, open_picture
 from ptheta.errors import SourceError
 from ptheta.reporting.pictures import grid, save_picture
 from ptheta.runs import Run
@@ -55,27 +56,21 @@ def write_completions(
 
 
 def read_mask(path: Path, space: Space) -> Tensor:
-    """A mask [*space.shape] from a picture: True where it is at least half white.
+    """A mask [*space.shape] from a picture: True where it is at least half white; transparent pixels are not kept.
 
     Raises:
         SourceError: it is no picture of the space's size.
     """
-    from PIL import Image as Pictures
-    from PIL import UnidentifiedImageError
-
     if not isinstance(space, Image | Grid):
         raise SourceError(f"{path} masks pictures, and the run is about {space}", "use --keep")
     height, width = space.shape[-2:]
-    try:
-        with Pictures.open(path) as picture:
-            if picture.size != (width, height):
-                raise SourceError(
-                    f"{path} is {picture.height}×{picture.width} pixels, the run's pictures are {height}×{width}",
-                    "give a mask of that size",
-                )
-            white = np.asarray(picture.convert("L")) >= 128
-    except (OSError, UnidentifiedImageError) as error:
-        raise SourceError(f"cannot read the mask {path}", "give a picture, white where the event is kept") from error
+    picture = open_picture(str(path), lambda _: f"the mask {path}")
+    if picture.size != (width, height):
+        raise SourceError(
+            f"{path} is {picture.height}×{picture.width} pixels, the run's pictures are {height}×{width}",
+            "give a mask of that size",
+        )
+    white = eight_bit(picture, 1, background="black")[0] >= 128
     return torch.from_numpy(white).expand(space.shape)
 
 

@@ -150,6 +150,8 @@ class FitProgress:
         value = nats(results["nats"], results["nats_se"])
         said = f"{results['split']} [bold]{value}[/bold] nats, {self.data.codec.said(results['nats'])}"
         self.say(f"{said} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
+        if "nats_random_orders" in results:
+            self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):
             self.say(f"{plural(zero, 'event')} of them have probability 0")
 

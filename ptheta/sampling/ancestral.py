@@ -30,6 +30,11 @@ class Effort:
     def __init__(self):
         self.method, self.passes, self.chunks = "", 0, 0
 
+    @property
+    def said(self) -> str:
+        """In words: 784 steps, or 41 fixed-point passes."""
+        return f"{self.passes:,} {'steps' if self.method == 'ancestral' else 'fixed-point passes'}"
+
     def add(self, method: str, passes: int) -> None:
         """Note a chunk."""
         self.method, self.passes, self.chunks = method, self.passes + passes, self.chunks + 1

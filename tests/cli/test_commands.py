@@ -193,7 +193,8 @@ def test_scores_say_under_which_context(ptheta, here):
 
 def test_half_a_picture_completes_to_the_same_half(ptheta, here):
     result = ptheta("complete", "pic", "pictures/0.png", "--keep", "0.5", "-n", "3", "--out", "c", "--json")
-    assert list(result.json) == ["files"]
+    assert list(result.json) == ["files", "kept", "seconds", "passes", "method", "seed"]
+    assert result.json["kept"] == 32
     assert [os.path.basename(f) for f in result.json["files"]] == [
         "completion-0000.png",
         "completion-0001.png",

@@ -154,7 +154,7 @@ class ImageCodec(PictureCodec):
             picture = _resized(picture, self.height, self.width)
         if channels_of(picture) > self.channels and not self.convert:
             raise _wrong_channels(3, self, place(0))
-        return self._from_8_bit(_pixels(picture, self.channels))
+        return self._from_8_bit(eight_bit(picture, self.channels))
 
     def _from_8_bit(self, pixels: np.ndarray) -> np.ndarray:
         if self.white == 255:
@@ -259,8 +259,8 @@ def channels_first(array: np.ndarray) -> np.ndarray:
     return array.transpose(0, 3, 1, 2) if array.shape[-1] in (1, 3) else array
 
 
-def _pixels(picture: Picture, channels: int) -> np.ndarray:
-    """8-bit values [C, H, W]; transparency is laid on white."""
+def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.ndarray:
+    """8-bit values [C, H, W]; what is transparent shows the background."""
     from PIL import Image as pil
 
     if picture.mode in ("I;16", "I;16B", "I"):
@@ -268,7 +268,7 @@ def _pixels(picture: Picture, channels: int) -> np.ndarray:
         picture = pil.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        picture = pil.alpha_composite(pil.new("RGBA", picture.size, "white"), picture)
+        picture = pil.alpha_composite(pil.new("RGBA", picture.size, background), picture)
     picture = picture.convert("L" if channels == 1 else "RGB")
     pixels = np.asarray(picture)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -293,7 +293,8 @@ def _recoloured(array: np.ndarray, channels: int) -> np.ndarray:
 def _wrong_size(height: int, width: int, codec: ImageCodec, place: str) -> SourceError:
     wanted = f"{codec.height}x{codec.width}"
     return SourceError(
-        f"{place} is {height}x{width} pixels, not {wanted}", f"resize to {wanted} (height x width), or --size {wanted}"
+        f"{place} is {height}x{width} pixels, not {wanted}",
+        f"resize to {wanted} (height x width), or fit with --size {wanted}",
     )
 
 
@@ -301,5 +302,5 @@ def _wrong_channels(channels: int, codec: ImageCodec, place: str) -> SourceError
     names = {1: "grey", 3: "rgb"}
     return SourceError(
         f"{place} is {names.get(channels, f'{channels}-channel')}, not {names[codec.channels]}",
-        f"convert it, or give --colour {names[codec.channels]}",
+        f"convert it, or fit with --colour {names[codec.channels]}",
     )
