@@ -117,7 +117,7 @@ def test_a_mask_must_be_a_picture_of_the_size_of_a_space_of_pictures(tmp_path):
         read_mask(tmp_path / "mask.png", ptheta.Image(4, 3))
     with pytest.raises(SourceError, match=r"is 3×4 pixels, the run's pictures are 4×3"):
         read_mask(tmp_path / "mask.png", ptheta.Grid(4, 3, 8))
-    with pytest.raises(SourceError, match=r"cannot read the mask"):
+    with pytest.raises(SourceError, match=r"the mask .*text.png is not a picture"):
         read_mask(tmp_path / "text.png", ptheta.Image(4, 3))
     with pytest.raises(SourceError, match=r"masks pictures, and the run is about Sequence.*; use --keep"):
         read_mask(tmp_path / "mask.png", ptheta.Sequence(12, 3))
