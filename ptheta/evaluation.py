@@ -17,8 +17,8 @@ from ptheta.models import Model
 from ptheta.numbers import count
 from ptheta.spaces import Discrete, Space
 
-BATCH_DIMENSIONS = 2**17
-"""Dimensions scored together; bounds memory."""
+BATCH_DIMENSIONS = {"cpu": 2**14, "cuda": 2**18}
+"""Dimensions scored together, by device: on a CPU, batches that stay in its caches are faster."""
 
 PROBED = 64
 """Events by which the speed of scoring is measured."""
@@ -66,6 +66,11 @@ class Score:
         )
 
 
+def suited_batch(model: Model) -> int:
+    """How many events to score together on the model's device."""
+    return max(1, BATCH_DIMENSIONS.get(model.device.type, 2**17) // model.space.dimensions)
+
+
 def log_probs(
     model: Model, split: Split, *, batch_size: int | None = None, advance: Callable[[int], None] | None = None
 ) -> Tensor:
@@ -77,7 +82,7 @@ def log_probs(
         batch_size: events scored together; None chooses by their size.
         advance: called with the number of events done after each batch.
     """
-    batch_size = batch_size or max(1, BATCH_DIMENSIONS // model.space.dimensions)
+    batch_size = batch_size or suited_batch(model)
     parts: list[Tensor] = []
     training = model.training
     model.eval()

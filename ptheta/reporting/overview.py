@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import PthetaError
-from ptheta.evaluation import BATCH_DIMENSIONS
+from ptheta.evaluation import suited_batch
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.copies import copy_check
@@ -87,7 +87,7 @@ def write_surprise(run: Run) -> list[Path]:
         return []
     split = run.data.splits[name]
     rows = np.random.default_rng(0).choice(len(split), min(SCORED, len(split)), replace=False)
-    size = max(1, BATCH_DIMENSIONS // model.space.dimensions)
+    size = suited_batch(model)
     parts: list[Tensor] = []
     clock = time.perf_counter()
     for start in range(0, len(rows), size):
