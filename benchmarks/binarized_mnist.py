@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ptheta
 from benchmarks.common import DATA, machine, table
+from ptheta.presets import PRESETS
 from ptheta.reporting import count, nats
 
 PUBLISHED = [
@@ -18,14 +19,11 @@ PUBLISHED = [
     ("MADE, 32 orders averaged (Germain et al. 2015)", "86.64"),
     ("NADE, fixed order (Larochelle & Murray 2011)", "88.33"),
 ]
-HYPERPARAMETERS = {
-    "made": {"width": 1024, "layers": 2, "dropout": 0.2},
-    "transformer": {"width": 64, "layers": 4, "heads": 2, "local": 4, "dropout": 0.0},
-}
-SETTINGS: dict[str, dict] = {
-    "made": {"average": 0.999},
-    "transformer": {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998},
-}
+RECIPES = {"transformer": PRESETS["binarized-mnist-transformer"], "pixelcnn": PRESETS["binarized-mnist"]}
+HYPERPARAMETERS: dict[str, dict] = {name: dict(recipe.hyperparameters) for name, recipe in RECIPES.items()}
+HYPERPARAMETERS["made"] = {"width": 1024, "layers": 2, "dropout": 0.2}
+SETTINGS: dict[str, dict] = {name: dict(recipe.settings) for name, recipe in RECIPES.items()}
+SETTINGS["made"] = {"average": 0.999}
 
 
 def main() -> None:

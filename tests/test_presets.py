@@ -56,6 +56,11 @@ def test_what_is_given_beside_a_preset_wins(pictures, tmp_path):
     assert run.plan()["settings"]["batch_size"] == 3
 
 
+def test_data_loaded_without_what_a_preset_needs_are_refused(pictures):
+    with pytest.raises(UsageError, match="preset fashion-mnist is for data loaded with context='label'"):
+        ptheta.fit(None, ptheta.load(str(pictures)), preset="fashion-mnist", steps=1)
+
+
 def test_a_preset_for_another_model_or_of_no_name_is_refused(pictures):
     with pytest.raises(UsageError, match="preset faces is a recipe for pixelcnn"):
         ptheta.fit("made", str(pictures), preset="faces")

@@ -55,7 +55,7 @@ class ContextVector(nn.Module):
         """[n, *space.shape] → [n, width]; 0.0 if there is none."""
         if context is None or self.space is None:
             return 0.0
-        flat = context.reshape(len(context), -1)
+        flat = context.reshape(len(context), self.space.dimensions)
         dimension = torch.arange(flat.shape[1], device=flat.device)
         return self.table[dimension, flat].sum(1)
 

@@ -459,6 +459,14 @@ def test_sample_frequencies_follow_log_prob(case: Case):
     assert frequencies_agree(counts, model.log_prob(all_events(case.space), context).exp().detach()) > 1e-4
 
 
+@autoregressive
+def test_no_events_have_no_conditionals(case: Case):
+    model, none = model_of(case), random_events(case.space, 3, seed=3)[:0]
+    context = None if case.context_space is None else contexts(case, 3)[:0]
+    assert model.conditionals(none, context).batch_shape == (0, case.space.dimensions)
+    assert model.log_prob_per_dimension(none, context).shape == (0, *case.space.shape)
+
+
 @every_model
 def test_one_seed_gives_one_sample(case: Case):
     model, context = model_of(case), contexts(case, 64)
@@ -550,6 +558,7 @@ def test_completion_keeps_what_is_kept(case: Case):
         mask[model.visit[:kept]] = True
         mask = mask.reshape(case.space.shape)
         assert torch.equal(model.complete(x, mask, n=3, context=context, seed=0), done)
+        assert torch.equal(model.complete(x, mask.numpy(), n=3, context=context, seed=0), done)
     if m > 1 and not model.any_order:
         with pytest.raises(UsageError, match="beginning"):
             model.complete(x, ~(model.unflatten(torch.arange(m)[None])[0] == 0), context=context, seed=0)
@@ -579,6 +588,40 @@ def test_a_model_of_any_order_is_a_distribution_in_every_order(case: Case):
             view.reordered(model.visit).log_prob(events, context[:1] if context is not None else None),
             model.log_prob(events, context[:1] if context is not None else None),
         )
+
+
+@pytest.mark.parametrize("case", ANY_ORDER)
+def test_a_view_learns_and_starts_as_the_model_does(case: Case):
+    model, x, context = copy.deepcopy(model_of(case)), likely_events(case, 6), contexts(case, 6)
+    view = model.reordered(model.visit.flip(0))
+    losses = []
+    for either in (model, view):
+        torch.manual_seed(3)
+        losses.append(either.loss(x, context).item())
+    assert losses[0] == pytest.approx(losses[1], abs=1e-12)
+    if model.output_bias is not None:
+        model.prepare(x)
+        bias = model.output_bias.clone()
+        view.prepare(x)
+        assert torch.equal(model.output_bias, bias)
+
+
+@pytest.mark.parametrize("case", ANY_ORDER)
+def test_random_orders_are_scored_in_the_views_that_visit_so(case: Case):
+    model, x, context = model_of(case), likely_events(case, 5), contexts(case, 5)
+    orders = random_orders(5, model.coordinates, torch.Generator().manual_seed(9))
+    rows = [(x[[i]], None if context is None else context[[i]]) for i in range(5)]
+    each = [model.reordered(model.visit[order]).log_prob(*row) for order, row in zip(orders, rows)]
+    assert close(model.log_prob_in_random_orders(x, context, seed=9), torch.cat(each), 1e-10)
+
+
+@pytest.mark.parametrize("wrong", [[0, 0], (0.5, 1.5), 3, "diagonal", torch.tensor([1, 2, 3])], ids=str)
+def test_an_order_that_is_none_is_refused(wrong):
+    cls = ZOO["transformer"].load()
+    with pytest.raises(UsageError):
+        cls(Discrete((2,), 3), **ZOO["transformer"].small, any_order=True).reordered(wrong)
+    with pytest.raises(UsageError):
+        cls(Discrete((2,), 3), **ZOO["transformer"].small, order=wrong)
 
 
 @pytest.mark.parametrize("case", ANY_ORDER)
