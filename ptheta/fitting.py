@@ -19,13 +19,14 @@ from ptheta.data import Data, Split, load
 from ptheta.errors import FitError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
+from ptheta.models.pixelcnn import MANY_LEVELS
 from ptheta.models.transformer import Transformer
 from ptheta.numbers import jsonable
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
-from ptheta.spaces import Discrete, Sequence
+from ptheta.spaces import Discrete, Image, Sequence
 from ptheta.training import Budget, Settings, Trainer, World, world
 
 COUNTED_EVENTS = 2**18
@@ -43,7 +44,9 @@ DEFAULT_MINUTES = 1.0
 
 
 def default_model(data: Data) -> str:
-    """The family chosen when none is named: the one that does best on that kind of space."""
+    """The family chosen when none is named: the one that does best on that kind of space in a short fit."""
+    if isinstance(data.space, Image) and data.space.levels >= MANY_LEVELS:
+        return "pixelcnn"
     return "transformer" if isinstance(data.space, Discrete) and data.space.dimensions > 1 else "made"
 
 
