@@ -75,7 +75,7 @@ def main() -> None:
             rows.append(
                 (run.name, str(model.space), n, m, spread(passes), f"{sum(passes) / len(passes) / m:.1%}",
                  spread(full), spread(seconds["cached"]), spread(seconds["fixed"]),
-                 "cached" if model.faster_method(n) == "ancestral" else "fixed point")
+                 "cached" if model.faster_method == "ancestral" else "fixed point")
             )  # fmt: skip
         double, context = model.double(), context_of(model, args.check)
         draws = [double.sample(args.check, context, seed=5, method=how) for how in ("ancestral", "fixed_point")]

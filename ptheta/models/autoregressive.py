@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,8 +97,9 @@ class Autoregressive(Model):
         """
         raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
 
-    def faster_method(self, n: int) -> Method:
-        """The faster way to draw n events on the model's device: `ancestral` or `fixed_point`."""
+    @property
+    def faster_method(self) -> Method:
+        """The faster way to draw events on the model's device: `ancestral` or `fixed_point`."""
         return "ancestral"
 
     # What every autoregressive model has
@@ -168,7 +170,7 @@ class Autoregressive(Model):
     def complete(
         self,
         x: Any,
-        keep: Tensor | float,
+        keep: Tensor | np.ndarray | float,
         n: int = 1,
         context: Any = None,
         *,
@@ -211,7 +213,7 @@ class Autoregressive(Model):
         drawn = model._draw(len(prefix), context, prefix, warp, generator_for(seed, generator), method, effort)
         return drawn.reshape(len(x), n, *self.space.shape)
 
-    def kept(self, keep: Tensor | float) -> Tensor:
+    def kept(self, keep: Tensor | np.ndarray | float) -> Tensor:
         """What a fraction or a mask keeps: bool [*space.shape], on the model's device.
 
         Raises:
@@ -251,7 +253,7 @@ class Autoregressive(Model):
             raise UsageError(f"no method is called {method!r}", nearest(str(method), list(get_args(Method))))
         if prefix is not None and prefix.shape[1] == m:  # nothing is missing
             return self.unflatten(prefix)
-        chosen = self.faster_method(n) if method == "auto" else method
+        chosen = self.faster_method if method == "auto" else method
         noise = uniforms(n, m, self.noise_size, generator=generator)
         chunk = max(1, CHUNK_DIMENSIONS // m)
         if chosen == "fixed_point" and isinstance(self.space, Discrete):

@@ -106,7 +106,8 @@ class PixelCNN(Autoregressive):
         """Start at the marginals of the training events x [n, *shape], if the likelihood is categorical."""
         self.head.prepare(self.flatten(x))
 
-    def faster_method(self, n: int) -> Method:
+    @property
+    def faster_method(self) -> Method:
         """Fixed-point passes on a GPU, where a pass takes little longer than a step; cached steps on a CPU."""
         return "fixed_point" if self.device.type == "cuda" else "ancestral"
 

@@ -1,0 +1,189 @@
+"""The cases of the contract: every family of the zoo, and its variants, on every tiny space it accepts."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ptheta.distributions import Distribution
+from ptheta.errors import UsageError
+from ptheta.models import ZOO, Autoregressive, Counting, Density, Model
+from ptheta.models.zoo import Family
+from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
+
+SPACES = {
+    "discrete": Discrete((3,), 3),
+    "sizes": Discrete((2, 2), 4, (2, 3, 4, 1)),
+    "image": Image(2, 2, levels=2),
+    "rgb": Image(2, 1, 3, levels=3),
+    "grid": Grid(2, 2, levels=3),
+    "sequence": Sequence(4, 3),
+    "label": Label(("ant", "bee", "cow")),
+    "real": Real((3,)),
+}
+CONTEXTS = {"": None, "labelled": Label(("cat", "dog"))}
+
+
+class Case(NamedTuple):
+    family: str
+    space_name: str
+    context_name: str
+    variant: str = ""
+
+    @property
+    def row(self) -> Family:
+        return ZOO[self.family]
+
+    @property
+    def space(self) -> Space:
+        return SPACES[self.space_name]
+
+    @property
+    def context_space(self) -> Label | None:
+        return CONTEXTS[self.context_name]
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        return {**self.row.small, **self.row.variants.get(self.variant, {})}
+
+
+def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
+    """Every family that is a `kind`, and its variants, × every space × every context that it accepts."""
+    found = []
+    for name, row in ZOO.items():
+        cls = row.load()
+        if not issubclass(cls, kind) or (density is not None and cls.density is not density):
+            continue
+        for space, context, variant in itertools.product(SPACES, CONTEXTS, ["", *row.variants]):
+            case = Case(name, space, context, variant)
+            if accepts(cls, case):
+                found.append(pytest.param(case, id="-".join(filter(None, case))))
+    return found
+
+
+def accepts(cls: type[Model], case: Case) -> bool:
+    if not isinstance(case.space, cls.spaces):
+        return False
+    if case.context_space is not None and not isinstance(case.context_space, cls.context_spaces):
+        return False
+    try:
+        cls(case.space, case.context_space, **case.hyperparameters)
+    except UsageError:  # a variant for other spaces
+        return not case.variant
+    return True
+
+
+def only(parameters: list[Any], *space_names: str) -> list[Any]:
+    return [p for p in parameters if p.values[0].space_name in space_names]
+
+
+def discrete(parameters: list[Any]) -> list[Any]:
+    return [p for p in parameters if p.values[0].space_name != "real"]
+
+
+ALL = cases()
+EXACT = cases(density=Density.EXACT)
+AUTOREGRESSIVE = cases(Autoregressive)
+every_model = pytest.mark.parametrize("case", ALL)
+exact = pytest.mark.parametrize("case", EXACT)
+exact_discrete = pytest.mark.parametrize("case", discrete(EXACT))
+autoregressive = pytest.mark.parametrize("case", AUTOREGRESSIVE)
+autoregressive_discrete = pytest.mark.parametrize("case", discrete(AUTOREGRESSIVE))
+autoregressive_real = pytest.mark.parametrize("case", only(AUTOREGRESSIVE, "real"))
+
+
+# Instances
+
+
+def random_events(space: Space, n: int, seed: int) -> Tensor:
+    g = torch.Generator().manual_seed(seed)
+    if isinstance(space, Discrete):
+        sizes = torch.tensor(space.sizes or [space.levels]).expand(space.dimensions)
+        return (torch.rand(n, space.dimensions, generator=g) * sizes).long().reshape(n, *space.shape)
+    return torch.randn(n, *space.shape, generator=g, dtype=torch.float64) * 2 + 1
+
+
+def all_events(space: Space) -> Tensor:
+    assert isinstance(space, Discrete)
+    sizes = space.sizes or (space.levels,) * space.dimensions
+    return torch.tensor(list(itertools.product(*map(range, sizes)))).reshape(-1, *space.shape)
+
+
+def build(row: Family, space: Space, context_space: Label | None, **hyperparameters: Any) -> Model:
+    """A small instance whose distribution is far from uniform: perturbed weights, or counts of random events."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = row.load()(space, context_space, **{**row.small, **hyperparameters})
+    x = random_events(space, 14, seed=1)
+    context = None if context_space is None else torch.arange(14) % context_space.levels
+    if isinstance(model, Counting):
+        model.observe(x, context)
+        model.finish()
+    else:
+        if isinstance(space, Real):
+            model.prepare(x)
+        g = torch.Generator().manual_seed(2)
+        size = 0.15 if isinstance(space, Real) else 0.4
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=g) * size)
+    return model.eval()
+
+
+@functools.cache
+def model_of(case: Case, dtype: torch.dtype = torch.float64) -> Any:
+    """The case's instance; shared between tests, which leave it as it is."""
+    return build(case.row, case.space, case.context_space, **case.hyperparameters).to(dtype)
+
+
+def contexts(case: Case, n: int) -> Tensor | None:
+    return None if case.context_space is None else torch.arange(n) % case.context_space.levels
+
+
+def each_context(case: Case) -> list[Any]:
+    return [None] if case.context_space is None else [[y] for y in range(case.context_space.levels)]
+
+
+def likely_events(case: Case, n: int) -> Tensor:
+    """Events of positive probability."""
+    return model_of(case).sample(n, contexts(case, n), seed=5)
+
+
+def probe(conditional: Distribution, space: Space) -> Tensor:
+    """What a conditional says: its log-densities at all levels, or at some real values, [*batch, P]."""
+    probes = torch.arange(space.levels) if isinstance(space, Discrete) else torch.linspace(-3, 3, 5).double()
+    return torch.stack([conditional.log_prob(p.expand(conditional.batch_shape)) for p in probes], -1)
+
+
+def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Equal up to a tolerance in log-probability, with equal −∞ and no NaN."""
+    return torch.allclose(a, b, rtol=0, atol=tolerance, equal_nan=False)
+
+
+def frequencies_agree(counts: Tensor, probabilities: Tensor) -> float:
+    """p-value of a χ² test; cells that expect under 5 are pooled. Impossible cells must be empty."""
+    assert counts[probabilities == 0].sum() == 0, "an event of probability 0 was drawn"
+    expected = probabilities * counts.sum()
+    rare = expected < 5
+    observed = torch.cat([counts[~rare], counts[rare].sum()[None]]).double()
+    expected = torch.cat([expected[~rare], expected[rare].sum()[None]])
+    observed, expected = observed[expected > 0], expected[expected > 0]
+    if len(expected) == 1:
+        return 1.0
+    return float(stats.chisquare(observed, expected * observed.sum() / expected.sum()).pvalue)
+
+
+def tally(samples: Tensor, space: Space) -> Tensor:
+    """How often each of `all_events` is among the samples."""
+    assert isinstance(space, Discrete)
+    sizes = space.sizes or (space.levels,) * space.dimensions
+    index = np.ravel_multi_index(samples.reshape(len(samples), -1).T.numpy(), sizes)
+    return torch.from_numpy(np.bincount(index, minlength=math.prod(sizes)))
