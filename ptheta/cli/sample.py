@@ -47,7 +47,7 @@ def sample(
         n: how many events
         context: labels to draw from; the n events are shared out over them in order
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
-            takes the faster
+            takes cached steps on a CPU
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
         top_p: draw from the fewest levels that hold so much probability

@@ -23,7 +23,7 @@ from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.base import Model, _count, _evaluating
 from ptheta.models.orders import Order, as_order, visiting_order
 from ptheta.sampling import Effort, Method, Warp, ancestral, fixed_point, generator_for, uniforms
-from ptheta.spaces import Discrete, Space
+from ptheta.spaces import Discrete, Image, Space
 
 CHUNK_DIMENSIONS = 2**18
 """Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
@@ -189,8 +189,8 @@ class Autoregressive(Model):
 
         Args:
             x: events [b, *space.shape]; what is not kept is ignored, but must be in the space.
-            keep: fraction of the dimensions kept, from the first in visiting order, or a mask [*space.shape], True
-                where x is kept.
+            keep: fraction of the dimensions kept, from the first in visiting order, or a mask [*space.shape], or
+                [height, width] for images, True where x is kept.
             n: completions of each event.
             context: b rows, or one.
             seed, generator, method, temperature, top_k, top_p, min_p, effort: as for `sample`.
@@ -225,6 +225,8 @@ class Autoregressive(Model):
                 raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
             return (self.unvisit < round(keep * m)).reshape(shape)
         keep = torch.as_tensor(keep)
+        if isinstance(self.space, Image) and tuple(keep.shape) == shape[1:]:
+            keep = keep.expand(shape)  # all channels of a pixel
         if tuple(keep.shape) != shape:
             raise SpaceError(f"the mask has shape {list(keep.shape)}", f"a mask for {self.space} has {list(shape)}")
         mask = keep.to(self.device).bool()
@@ -233,7 +235,7 @@ class Autoregressive(Model):
             raise UsageError(
                 f"{type(self).__name__} completes exactly only what follows a kept beginning, and the mask keeps "
                 "other dimensions",
-                f"keep a beginning of the model's order (the top rows of a picture), or {ANY_ORDER}",
+                f"keep a beginning of the model's order (the top rows, if it is raster), or {ANY_ORDER}",
             )
         return mask
 

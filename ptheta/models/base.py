@@ -58,7 +58,7 @@ class Model(nn.Module, ABC):
         name = type(self).__name__
         if not isinstance(space, self.spaces):
             fits = " or ".join(s.__name__ for s in self.spaces)
-            raise SpaceError(f"{name} cannot model {space}", f"it needs a {fits} space; see `ptheta zoo`")
+            raise SpaceError(f"{name} cannot model {space}", f"its spaces are {fits}; see `ptheta zoo`")
         if context_space is not None and not isinstance(context_space, self.context_spaces):
             fits = " or ".join(s.__name__ for s in self.context_spaces) or "no context at all"
             raise SpaceError(f"{name} cannot condition on {context_space}", f"it takes {fits}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from ptheta.files import write_text
@@ -9,6 +10,7 @@ from ptheta.models import family
 from ptheta.numbers import count, nats
 from ptheta.reporting.overview import picture_lines
 from ptheta.runs import Run
+from ptheta.spaces import Label
 
 
 def write_card(run: Run) -> None:
@@ -38,7 +40,7 @@ def card(run: Run) -> str:
         "",
         *picture_lines(run, "copies", "surprise"),
         "```sh",
-        f"ptheta sample {run.path}    # draw from it",
+        f"ptheta sample {run.path}{_some_context(run)}    # draw from it",
         f"ptheta score {run.path} FILE    # log-likelihood of your own data",
         "```",
     ]
@@ -69,6 +71,12 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
         ("data", f"{data['source']}: {_pairs(data['splits'])} events"),
         ("versions", _pairs(run.config["versions"])),
     ]
+
+
+def _some_context(run: Run) -> str:
+    """--context with the first label, if the model needs one."""
+    labels = run.model.context_space
+    return f" --context {shlex.quote(labels.names[0])}" if isinstance(labels, Label) else ""
 
 
 def _fit(fit: dict[str, Any]) -> str:
