@@ -60,3 +60,7 @@ def __getattr__(name: str) -> Any:
     if name == "models":
         return importlib.import_module("ptheta.models")
     raise AttributeError(f"module 'ptheta' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
