@@ -84,8 +84,7 @@ class PixelCNN(Autoregressive):
             raise UsageError(f"the levels of {space} have no order", "use --likelihood categorical")
         self.width, self.layers, self.reach, self.dropout = width, layers, reach, dropout
         self.likelihood, self.components, self.rank, self.coupling = likelihood, components, rank, coupling
-        sides = (space.height, space.width)
-        self.rows, self.columns = reversed(sides) if order == "column" else sides
+        self.columns = space.height if order == "column" else space.width  # of the picture as it is visited
         self.channels = space.channels if isinstance(space, Image) else 1
         many = isinstance(space, Image) and space.levels >= MANY_LEVELS
         if likelihood == "logistic" or (likelihood == "auto" and many):

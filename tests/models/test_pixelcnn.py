@@ -139,7 +139,7 @@ def gradient_map(model: PixelCNN, target: int) -> Tensor:
     z = model.flatten(events(space, 1)).double().requires_grad_()
     log_p = model._conditionals(z, None)[:, target].log_prob(torch.zeros(1).long())
     (gradient,) = torch.autograd.grad(log_p.sum(), z)
-    return gradient.abs().reshape(model.rows, model.columns)
+    return gradient.abs().reshape(-1, model.columns)
 
 
 @pytest.mark.parametrize(("reach", "layers"), [(1, 1), (2, 1), (1, 2), (3, 2), (2, 4)])
