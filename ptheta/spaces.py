@@ -7,7 +7,7 @@ and turns to and from JSON. It says nothing about who makes the events (`ptheta.
     Discrete(shape, levels)                  integers 0 … levels − 1
     Image(height, width, channels, levels)   pictures, [channels, height, width]
     Grid(height, width, levels)              grids of tokens without an order, such as palette colours
-    Sequence(length, levels)                 token sequences
+    Sequence(length, levels, end)            token sequences, perhaps with a token that ends a document
     Label(names)                             one class out of several, with names
     Real(shape)                              real vectors
 
@@ -306,16 +306,29 @@ class Sequence(Discrete):
     Args:
         length: tokens in one event.
         levels: size of the vocabulary.
+        end: the token that ends a document, if there is one.
+
+    >>> print(Sequence(256, 257, 256))
+    Sequence(length=256, levels=257, end of document 256)
     """
 
     kind = "sequence"
     shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    end: int | None = None
 
-    def __init__(self, length: int, levels: int):
+    def __init__(self, length: int, levels: int, end: int | None = None):
         object.__setattr__(self, "shape", (length,))
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "sizes", None)
+        object.__setattr__(self, "end", end)
         self.__post_init__()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.end is not None and not 0 <= self.end < self.levels:
+            raise SpaceError(
+                f"the end of a document is token {self.end} of {self.levels}", f"give one of 0 to {self.levels - 1}"
+            )
 
     @property
     def length(self) -> int:
@@ -323,7 +336,8 @@ class Sequence(Discrete):
         return self.shape[0]
 
     def __str__(self) -> str:
-        return f"Sequence(length={self.length}, levels={self.levels})"
+        end = "" if self.end is None else f", end of document {self.end}"
+        return f"Sequence(length={self.length}, levels={self.levels}{end})"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ def fit(
     palette: int | None = None,
     binarize: Literal["none", "threshold", "once", "epoch"] = "none",
     length: int | None = None,
+    tokenizer: Literal["bytes", "characters", "bpe"] | None = None,
+    vocabulary: int | None = None,
     limit: int | None = None,
     validation: float | None = None,
     batch_size: int | None = None,
@@ -91,7 +93,9 @@ def fit(
         levels: of pictures, values of a pixel
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: pictures to black and white: at half of white, drawn once, or drawn anew every epoch
-        length: of text, tokens in one event
+        length: of text, tokens in one event; 256 if left out
+        tokenizer: of text, what a token is; bytes below 10 MB of training text and bpe from there on, if left out
+        vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         limit: use at most so many events of each split
         validation: events held out of train where no validation split is published: a number, or a part below 1
         batch_size: events of one step, over all processes
@@ -133,6 +137,8 @@ def fit(
         "palette": palette,
         "binarize": None if binarize == "none" else binarize,
         "length": length,
+        "tokenizer": tokenizer,
+        "vocabulary": vocabulary,
         "limit": limit,
         "validation": validation,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import struct
 import warnings
@@ -14,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ptheta.data.lines import json_table
 from ptheta.data.objects import arrays_table, frame_table
 from ptheta.data.tables import ArrayTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
@@ -88,37 +88,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _json(path: Path) -> Table:
-    import pandas as pd
-
-    text = path.read_text(encoding="utf-8-sig")
-    try:
-        value = json.loads(text)
-        rows = value if isinstance(value, list) else [value] if path.suffix.lower() != ".json" else value
-    except json.JSONDecodeError as error:
-        if path.suffix.lower() == ".json" and text.lstrip().startswith("["):
-            raise SourceError(f"{path} is no JSON: {error}", "mend it") from None
-        rows = []
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                rows.append(_json_line(line, path, number))
-    if isinstance(rows, dict):  # a table of columns
-        rows = [dict(zip(rows, row)) for row in zip(*rows.values(), strict=True)]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise SourceError(f"row {number:,} of {path.name} is no JSON object", 'give rows as {"column": value, …}')
-    return frame_table(pd.DataFrame(rows), path.name)
-
-
-def _json_line(line: str, path: Path, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise SourceError(f"line {number:,} of {path.name} is no JSON: {error.msg}", "mend or remove it") from None
-
-
 def _text(path: Path) -> Table:
-    return ArrayTable(path.name, {"text": Column("text", "document")}, {"text": [path.read_bytes()]}, [str(path)])
+    return ArrayTable(path.name, {"text": Column("text", "document")}, {"text": [path]}, [str(path)])
 
 
 def _picture(path: Path) -> Table:
@@ -265,9 +236,9 @@ OPENERS: dict[str, Callable[[Path], Table | dict[str, Table]]] = {
     ".tsv": _csv,
     ".parquet": lambda path: ParquetTable.of([path], path.name),
     ".pq": lambda path: ParquetTable.of([path], path.name),
-    ".json": _json,
-    ".jsonl": _json,
-    ".ndjson": _json,
+    ".json": json_table,
+    ".jsonl": json_table,
+    ".ndjson": json_table,
     ".npy": lambda path: arrays_table({"x": read_npy(path)}, path.name),
     ".npz": _npz,
     **dict.fromkeys(TEXTS, _text),

@@ -71,5 +71,5 @@ def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
-def _content(file: Path, column: str) -> dict | bytes:
-    return {"path": str(file), "bytes": None} if column == "image" else file.read_bytes()
+def _content(file: Path, column: str) -> dict | Path:
+    return {"path": str(file), "bytes": None} if column == "image" else file

@@ -39,6 +39,8 @@ def load(
     palette: int | None = None,
     binarize: str = "none",
     length: int | None = None,
+    tokenizer: str | None = None,
+    vocabulary: int | None = None,
     limit: int | None = None,
     validation: float | None = None,
     seed: int = 0,
@@ -59,10 +61,14 @@ def load(
         palette: of pictures: every pixel becomes one of so many colours, found by k-means on pixels of train.
         binarize: "none"; "threshold" (v at least half of white); "once" (1 with probability v / white, drawn once with the
             seed); "epoch" (train drawn anew on every visit, validation and test once).
-        length: of text: tokens (bytes) in one event; 64 if None.
-        limit: use at most so many events of each split, drawn with the seed.
+        length: of text: tokens in one event; 256 if None.
+        tokenizer: of text: what a token is. "bytes"; "characters", those that occur in the source; "bpe", byte pairs
+            merged as learned from train. None: bytes below 10 MB of training text, bpe from there on.
+        vocabulary: of bpe: how many tokens; None: 512 for a megabyte of training text to 32,768 for a gigabyte.
+        limit: use at most so many events of each split, drawn with the seed; of text, the first.
         validation: events of train to hold out where no validation split is published: a number, or a part below 1;
-            None: a tenth, at most 10,000.
+            None: a tenth, at most 10,000. Text of 100 documents or more is held out in whole documents, which are
+            then what is counted; other text in order, a twentieth if it is not divided at all.
         seed: of every draw.
         codec, context_space: of a run, to see new data as that run does; nothing is then divided at random: published
             splits are kept and undivided data become one split, "all".
@@ -84,11 +90,14 @@ def load(
         "palette": palette,
         "binarize": binarize,
         "length": length,
+        "tokenizer": tokenizer,
+        "vocabulary": vocabulary,
         "limit": limit,
         "validation": validation,
         "seed": seed,
     }
-    options = Options.of(size, colour, levels, palette, binarize, length, limit=limit, validation=validation, seed=seed)
+    rest = {"tokenizer": tokenizer, "vocabulary": vocabulary, "limit": limit, "validation": validation, "seed": seed}
+    options = Options.of(size, colour, levels, palette, binarize, length, **rest)
     opened = open_source(source)
     if codec is not None and event is None:
         event = columns_of(codec, opened)
@@ -108,7 +117,7 @@ def address(source: Any) -> str | None:
 def _load(
     source: Source, event: Any, context: Any, options: Options, codec: Codec | None, context_space: Label | None
 ) -> Data:
-    choice = choose(source, event, context, as_text=options.length is not None or isinstance(codec, TextCodec))
+    choice = choose(source, event, context, as_text=bool(options.of_text) or isinstance(codec, TextCodec))
     if codec is not None and not isinstance(codec, CODECS[choice.kind]):
         what = f"column {choice.event[0]!r}" if len(choice.event) == 1 else f"{len(choice.event)} columns"
         raise SourceError(
@@ -121,8 +130,8 @@ def _load(
     if pictures_only and choice.kind != "picture":
         remedy = "leave out size, colour, levels, palette and binarize"
         raise UsageError(f"the events of {source.name} are no pictures", remedy)
-    if options.length and choice.kind != "text":
-        raise UsageError(f"the events of {source.name} are no text", "leave out length")
+    if options.of_text and choice.kind != "text":
+        raise UsageError(f"the events of {source.name} are no text", f"leave out {' and '.join(options.of_text)}")
     if choice.kind == "text":
         if choice.context is not None:
             raise SourceError(

@@ -8,7 +8,14 @@ from typing import Any
 
 from ptheta.data.codecs.images import BINARIZE
 from ptheta.data.codecs.palette import MAX_COLOURS
+from ptheta.data.codecs.text import UNITS
 from ptheta.errors import UsageError, nearest
+
+TOKENIZERS = tuple(UNITS)
+"""Names of tokenizers."""
+
+VOCABULARIES = (257, 2**20)
+"""Fewest and most tokens of a vocabulary of BPE: all bytes, and at least one more."""
 
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
@@ -24,6 +31,8 @@ class Options:
     palette: int | None = None
     binarize: str = "none"
     length: int | None = None
+    tokenizer: str | None = None
+    vocabulary: int | None = None
     limit: int | None = None
     validation: float | None = None
     seed: int = 0
@@ -50,11 +59,30 @@ class Options:
             if clash := [name for name, given in others.items() if given]:
                 raise UsageError(f"palette cannot be combined with {clash[0]}", f"leave out palette or {clash[0]}")
         options = cls(_size(size), COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
+        options._check_text()
         for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
             value = getattr(options, name)
             if value is not None and value < least:
                 raise UsageError(f"{name} is {value}", f"give at least {least}")
         return options
+
+    @property
+    def of_text(self) -> list[str]:
+        """Names of the options given that only text has."""
+        return [name for name in ("length", "tokenizer", "vocabulary") if getattr(self, name) is not None]
+
+    def _check_text(self) -> None:
+        if self.tokenizer is not None and self.tokenizer not in TOKENIZERS:
+            raise UsageError(
+                f"no tokenizer is called {self.tokenizer!r}", nearest(str(self.tokenizer), list(TOKENIZERS))
+            )
+        if self.vocabulary is None:
+            return
+        if self.tokenizer not in (None, "bpe"):
+            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or take bpe")
+        least, most = VOCABULARIES
+        if not least <= self.vocabulary <= most:
+            raise UsageError(f"vocabulary is {self.vocabulary}", f"give {least:,} to {most:,} tokens")
 
 
 def _size(size: Any) -> tuple[int, int] | None:

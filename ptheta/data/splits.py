@@ -50,6 +50,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def arrays(self) -> tuple[np.ndarray | None, ...]:
+        """What the fingerprint of the data covers."""
+        return self.x, self.context, self.greys
+
     def events(self, index: Any = None, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
         """Events and their context as a model takes them.
 
@@ -139,7 +144,9 @@ class Data:
         return f"Data({self.name}: {self.space}{context}; {sizes})"
 
 
-def divide(source: Source, options: Options, *, everything: bool) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
+def divide(
+    source: Source, options: Options, *, everything: bool, rows: str = "events"
+) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
     """Which rows of which table belong to which split.
 
     Published splits are kept. Where none is published for validation, it is drawn from train; an undivided source is
@@ -149,6 +156,7 @@ def divide(source: Source, options: Options, *, everything: bool) -> tuple[dict[
         source: with its tables.
         options: validation, limit and seed.
         everything: divide nothing at random.
+        rows: what a row is called.
 
     Returns:
         Table → split → bool [rows], and what was drawn, in sentences.
@@ -176,10 +184,10 @@ def divide(source: Source, options: Options, *, everything: bool) -> tuple[dict[
         parts = {name: count for name, count in parts.items() if count}
         if sum(parts.values()) >= n:
             wanted = " and ".join(f"{count:,} for {name}" for name, count in parts.items())
-            raise SourceError(f"{source.origin} has {n:,} events, too few to hold out {wanted}", "give more events")
+            raise SourceError(f"{source.origin} has {n:,} {rows}, too few to hold out {wanted}", f"give more {rows}")
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
-            drawn = " and ".join(f"{name}: {count:,} events" for name, count in parts.items())
+            drawn = " and ".join(f"{name}: {count:,} {rows}" for name, count in parts.items())
             notes.append(f"{drawn} drawn from {'all' if first == 'all' else 'train'} with seed {seed}")
         elif first == "all":
             masks["all"] = {"train": masks["all"]["all"]}
@@ -250,7 +258,7 @@ def fingerprint(splits: dict[str, Split]) -> str:
     """
     digest = hashlib.sha256()
     for name, split in splits.items():
-        for array in (split.x, split.context, split.greys):
+        for array in split.arrays:
             if array is None:
                 continue
             digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())

@@ -1,82 +1,265 @@
-"""Text becomes blocks of bytes and comes back."""
+"""Text becomes tokens and comes back, byte for byte."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from tokenizers import ByteLevelBPETokenizer, Tokenizer, models, pre_tokenizers
 
 from ptheta.data import Codec, load
-from ptheta.errors import SourceError
+from ptheta.data.codecs import TextCodec
+from ptheta.data.codecs.bpe import byte_symbols, learn, vocabulary_size
+from ptheta.data.pieces import PIECE, pieces
+from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Sequence
 
-TEXT = "the quick brown fox jumps over the lazy dog — ünïcode too. " * 40
+TEXT = "the quick brown fox jumps over the lazy dog — ünïcode too.\n\n  Won't it? 12 345\t苹果 and 🙂🙂. " * 40
+WORDS = np.array(["dog", " fox", "\n", "  ", "'s", "é", "🙂", "苹果", "12", "!?", "\t", "\r\n", "Ünder", "\u00a0"])
+
+
+def bpe(documents: bool = False, size: int = 400) -> TextCodec:
+    return TextCodec(8, "bpe", merges=learn([TEXT], size), documents=documents)
+
+
+def all_three(text: str = TEXT) -> dict[str, TextCodec]:
+    return {
+        "bytes": TextCodec(8, documents=True),
+        "characters": TextCodec(8, "characters", alphabet="".join(sorted(set(text)))),
+        "bpe": bpe(documents=True),
+    }
 
 
 def joined(*splits, codec):
-    return b"".join(b"".join(codec.to_bytes(s.x)) for s in splits)
+    return b"".join(b"".join(codec.to_bytes(s.stream[None])) for s in splits)
 
 
-def test_a_text_file_is_divided_in_three_pieces_in_order(tmp_path):
-    path = tmp_path / "fox.txt"
-    path.write_text(TEXT, encoding="utf-8")
-    data = load(path, length=16)
-    raw = TEXT.encode()
-    assert data.space == Sequence(16, len(set(raw)))
-    assert joined(data.train, data.validation, data.test, codec=data.codec) == raw[: len(raw) // 16 * 16]
-    n = len(raw) // 16
-    assert len(data.validation) == len(data.test) == round(n * 0.05)
-    assert any(f"last {len(raw) % 16} bytes" in note for note in data.notes)
-
-
-def test_codec_inverts_on_whole_blocks():
-    codec = load({"train": pd.DataFrame({"text": [TEXT] * 3}), "test": pd.DataFrame({"text": [TEXT]})}).codec
-    blocks = ["a" * 40 + "bcdefghijklm dogs too. x"]
-    with pytest.raises(SourceError, match="byte 1 of row 1 is b'Q'"):
-        codec.encode("Q" * 64)
-    assert codec.decode(codec.encode(blocks)) == blocks
-    again = Codec.from_json(codec.to_json())
+@pytest.mark.parametrize("name", ["bytes", "characters", "bpe"])
+def test_text_comes_back_from_every_codec_and_from_its_json(name):
+    codec = all_three()[name]
+    again = Codec.from_json(json.loads(json.dumps(codec.to_json())))
     assert again == codec
-    np.testing.assert_array_equal(codec.tokens("fox"), codec.encode("fox" + " " * 61)[0, :3])
+    tokens = again.tokens(TEXT)
+    assert codec.to_bytes([tokens]) == [TEXT.encode()]
+    assert codec.decode(tokens[None]) == [TEXT]
+    assert tokens.dtype == codec.dtype
+    assert codec.byte_lengths[tokens].sum() == len(TEXT.encode())
+    np.testing.assert_array_equal(codec.byte_lengths, [len(codec.piece(k)) for k in range(codec.levels)])
+    assert codec.space == Sequence(8, codec.levels, codec.end)
+    assert len(codec.tokens("")) == 0
 
 
-def test_documents_are_joined_by_newlines_and_splits_kept(tmp_path):
-    for split, names in (("train", "ab"), ("validation", "c"), ("test", "d")):
-        for name in names:
-            (tmp_path / split).mkdir(exist_ok=True)
-            (tmp_path / split / f"{name}.txt").write_text(name * 32)
-    data = load(tmp_path, length=13)
-    assert joined(data.train, codec=data.codec) == (b"a" * 32 + b"\n" + b"b" * 32)[:65]
-    assert {s: len(v) for s, v in data.splits.items()} == {"train": 5, "validation": 2, "test": 2}
+@pytest.mark.parametrize("name", ["bytes", "bpe"])
+@pytest.mark.parametrize("seed", range(5))
+def test_any_bytes_come_back(name, seed):
+    random = np.random.default_rng(seed)
+    codec = all_three()[name]
+    noise = random.integers(0, 256, 3000, np.uint8).tobytes()
+    torn = b"".join(random.choice([TEXT.encode()[i : i + 7], noise[i : i + 3]]) for i in range(0, 900, 5))
+    for data in (noise, torn, TEXT.encode()[:-1], b"\xf0\x9f\x99", b"\x00", "\ud800".encode("utf-8", "surrogatepass")):
+        assert codec.to_bytes([codec.tokens(data)]) == [data]
+
+
+def test_characters_that_half_surrogates_hide_in_come_back_as_bytes():
+    codec = TextCodec()
+    assert codec.to_bytes([codec.tokens("a\ud800")]) == [b"a\xed\xa0\x80"]
+
+
+def test_tokens_of_bytes_and_characters_are_what_python_says():
+    assert TextCodec().tokens(TEXT).tolist() == list(TEXT.encode())
+    alphabet = sorted(set(TEXT))
+    codec = TextCodec(tokenizer="characters", alphabet="".join(alphabet))
+    assert codec.tokens(TEXT).tolist() == [alphabet.index(c) for c in TEXT]
+    assert codec.tokens(TEXT.encode()).tolist() == codec.tokens(TEXT).tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bpe_tokens_are_those_of_the_tokenizers_package_however_long_the_text(seed):
+    codec = bpe()
+    vocabulary = {"".join(byte_symbols()[byte] for byte in codec.piece(k)): k for k in range(codec.levels)}
+    merges = [tuple(line.split(" ")) for line in str(codec.merges).split("\n")]
+    reference = ByteLevelBPETokenizer(vocabulary, merges, add_prefix_space=False)
+    text = "".join(np.random.default_rng(seed).choice(WORDS, 60_000))
+    assert len(text.encode()) > 2 * PIECE, "several pieces, which must not show"
+    assert codec.tokens(text).tolist() == reference.encode(text).ids
+    assert len(codec.tokens(TEXT)) < len(TEXT)
+
+
+def test_byte_symbols_are_the_alphabet_of_gpt_2():
+    assert sorted(byte_symbols()) == sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({s: i for i, s in enumerate(byte_symbols())}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    valid = "".join(map(chr, range(0x800)))  # its UTF-8 has every byte that there is below 0xe0
+    assert tokenizer.encode(valid).ids == list(valid.encode())
+    assert [bpe().piece(b) for b in range(256)] == [bytes([b]) for b in range(256)]
+
+
+def test_merges_are_the_same_every_time_and_stop_when_nothing_repeats():
+    assert learn([TEXT, TEXT], 300) == learn([TEXT, TEXT], 300)
+    assert bpe(size=300).levels == 300
+    assert bpe(size=300, documents=True).levels == 301
+    assert TextCodec(tokenizer="bpe", merges=learn(["abcdefg"], 1000)).levels == 256
+    assert TextCodec(tokenizer="bpe", merges=learn(["ab ab"], 1000)).levels == 257 + 1  # "ab" and " ab" are no pair
+    sizes = [vocabulary_size(n) for n in np.logspace(3, 11, 60).astype(int)]
+    assert sizes == sorted(sizes)
+    assert {n & (n - 1) for n in sizes} == {0}, "powers of two"
+    assert (sizes[0], sizes[-1]) == (512, 32_768)
+
+
+def test_pieces_are_the_text_and_cut_no_character_in_two(tmp_path):
+    spaced, dense = "ab cd\n" * 30_000, "苹果" * 30_000
+    path = tmp_path / "dense.txt"
+    path.write_text(dense, encoding="utf-8")
+    documents = [spaced, dense, path, b"", b"x" * PIECE, b"x" * (PIECE + 1), b"\x80" * (PIECE + 9)]
+    found = list(pieces(documents))
+    for number, document in enumerate(documents):
+        mine = [piece for piece in found if piece.document == number]
+        raw = path.read_bytes() if document is path else document.encode() if isinstance(document, str) else document
+        assert b"".join(piece.data for piece in mine) == raw
+        assert [piece.last for piece in mine] == [False] * (len(mine) - 1) + [True]
+        assert [piece.start for piece in mine] == np.cumsum([0, *(len(p.data) for p in mine[:-1])]).tolist()
+        assert max(len(piece.data) for piece in mine) <= PIECE
+    assert "".join(piece.data.decode() for piece in found if piece.document in (1, 2)) == dense * 2
+    assert [len([p for p in found if p.document == n]) for n in (3, 4, 5)] == [1, 1, 2]
+
+
+def test_events_are_blocks_and_samples_are_text_files_of_exact_bytes(tmp_path):
+    codec = TextCodec(7)
+    blocks = ["abcdefg", "hij klm"]
+    assert codec.decode(codec.encode(blocks)) == blocks
+    assert codec.decode(codec.encode("abcdefghi")) == ["abcdefg"]
+    paths = codec.write(codec.encode(TEXT)[:3], tmp_path)
+    assert b"".join(p.read_bytes() for p in paths) == TEXT.encode()[:21]
+
+
+def test_scores_are_per_byte_character_or_token():
+    for name, unit in (("bytes", "byte"), ("characters", "character"), ("bpe", "token")):
+        codec = all_three()[name]
+        assert codec.bits_label == f"bits/{unit}"
+        assert codec.bits_key == "bits_per_dim"
+        assert codec.said(8 * np.log(2)) == f"1.0000 bits/{unit}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"tokenizer": "words"}, "words"),
+        ({"tokenizer": "characters"}, "alphabet"),
+        ({"alphabet": "ab"}, "alphabet"),
+        ({"tokenizer": "characters", "alphabet": "ba"}, "code points"),
+        ({"tokenizer": "characters", "alphabet": "aa"}, "code points"),
+        ({"tokenizer": "bpe"}, "merges"),
+        ({"merges": "a b"}, "merges"),
+        ({"tokenizer": "bpe", "merges": "ab c"}, "'ab c' merges no two tokens"),
+        ({"tokenizer": "bpe", "merges": "a"}, "merges no two tokens"),
+        ({"documents": 3}, "true nor false"),
+    ],
+)
+def test_a_damaged_codec_is_refused(fields, said):
+    with pytest.raises(RunError, match=said):
+        Codec.from_json(TextCodec().to_json() | fields)
+
+
+def test_a_codec_of_an_older_version_is_refused():
+    with pytest.raises(RunError, match="made by another version"):
+        Codec.from_json({"kind": "text", "length": 64, "alphabet": [97, 98]})
+
+
+def test_characters_outside_the_alphabet_are_named_with_their_place(tmp_path):
+    codec = load(pd.DataFrame({"text": [TEXT]}), length=8, tokenizer="characters").codec
+    path = tmp_path / "new.txt"
+    path.write_text("ünïcode foxes@", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@' \(U\+0040\).*--tokenizer bytes"):
+        codec.read(path)
+    with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@'"):
+        load(path, codec=codec)
+    with pytest.raises(SourceError, match=r"byte 100,003 of row 1 begins 'Ω'"):
+        codec.tokens("do " * 33_334 + "Ω")
+    path.write_text("the fox and the dog")
+    assert codec.decode(codec.read(path)) == ["the fox ", "and the "]
+    path.write_text("dog")
+    with pytest.raises(SourceError, match="3 tokens"):
+        codec.read(path)
+
+
+@pytest.mark.parametrize("at", [4, PIECE + 77])
+def test_what_is_no_utf_8_is_named_with_its_place(tmp_path, at):
+    path = tmp_path / "latin.txt"
+    path.write_bytes(b"caf " * (at // 4) + b" " * (at % 4) + b"\xe9 " + TEXT.encode())
+    with pytest.raises(SourceError, match=rf"byte {at + 1:,} of .*latin\.txt is no UTF-8.*--tokenizer bytes"):
+        load(path, tokenizer="characters", length=8)
+    data = load(path, tokenizer="bytes", length=8)
+    assert joined(*data.splits.values(), codec=data.codec) == path.read_bytes()
+
+
+def test_merges_are_learned_from_train_alone():
+    train, other = "abab cdcd " * 300, "xyxy zwzw " * 300
+    frames = {name: pd.DataFrame({"text": [text]}) for name, text in (("train", train), ("validation", other))}
+    data = load(frames, tokenizer="bpe", length=8)
+    made = {data.codec.piece(k) for k in range(256, data.codec.levels)}
+    assert b" cdcd" in made
+    assert not any(set(b"xyzw") & set(piece) for piece in made)
+    assert joined(data.validation, codec=data.codec) == other.encode()
+
+    drawn = load(pd.DataFrame({"text": [f"q{chr(0x4E00 + i)} " * 9 for i in range(200)]}), tokenizer="bpe", length=8)
+    held = b"".join(joined(drawn.splits[name], codec=drawn.codec) for name in ("validation", "test")).decode()
+    known = b"".join(drawn.codec.piece(k) for k in range(256, drawn.codec.levels - 1)).decode("utf-8", "ignore")
+    assert set(known) & set(joined(drawn.train, codec=drawn.codec).decode()) - {"q", " "}
+    assert not set(known) & set(held) - {"q", " "}
+
+
+@pytest.mark.parametrize("validation", [None, 0.3, 40])
+def test_of_one_text_merges_are_learned_from_the_part_that_stays_in_train(validation):
+    text = "".join(chr(0x4E00 + i // 2) * (3 + i % 5) + " " for i in range(6000))  # every character in one place
+    data = load(pd.DataFrame({"text": [text]}), tokenizer="bpe", vocabulary=4000, length=8, validation=validation)
+    codec, train = data.codec, joined(data.train, codec=data.codec)
+    assert joined(data.train, data.validation, data.test, codec=codec) == text.encode()
+    made = [codec.piece(k) for k in range(256, codec.levels)]
+    assert len(made) > 1000
+    assert all(piece in train for piece in made)
+
+
+def test_a_vocabulary_is_as_large_as_asked():
+    frame = pd.DataFrame({"text": [TEXT + str(i) for i in range(3)]})
+    data = load(frame, vocabulary=300, length=8)
+    assert data.space == Sequence(8, 300, 299)
+    assert any("byte-level BPE of 300," in note for note in data.notes)
+    assert load(frame, vocabulary=300, length=8).fingerprint == data.fingerprint
+    assert data.request["vocabulary"] == 300
+
+
+def test_long_text_is_bpe_unless_asked_otherwise(monkeypatch):
+    frame = pd.DataFrame({"text": [TEXT]})
+    assert load(frame, length=8).codec.tokenizer == "bytes"
+    monkeypatch.setattr("ptheta.data.texts.BPE_FROM", len(TEXT.encode()) // 2)
+    assert load(frame, length=8).codec.tokenizer == "bpe"
+    assert load(frame, length=8, tokenizer="bytes").codec.tokenizer == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tokenizer": "byte"}, "did you mean bytes"),
+        ({"vocabulary": 300, "tokenizer": "bytes"}, "tokens of bytes are not chosen"),
+        ({"vocabulary": 300, "tokenizer": "characters"}, "tokens of characters are not chosen"),
+        ({"vocabulary": 256}, "vocabulary is 256; give 257 to"),
+        ({"vocabulary": 2**30}, "give 257 to 1,048,576"),
+        ({"length": 0}, "length is 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, said):
+    with pytest.raises(UsageError, match=said):
+        load(pd.DataFrame({"text": [TEXT]}), **options)
+
+
+@pytest.mark.parametrize("option", [{"tokenizer": "bpe"}, {"vocabulary": 300}, {"length": 8}])
+def test_options_of_text_need_text(option):
+    with pytest.raises(UsageError, match=rf"are no text; leave out {next(iter(option))}"):
+        load(np.zeros((20, 4, 4), np.uint8), **option)
 
 
 def test_texts_in_a_table_beat_their_categories():
     frame = pd.DataFrame({"title": ["one", "two"] * 10, "text": [TEXT] * 20})
-    data = load(frame)
-    assert data.notes[0].startswith("event: text, Sequence")
+    assert load(frame).notes[0].startswith("event: text, Sequence")
     assert load(frame, event="title", length=4).space.length == 4
-
-
-def test_a_run_reads_new_text_with_its_own_alphabet(tmp_path):
-    codec = load(pd.DataFrame({"text": [TEXT]}), length=8).codec
-    path = tmp_path / "new.txt"
-    path.write_text("dogs over foxes!")
-    with pytest.raises(SourceError, match=r"byte 16 of .* is b'!'"):
-        codec.read(path)
-    path.write_text("dogs over foxes.")
-    assert codec.decode(codec.read(path)) == ["dogs ove", "r foxes."]
-    np.testing.assert_array_equal(load(path, codec=codec).splits["all"].x, codec.read(path))
-    path.write_text("dog")
-    with pytest.raises(SourceError, match="3 bytes"):
-        codec.read(path)
-
-
-def test_too_little_text_is_refused(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("too short")
-    with pytest.raises(SourceError, match="too few"):
-        load(path)
-
-
-def test_samples_are_text_files_of_exact_bytes(tmp_path):
-    data = load(pd.DataFrame({"text": [TEXT]}), length=7)
-    paths = data.codec.write(data.train.x[:3], tmp_path)
-    assert b"".join(p.read_bytes() for p in paths) == TEXT.encode()[:21]
+    assert load(frame, event="title", tokenizer="bytes", length=4).space == Sequence(4, 257, 256)

@@ -97,7 +97,9 @@ def test_samples_have_the_form_of_the_data(source, file, tmp_path):
 
 def test_samples_of_text_are_text(tmp_path):
     (tmp_path / "a.txt").write_text("abba " * 100)
-    run = ptheta.fit("markov_chain", ptheta.load(str(tmp_path / "a.txt"), length=10), out=tmp_path / "run")
+    run = ptheta.fit(
+        "markov_chain", ptheta.load(str(tmp_path / "a.txt"), length=10, tokenizer="characters"), out=tmp_path / "run"
+    )
     files = sorted(run.path.glob("samples*.txt"))
     assert files
     for file in files:

@@ -1,0 +1,103 @@
+"""Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019), lossless for any bytes.
+
+Token b < 256 is byte b; the others are what the merges make, in their order. Merges are spelled as the `tokenizers`
+package and GPT-2 spell them, every byte by a printable character.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+VOCABULARY = (2**9, 2**15)
+"""Fewest and most tokens of a vocabulary whose size the data decide."""
+
+_PIECES = re.compile("([\udc80-\udcff]+)")
+"""Bytes that are no UTF-8, as `surrogateescape` decodes them."""
+
+
+def vocabulary_size(size: int) -> int:
+    """Tokens for so many bytes of training text: 512 for a megabyte, 32,768 for a gigabyte, powers of two between.
+
+    >>> [vocabulary_size(10**k) for k in (4, 6, 7, 8, 9, 10)]
+    [512, 512, 2048, 8192, 32768, 32768]
+    """
+    least, most = (round(math.log2(levels)) for levels in VOCABULARY)
+    exponent = least + (most - least) * math.log10(max(size, 1) / 10**6) / 3
+    return 2 ** min(most, max(least, round(exponent)))
+
+
+def byte_symbols() -> list[str]:
+    """The printable character that stands for each byte: itself, or for the 68 that are not printable, 256 and up."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]
+
+
+def learn(texts: Iterable[str], size: int) -> str:
+    """Merges, one a line, of a vocabulary of at most `size` tokens; pairs that occur only once make none."""
+    from tokenizers import Tokenizer, models, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = _words()  # type: ignore[assignment]
+    trainer = trainers.BpeTrainer(  # type: ignore[call-arg]
+        vocab_size=size, min_frequency=2, initial_alphabet=byte_symbols(), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return "\n".join(" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"])
+
+
+class BytePairs:
+    """A vocabulary and its encoder.
+
+    Args:
+        merges: `left right` on each line, in the order in which they are applied.
+
+    Raises:
+        ValueError: a line is no pair of tokens that exist by then.
+    """
+
+    def __init__(self, merges: str):
+        from tokenizers import Tokenizer, models
+
+        symbols = byte_symbols()
+        numbers = {symbol: byte for byte, symbol in enumerate(symbols)}
+        pairs = []
+        for line in merges.split("\n") if merges else ():
+            left, _, right = line.partition(" ")
+            if left not in numbers or right not in numbers:
+                raise ValueError(f"{line!r} merges no two tokens")
+            pairs.append((left, right))
+            numbers.setdefault(left + right, len(numbers))  # two pairs can make the same token
+        value = {symbol: byte for byte, symbol in enumerate(symbols)}
+        self.tokens = [bytes(value[symbol] for symbol in token) for token in numbers]
+        self._encoder = Tokenizer(models.BPE(numbers, pairs))
+        self._encoder.pre_tokenizer = _words()  # type: ignore[assignment]
+
+    def encode(self, texts: list[bytes]) -> list[np.ndarray]:
+        """Tokens of each text, int32; bytes that are no UTF-8 become their own tokens."""
+        # even parts of a split are text, odd ones are stray bytes
+        parts = [_PIECES.split(text.decode("utf-8", "surrogateescape")) for text in texts]
+        valid = [part for split in parts for part in split[::2]]
+        encoded = iter(self._encoder.encode_batch_fast(valid, add_special_tokens=False))
+        return [
+            np.concatenate(
+                [
+                    np.frombuffer(part.encode("utf-8", "surrogateescape"), np.uint8).astype(np.int32)
+                    if odd % 2
+                    else np.array(next(encoded).ids, np.int32)
+                    for odd, part in enumerate(split)
+                ]
+            )
+            for split in parts
+        ]
+
+
+def _words():
+    from tokenizers import pre_tokenizers
+
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
