@@ -20,6 +20,7 @@ SPACES = [
     Image(2, 3, 3),
     Grid(2, 3, 512),
     Sequence(5, 1000),
+    Sequence(5, 1000, 999),
     Label(("cat", "dog")),
     Real((2, 2)),
     Real(()),
@@ -58,6 +59,14 @@ def test_grids_are_read_row_by_row():
     assert str(space) == "Grid(2×3, 512 levels)"
     assert isinstance(space, Discrete)
     assert not isinstance(space, Image), "its levels have no order"
+
+
+def test_sequences_may_name_the_token_that_ends_a_document():
+    space = Sequence(256, 257, 256)
+    assert str(space) == "Sequence(length=256, levels=257, end of document 256)"
+    assert space != Sequence(256, 257)
+    assert str(Sequence(256, 257)) == "Sequence(length=256, levels=257)"
+    assert Space.from_json({"kind": "sequence", "length": 256, "levels": 257}) == Sequence(256, 257), "as once written"
 
 
 def test_event_counts_are_exact_integers():
@@ -168,6 +177,8 @@ def test_real_events_keep_their_precision():
         lambda: Discrete((2,), 3, (3,)),
         lambda: Discrete((2,), 3, (2, 2)),
         lambda: Discrete((2,), 3, (3, 0)),
+        lambda: Sequence(4, 3, 3),
+        lambda: Sequence(4, 3, -1),
         lambda: Label(()),
         lambda: Label(("a", "a")),
     ],

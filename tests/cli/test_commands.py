@@ -220,7 +220,7 @@ def test_rows_and_texts_are_completed_too(ptheta, here):
     assert table["colour"].tolist() == original["colour"].repeat(2).tolist()
     (here / "start.txt").write_text("the lazy dog sle")
     files = ptheta("complete", "txt", "start.txt", "-n", "2", "--out", "b", "--json").json["files"]
-    assert [Path(f).read_text()[:8] for f in files] == ["the lazy"] * 2
+    assert [Path(f).read_bytes()[:8] for f in files] == [b"the lazy"] * 2
 
 
 def test_compare_ranks_models_on_the_same_events(ptheta, here):

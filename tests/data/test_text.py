@@ -99,7 +99,7 @@ def test_merges_are_the_same_every_time_and_stop_when_nothing_repeats():
     assert bpe(size=300).levels == 300
     assert bpe(size=300, documents=True).levels == 301
     assert TextCodec(tokenizer="bpe", merges=learn(["abcdefg"], 1000)).levels == 256
-    assert TextCodec(tokenizer="bpe", merges=learn(["ab ab"], 1000)).levels == 257 + 1  # "ab" and " ab" are no pair
+    assert TextCodec(tokenizer="bpe", merges=learn(["ab ab"], 1000)).levels == 257  # " ab" occurs only once
     sizes = [vocabulary_size(n) for n in np.logspace(3, 11, 60).astype(int)]
     assert sizes == sorted(sizes)
     assert {n & (n - 1) for n in sizes} == {0}, "powers of two"
@@ -121,6 +121,12 @@ def test_pieces_are_the_text_and_cut_no_character_in_two(tmp_path):
         assert max(len(piece.data) for piece in mine) <= PIECE
     assert "".join(piece.data.decode() for piece in found if piece.document in (1, 2)) == dense * 2
     assert [len([p for p in found if p.document == n]) for n in (3, 4, 5)] == [1, 1, 2]
+
+
+def test_two_merges_that_make_the_same_token_share_it():
+    codec = TextCodec(tokenizer="bpe", merges="a b\nb c\nab c\na bc")
+    assert [codec.piece(k) for k in range(256, codec.levels)] == [b"ab", b"bc", b"abc"]
+    assert codec.tokens("abcbc").tolist() == [258, 257]
 
 
 def test_events_are_blocks_and_samples_are_text_files_of_exact_bytes(tmp_path):
@@ -208,9 +214,11 @@ def test_merges_are_learned_from_train_alone():
     assert not set(known) & set(held) - {"q", " "}
 
 
+@pytest.mark.parametrize("tail", [0, 40], ids=["even", "few tokens for the last bytes"])
 @pytest.mark.parametrize("validation", [None, 0.3, 40])
-def test_of_one_text_merges_are_learned_from_the_part_that_stays_in_train(validation):
+def test_of_one_text_merges_are_learned_from_the_part_that_stays_in_train(validation, tail):
     text = "".join(chr(0x4E00 + i // 2) * (3 + i % 5) + " " for i in range(6000))  # every character in one place
+    text += "".join((chr(0x9000 + i) * 9 + " ") * (900 if i == tail - 1 else 30) for i in range(tail))
     data = load(pd.DataFrame({"text": [text]}), tokenizer="bpe", vocabulary=4000, length=8, validation=validation)
     codec, train = data.codec, joined(data.train, codec=data.codec)
     assert joined(data.train, data.validation, data.test, codec=codec) == text.encode()
