@@ -123,6 +123,13 @@ def test_pieces_are_the_text_and_cut_no_character_in_two(tmp_path):
     assert [len([p for p in found if p.document == n]) for n in (3, 4, 5)] == [1, 1, 2]
 
 
+def test_merges_are_learned_from_text_without_spaces_too():
+    codec = TextCodec(tokenizer="bpe", merges=learn(["ACGT" * 50_000], 300))
+    assert b"ACGTACGT" in [codec.piece(k) for k in range(256, codec.levels)]
+    assert max(codec.byte_lengths) <= 256
+    assert codec.decode(codec.tokens("ACGT" * 40_000)[None]) == ["ACGT" * 40_000]
+
+
 def test_two_merges_that_make_the_same_token_share_it():
     codec = TextCodec(tokenizer="bpe", merges="a b\nb c\nab c\na bc")
     assert [codec.piece(k) for k in range(256, codec.levels)] == [b"ab", b"bc", b"abc"]

@@ -16,8 +16,14 @@ import numpy as np
 VOCABULARY = (2**9, 2**15)
 """Fewest and most tokens of a vocabulary whose size the data decide."""
 
+RUN = 256
+"""Characters of a run without whitespace beyond which merges are learned from parts of it: learning takes time as the
+runs are long, and tokens are far shorter."""
+
 _PIECES = re.compile("([\udc80-\udcff]+)")
 """Bytes that are no UTF-8, as `surrogateescape` decodes them."""
+
+_LONG = re.compile(rf"\S{{{RUN + 1}}}")
 
 
 def vocabulary_size(size: int) -> int:
@@ -47,7 +53,7 @@ def learn(texts: Iterable[str], size: int) -> str:
     trainer = trainers.BpeTrainer(  # type: ignore[call-arg]
         vocab_size=size, min_frequency=2, initial_alphabet=byte_symbols(), show_progress=False
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((part for text in texts for part in _short(text)), trainer)
     return "\n".join(" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"])
 
 
@@ -95,6 +101,11 @@ class BytePairs:
             )
             for split in parts
         ]
+
+
+def _short(text: str) -> Iterable[str]:
+    """A text, or if it has a long run, as that of nucleotides, parts of it."""
+    return (text[i : i + RUN] for i in range(0, len(text), RUN)) if _LONG.search(text) else (text,)
 
 
 def _words():
