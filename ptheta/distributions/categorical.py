@@ -49,7 +49,7 @@ class Categorical(Distribution):
         """Inverse distribution function at the uniforms [*batch_shape, 1]; never a level of probability 0."""
         cdf = self.probabilities().cumsum(-1)
         cdf = cdf / cdf[..., -1:]
-        return (cdf <= noise.to(cdf.device)).sum(-1)
+        return torch.searchsorted(cdf, noise.to(cdf).contiguous(), right=True).squeeze(-1)
 
     def __getitem__(self, index) -> Self:
         return type(self)(self.logits[index])

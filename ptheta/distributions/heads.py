@@ -59,7 +59,7 @@ class CategoricalHead(Head):
         allowed = space.allowed()
         self.register_buffer("allowed", None if allowed is None else allowed[order], persistent=False)
 
-    def forward(self, outputs: Tensor, step: int | Tensor | None = None) -> Categorical:
+    def forward(self, outputs: Tensor, step: int | slice | Tensor | None = None) -> Categorical:
         """Categorical over [n, m], or [n]; `step` may be [n, m] numbers of dimensions where the order varies."""
         if self.allowed is not None:
             allowed = self.allowed if step is None else self.allowed[step]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
 from typing import Any, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.base import Model, _count, _evaluating
 from ptheta.models.orders import Order, as_order, visiting_order
 from ptheta.sampling import Effort, Method, Warp, ancestral, fixed_point, generator_for, uniforms
-from ptheta.spaces import Discrete, Image, Space
+from ptheta.spaces import Discrete, Image, Sequence, Space
 
 CHUNK_DIMENSIONS = 2**18
 """Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
@@ -46,6 +47,13 @@ class Decoder(ABC):
         Args:
             previous: the values [n] that x_{j−1} took; None at the first step.
         """
+
+    def prefill(self, values: Tensor) -> Distribution:
+        """Read the first values [n, k] at once; returns the conditional that follows them, over [n]."""
+        conditional = self.step(None)
+        for previous in values.unbind(1):
+            conditional = self.step(previous)
+        return conditional
 
 
 class Autoregressive(Model):
@@ -132,6 +140,39 @@ class Autoregressive(Model):
         z = self.flatten(x)
         with _evaluating(self):
             return self.unflatten(self._conditionals(z, context).log_prob(z))
+
+    def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:
+        """log p of every token of sequences of any length, for a model of sequences.
+
+        This family knows events of m tokens only: a longer sequence is read as one event after the other, each from
+        its own start, and the rest as the beginning of one.
+
+        Args:
+            sequences: integers [k] each.
+            context: a row for each sequence, or one.
+
+        Returns:
+            Nats [k] each, float64, on the CPU.
+
+        Raises:
+            UsageError: the model's order is not the sequence's, or its space holds no sequences.
+        """
+        space, m = self.space, self.space.dimensions
+        if not isinstance(space, Sequence) or not torch.equal(self.visit.cpu(), torch.arange(m)):
+            raise UsageError(f"{self.space} is not read token after token", "fit a text from its beginning to its end")
+        rows = [check_tokens(row, space) for row in sequences]
+        context = self._validated_context(context, len(rows))
+        scores = []
+        for i, row in enumerate(rows):
+            events = row.new_zeros(-(-len(row) // m) * m)
+            events[: len(row)] = row
+            events = events.view(-1, m)
+            parts = [
+                self.log_prob_per_dimension(part, None if context is None else context[i : i + 1])
+                for part in events.split(max(1, CHUNK_DIMENSIONS // m))
+            ]
+            scores.append(torch.cat([part.flatten() for part in parts])[: len(row)].cpu() if parts else row.double())
+        return scores
 
     def sample(
         self,
@@ -269,7 +310,8 @@ class Autoregressive(Model):
                 begun = begun.to(self.device, self.event_dtype)
                 u = noise[rows].to(self.device)
                 if chosen == "ancestral":
-                    drawn, passes = ancestral(self._decoder(len(begun), given), u, begun, warp), m
+                    drawn = ancestral(self._decoder(len(begun), given), u, begun, warp)
+                    passes = m - begun.shape[1]
                 else:
                     drawn, passes = fixed_point(self._pass(given), u, begun, warp)
                 parts.append(drawn)
@@ -286,6 +328,23 @@ class Autoregressive(Model):
     def event_dtype(self) -> torch.dtype:
         """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
         return torch.float64 if self.space.event_count is None else torch.long
+
+
+def check_tokens(row: Any, space: Sequence) -> Tensor:
+    """A sequence of any length as int64 [k].
+
+    Raises:
+        SpaceError: not integers [k], or a token that the space lacks.
+    """
+    row = torch.as_tensor(row)
+    if row.ndim != 1 or (row.is_floating_point() and len(row)):
+        raise SpaceError(f"a sequence has shape {list(row.shape)} of {row.dtype}", "give integers [k]")
+    row = row.long()
+    wrong = (row < 0) | (row >= space.levels)
+    if bool(wrong.any()):
+        at = int(wrong.nonzero()[0])
+        raise SpaceError(f"token {at} is {int(row[at])}, outside the levels 0 to {space.levels - 1}", "recode it")
+    return row
 
 
 class ConditionalsDecoder(Decoder):

@@ -14,8 +14,9 @@ Features:
 - `any_order`: learned over random orders, so that any part of an event can be completed from any other; a slot is then
   also told where the previous value was, queries turn with the slot and keys with the value's place (cf. Pannatier et
   al. 2024, arXiv:2404.09562, σ-GPTs)
-- `window`: each block sees so many slots; decoding keeps a ring of keys and values of that size
-- decoding with a key–value cache equals the parallel pass
+- `window`: each block sees so many slots, in decoding exactly as in training
+- `across_documents`: whether a slot sees past the end of the last document
+- decoding with a key–value cache equals the parallel pass, and goes on beyond the event's length for sequences
 """
 
 from __future__ import annotations
@@ -28,20 +29,22 @@ from torch import Tensor, nn
 
 from ptheta.distributions import CategoricalHead, Distribution
 from ptheta.errors import UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.base import _evaluating
+from ptheta.models.cached import CachedDecoder
 from ptheta.models.inputs import ContextVector, marginal_logits
+from ptheta.models.language import LanguageModel
 from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.models.neighbours import Neighbourhood
 from ptheta.models.orders import Order, as_order, random_orders, visiting_order
-from ptheta.nn import Block, KeyValueCache, Rotary, Turn, rms_norm
+from ptheta.nn import Block, Rotary, Turn, norm
 from ptheta.spaces import Discrete, Sequence, Space
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
 
 
-class Transformer(Autoregressive):
+class Transformer(LanguageModel):
     """Causal transformer.
 
     Args:
@@ -53,6 +56,8 @@ class Transformer(Autoregressive):
         window: slots a block sees, itself included; None for all.
         local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 0 otherwise.
         dropout: probability with which entries of a branch are dropped in training.
+        across_documents: whether a token sees past the end-of-document token before it; without, every document begins
+            as an event does, and its probability does not depend on what it was packed with.
         any_order: learn all orders; `order` is then the one in which events are scored and sampled.
         order: visiting order, see `Autoregressive`.
     """
@@ -73,6 +78,7 @@ class Transformer(Autoregressive):
         window: int | None = None,
         local: int | None = None,
         dropout: float = 0.2,
+        across_documents: bool = True,
         any_order: bool = False,
         order: Order = None,
     ):
@@ -84,6 +90,13 @@ class Transformer(Autoregressive):
             raise UsageError("layers and window must be at least 1", "give larger numbers")
         self.width, self.layers, self.heads, self.window = width, layers, heads, window
         self.local, self.dropout, self.any_order = local, dropout, any_order
+        self.across_documents = across_documents
+        end = space.end if isinstance(space, Sequence) else None
+        if not across_documents and end is None:
+            raise UsageError(f"{space} has no end-of-document token", "leave out --no-across-documents")
+        if not across_documents and any_order:
+            raise UsageError("documents cannot be kept apart in any order", "leave out one of the two")
+        self.cut = None if across_documents else end
         m, levels = space.dimensions, space.levels
         coordinates = space.coordinates()[self.visit]  # [m, axes]
         self.head = CategoricalHead(space, self.visit)
@@ -148,6 +161,8 @@ class Transformer(Autoregressive):
         self, previous: Tensor, around: Tensor | None, context: Tensor | None, slots: Slots, sources: Slots | None
     ) -> Tensor:
         """Stream at slots [n, t, width] from the tokens before them [n, t], where these were, and those around them."""
+        if self.cut is not None:
+            previous = torch.where(previous == self.cut, self.head.size, previous)
         h = self.token(previous)
         if self.neighbours is not None and around is not None:
             h = h + self.neighbours(around)
@@ -162,7 +177,7 @@ class Transformer(Autoregressive):
 
     def _outputs(self, h: Tensor, slots: Slots) -> Tensor:
         """Logits [n, t, K] from the stream."""
-        logits = self.out(rms_norm(h))
+        logits = self.out(norm(h))
         return logits if self.output_bias is None else logits + self.output_bias[slots]
 
     def _turns(self, slots: Slots, sources: Slots | None) -> tuple[Turn, Turn]:
@@ -177,10 +192,16 @@ class Transformer(Autoregressive):
             return self._in_order(z, self.slots.expand(len(z), -1), context)
         slots = slice(None)
         around = None if self.neighbours is None else self.neighbours.of(z, slots)
-        h = self._embed(self._shifted(z, self.head.size), around, context, slots, None)
+        previous, back = self._shifted(z, self.head.size), None
+        if self.cut is not None:
+            place = torch.arange(z.shape[1], device=z.device)
+            back = (
+                place - torch.where(previous == self.cut, place, 0).cummax(1).values
+            )  # slots since the document began
+        h = self._embed(previous, around, context, slots, None)
         turns = self._turns(slots, None)
         for block in self.blocks:
-            h = block(h, turns)
+            h = block(h, turns, back=back)
         return self.head(self._outputs(h, slots))
 
     def _in_order(self, z: Tensor, slots: Tensor, context: Tensor | None) -> Distribution:
@@ -204,35 +225,8 @@ class Transformer(Autoregressive):
         """[n, m] one place later, after a start."""
         return torch.cat([x.new_full((len(x), 1), start), x[:, :-1]], 1)
 
-    def _decoder(self, n: int, context: Tensor | None) -> Decoder:
-        return _CachedDecoder(self, n, context)
+    def _decoder(self, n: int, context: Tensor | None) -> CachedDecoder:
+        return CachedDecoder(self, n, context)
 
-
-class _CachedDecoder(Decoder):
-    """Keeps keys and values of every block, and the values drawn so far."""
-
-    def __init__(self, model: Transformer, n: int, context: Tensor | None):
-        m, size = model.space.dimensions, model.width // model.heads
-        like = model.token.weight
-        self.model, self.context, self.j = model, context, 0
-        self.slots = [m, *(model.slots.tolist() if model.any_order else range(m))]  # the start comes before the first
-        self.z = torch.full((n, m), model.head.size, device=model.device)  # in the order that parameters know
-        kept = min(m, model.window or m)
-        self.caches = [KeyValueCache(n, model.heads, kept, size, like) for _ in model.blocks]
-
-    def step(self, previous: Tensor | None) -> Distribution:
-        model, source, slot = self.model, self.slots[self.j], self.slots[self.j + 1]
-        if previous is None:
-            before = self.z.new_full((len(self.z), 1), model.head.size)
-        else:
-            self.z[:, source] = previous
-            before = self.z[:, source : source + 1]
-        here = slice(slot, slot + 1)
-        sources = torch.tensor([[source]], device=self.z.device) if model.any_order else None
-        around = None if model.neighbours is None else model.neighbours.of(self.z, here)
-        h = model._embed(before, around, self.context, here, sources)
-        turns = model._turns(here, sources)
-        for block, cache in zip(model.blocks, self.caches):
-            h = block(h, turns, cache)
-        self.j += 1
-        return model.head(model._outputs(h, here)[:, 0], slot)
+    def _reader(self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None) -> CachedDecoder:
+        return CachedDecoder(self, n, context, slots, self.context_window, first)

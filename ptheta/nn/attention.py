@@ -1,6 +1,6 @@
 """Causal self-attention with a key–value cache, and the transformer block around it.
 
-- pre-norm with parameter-free RMSNorm (Zhang & Sennrich 2019); no biases
+- pre-norm by LayerNorm without parameters (Ba et al. 2016); no biases
 - queries and keys normalised (QK-norm, Henry et al. 2020), rotary positions
 - ReLU² feed-forward (So et al. 2021); output projections start at zero, so a block starts as the identity
 - an optional sliding window: slot j sees slots j − window + 1 … j
@@ -14,37 +14,60 @@ from torch.nn import functional as F
 
 from ptheta.nn.rotary import Turn, turned
 
+SHORT = 512
+"""Keys up to which attention in bfloat16 on a CPU is written out as products of matrices: there the fused kernel's
+backward pass takes three to six times as long (benchmarks/LOG.md)."""
 
-def rms_norm(x: Tensor) -> Tensor:
-    """x scaled to root mean square 1 over its last dimension.
 
-    Written out: on a CPU `F.rms_norm` takes the same steps and more, 40 % of the time of a decoding step.
+def norm(x: Tensor) -> Tensor:
+    """x centred and scaled to variance 1 over its last dimension.
+
+    One fused kernel, where RMSNorm is five operations on a CPU (benchmarks/LOG.md).
     """
-    return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
+    return F.layer_norm(x, x.shape[-1:])
 
 
 class KeyValueCache:
-    """Keys and values of the slots seen so far; a ring when there is a window, so memory does not grow beyond it.
+    """Keys and values of the slots seen so far, in memory of fixed size.
+
+    Without a window there is room for every slot. With one there is room for a window and for as much again: when that
+    is full, the last slots move to its beginning, so what a slot sees lies in one piece and memory does not grow.
 
     Args:
-        n, heads, slots, size: shape of the store; slots is min(m, window).
+        n, heads, size: shape of one slot's entry.
+        slots: how many will come in all.
+        window: slots that a slot sees, itself included; None for all.
+        chunk: slots appended at once, at most; with a window.
         like: its device and dtype are used.
     """
 
-    def __init__(self, n: int, heads: int, slots: int, size: int, like: Tensor):
-        self.keys = like.new_empty(n, heads, slots, size)
-        self.values = like.new_empty(n, heads, slots, size)
-        self.seen = 0
+    def __init__(self, n: int, heads: int, size: int, slots: int, window: int | None, chunk: int, like: Tensor):
+        self.window = window
+        room = slots if window is None else min(slots, window + max(window, chunk))
+        self.entries = like.new_empty(2, n, heads, room, size)
+        self.filled = 0
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store one slot's key and value [n, heads, 1, size]; returns all that the slot may see."""
-        slots = self.keys.shape[2]
-        at = self.seen % slots
-        self.keys[:, :, at : at + 1] = key
-        self.values[:, :, at : at + 1] = value
-        self.seen += 1
-        filled = min(self.seen, slots)
-        return self.keys[:, :, :filled], self.values[:, :, :filled]
+        """Store keys and values [n, heads, t, size] of the next t slots; returns all that these slots may see."""
+        t = key.shape[2]
+        before = self.filled if self.window is None else min(self.filled, self.window - 1)
+        if self.filled + t > self.entries.shape[3]:
+            self.entries[:, :, :, :before] = self.entries[:, :, :, self.filled - before : self.filled].clone()
+            self.filled = before
+        here = slice(self.filled, self.filled + t)
+        self.entries[0, :, :, here] = key
+        self.entries[1, :, :, here] = value
+        self.filled += t
+        seen = self.entries[:, :, :, self.filled - before - t : self.filled]
+        return seen[0], seen[1]
+
+    def rewind(self, slots: int) -> None:
+        """Forget the last slots, of those that were appended together."""
+        self.filled -= slots
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the rows."""
+        self.entries = self.entries[:, rows]
 
 
 class Attention(nn.Module):
@@ -62,33 +85,76 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None) -> Tensor:
-        """All slots [n, m, width] at once, or, with a cache, the next one [n, 1, width].
+    def forward(
+        self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None, back: Tensor | None = None
+    ) -> Tensor:
+        """All slots at once, or, with a cache, the next ones; [n, t, width] → [n, t, width].
 
         Args:
             x: stream.
             turns: rotary positions of queries and of keys.
-            cache: of the slots before.
+            cache: of the slots before; its window is this layer's.
+            back: how many slots before itself each slot may see at most [n, t]; None: as the window allows.
         """
         n, t, width = x.shape
-        qkv = self.query_key_value(x).view(n, t, 3, self.heads, width // self.heads)
-        qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, n, heads, t, size]
+        size = width // self.heads
+        qkv = self.query_key_value(x).view(n, t, 3, self.heads, size).transpose(1, 3)  # [n, heads, 3, t, size]
         if turns[0] is turns[1]:
-            query, key = turned(rms_norm(qkv[:2]), turns[0])
+            query, key = turned(norm(qkv[:, :, :2]), turns[0]).unbind(2)
         else:
-            query, key = (turned(rms_norm(part), turn) for part, turn in zip(qkv, turns))
-        value = qkv[2]
+            query, key = (turned(norm(qkv[:, :, i]), turn) for i, turn in enumerate(turns))
+        value, window = qkv[:, :, 2].to(key.dtype), self.window
         if cache is not None:
-            key, value = cache.append(key, value)
-            mixed = F.scaled_dot_product_attention(query, key, value)
-        elif self.window is None or self.window >= t:
-            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        else:
-            mixed = windowed_attention(query, key, value, self.window)
+            key, value, window = *cache.append(key, value), cache.window
+        mixed = attend(query, key, value, window, back)
         return self.out(mixed.transpose(1, 2).reshape(n, t, width))
 
 
-def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: Tensor | None = None) -> Tensor:
+    """Causal attention of the last t of S slots.
+
+    Args:
+        query: [n, heads, t, size].
+        key, value: [n, heads, S, size].
+        window: slots seen, itself included; None for all.
+        back: how many slots before itself each slot may see at most [n, t], or None.
+    """
+    t, s = query.shape[2], key.shape[2]
+    if window is not None and window >= s:
+        window = None
+    if window is not None and t == s and 2 * window < t:
+        return windowed_attention(query, key, value, window, back)
+    if t == 1 and back is None:
+        return F.scaled_dot_product_attention(query, key, value)
+    if back is None and window is None and t == s and not _written_out(query, s):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    distance = torch.arange(s - t, s, device=query.device)[:, None] - torch.arange(s, device=query.device)  # [t, S]
+    seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+    if back is not None:
+        seen = seen & (distance <= back[..., None])[:, None]  # [n, 1, t, S]
+    return _masked(query, key, value, seen)
+
+
+def _written_out(query: Tensor, slots: int) -> bool:
+    """Whether products of matrices are the faster way."""
+    return query.device.type == "cpu" and slots <= SHORT and torch.is_autocast_enabled("cpu")
+
+
+def _masked(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
+    """Attention [n, heads, t, size] to the keys that are seen, a mask that broadcasts to [n, heads, t, S]."""
+    n, heads, t, size = query.shape
+    if not _written_out(query, key.shape[2]):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    with torch.autocast("cpu", enabled=False):
+        query, key, value = (x.bfloat16().reshape(n * heads, -1, size) for x in (query, key, value))
+        bias = torch.zeros(seen.shape, dtype=query.dtype).masked_fill_(~seen, -torch.inf)
+        if bias.ndim > 2:
+            bias = bias.expand(n, heads, t, -1).reshape(n * heads, t, -1)
+        weights = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=size**-0.5).softmax(-1)
+        return torch.bmm(weights, value).view(n, heads, t, size)
+
+
+def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int, back: Tensor | None = None) -> Tensor:
     """Attention of every slot to the last `window` slots, itself included, in time and memory O(m · window).
 
     Slots are cut into blocks of the window's size; a block looks at itself and at the block before it.
@@ -96,6 +162,7 @@ def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -
     Args:
         query, key, value: [n, heads, m, size].
         window: slots.
+        back: as for `attend`.
     """
     n, heads, m, size = query.shape
     blocks = -(-m // window)
@@ -108,11 +175,14 @@ def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int) -
 
     i = torch.arange(window, device=query.device)[:, None]
     c = torch.arange(2 * window, device=query.device)
-    seen = (c > i) & (c <= i + window)  # [window, 2 · window]
+    distance = i + window - c  # [window, 2 · window]
     first = torch.arange(blocks, device=query.device)[:, None, None] == 0
-    mask = seen & (~first | (c >= window))  # before the first block there is nothing
+    seen = (distance >= 0) & (distance < window) & (~first | (c >= window))  # before the first block there is nothing
+    if back is not None:
+        reach = F.pad(back, (0, short)).view(n, blocks, window, 1)
+        seen = (seen & (distance <= reach)).repeat_interleave(heads, 0)  # [n · heads, blocks, window, 2 · window]
     blocked = F.pad(query, (0, 0, 0, short)).reshape(n * heads, blocks, window, size)
-    mixed = F.scaled_dot_product_attention(blocked, pairs(key), pairs(value), attn_mask=mask)
+    mixed = _masked(blocked, pairs(key), pairs(value), seen)
     return mixed.reshape(n, heads, blocks * window, size)[:, :, :m]
 
 
@@ -133,7 +203,9 @@ class Block(nn.Module):
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None) -> Tensor:
-        """[n, t, width] → [n, t, width]."""
-        x = x + self.dropout(self.attention(rms_norm(x), turns, cache))
-        return x + self.dropout(self.down(F.relu(self.up(rms_norm(x))).square()))
+    def forward(
+        self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None, back: Tensor | None = None
+    ) -> Tensor:
+        """[n, t, width] → [n, t, width]; see `Attention`."""
+        x = x + self.dropout(self.attention(norm(x), turns, cache, back))
+        return x + self.dropout(self.down(F.relu(self.up(norm(x))).square()))

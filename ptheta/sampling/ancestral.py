@@ -55,6 +55,10 @@ class Drawable(Protocol):
 class Stepper(Protocol):
     """What a decoder must offer: the next conditional."""
 
+    def prefill(self, values: Tensor) -> Drawable:
+        """The conditional of the dimension that follows the first values [n, k]."""
+        ...
+
     def step(self, previous: Tensor | None) -> Drawable:
         """The conditional of the next dimension, after the previous one took the values `previous` [n]."""
         ...
@@ -95,9 +99,13 @@ def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, war
     """
     n, m, _ = noise.shape
     prefix = noise.new_zeros(n, 0) if prefix is None else prefix
+    kept = prefix.shape[1]
+    if kept == m:
+        return prefix
+    conditional = decoder.prefill(prefix) if kept else decoder.step(None)
     values: list[Tensor] = []
-    for j in range(m):
-        previous = values[-1] if values else None
-        conditional = decoder.step(previous)  # also for kept values: the decoder must see them
-        values.append(prefix[:, j] if j < prefix.shape[1] else conditional.warped(warp).sample(noise[:, j]))
-    return torch.stack(values, 1)
+    for j in range(kept, m):
+        if values:
+            conditional = decoder.step(values[-1])
+        values.append(conditional.warped(warp).sample(noise[:, j]))
+    return torch.cat([prefix, torch.stack(values, 1).to(prefix.dtype)], 1) if kept else torch.stack(values, 1)

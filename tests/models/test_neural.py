@@ -65,12 +65,22 @@ def test_windowed_attention_is_attention_with_everything_else_masked(m, window):
     torch.testing.assert_close(windowed_attention(query, key, value, window), weights @ value)
 
 
-def test_the_cache_of_a_window_does_not_grow():
-    cache = KeyValueCache(2, 1, 3, 4, torch.zeros(1))
-    for j in range(7):
-        keys, _ = cache.append(torch.full((2, 1, 1, 4), float(j)), torch.zeros(2, 1, 1, 4))
-    assert keys.shape == (2, 1, 3, 4)
-    assert sorted(keys[0, 0, :, 0].tolist()) == [4.0, 5.0, 6.0]
+@pytest.mark.parametrize("chunks", [[1] * 40, [3, 1, 7, 2, 7, 7, 1, 5, 7], [5, 5, 5, 5, 5, 5, 5, 5]])
+def test_the_cache_of_a_window_shows_the_last_slots_and_does_not_grow(chunks):
+    window, slots = 4, 40
+    entries = torch.arange(1.0, slots + 1).expand(2, 3, slots)[..., None]  # [n, heads, slots, 1]
+    cache = KeyValueCache(2, 3, 1, slots, window, 7, torch.zeros(1))
+    size, at = cache.entries.numel(), 0
+    for t in chunks:
+        keys, values = cache.append(entries[:, :, at : at + t], -entries[:, :, at : at + t])
+        at += t
+        expected = list(range(max(0, at - t - window + 1) + 1, at + 1))
+        assert keys[1, 2, :, 0].tolist() == expected
+        assert torch.equal(values, -keys)
+        if t > 1:  # the last of them turn out wrong
+            cache.rewind(t - 1)
+            at -= t - 1
+    assert cache.entries.numel() == size == 2 * 2 * 3 * (4 + 7)
 
 
 def test_neighbours_are_within_the_radius_and_visited_before():

@@ -79,6 +79,10 @@ class TableDecoder:
             self.z = torch.cat([self.z, previous.long()[:, None]], 1)
         return Categorical(self.tables.at(self.z, self.rows, self.z.shape[1]))
 
+    def prefill(self, values: Tensor) -> Categorical:
+        self.z = values.long()
+        return Categorical(self.tables.at(self.z, self.rows, self.z.shape[1]))
+
 
 def copy_from(lag: int) -> Callable[[Tensor, Tensor], Categorical]:
     """x_j = x_{j − lag}, and 1 where there is none: all ones is the only event."""

@@ -1,0 +1,158 @@
+"""Decoding a transformer with cached keys and values: one value at a time, or several that are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ptheta.distributions import Distribution
+from ptheta.models.autoregressive import Decoder
+from ptheta.nn import KeyValueCache, Turn
+from ptheta.spaces import Sequence
+
+if TYPE_CHECKING:
+    from ptheta.models.transformer import Transformer
+
+CHUNK = 256
+"""Slots of a sequence that are read at once, at least; as many as the window if that is longer."""
+
+TURNS = 256
+"""Slots of a sequence for which rotary turns are computed at once."""
+
+
+class CachedDecoder(Decoder):
+    """Keeps keys and values of every block and, where slots are told their neighbours, the values drawn so far.
+
+    Args:
+        model: a transformer.
+        n: rows.
+        context: validated, n rows.
+        slots: values that will come in all; None: an event. More than the event has only for sequences.
+        window: slots that a slot sees; None: as the model says.
+        first: the slot at which each row begins [n]; what is read before is padding. Only for sequences.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        n: int,
+        context: Tensor | None,
+        slots: int | None = None,
+        window: int | None = None,
+        first: Tensor | None = None,
+    ):
+        m, like = model.space.dimensions, model.token.weight
+        self.model, self.context, self.j = model, context, 0
+        self.slots = slots or m
+        window = window or model.window
+        self.chunk = self.slots if window is None else max(window, CHUNK)
+        self.caches = [
+            KeyValueCache(n, model.heads, model.width // model.heads, self.slots, window, self.chunk, like)
+            for _ in model.blocks
+        ]
+        self.start = torch.full((n, 1), model.head.size, device=model.device)  # the token before the first
+        self.firsts = None if first is None else first[:, None]  # where the past of the last slots read begins [n, t]
+        if model.cut is not None and first is None:
+            self.firsts = torch.zeros_like(self.start)
+        self.order = model.slots if model.any_order else None
+        remembers = model.neighbours is not None or model.any_order
+        self.z = self.start.repeat(1, m) if remembers else None  # in the order that parameters know
+        self.turns, self.turned = self._turns_from(0), 0  # of slots from number `turned` on
+
+    def step(self, previous: Tensor | None) -> Distribution:
+        """p(x_j | x_<j) over [n]."""
+        before = self.start if previous is None else previous[:, None]
+        return self._next(before)[:, 0]
+
+    def prefill(self, values: Tensor) -> Distribution:
+        """Read the first values [n, k] in one pass."""
+        if self.order is not None or not values.shape[1]:
+            return super().prefill(values)
+        before = torch.cat([self.start, values.long()], 1)
+        if self.firsts is not None:
+            place = torch.arange(before.shape[1], device=before.device)
+            before = torch.where(place <= self.firsts, self.start, before)
+        return self._read(before)[-1][:, -1]
+
+    def extend(self, values: Tensor) -> Distribution:
+        """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
+        parts = self._read(values)
+        return parts[0] if len(parts) == 1 else self.model.head(torch.cat([part.logits for part in parts], 1))
+
+    def rewind(self, count: int) -> None:
+        """Forget the last values of those extended together."""
+        self.j -= count
+        if self.firsts is not None and self.firsts.shape[1] > count:
+            self.firsts = self.firsts[:, : self.firsts.shape[1] - count]
+        for cache in self.caches:
+            cache.rewind(count)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the rows."""
+        for cache in self.caches:
+            cache.keep(rows)
+        self.start = self.start[rows]
+        self.firsts = None if self.firsts is None else self.firsts[rows]
+        self.context = None if self.context is None else self.context[rows]
+        self.z = None if self.z is None else self.z[rows]
+
+    def _read(self, before: Tensor) -> list:
+        return [self._next(part) for part in before.split(self.chunk, 1)]
+
+    def _next(self, before: Tensor) -> Distribution:
+        """The conditionals of the next t slots from the values before them [n, t]."""
+        model, t = self.model, before.shape[1]
+        here, sources, around = slice(self.j, self.j + t), None, None
+        if self.order is not None:  # one slot at a time
+            slot = int(self.order[self.j])
+            here = slice(slot, slot + 1)
+            source = int(self.order[self.j - 1]) if self.j else model.space.dimensions
+            sources = torch.tensor([[source]], device=before.device)
+        if self.z is not None:
+            if self.order is None:
+                self.z[:, max(0, self.j - 1) : self.j + t - 1] = before[:, int(self.j == 0) :]
+            elif self.j:
+                self.z[:, int(self.order[self.j - 1])] = before[:, 0]
+            around = None if model.neighbours is None else model.neighbours.of(self.z, here)
+        h = model._embed(before, around, self.context, here, sources)
+        back = self._back(before)
+        turns = self._turn(t)
+        for block, cache in zip(model.blocks, self.caches):
+            h = block(h, turns, cache, back)
+        self.j += t
+        return model.head(model._outputs(h, here), here)
+
+    def _back(self, before: Tensor) -> Tensor | None:
+        """How many slots before itself each of the next ones may see at most, [n, t]; None: all."""
+        if self.firsts is None:
+            return None
+        place = torch.arange(self.j, self.j + before.shape[1], device=before.device)
+        firsts = self.firsts[:, -1:].expand_as(before)
+        if self.model.cut is not None:
+            firsts = torch.where(before == self.model.cut, place, firsts).cummax(1).values
+        self.firsts = firsts
+        return (place - firsts).clamp(min=0)  # padding sees itself
+
+    def _turn(self, t: int) -> tuple[Turn, Turn]:
+        """Rotary turns of the next t slots, for queries and for keys."""
+        at = self.j - self.turned
+        if not 0 <= at <= len(self.turns[0][0]) - t:
+            self.turns, self.turned, at = self._turns_from(self.j, t), self.j, 0
+        query = self.turns[0][0][at : at + t], self.turns[0][1][at : at + t]
+        if self.turns[0] is self.turns[1]:
+            return query, query
+        return query, (self.turns[1][0][at : at + t], self.turns[1][1][at : at + t])
+
+    def _turns_from(self, start: int, least: int = 0) -> tuple[Turn, Turn]:
+        rotary, space = self.model.rotary, self.model.space
+        if isinstance(space, Sequence) and self.order is None:
+            stop = start + max(least, min(TURNS, self.slots - start))
+            turn = rotary.turn(torch.arange(start, stop, device=self.model.device)[:, None])
+            return turn, turn
+        if self.order is None:
+            turn = rotary.at(slice(None))
+            return turn, turn
+        sources = torch.cat([self.order.new_zeros(1), self.order[:-1]])
+        return rotary.turn(rotary.coordinates[self.order]), rotary.turn(rotary.coordinates[sources])

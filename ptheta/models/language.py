@@ -1,0 +1,189 @@
+"""Token sequences of any length, through a context window.
+
+An event of a `Sequence` space is a block of m tokens, as they are cut for training. A language model also reads and
+writes longer and shorter sequences: token j is conditioned on what its window shows,
+
+    p(x_j | x_{j−d+1:j−1}) in every block of the network,
+
+so the first token is scored after a start token, and neither memory nor the time of a token grows with the length. A
+model without a window of its own has the event's length as its window: up to there it is the same model.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence as SequenceOf
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from ptheta.errors import UsageError, nearest
+from ptheta.models.autoregressive import CHUNK_DIMENSIONS, Autoregressive, check_tokens
+from ptheta.models.base import _evaluating
+from ptheta.models.cached import CHUNK, CachedDecoder
+from ptheta.sampling import Draft, Generation, Listener, Warp, generate, generator_for, uniforms
+from ptheta.spaces import Sequence
+
+TOGETHER = 2**14
+"""Tokens of short sequences that are scored together."""
+
+
+class LanguageModel(Autoregressive):
+    """Base of autoregressive families that go beyond the event's length on sequences."""
+
+    window: int | None
+
+    @abstractmethod
+    def _reader(self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None) -> CachedDecoder:
+        """A decoder of n sequences of up to so many tokens; see `CachedDecoder`."""
+
+    @property
+    def context_window(self) -> int:
+        """d: tokens that a block of the network sees, the start token or the one before included."""
+        return self.window or self.space.dimensions
+
+    def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """As the base; in float64 sequences are scored one at a time, so that nothing depends on their company."""
+        if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
+            rows = range(len(x))
+            parts = [super(LanguageModel, self)._log_prob(x[i : i + 1], _row(context, i)) for i in rows]
+            return torch.cat(parts)
+        return super()._log_prob(x, context)
+
+    def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:
+        """log p(x_j | what the window shows of x_<j) of every token of sequences of any length.
+
+        Args:
+            sequences: integers [k] each.
+            context: a row for each sequence, or one.
+
+        Returns:
+            Nats [k] each, float64, on the CPU. In float32 they do not depend on what else is scored to within 1e-4
+            nats a sequence of up to some thousand tokens, and in float64 not at all.
+        """
+        if not isinstance(self.space, Sequence) or self.any_order:
+            return super().log_prob_per_token(sequences, context)
+        rows = [check_tokens(row, self.space).to(self.device) for row in sequences]
+        context = self._validated_context(context, len(rows))
+        scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(rows)
+        alone = self.dtype == torch.float64
+        with torch.inference_mode(), _evaluating(self):
+            queue = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: len(rows[i]))
+            while queue:
+                longest = len(rows[queue[-1]])
+                many = 1 if alone or longest > self._chunk else max(1, TOGETHER // longest)
+                batch, queue = queue[-many:], queue[: max(0, len(queue) - many)]
+                z = torch.zeros(len(batch), longest, dtype=torch.long, device=self.device)
+                for i, row in enumerate(batch):
+                    z[i, : len(rows[row])] = rows[row]  # padding on the right is seen by nothing before it
+                found = self._scores(z, None if context is None else context[batch])
+                for i, row in enumerate(batch):
+                    scores[row] = found[i, : len(rows[row])].clone()
+        return scores
+
+    @property
+    def _chunk(self) -> int:
+        return max(CHUNK, self.context_window)
+
+    def _scores(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """Nats of every token of z [n, t], on the CPU, a chunk at a time."""
+        n, t = z.shape
+        reader = self._reader(n, context, t)
+        before = torch.cat([reader.start, z[:, :-1]], 1)
+        parts = []
+        for start in range(0, t, self._chunk):
+            here = slice(start, min(start + self._chunk, t))
+            parts.append(reader.extend(before[:, here]).log_prob(z[:, here]).cpu())
+        return torch.cat(parts, 1)
+
+    def generate(
+        self,
+        prompts: int | SequenceOf[Any],
+        tokens: int,
+        context: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        draft: Draft = "none",
+        listener: Listener | None = None,
+    ) -> Generation:
+        """Continue prompts, or write from the start; sequences may become longer than an event.
+
+        A prompt of any length is read; as everywhere, a token is conditioned on what the window still shows of it.
+
+        Args:
+            prompts: token sequences, integers [k] each, of different lengths if need be; or a number of empty ones.
+            tokens: drawn after each prompt, at most; a row ends earlier with the end-of-document token.
+            context: a row for each prompt, or one.
+            seed, generator: source of randomness. A row's tokens depend on its prompt, its number and the seed only.
+            temperature, top_k, top_p, min_p: see `ptheta.sampling.Warp`.
+            draft: `ngram` guesses what followed the same words before, `fixed_point` what the last pass would draw;
+                guesses are checked in one pass, so fewer passes give the same tokens, up to rounding.
+            listener: called with (row, token) for every token drawn; returns True to stop that row.
+
+        Returns:
+            Tokens and their log-probabilities, before and after warping.
+
+        Raises:
+            UsageError: the space holds no sequences, or an argument makes no sense.
+        """
+        if not isinstance(self.space, Sequence) or self.any_order:
+            raise UsageError(f"{self.space} is not written token after token", "use sample")
+        if draft not in get_args(Draft):
+            raise UsageError(f"no draft is called {draft!r}", nearest(str(draft), list(get_args(Draft))))
+        if tokens < 0:
+            raise UsageError(f"{tokens} tokens asked for", "give a number of at least 0")
+        given = [[]] * prompts if isinstance(prompts, int) else prompts
+        rows = [check_tokens(prompt, self.space).to(self.device) for prompt in given]
+        context = self._validated_context(context, len(rows))
+        warp = Warp(temperature, top_k, top_p, min_p)
+        noise = uniforms(len(rows), tokens, self.noise_size, generator=generator_for(seed, generator))
+        result = Generation()
+        longest = max((len(row) for row in rows), default=0)
+        held = min(self.context_window + self._chunk, longest + tokens)
+        many = 1 if self.dtype == torch.float64 else max(1, CHUNK_DIMENSIONS // max(held, 1))
+        with torch.inference_mode(), _evaluating(self):
+            for start in range(0, len(rows), many):
+                part = rows[start : start + many]
+                padded, first = _padded(part)
+                reader = self._reader(
+                    len(part),
+                    None if context is None else context[start : start + many],
+                    padded.shape[1] + tokens + 1,
+                    first.to(self.device) if bool(first.any()) else None,
+                )
+                result.add(
+                    generate(
+                        reader,
+                        padded.to(self.device),
+                        noise[start : start + many].to(self.device),
+                        warp,
+                        end=self.space.end,
+                        draft=draft,
+                        listener=None if listener is None else _shifted(listener, start),
+                    )
+                )
+        return result
+
+
+def _row(context: Tensor | None, i: int) -> Tensor | None:
+    return None if context is None else context[i : i + 1]
+
+
+def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows padded on the left [n, k], and how much of each is padding [n]: rows then stand at the same slot."""
+    longest = max((len(row) for row in rows), default=0)
+    first = torch.tensor([longest - len(row) for row in rows])
+    z = torch.zeros(len(rows), longest, dtype=torch.long)
+    for i, row in enumerate(rows):
+        z[i, longest - len(row) :] = row
+    return z, first
+
+
+def _shifted(listener: Listener, start: int) -> Listener:
+    return lambda row, token: listener(start + row, token)
