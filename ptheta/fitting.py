@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ptheta.data import Data, Split, load
+from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import FitError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Counting, Model, family, name_of
@@ -24,9 +25,9 @@ from ptheta.models.transformer import Transformer
 from ptheta.numbers import jsonable
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
-from ptheta.reporting import FitProgress, write_card, write_overview
+from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
-from ptheta.spaces import Discrete, Image, Sequence
+from ptheta.spaces import Discrete, Image
 from ptheta.training import Budget, Settings, Trainer, World, world
 
 COUNTED_EVENTS = 2**18
@@ -48,6 +49,11 @@ def default_model(data: Data) -> str:
     if isinstance(data.space, Image) and data.space.levels >= MANY_LEVELS:
         return "pixelcnn"
     return "transformer" if isinstance(data.space, Discrete) and data.space.dimensions > 1 else "made"
+
+
+def default_preset(data: Data) -> str | None:
+    """The preset taken when neither it nor a model is named."""
+    return "tiny" if isinstance(data.space, Sequence) else None
 
 
 def fit(
@@ -75,7 +81,7 @@ def fit(
         model: name of a family in the zoo, a model instance, or None: chosen from the space.
         data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
-            to be loaded, options of `load`; what is given beside it wins.
+            to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
         minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
             none.
         out: folder of the run; None: a new folder under `runs/`.
@@ -101,32 +107,25 @@ def fit(
         raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
     resuming = resume or resume_inexact
-    recipe = None if preset is None else find_preset(preset)
-    if recipe is not None:
-        if resuming:
-            raise UsageError("a resumed fit has its recipe already", "leave out --preset")
-        model, hyperparameters = family_of_preset(recipe, model), {**recipe.hyperparameters, **(hyperparameters or {})}
-        settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
-        if not any(value is not None for value in given.values()):
-            given["minutes"] = recipe.minutes
     if resuming:
+        if preset is not None:
+            raise UsageError("a resumed fit has its recipe already", "leave out --preset")
         run = _unfinished(out, model, data, hyperparameters or {})
         model, data = run.model, run.data
         seed = run.same_seed(seed, other=resume_inexact)
         given, settings = _continued(run.plan(), given, settings)
     else:
-        if data is None:
-            raise UsageError("there is nothing to fit", "name a data source")
-        wanted = recipe.data if recipe else {}
-        data = data if isinstance(data, Data) else load(data, **wanted)
-        if missing := [k for k in wanted if data.request and data.request.get(k) in (None, "none")]:
-            raise UsageError(
-                f"preset {preset} is for data loaded with {missing[0]}={wanted[missing[0]]!r}, and these were not",
-                f"give ptheta.load {missing[0]}, or give fit the source itself",
-            )
-        seed = seed or 0
-        model = _build(model, data, seed, hyperparameters or {})
-        run = None
+        run, seed = None, seed or 0
+        data = _loaded(data, preset)
+        preset = preset or (default_preset(data) if model is None else None)
+        if preset is not None:
+            recipe = find_preset(preset)
+            model = family_of_preset(recipe, model)
+            hyperparameters = {**recipe.hyperparameters, **(hyperparameters or {})}
+            settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
+            if not any(value is not None for value in given.values()):
+                given["minutes"] = recipe.minutes
+        model = _build(default_model(data) if model is None else model, data, seed, hyperparameters or {})
     counting = isinstance(model, Counting)
     if not any(value is not None for value in given.values()):
         given["minutes"] = DEFAULT_MINUTES
@@ -186,6 +185,24 @@ def family_of_preset(recipe: Preset, model: str | Model | None) -> str:
     return recipe.model
 
 
+def _loaded(data: Any, preset: str | None) -> Data:
+    """The data to fit; a preset's options of `load` apply to what is still to be loaded.
+
+    Raises:
+        UsageError: there are none, or they were loaded in a way that the preset is not for.
+    """
+    if data is None:
+        raise UsageError("there is nothing to fit", "name a data source")
+    wanted = {} if preset is None else find_preset(preset).data
+    data = data if isinstance(data, Data) else load(data, **wanted)
+    if missing := [k for k in wanted if data.request and data.request.get(k) in (None, "none")]:
+        raise UsageError(
+            f"preset {preset} is for data loaded with {missing[0]}={wanted[missing[0]]!r}, and these were not",
+            f"give ptheta.load {missing[0]}, or give fit the source itself",
+        )
+    return data
+
+
 def _unfinished(
     out: str | Path | None, model: str | Model | None, data: Data | str | None, hyperparameters: dict[str, Any]
 ) -> Run:
@@ -224,7 +241,7 @@ def _continued(
     return budget, (stored["settings"] or {}) | {k: v for k, v in settings.items() if v is not None}
 
 
-def _build(model: str | Model | None, data: Data, seed: int, hyperparameters: dict[str, Any]) -> Model:
+def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str, Any]) -> Model:
     """The model to fit; the global random state is untouched."""
     if isinstance(model, Model):
         if hyperparameters:
@@ -236,7 +253,7 @@ def _build(model: str | Model | None, data: Data, seed: int, hyperparameters: di
                 "build it as Family(data.space, data.context_space)",
             )
         return model
-    cls = family(model or default_model(data)).load()
+    cls = family(model).load()
     known = list(cls.hyperparameter_signature())
     if unknown := [name for name in hyperparameters if name not in known]:
         remedy = nearest(unknown[0], known) if known else "it has none"
@@ -318,9 +335,12 @@ def _conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> No
     run.save_weights()
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
     limit = affordable(run.model, data.splits[split], max(seconds, PATIENCE))
+    events = data.splits[split].subset(limit)
     with progress.scoring(limit) as advance:
-        score = evaluate(run.model, data.splits[split], limit=limit, advance=advance)
+        score = evaluate(run.model, events, advance=advance)
     results = summary(run, score, split, seconds)
+    if isinstance(run.codec, TextCodec):
+        results |= rates_of_blocks(run.codec, score, events.x).to_json()
     if isinstance(run.model, Transformer) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
     run.log({"results": results})
@@ -354,9 +374,6 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
     }
     if score.zero:
         results["zero_probability"] = score.zero
-    if isinstance(model.space, Sequence):
-        results["nats_per_token"] = score.nats / score.dimensions
-        results["bits_per_byte"] = score.bits_per_dim
     return results
 
 

@@ -62,7 +62,7 @@ def fit(
     weight_decay: float | None = None,
     average: float | None = None,
     accumulate: int | None = None,
-    precision: Literal["auto", "float32", "bfloat16"] | None = None,
+    precision: Literal["auto", "float32", "bfloat16", "native"] | None = None,
     compile: bool | None = None,
     checkpoint_seconds: float | None = None,
     device: str = "auto",
@@ -104,7 +104,7 @@ def fit(
         weight_decay: decoupled, on matrices
         average: decay of an exponential moving average of the weights; 0 for none
         accumulate: parts a batch is cut into, to save memory
-        precision: auto is bfloat16 autocast on a GPU
+        precision: native is bfloat16 autocast where the processor or GPU computes in it, auto only on a GPU
         compile: use torch.compile; only for long fits on a GPU if left out
         checkpoint_seconds: time between checkpoints, from which --resume goes on; 60 if left out
         device: auto, cpu or cuda
@@ -112,7 +112,7 @@ def fit(
         json: print the results as one JSON object on the last line
     """
     import ptheta
-    from ptheta.fitting import check_free, default_model, family_of_preset
+    from ptheta.fitting import check_free, default_model, default_preset, family_of_preset
     from ptheta.models import family
     from ptheta.presets import preset as find_preset
     from ptheta.runs import read_config
@@ -164,11 +164,14 @@ def fit(
         if out is not None:
             check_free(out, force)
         data = ptheta.load(source, **{**(recipe.data if recipe else {}), **asked}, seed=seed or 0)
-        if chosen is None:
-            chosen = default_model(data)
-            values = _hyperparameters(chosen, hyperparameters)
         for note in data.notes:
             say(note)
+        if chosen is None:
+            preset = default_preset(data)
+            if preset is not None:
+                say(f"preset {preset}: {find_preset(preset).summary}")
+            chosen = default_model(data) if preset is None else find_preset(preset).model
+            values = _hyperparameters(chosen, hyperparameters)
     run = ptheta.fit(
         chosen,
         data,

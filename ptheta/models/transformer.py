@@ -40,6 +40,9 @@ from ptheta.models.orders import Order, as_order, random_orders, visiting_order
 from ptheta.nn import Block, Rotary, Turn, norm
 from ptheta.spaces import Discrete, Sequence, Space
 
+BATCH_TOKENS = 2**11
+"""Tokens of one optimiser step by which language models learn best within minutes on a CPU (benchmarks/LOG.md)."""
+
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
 
@@ -55,7 +58,7 @@ class Transformer(LanguageModel):
         heads: attention heads.
         window: slots a block sees, itself included; None for all.
         local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 0 otherwise.
-        dropout: probability with which entries of a branch are dropped in training.
+        dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences.
         across_documents: whether a token sees past the end-of-document token before it; without, every document begins
             as an event does, and its probability does not depend on what it was packed with.
         any_order: learn all orders; `order` is then the one in which events are scored and sampled.
@@ -65,7 +68,6 @@ class Transformer(LanguageModel):
     slots: Tensor
     coordinates: Tensor
     spaces = (Discrete,)
-    recipe = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32}  # noqa: RUF012
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class Transformer(LanguageModel):
         heads: int = 4,
         window: int | None = None,
         local: int | None = None,
-        dropout: float = 0.2,
+        dropout: float | None = None,
         across_documents: bool = True,
         any_order: bool = False,
         order: Order = None,
@@ -90,6 +92,7 @@ class Transformer(LanguageModel):
             raise UsageError("layers and window must be at least 1", "give larger numbers")
         self.width, self.layers, self.heads, self.window = width, layers, heads, window
         self.local, self.dropout, self.any_order = local, dropout, any_order
+        dropped = (0.0 if isinstance(space, Sequence) else 0.2) if dropout is None else dropout
         self.across_documents = across_documents
         end = space.end if isinstance(space, Sequence) else None
         if not across_documents and end is None:
@@ -107,8 +110,8 @@ class Transformer(LanguageModel):
         self.neighbours = Neighbourhood(coordinates, radius, space, width, any_order) if radius else None
         self.condition = ContextVector(context_space, width)
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(Block(width, heads, window, dropout) for _ in range(layers))
-        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, window, dropped) for _ in range(layers))
+        self.drop = nn.Dropout(dropped)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
         nn.init.zeros_(self.out.weight)
@@ -116,6 +119,14 @@ class Transformer(LanguageModel):
         self.register_buffer("slots", torch.arange(m), persistent=False)
         self.register_buffer("coordinates", coordinates, persistent=False)
         self.source = nn.Parameter(torch.randn(m + 1, width) * 0.02) if any_order else None  # the last one: the start
+
+    @property
+    def recipe(self) -> dict[str, Any]:  # type: ignore[override]
+        """Settings that suit it: on sequences, `BATCH_TOKENS` a step."""
+        chosen = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32}
+        if isinstance(self.space, Sequence):
+            chosen |= {"batch_size": max(1, BATCH_TOKENS // self.space.length), "precision": "native"}
+        return chosen
 
     def prepare(self, x: Tensor) -> None:
         """Start at the marginals of the training events x [n, *shape]."""

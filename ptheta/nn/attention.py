@@ -18,13 +18,16 @@ SHORT = 512
 """Keys up to which attention in bfloat16 on a CPU is written out as products of matrices: there the fused kernel's
 backward pass takes three to six times as long (benchmarks/LOG.md)."""
 
+MANY = 32
+"""Heads of all rows from which one slot's attention on a CPU is faster as products of matrices than fused."""
+
 
 def norm(x: Tensor) -> Tensor:
     """x centred and scaled to variance 1 over its last dimension.
 
     One fused kernel, where RMSNorm is five operations on a CPU (benchmarks/LOG.md).
     """
-    return F.layer_norm(x, x.shape[-1:])
+    return torch.layer_norm(x, x.shape[-1:])
 
 
 class KeyValueCache:
@@ -44,22 +47,22 @@ class KeyValueCache:
     def __init__(self, n: int, heads: int, size: int, slots: int, window: int | None, chunk: int, like: Tensor):
         self.window = window
         room = slots if window is None else min(slots, window + max(window, chunk))
-        self.entries = like.new_empty(2, n, heads, room, size)
-        self.filled = 0
+        self.keys = like.new_empty(n, heads, room, size)
+        self.values = like.new_empty(n, heads, room, size)
+        self.room, self.filled = room, 0
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values [n, heads, t, size] of the next t slots; returns all that these slots may see."""
-        t = key.shape[2]
-        before = self.filled if self.window is None else min(self.filled, self.window - 1)
-        if self.filled + t > self.entries.shape[3]:
-            self.entries[:, :, :, :before] = self.entries[:, :, :, self.filled - before : self.filled].clone()
-            self.filled = before
-        here = slice(self.filled, self.filled + t)
-        self.entries[0, :, :, here] = key
-        self.entries[1, :, :, here] = value
-        self.filled += t
-        seen = self.entries[:, :, :, self.filled - before - t : self.filled]
-        return seen[0], seen[1]
+        t, start = key.shape[2], self.filled
+        before = start if self.window is None else min(start, self.window - 1)
+        if start + t > self.room:
+            for store in (self.keys, self.values):
+                store[:, :, :before] = store[:, :, start - before : start].clone()
+            start = before
+        self.filled = start + t
+        self.keys.narrow(2, start, t).copy_(key)
+        self.values.narrow(2, start, t).copy_(value)
+        return self.keys.narrow(2, start - before, before + t), self.values.narrow(2, start - before, before + t)
 
     def rewind(self, slots: int) -> None:
         """Forget the last slots, of those that were appended together."""
@@ -67,7 +70,7 @@ class KeyValueCache:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the rows."""
-        self.entries = self.entries[:, rows]
+        self.keys, self.values = self.keys[rows], self.values[rows]
 
 
 class Attention(nn.Module):
@@ -97,9 +100,8 @@ class Attention(nn.Module):
             back: how many slots before itself each slot may see at most [n, t]; None: as the window allows.
         """
         n, t, width = x.shape
-        size = width // self.heads
-        qkv = self.query_key_value(x).view(n, t, 3, self.heads, size).transpose(1, 3)  # [n, heads, 3, t, size]
-        if turns[0] is turns[1]:
+        qkv = F.linear(x, self.query_key_value.weight).view(n, t, 3, self.heads, -1).transpose(1, 3)
+        if turns[0] is turns[1]:  # [n, heads, 3, t, size]
             query, key = turned(norm(qkv[:, :, :2]), turns[0]).unbind(2)
         else:
             query, key = (turned(norm(qkv[:, :, i]), turn) for i, turn in enumerate(turns))
@@ -107,7 +109,7 @@ class Attention(nn.Module):
         if cache is not None:
             key, value, window = *cache.append(key, value), cache.window
         mixed = attend(query, key, value, window, back)
-        return self.out(mixed.transpose(1, 2).reshape(n, t, width))
+        return F.linear(mixed.transpose(1, 2).reshape(n, t, width), self.out.weight)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: Tensor | None = None) -> Tensor:
@@ -120,12 +122,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: 
         back: how many slots before itself each slot may see at most [n, t], or None.
     """
     t, s = query.shape[2], key.shape[2]
+    if t == 1 and back is None:
+        if query.device.type == "cpu" and query.shape[0] * query.shape[1] >= MANY:
+            weights = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
+            return weights @ value
+        return F.scaled_dot_product_attention(query, key, value)
     if window is not None and window >= s:
         window = None
     if window is not None and t == s and 2 * window < t:
         return windowed_attention(query, key, value, window, back)
-    if t == 1 and back is None:
-        return F.scaled_dot_product_attention(query, key, value)
     if back is None and window is None and t == s and not _written_out(query, s):
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
     distance = torch.arange(s - t, s, device=query.device)[:, None] - torch.arange(s, device=query.device)  # [t, S]
@@ -199,7 +204,7 @@ class Block(nn.Module):
         self.attention = Attention(width, heads, window)
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.down.weight)
 
@@ -207,5 +212,9 @@ class Block(nn.Module):
         self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None, back: Tensor | None = None
     ) -> Tensor:
         """[n, t, width] → [n, t, width]; see `Attention`."""
-        x = x + self.dropout(self.attention(norm(x), turns, cache, back))
-        return x + self.dropout(self.down(F.relu(self.up(norm(x))).square()))
+        x = x + self._dropped(self.attention(norm(x), turns, cache, back))
+        hidden = F.relu(F.linear(norm(x), self.up.weight))
+        return x + self._dropped(F.linear(hidden * hidden, self.down.weight))
+
+    def _dropped(self, branch: Tensor) -> Tensor:
+        return F.dropout(branch, self.dropout) if self.training and self.dropout else branch

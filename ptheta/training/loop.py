@@ -26,6 +26,7 @@ from ptheta.models import Model
 from ptheta.training.budget import Budget, rate
 from ptheta.training.distributed import World
 from ptheta.training.optimisers import optimisers, set_rate
+from ptheta.training.precision import autocast
 from ptheta.training.settings import Settings
 from ptheta.training.state import Position, load_optimisers, load_state, save_state
 
@@ -191,17 +192,11 @@ class Trainer:
 
     def _loss(self) -> nn.Module:
         """The loss as a module of (x, context, player), compiled and data-parallel as the settings say."""
-        module: nn.Module = _Loss(self.model, self._autocast())
+        module: nn.Module = _Loss(self.model, autocast(self.settings.precision, self.world.device.type))
         long_gpu_fit = self.world.device.type == "cuda" and (self.budget.minutes or 0) >= 5
         if long_gpu_fit if self.settings.compile is None else self.settings.compile:
             module.compile(dynamic=False)
         return self.world.wrap(module)
-
-    def _autocast(self) -> Callable[[], Any]:
-        wanted = self.settings.precision
-        if wanted == "bfloat16" or (wanted == "auto" and self.world.device.type == "cuda"):
-            return lambda: torch.autocast(self.world.device.type, torch.bfloat16)
-        return nullcontext
 
     def _rows(self) -> Tensor:
         """Rows of this step's global batch."""

@@ -9,7 +9,7 @@ from ptheta.errors import FitError, nearest
 from ptheta.models import Model
 
 Optimizer = Literal["adamw", "muon"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "native"]
 OPTIMIZERS, PRECISIONS = get_args(Optimizer), get_args(Precision)
 
 
@@ -27,7 +27,8 @@ class Settings:
         clip: largest norm of the gradient.
         warmup: fraction of the budget spent raising the learning rate.
         hold: fraction of the budget at which it begins to fall.
-        precision: `float32`, `bfloat16` (autocast), or `auto`: bfloat16 on a GPU.
+        precision: `float32`; `bfloat16` (autocast); `native`: bfloat16 where the processor or GPU computes in it, else
+            float32; `auto`: bfloat16 on a GPU.
         compile: compile the loss with torch.compile; None: only on a GPU and for budgets of 5 minutes or more.
         validation_events: at most so many validation events decide which weights are best.
         checkpoint_seconds: time between checkpoints.

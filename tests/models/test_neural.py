@@ -70,7 +70,7 @@ def test_the_cache_of_a_window_shows_the_last_slots_and_does_not_grow(chunks):
     window, slots = 4, 40
     entries = torch.arange(1.0, slots + 1).expand(2, 3, slots)[..., None]  # [n, heads, slots, 1]
     cache = KeyValueCache(2, 3, 1, slots, window, 7, torch.zeros(1))
-    size, at = cache.entries.numel(), 0
+    size, at = cache.keys.numel(), 0
     for t in chunks:
         keys, values = cache.append(entries[:, :, at : at + t], -entries[:, :, at : at + t])
         at += t
@@ -80,7 +80,7 @@ def test_the_cache_of_a_window_shows_the_last_slots_and_does_not_grow(chunks):
         if t > 1:  # the last of them turn out wrong
             cache.rewind(t - 1)
             at -= t - 1
-    assert cache.entries.numel() == size == 2 * 2 * 3 * (4 + 7)
+    assert cache.keys.numel() == cache.values.numel() == size == 2 * 3 * (4 + 7)
 
 
 def test_neighbours_are_within_the_radius_and_visited_before():

@@ -1,0 +1,30 @@
+"""In which type a loss is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from ptheta.training.settings import Precision
+
+
+def autocast(precision: Precision, kind: str) -> Callable[[], Any]:
+    """Makes the context in which losses are computed.
+
+    Args:
+        precision: see `Settings`.
+        kind: of device, `cpu` or `cuda`.
+    """
+    native = kind == "cuda" or computes_in_bfloat16()
+    if precision == "bfloat16" or (precision == "native" and native) or (precision == "auto" and kind == "cuda"):
+        return lambda: torch.autocast(kind, torch.bfloat16)
+    return nullcontext
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; elsewhere it is emulated, slower than float32."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
