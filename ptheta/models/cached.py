@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +25,39 @@ TURNS = 256
 """Slots of a sequence for which rotary turns are computed at once."""
 
 
+def through_blocks(
+    h: Tensor, turns: tuple[Turn, Turn], blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None
+) -> Tensor:
+    """The stream [n, t, width] after all blocks."""
+    for block, cache in zip(blocks, caches):
+        h = block(h, turns, cache, back)
+    return h
+
+
+@functools.cache
+def compiled_blocks() -> Callable[..., Tensor]:
+    """`through_blocks`, compiled by torch.compile; as it is, with a warning, where that fails for want of a compiler.
+
+    Compiling takes 20 to 40 seconds on a CPU and pays for a single sequence of about 80,000 tokens (benchmarks/LOG.md).
+    """
+    from torch._dynamo.exc import TorchDynamoException
+
+    compiled, usable = torch.compile(through_blocks, dynamic=True), True
+
+    def run(h: Tensor, turns: Any, blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None) -> Tensor:
+        nonlocal usable
+        if usable:
+            try:
+                return compiled(h, turns, blocks, caches, back)
+            except TorchDynamoException as error:
+                usable = False
+                reason = str(error).strip().splitlines()
+                warnings.warn(f"decoding is not compiled: {reason[0] if reason else error!r}", stacklevel=2)
+        return through_blocks(h, turns, blocks, caches, back)
+
+    return run
+
+
 class CachedDecoder(Decoder):
     """Keeps keys and values of every block and, where slots are told their neighbours, the values drawn so far.
 
@@ -32,6 +68,7 @@ class CachedDecoder(Decoder):
         slots: values that will come in all; None: an event. More than the event has only for sequences.
         window: slots that a slot sees; None: as the model says.
         first: the slot at which each row begins [n]; what is read before is padding. Only for sequences.
+        compile: run the blocks compiled, see `compiled_blocks`.
     """
 
     def __init__(
@@ -42,7 +79,9 @@ class CachedDecoder(Decoder):
         slots: int | None = None,
         window: int | None = None,
         first: Tensor | None = None,
+        compile: bool = False,
     ):
+        self.through = compiled_blocks() if compile else through_blocks
         m, like = model.space.dimensions, model.token.weight
         self.model, self.context, self.j = model, context, 0
         self.slots = slots or m
@@ -119,8 +158,7 @@ class CachedDecoder(Decoder):
         h = model._embed(before, around, self.context, here, sources)
         back = self._back(before)
         turns = self._turn(t)
-        for block, cache in zip(model.blocks, self.caches):
-            h = block(h, turns, cache, back)
+        h = self.through(h, turns, list(model.blocks), self.caches, back)
         self.j += t
         return model.head(model._outputs(h, here), here)
 

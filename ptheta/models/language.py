@@ -35,7 +35,9 @@ class LanguageModel(Autoregressive):
     window: int | None
 
     @abstractmethod
-    def _reader(self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None) -> CachedDecoder:
+    def _reader(
+        self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
+    ) -> CachedDecoder:
         """A decoder of n sequences of up to so many tokens; see `CachedDecoder`."""
 
     @property
@@ -111,6 +113,7 @@ class LanguageModel(Autoregressive):
         min_p: float = 0.0,
         draft: Draft = "none",
         listener: Listener | None = None,
+        compile: bool = False,
     ) -> Generation:
         """Continue prompts, or write from the start; sequences may become longer than an event.
 
@@ -125,6 +128,7 @@ class LanguageModel(Autoregressive):
             draft: `ngram` guesses what followed the same words before, `fixed_point` what the last pass would draw;
                 guesses are checked in one pass, so fewer passes give the same tokens, up to rounding.
             listener: called with (row, token) for every token drawn; returns True to stop that row.
+            compile: run the network's blocks through torch.compile; pays for very many tokens only.
 
         Returns:
             Tokens and their log-probabilities, before and after warping.
@@ -156,6 +160,7 @@ class LanguageModel(Autoregressive):
                     None if context is None else context[start : start + many],
                     padded.shape[1] + tokens + 1,
                     first.to(self.device) if bool(first.any()) else None,
+                    compile,
                 )
                 result.add(
                     generate(

@@ -239,5 +239,7 @@ class Transformer(LanguageModel):
     def _decoder(self, n: int, context: Tensor | None) -> CachedDecoder:
         return CachedDecoder(self, n, context)
 
-    def _reader(self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None) -> CachedDecoder:
-        return CachedDecoder(self, n, context, slots, self.context_window, first)
+    def _reader(
+        self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
+    ) -> CachedDecoder:
+        return CachedDecoder(self, n, context, slots, self.context_window, first, compile)
