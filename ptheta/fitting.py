@@ -27,7 +27,7 @@ from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
 from ptheta.runs import Run, build_model, read_config
-from ptheta.spaces import Discrete, Image
+from ptheta.spaces import Discrete, Image, Sequence
 from ptheta.training import Budget, Settings, Trainer, World, world
 
 COUNTED_EVENTS = 2**18

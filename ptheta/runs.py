@@ -150,7 +150,7 @@ class Run:
         if not final:
             return {}
         error = math.inf if final[-1].get("nats") is None else math.nan  # of one event there is none
-        infinite = ("nats", "nats_per_token", "bits_per_byte", self.codec.bits_key)
+        infinite = ("nats", "nats_per_token", "bits_per_byte", "perplexity", self.codec.bits_key)
         lost = {"nats_se": error} | dict.fromkeys(infinite, math.inf)
         return {k: lost.get(k) if v is None else v for k, v in final[-1].items()}
 

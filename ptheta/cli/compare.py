@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
-from ptheta.cli.options import Flag, SourceArgument, output
+from ptheta.cli.options import Flag, SourceArgument, Tokenizer, output
 from ptheta.errors import UsageError
 
 DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer"
@@ -31,6 +31,8 @@ def compare(
     palette: int | None = None,
     binarize: str = "none",
     length: int | None = None,
+    tokenizer: Tokenizer | None = None,
+    vocabulary: int | None = None,
     limit: int | None = None,
     out: Path | None = None,
     force: Flag = False,
@@ -52,6 +54,8 @@ def compare(
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: none, threshold, once or epoch
         length: of text, tokens in one event
+        tokenizer: of text, what a token is; bytes below 10 MB of training text and bpe from there on, if left out
+        vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         limit: use at most so many events of each split
         out: folder for the runs; a new one under runs/ if left out
         force: replace what is in --out
@@ -77,6 +81,8 @@ def compare(
         palette=palette,
         binarize=binarize,
         length=length,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
         limit=limit,
         seed=seed,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import tyro
@@ -19,7 +19,11 @@ SourceArgument = Annotated[str, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Posit
 ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.Positional]
 RunArgument = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"])]
+OptionalCount = Annotated[int | None, tyro.conf.arg(aliases=["-n"])]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
+Texts = Annotated[list[str], tyro.conf.arg(metavar="TEXT …")]
+Tokenizer = Literal["bytes", "characters", "bpe"]
 
 
 def beside(run: Path, ending: str) -> Path:

@@ -5,28 +5,47 @@ from ptheta.reporting.card import card_rows, write_card
 from ptheta.reporting.comparison import comparison
 from ptheta.reporting.completions import read_mask, write_completions
 from ptheta.reporting.copies import copy_check, nearest_pictures
-from ptheta.reporting.overview import picture_lines, write_overview
+from ptheta.reporting.documents import (
+    Rates,
+    byte_count,
+    rates_of_blocks,
+    reads_documents,
+    said,
+    score_documents,
+    write_document_scores,
+)
+from ptheta.reporting.overview import file_lines, write_overview
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
 from ptheta.reporting.samples import write_events, write_scores
+from ptheta.reporting.surprise import printable, show
 
 __all__ = [
     "FitProgress",
+    "Rates",
+    "byte_count",
     "card_rows",
     "comparison",
     "copy_check",
     "count",
+    "file_lines",
     "grid",
     "nats",
     "nearest_pictures",
-    "picture_lines",
     "plural",
+    "printable",
+    "rates_of_blocks",
     "read_mask",
+    "reads_documents",
+    "said",
     "save_picture",
+    "score_documents",
+    "show",
     "surprise_grid",
     "track",
     "write_card",
     "write_completions",
+    "write_document_scores",
     "write_events",
     "write_overview",
     "write_scores",

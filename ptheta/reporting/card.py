@@ -8,7 +8,8 @@ from typing import Any
 from ptheta.files import write_text
 from ptheta.models import family
 from ptheta.numbers import count, nats
-from ptheta.reporting.overview import picture_lines
+from ptheta.reporting.documents import said
+from ptheta.reporting.overview import file_lines
 from ptheta.runs import Run
 from ptheta.spaces import Label
 
@@ -31,14 +32,14 @@ def card(run: Run) -> str:
         "",
         f"p(x{' | y' if run.model.context_space else ''}): {row.summary} ({row.reference}). Density: {row.density}.",
         "",
-        *picture_lines(run, "samples"),
+        *file_lines(run, "samples"),
         "| | |",
         "|---|---|",
         *[f"| {name} | {value} |" for name, value in card_rows(run)],
         "",
         *[f"- {note}" for note in data["notes"]],
         "",
-        *picture_lines(run, "copies", "surprise"),
+        *file_lines(run, "copies", "surprise"),
         "```sh",
         f"ptheta sample {run.path}{_some_context(run)}    # draw from it",
         f"ptheta score {run.path} FILE    # log-likelihood of your own data",
@@ -53,8 +54,9 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     scored = "not scored yet"
     if results:
         value = nats(results["nats"], results["nats_se"])
+        rates = said(results) if "perplexity" in results else run.codec.said(results["nats"])
         scored = (
-            f"{value} nats, {run.codec.said(results['nats'])}: mean negative log-likelihood of "
+            f"{value} nats, {rates}: mean negative log-likelihood of "
             f"{results['n']:,} {results['split']} events ± standard error"
         )
         if "nats_random_orders" in results:

@@ -12,18 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import PthetaError
 from ptheta.evaluation import suited_batch
+from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.copies import copy_check
+from ptheta.reporting.documents import write_text_surprise
 from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surprise_scale, together
 from ptheta.reporting.samples import names_of, sheet
+from ptheta.reporting.surprise import END
 from ptheta.runs import Run
 from ptheta.spaces import Label
 
 CELLS = 64
 """Events in the overview of a run, about."""
+
+TEXTS = 16
+"""Texts in the overview of a run."""
 
 SCORED = 1000
 """Events among which the most surprising ones are sought."""
@@ -39,7 +46,7 @@ FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
 
 
 def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = print) -> list[Path]:
-    """Write samples in the form of the data; of pictures also copies.png and surprise.png.
+    """Write samples in the form of the data; of pictures also copies.png and surprise.png, of text surprise.html.
 
     What cannot be written is said and left out.
 
@@ -58,13 +65,19 @@ def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = prin
         files += written
     except FAILURES as error:
         say(f"no samples were written: {_problem(error)}")
-    if not run.codec.is_picture:
-        return files
-    for what, write in (("copies", lambda: write_copies(run, x, say)), ("surprise", lambda: write_surprise(run))):
+    rest: dict[str, Callable[[], list[Path]]] = {}
+    if run.codec.is_picture:
+        rest = {
+            "picture of copies": lambda: write_copies(run, x, say),
+            "picture of surprise": lambda: write_surprise(run),
+        }
+    elif isinstance(run.codec, TextCodec):
+        rest = {"page of surprise": lambda: write_text_surprise(run)}
+    for what, write in rest.items():
         try:
             files += write()
         except FAILURES as error:
-            say(f"no picture of {what} was written: {_problem(error)}")
+            say(f"no {what} was written: {_problem(error)}")
     return files
 
 
@@ -117,8 +130,15 @@ def write_surprise(run: Run) -> list[Path]:
     return [save_picture(picture, run.path / "surprise.png")]
 
 
-def picture_lines(run: Run, *names: str) -> list[str]:
-    """Lines of Markdown that show some of the pictures of a run folder, each explained.
+_LINKED = {
+    "samples": ("samples.txt", "texts drawn from it, each a block of tokens."),
+    "surprise": ("surprise.html", "−log p of every token of unseen text; open it in a browser."),
+}
+"""What a run on text has instead of pictures."""
+
+
+def file_lines(run: Run, *names: str) -> list[str]:
+    """Lines of Markdown that show some of the pictures of a run folder, or link its pages, each explained.
 
     Args:
         run: whose folder is looked into.
@@ -134,6 +154,9 @@ def picture_lines(run: Run, *names: str) -> list[str]:
         if (run.path / f"{name}.png").exists():
             words = explained.get(name)
             lines += [*([words, ""] if words else []), f"![{name}]({name}.png)", ""]
+        elif name in _LINKED and (run.path / _LINKED[name][0]).exists():
+            file, words = _LINKED[name]
+            lines += [f"[{file}]({file}): {words}", ""]
     return lines
 
 
@@ -158,6 +181,9 @@ def copies_line(record: dict[str, Any]) -> str:
 
 def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
     """Samples and the files they are written to; given labels, a row of a grid for each of the first ones."""
+    if isinstance(run.codec, TextCodec):
+        x = run.model.sample(TEXTS, seed=seed).cpu()
+        return x, [write_bytes(run.path / "samples.txt", _in_one(run.codec, x).encode())]
     labels = run.model.context_space
     context = None
     if isinstance(labels, Label):
@@ -167,6 +193,15 @@ def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
     if run.codec.is_picture:
         return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]
     return x, run.codec.write(x, run.path, "samples", names_of(run, context))
+
+
+def _in_one(codec: TextCodec, x: Tensor) -> str:
+    """Texts one below the other, with a mark where a document ends."""
+    parts = []
+    for i, row in enumerate(x.tolist()):
+        text = b"".join(END.encode() + b"\n" if token == codec.end else codec.piece(token) for token in row)
+        parts.append(f"── {i + 1} of {len(x)} ──\n{text.decode('utf-8', 'replace')}\n")
+    return "\n".join(parts)
 
 
 def _pieces(run: Run, x: Tensor, context: Tensor | None) -> Tensor:

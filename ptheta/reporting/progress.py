@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from ptheta.data import Data
 from ptheta.errors import UsageError
 from ptheta.numbers import count, nats, plural
+from ptheta.reporting.documents import said
 from ptheta.runs import Run
 from ptheta.training import Budget
 
@@ -148,8 +149,9 @@ class FitProgress:
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
         value = nats(results["nats"], results["nats_se"])
-        said = f"{results['split']} [bold]{value}[/bold] nats, {self.data.codec.said(results['nats'])}"
-        self.say(f"{said} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
+        rates = said(results) if "perplexity" in results else self.data.codec.said(results["nats"])
+        score = f"{results['split']} [bold]{value}[/bold] nats, {rates}"
+        self.say(f"{score} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
         if "nats_random_orders" in results:
             self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):
