@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
-from ptheta.errors import UsageError
+from ptheta.cli.options import Count, Flag, RunArgument, Values, beside, contexts, output
+from ptheta.errors import SourceError, UsageError
 from ptheta.numbers import plural
-from ptheta.sampling import Effort, Method
+from ptheta.sampling import Effort, Method, Warp
+
+if TYPE_CHECKING:
+    from ptheta.runs import Run
+
+LINES = 10
+"""Lines of a text that are shown."""
 
 Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hint="(required)"), tyro.conf.Positional]
-Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 
 
 def main(args: list[str]) -> None:
@@ -30,6 +35,7 @@ def complete(
     *,
     keep: float | None = None,
     mask: Path | None = None,
+    tokens: int | None = None,
     n: Count = 4,
     context: Values = [],  # noqa: B006
     temperature: float = 1.0,
@@ -43,14 +49,15 @@ def complete(
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Draw the missing part of events from its exact conditional distribution, several times.
+    """Draw the missing part of events from its exact conditional distribution, several times; write texts on.
 
     Args:
         run: run folder
         files: events in the form of the data: pictures, a table's rows, a text
         keep: part that is kept, from the beginning of the model's order (the top of a picture, unless --order was given
-            to the fit); 0.5 if left out
+            to the fit); 0.5 if left out, but a text that a transformer goes on from is kept whole
         mask: a picture of the run's size, white where events are kept
+        tokens: of text, drawn after what is kept, at most; as many as an event has if left out
         n: completions of each event
         context: labels, for a model that has a context; the events are shared out over them in order
         temperature: below 1 more certain, 0 the most probable level
@@ -62,10 +69,13 @@ def complete(
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print files, kept, seconds, passes and seed as one JSON object on the last line
+        json: print files, kept, seconds, passes and seed as one JSON object on the last line; of texts, kept is the
+            number of tokens of each file
     """
     import torch
 
+    from ptheta.cli import writing
+    from ptheta.data.codecs.text import TextCodec
     from ptheta.models import Autoregressive
     from ptheta.reporting import read_mask, write_completions
     from ptheta.runs import Run
@@ -81,6 +91,16 @@ def complete(
         raise UsageError("FILE is missing", "see ptheta complete --help")
     if n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
+    if mask is not None and isinstance(fitted.codec, TextCodec):
+        raise UsageError("a text has no mask", "use --keep")
+    if writing.writes_texts(fitted):
+        if method != "auto":
+            raise UsageError("texts are written token after token", "leave out --method")
+        warp = Warp(temperature, top_k, top_p, min_p)
+        _texts(fitted, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
+        return
+    if tokens is not None:
+        raise UsageError(f"{fitted.path} holds events of a fixed size", "leave out --tokens")
     kept = model.kept((0.5 if keep is None else keep) if mask is None else read_mask(mask, model.space))
     if bool(kept.all()):
         given = f"--keep {keep}" if mask is None else str(mask)
@@ -113,3 +133,57 @@ def complete(
     if json:
         took = {"seconds": round(seconds, 3), "passes": effort.passes, "method": effort.method, "seed": seed}
         print_json({"files": written, "kept": int(kept.sum()), **took})
+
+
+def _texts(
+    run: Run,
+    files: list[Path],
+    keep: float,
+    tokens: int | None,
+    n: int,
+    context: list[str],
+    warp: Warp,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    json: bool,
+) -> None:
+    """Go on from the beginnings of files of text."""
+    from ptheta.cli import writing
+    from ptheta.data.codecs.text import TextCodec
+
+    assert isinstance(run.codec, TextCodec)
+    if not 0 <= keep <= 1:
+        raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
+    tokens = writing.check_tokens(run.model.space.dimensions if tokens is None else tokens)
+    whole = [run.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
+    kept = [part[: round(keep * len(part))] for part in whole]
+    rows = contexts(run, context, n * len(files))
+    place = output(out, beside(run.path, "-completions"), force)
+    prompts = [part for part in kept for _ in range(n)]
+    found = writing.write(run, prompts, tokens, rows, seed=seed, warp=warp)
+    tails = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
+    written = writing.save(found.texts, place, "completion", tails)
+    if not json:
+        first = found.drawn[0].splitlines(keepends=True)
+        shown = b"".join(first[:LINES]).removesuffix(b"\n")
+        with writing.streaming(sys.stdout, b"") as hear:
+            hear(shown)
+    what = f"each of {len(files)} files" if len(files) > 1 else str(files[0])
+    part = f"{sum(map(len, kept)):,} of {plural(sum(map(len, whole)), 'token')} kept"
+    print(f"{plural(n, 'completion')} of {what}, {part}: {place}", file=sys.stderr)
+    print(found.said(seed, warp), file=sys.stderr)
+    if json:
+        print_json({"files": written, "kept": [len(part) for part in kept], **found.to_json(), "seed": seed})
+
+
+def _content(file: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}", "check the path") from None

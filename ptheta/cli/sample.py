@@ -7,16 +7,21 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, beside, contexts, output
+from ptheta.cli.arguments import call, flag_of, print_json
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values, beside, contexts, output
 from ptheta.errors import UsageError
-from ptheta.sampling import Effort, Method
+from ptheta.sampling import Draft, Effort, Method, Warp
 
-Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
+if TYPE_CHECKING:
+    from ptheta.runs import Run
+
+EVENTS = 64
+"""Events drawn unless asked otherwise."""
+
+TOKENS = 500
+"""Tokens drawn after a prompt unless asked otherwise."""
 
 
 def main(args: list[str]) -> None:
@@ -27,7 +32,11 @@ def main(args: list[str]) -> None:
 def sample(
     run: RunArgument,
     *,
-    n: Count = 64,
+    n: OptionalCount = None,
+    prompt: Texts = [],  # noqa: B006
+    tokens: int | None = None,
+    stop: Texts = [],  # noqa: B006
+    draft: Draft | None = None,
     context: Values = [],  # noqa: B006
     method: Method = "auto",
     temperature: float = 1.0,
@@ -42,9 +51,16 @@ def sample(
 ) -> None:
     """Draw events and write them in the form of the data: PNG files and a grid, CSV, text or NPY.
 
+    With --prompt a run on text goes on from the beginning of a text instead, and prints: one text as it is drawn.
+
     Args:
         run: run folder
-        n: how many events
+        n: how many events, 64 if left out; with --prompt, how many texts from each prompt, 1 if left out
+        prompt: beginnings of texts; "" for none
+        tokens: with --prompt, drawn after it, at most; 500 if left out
+        stop: with --prompt, ends a text where one of these occurs in what is drawn
+        draft: with --prompt, guess tokens and check them in one pass, for the same text in fewer passes: ngram guesses
+            what followed the same words before, fixed_point what the last pass would draw
         context: labels to draw from; the n events are shared out over them in order
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
             takes cached steps on a CPU
@@ -53,40 +69,107 @@ def sample(
         top_p: draw from the fewest levels that hold so much probability
         min_p: draw from levels at least so probable, relative to the most probable
         seed: same seed, same machine, same samples; drawn and told if left out
-        out: folder for pictures, else file or folder; a new one beside the run if left out
+        out: folder for pictures, else file or folder; a new one beside the run if left out, and none with --prompt
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print files, n, seconds and passes as one JSON object on the last line
+        json: print files, n, seconds, passes and seed, with --prompt also texts, tokens and nats, as one JSON object on
+            the last line
     """
-    from ptheta.models import Autoregressive
-    from ptheta.reporting import write_events
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
     fitted = Run.load(run, choose_device(device))
-    if n < 1:
+    if n is not None and n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
     seed = secrets.randbits(32) if seed is None else seed
-    rows = contexts(fitted, context, n)
+    warp = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    written = {"tokens": tokens, "stop": stop or None, "draft": draft}
+    if prompt:
+        if method != "auto":
+            raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
+        _texts(fitted, prompt, n or 1, context, seed, Warp(**warp), out, force, json, **written)
+    elif given := [name for name, value in written.items() if value is not None]:
+        raise UsageError(f"--{given[0]} is for texts after a prompt", 'give --prompt, "" to begin at the beginning')
+    else:
+        _events(fitted, n or EVENTS, context, seed, {**warp, "method": method}, out, force, json)
+
+
+def _events(
+    run: Run, n: int, context: list[str], seed: int, how: dict[str, Any], out: Path | None, force: bool, json: bool
+) -> None:
+    """Draw events into files."""
+    from ptheta.models import Autoregressive
+    from ptheta.reporting import write_events
+
+    rows = contexts(run, context, n)
     effort = Effort()
-    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "method": method}
     defaults = inspect.signature(sample).parameters
-    given = {name: value for name, value in given.items() if value != defaults[name].default}
-    if isinstance(fitted.model, Autoregressive):
+    given = {name: value for name, value in how.items() if value != defaults[name].default}
+    if isinstance(run.model, Autoregressive):
         given["effort"] = effort
     elif given:
-        flag = next(iter(given)).replace("_", "-")
-        raise UsageError(f"{fitted.name} does not sample step by step", f"leave out --{flag}")
-    place = output(out, beside(run, "-samples"), force)
+        raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(given)))}")
+    place = output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
-    x = fitted.model.sample(n, rows, seed=seed, **given).cpu()
+    x = run.model.sample(n, rows, seed=seed, **given).cpu()
     seconds = time.perf_counter() - clock
-    files = write_events(fitted, x, place, rows)
-    how = f", {effort.said}" if effort.passes else ""
+    files = write_events(run, x, place, rows)
+    said = f", {effort.said}" if effort.passes else ""
     print(
-        f"{n:,} samples in {seconds:.1f} s{how}, seed {seed}: {files[0] if len(files) == 1 else place}", file=sys.stderr
+        f"{n:,} samples in {seconds:.1f} s{said}, seed {seed}: {files[0] if len(files) == 1 else place}",
+        file=sys.stderr,
     )
     if json:
         passes, used = effort.passes or 1, effort.method or "direct"
         took = {"seconds": round(seconds, 3), "passes": passes, "method": used}
         print_json({"files": files, "n": n, **took, "seed": seed})
+
+
+def _texts(
+    run: Run,
+    prompts: list[str],
+    n: int,
+    context: list[str],
+    seed: int,
+    warp: Warp,
+    out: Path | None,
+    force: bool,
+    json: bool,
+    *,
+    tokens: int | None,
+    stop: list[str] | None,
+    draft: Draft | None,
+) -> None:
+    """Go on from prompts: print one text as it is drawn, several when all are done."""
+    from ptheta.cli import writing
+    from ptheta.data.codecs.text import TextCodec
+
+    writing.check_prompts(run)
+    assert isinstance(run.codec, TextCodec)
+    count = n * len(prompts)
+    tokens = writing.check_tokens(TOKENS if tokens is None else tokens)
+    if "" in (stop or []):
+        raise UsageError("--stop is empty", "name the text that ends a text")
+    read = [run.codec.tokens(writing.as_bytes(prompt), lambda _: "the prompt") for prompt in prompts]
+    rows = contexts(run, context, count)
+    place = writing.place_of(out, count, force)
+    how: dict[str, Any] = {
+        "seed": seed,
+        "warp": warp,
+        "draft": draft or "none",
+        "stop": [writing.as_bytes(words) for words in stop or []],
+    }
+    given = [prompt for prompt in read for _ in range(n)]
+    if count == 1 and not json:
+        with writing.streaming(sys.stdout, writing.as_bytes(prompts[0])) as hear:
+            found = writing.write(run, given, tokens, rows, hear=hear, **how)
+    else:
+        found = writing.write(run, given, tokens, rows, **how)
+        if not json:
+            writing.print_all(found)
+    files = [] if place is None else writing.save(found.texts, place, "sample")
+    where = f": {files[0] if count == 1 else place}" if place else ""
+    print(found.said(seed, warp) + where, file=sys.stderr)
+    if json:
+        texts = [text.decode("utf-8", "replace") for text in found.texts]
+        print_json({"texts": texts, "files": files, "n": count, "seed": seed, **found.to_json()})

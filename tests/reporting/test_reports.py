@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 import shutil
 
 import numpy as np
@@ -100,11 +101,10 @@ def test_samples_of_text_are_text(tmp_path):
     run = ptheta.fit(
         "markov_chain", ptheta.load(str(tmp_path / "a.txt"), length=10, tokenizer="characters"), out=tmp_path / "run"
     )
-    first, *texts = (run.path / "samples.txt").read_text().split("── 1")[1].split(" ──\n")
-    assert first == " of 16"
-    drawn = [text.split("\n\n")[0].rstrip("\n") for text in texts]
-    assert len(drawn) == 16
-    assert all(len(text) == 10 and set(text) <= set("ab ") for text in drawn)
+    nothing, *texts = re.split(r"── \d+ of 16 ──\n", (run.path / "samples.txt").read_text())
+    assert not nothing
+    assert len(texts) == 16
+    assert all(len(text.rstrip("\n")) == 10 and set(text) <= set("ab \n") for text in texts)
 
 
 def test_samples_written_are_the_events(pictures, tmp_path):
