@@ -2,8 +2,9 @@
 
     python -m benchmarks.language [--rows shakespeare,enwiki-bytes,…] [--minutes 10] [--seed 0] [--out FOLDER]
 
-A document is scored from its first token to its end through the sliding window. xz and zstd compress the same test bytes,
-alone and after the training text (the size of both together less that of the training text), which the model has seen too.
+A document is scored from its first token to its end through the sliding window. xz and zstd compress the same test
+bytes, alone and after the training text, which the model has seen too: the size of both together less that of the
+training text.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ ZOO: dict[str, Family] = {
         Family("transformer", "transformer:Transformer", "exact", "discrete",
                "causal transformer with a KV cache", "Vaswani et al. 2017",
                {"width": 16, "layers": 2, "heads": 2},
-               {"any-order": {"any_order": True}, "windowed": {"window": 2}}),
+               {"any-order": {"any_order": True}, "windowed": {"window": 2}, "apart": {"across_documents": False}}),
     ]
 }  # fmt: skip
 

@@ -100,7 +100,7 @@ class Attention(nn.Module):
             back: how many slots before itself each slot may see at most [n, t]; None: as the window allows.
         """
         n, t, width = x.shape
-        qkv = F.linear(x, self.query_key_value.weight).view(n, t, 3, self.heads, -1).transpose(1, 3)
+        qkv = F.linear(x, self.query_key_value.weight).view(n, t, 3, self.heads, width // self.heads).transpose(1, 3)
         if turns[0] is turns[1]:  # [n, heads, 3, t, size]
             query, key = turned(norm(qkv[:, :, :2]), turns[0]).unbind(2)
         else:

@@ -25,7 +25,7 @@ SPACES = {
     "image": Image(2, 2, levels=2),
     "rgb": Image(2, 1, 3, levels=3),
     "grid": Grid(2, 2, levels=3),
-    "sequence": Sequence(4, 3),
+    "sequence": Sequence(4, 3, end=2),
     "label": Label(("ant", "bee", "cow")),
     "real": Real((3,)),
 }
