@@ -170,7 +170,7 @@ def score_documents(
     room, most = SHOWN, -math.inf
     for group in _groups(sizes):
         documents = [split.document(int(rows[i])) for i in group]
-        scores = model.log_prob_per_token([document.astype(np.int64) for document in documents])
+        scores = _scores(model, documents)
         for i, document, pieces in zip(group, documents, scores):
             log_prob[i] = pieces.sum()
             sizes_in_bytes[i] = byte_count(codec, document)
@@ -185,6 +185,12 @@ def score_documents(
                 most, found.worst = surprise, (int(rows[i]), spans(codec, document[:SHOWN], pieces[:SHOWN]))
         advance(len(group))
     return found
+
+
+def _scores(model: Autoregressive, documents: list[np.ndarray]) -> list[Tensor]:
+    """Nats of every token of each document."""
+    with torch.no_grad():
+        return model.log_prob_per_token([document.astype(np.int64) for document in documents])
 
 
 def _groups(sizes: np.ndarray) -> Iterator[list[int]]:
@@ -259,7 +265,7 @@ def write_text_surprise(run: Run) -> list[Path]:
         room -= len(documents[-1])
         if room <= 0:
             break
-    scores = model.log_prob_per_token([document.astype(np.int64) for document in documents])
+    scores = _scores(model, documents)
     parts = [
         (f"document {i}", spans(codec, document, pieces)) for i, (document, pieces) in enumerate(zip(documents, scores))
     ]

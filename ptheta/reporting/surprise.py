@@ -31,6 +31,9 @@ _LABELS = [f"below {STEPS[0]:g}", *(f"{a:g}–{b:g}" for a, b in itertools.pairw
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
 _CONTROLS |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
+_HEAT = (230, 228, 221, 214, 208, 202, 196, 199)
+"""Of the 256 colours of a terminal, pale yellow to red: black on them reads on dark and on light terminals."""
+
 LINES = 22
 """Lines of text on a terminal, at most."""
 
@@ -189,6 +192,5 @@ def show(console: Console, heading: str, several: Sequence[Span]) -> None:
 
 
 def _style(shade: int) -> str:
-    """Black on pale yellow to orange, which reads on dark and on light terminals; nothing for the expected."""
-    part = shade / len(STEPS)
-    return f"black on rgb(255,{round(245 - 145 * part)},{round(205 - 165 * part)})" if shade else ""
+    """Black on a colour of its own for each shade; nothing for the expected."""
+    return f"black on color({_HEAT[shade - 1]})" if shade else ""
