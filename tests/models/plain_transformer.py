@@ -19,7 +19,9 @@ def transformer(space: Sequence, context_space: Label | None = None, size: float
     """A small model in float64 with noise on all weights, so that nothing is zero or equal by initialisation."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = Transformer(space, context_space, **{"width": 8, "layers": 2, "heads": 2, **hyperparameters})
+        model = Transformer(
+            space, context_space, **{"width": 8, "layers": 2, "heads": 2, "local": 0, **hyperparameters}
+        )
     generator = torch.Generator().manual_seed(1)
     model = model.double().eval().requires_grad_(False)
     for parameter in model.parameters():
@@ -45,6 +47,15 @@ def plain_logits(model: Any, z: Tensor, label: int | None = None) -> Tensor:
     seen = (distance >= 0) & (distance < window) & (documents[:, None] == documents)
 
     h = weights["token.weight"][previous]
+    if "neighbours.mix.weight" in weights:  # the last s values of the same document, the nearest last
+        values = weights["neighbours.value.weight"]
+        told = weights["neighbours.mix.weight"].shape[1] // values.shape[1]
+        for j in range(len(previous)):
+            known = [
+                int(previous[k]) if k >= 0 and documents[k] == documents[j] else levels
+                for k in range(j - told + 1, j + 1)
+            ]
+            h[j] += weights["neighbours.mix.weight"] @ values[known].flatten()
     if label is not None:
         h = h + weights["condition.table"][0, label]
     pairs = model.width // model.heads // 2

@@ -185,7 +185,9 @@ def test_memory_does_not_grow_with_the_length(hyperparameters: dict[str, Any]):
 
 
 @exact
-@pytest.mark.parametrize("hyperparameters", [{}, {"window": 3}, {"window": 3, **APART}, {"window": 30, **APART}, APART])
+@pytest.mark.parametrize(
+    "hyperparameters", [{}, {"window": 3}, {"window": 3, **APART}, {"window": 30, **APART}, APART, {"local": 3}]
+)
 def test_an_event_is_decoded_as_it_is_learned(hyperparameters: dict[str, Any]):
     """Events have more than two windows, or fewer: attention in blocks, and all at once."""
     model = transformer(TEXT, layers=3, **hyperparameters)
@@ -225,6 +227,8 @@ def test_completing_a_picture_is_completing_it_step_by_step(hyperparameters: dic
     labels, effort = torch.tensor([0, 1, 0, 1, 1]), Effort()
     at_once = model.complete(x, 0.5, 3, labels, seed=2, method="ancestral", effort=effort)
     assert effort.passes == 6  # one for each dimension drawn: the kept half is read with the first
+    full_passes = model.complete(x, 0.5, 3, labels, seed=2, method="fixed_point")
+    assert torch.equal(full_passes, at_once)
     monkeypatch.setattr(CachedDecoder, "prefill", super(CachedDecoder, CachedDecoder).prefill)
     assert torch.equal(model.complete(x, 0.5, 3, labels, seed=2, method="ancestral"), at_once)
     monkeypatch.undo()

@@ -278,6 +278,15 @@ def test_what_repeats_is_looked_up(period: int, length: int):
     assert result.passes == 1 + math.ceil((length - 1) / (1 + min(period, 8)))
 
 
+def test_what_a_row_wrote_is_looked_up_in_its_own_past():
+    """When the rows before it have left, too."""
+    prompts = [[9, 8, 7, 6, 5] * 2, [5, 9, 6, 8, 7] * 2, list(range(5)) * 2]
+    result, reader = generated(copying(5), prompts, noise_of(3, 61), draft="ngram", listener=lambda row, token: row < 2)
+    assert [len(row) for row in result.tokens] == [1, 1, 61]
+    assert {rows for rows, _ in reader.sizes} == {1}
+    assert result.passes == 1 + 60 // 6
+
+
 def test_what_has_not_occurred_is_not_guessed():
     """Steps of 1 modulo 20 from an empty prompt: the first 21 tokens and a run of two come one by one."""
 
