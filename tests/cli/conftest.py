@@ -81,3 +81,48 @@ def ptheta(here, capsys):
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+WORDS = ["the dog", "a café", "Bär & <b>", "sleeps", "eats", "naïve", "— fast", "über"]
+TOKENIZERS = {"bytes": (), "characters": (), "bpe": ("--vocabulary", "290")}
+
+
+def document(seed: int, words: int) -> str:
+    g = np.random.default_rng(seed)
+    return " ".join(WORDS[i] for i in g.integers(len(WORDS), size=words)) + ".\n"
+
+
+@pytest.fixture(scope="session")
+def text_runs(tmp_path_factory):
+    """A corpus of short documents, new ones, and runs on each kind of token and of other families."""
+    folder = tmp_path_factory.mktemp("texts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, count, words in (("corpus", 60, 12), ("new", 3, 3)):
+            Path(name).mkdir()
+            for i in range(count):
+                Path(name, f"{i:02d}.txt").write_text(document(i + 1000 * (name == "new"), words))
+        Path("start.txt").write_text("Bär eats")
+        Path("other.txt").write_text("a café sleeps the dog")
+        Path("long.txt").write_text(document(7, 100))
+        Path("numbers.csv").write_text("a\n" + "\n".join(str(i % 7 / 3) for i in range(60)))
+        small = ["--width", "16", "--layers", "1", "--steps", "6", "--length", "48"]
+        for name, more in TOKENIZERS.items():
+            assert main(["fit", "corpus", "transformer", *small, "--tokenizer", name, *more, "--out", name]) == 0
+        assert main(["fit", "corpus", "markov_chain", "--length", "16", "--tokenizer", "bytes", "--out", "chain"]) == 0
+        assert main(["fit", "corpus", "transformer", *small, "--any-order", "--out", "any"]) == 0
+        assert main(["fit", "numbers.csv", "made", "--width", "8", "--steps", "2", "--out", "num"]) == 0
+    return folder
+
+
+@pytest.fixture
+def cli(text_runs, monkeypatch, capsys):
+    """The command line beside the runs on text, which it must leave as they are."""
+    monkeypatch.chdir(text_runs)
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = main(list(map(str, arguments)))
+        return Result(code, *capsys.readouterr())
+
+    return run

@@ -1,78 +1,18 @@
-"""Commands on runs about text: prompts, documents, continued files, for all three tokenizers."""
+"""Commands on runs about text: prompts, continued files, rates, mistakes; for all three tokenizers."""
 
-import html
 import math
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 
 from ptheta.cli import writing
-from ptheta.cli.main import main
 from ptheta.runs import Run
 
-WORDS = ["the dog", "a café", "Bär & <b>", "sleeps", "eats", "naïve", "— fast", "über"]
-TOKENIZERS = {"bytes": (), "characters": (), "bpe": ("--vocabulary", "290")}
-LENGTH = 48
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        import json
-
-        return json.loads(self.out.splitlines()[-1])
-
-
-def document(seed: int, words: int = 4) -> str:
-    g = np.random.default_rng(seed)
-    return " ".join(WORDS[i] for i in g.integers(len(WORDS), size=words)) + ".\n"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A corpus of short documents, new ones, and a run on each kind of token."""
-    folder = tmp_path_factory.mktemp("texts")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for name, count, words in (("corpus", 60, 12), ("new", 3, 3)):
-            Path(name).mkdir()
-            for i in range(count):
-                Path(name, f"{i:02d}.txt").write_text(document(i + 1000 * (name == "new"), words))
-        Path("start.txt").write_text("Bär eats")
-        Path("other.txt").write_text("a café sleeps the dog")
-        Path("long.txt").write_text(document(7, 100))
-        small = ["--width", "16", "--layers", "1", "--steps", "6", "--length", str(LENGTH)]
-        for name, more in TOKENIZERS.items():
-            tokenizer = ["--tokenizer", name, *more, "--out", name]
-            assert main(["fit", "corpus", "transformer", *small, *tokenizer]) == 0
-        assert main(["fit", "corpus", "markov_chain", "--length", "16", "--tokenizer", "bytes", "--out", "chain"]) == 0
-        assert main(["fit", "corpus", "transformer", *small, "--any-order", "--out", "any"]) == 0
-        Path("numbers.csv").write_text("a\n" + "\n".join(str(i % 7 / 3) for i in range(60)))
-        assert main(["fit", "numbers.csv", "made", "--width", "8", "--steps", "2", "--out", "num"]) == 0
-    return folder
-
-
-@pytest.fixture
-def ptheta(folder, monkeypatch, capsys):
-    """The command line: arguments → exit status, standard output, standard error."""
-    monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main(list(map(str, arguments)))
-        return Result(code, *capsys.readouterr())
-
-    return run
+TOKENIZERS = ("bytes", "characters", "bpe")
+LENGTH = 48  # of the runs' events
 
 
 def generated(name, prompts, tokens, seed):
@@ -86,33 +26,33 @@ def generated(name, prompts, tokens, seed):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_what_streams_is_the_prompt_and_what_the_model_draws(name, ptheta):
-    result = ptheta("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 3)
+def test_what_streams_is_the_prompt_and_what_the_model_draws(name, cli):
+    result = cli("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 3)
     (drawn,) = generated(name, ["the café "], 30, 3)
     assert result.code == 0
     assert result.out == "the café " + drawn.decode("utf-8", "replace") + "\n"
     (line,) = result.err.splitlines()
     assert re.match(r"\d+ tokens? in .* s \(.* tokens/s, \d+ passes\), seed 3; −log p .* nats; ended: ", line)
-    assert ptheta("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 3).out == result.out
-    assert ptheta("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 4).out != result.out
+    assert cli("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 3).out == result.out
+    assert cli("sample", name, "--prompt", "the café ", "--tokens", 30, "--seed", 4).out != result.out
 
 
-def test_text_appears_token_by_token_and_never_half_a_character(ptheta, monkeypatch):
+def test_text_appears_token_by_token_and_never_half_a_character(cli, monkeypatch):
     seen = []
     told = writing.Terminal.print
     monkeypatch.setattr(
         writing.Terminal, "print", lambda self, text, **how: (seen.append(text), told(self, text, **how))
     )
-    result = ptheta("sample", "bytes", "--prompt", "caf\udcc3", "--tokens", 20, "--seed", 0)
+    result = cli("sample", "bytes", "--prompt", "caf\udcc3", "--tokens", 20, "--seed", 0)
     assert seen[0] == b"caf\xc3", "the bytes that were given"
     assert len(seen) >= 5
     assert all(len(text) <= 1 for text in seen[1:])
     assert result.out == b"".join(seen).decode("utf-8", "replace") + "\n"
 
 
-def test_nats_are_those_of_what_was_drawn(ptheta):
+def test_nats_are_those_of_what_was_drawn(cli):
     arguments = "sample", "characters", "--prompt", "the dog", "--tokens", 20, "--seed", 1, "--json"
-    found = ptheta(*arguments, "--temperature", "0.7").json
+    found = cli(*arguments, "--temperature", "0.7").json
     run = Run.load("characters")
     text = found["texts"][0]
     assert text.startswith("the dog")
@@ -123,8 +63,8 @@ def test_nats_are_those_of_what_was_drawn(ptheta):
     assert found["tokens"] == len(tokens) - 7
     assert found["log_prob"][0] == pytest.approx(float(scores[7:].sum()), abs=1e-3)
     assert found["log_prob_warped"][0] != pytest.approx(found["log_prob"][0], abs=1e-3)
-    assert ptheta(*arguments[:-1], "--temperature", "0.7").err.count("as warped") == 1
-    plain = ptheta(*arguments).json
+    assert cli(*arguments[:-1], "--temperature", "0.7").err.count("as warped") == 1
+    plain = cli(*arguments).json
     assert plain["log_prob"] == plain["log_prob_warped"]
     assert list(found) == [
         *("texts", "files", "n", "seed", "seconds", "passes", "tokens", "log_prob", "log_prob_warped", "ended")
@@ -132,15 +72,15 @@ def test_nats_are_those_of_what_was_drawn(ptheta):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_a_text_ends_where_a_stop_text_ends(name, ptheta):
+def test_a_text_ends_where_a_stop_text_ends(name, cli):
     arguments = "sample", name, "--prompt", "the ", "--tokens", 40, "--seed", 8, "--json"
-    whole = ptheta(*arguments).json["texts"][0].removeprefix("the ")
+    whole = cli(*arguments).json["texts"][0].removeprefix("the ")
     at = next(i for i in range(2, len(whole)) if "�" not in whole[i : i + 3])
     stop = whole[at : at + 3]
-    found = ptheta(*arguments, "--stop", "never comes", stop).json
+    found = cli(*arguments, "--stop", "never comes", stop).json
     assert found["texts"][0] == "the " + whole[: whole.index(stop) + 3]
     assert found["ended"] == ["stop"]
-    assert "ended: stop text" in ptheta(*arguments[:-1], "--stop", stop).err
+    assert "ended: stop text" in cli(*arguments[:-1], "--stop", stop).err
 
 
 def test_a_stop_text_in_the_middle_of_a_token_ends_the_text_there():
@@ -154,20 +94,20 @@ def test_a_stop_text_in_the_middle_of_a_token_ends_the_text_there():
     assert bytes(drawn.text) == b"abcd"
 
 
-def test_a_text_depends_on_its_prompt_its_number_and_the_seed_only(ptheta):
+def test_a_text_depends_on_its_prompt_its_number_and_the_seed_only(cli):
     tail = "--tokens", 12, "--seed", 5, "--json"
-    both = ptheta("sample", "bytes", "--prompt", "the dog eats a lot", "a", *tail).json
+    both = cli("sample", "bytes", "--prompt", "the dog eats a lot", "a", *tail).json
     assert both["n"] == 2
-    assert both["texts"][0] == ptheta("sample", "bytes", "--prompt", "the dog eats a lot", *tail).json["texts"][0]
-    other = ptheta("sample", "bytes", "--prompt", "", "a", *tail).json
+    assert both["texts"][0] == cli("sample", "bytes", "--prompt", "the dog eats a lot", *tail).json["texts"][0]
+    other = cli("sample", "bytes", "--prompt", "", "a", *tail).json
     assert both["texts"][1] == other["texts"][1]
-    several = ptheta("sample", "bytes", "--prompt", "x", "yz", "-n", 2, *tail).json["texts"]
+    several = cli("sample", "bytes", "--prompt", "x", "yz", "-n", 2, *tail).json["texts"]
     assert [text[:1] for text in several] == ["x", "x", "y", "y"]
     assert several[0] != several[1]
 
 
-def test_several_texts_are_printed_below_their_numbers(ptheta):
-    result = ptheta("sample", "characters", "--prompt", "a", "the", "--tokens", 9, "--seed", 2)
+def test_several_texts_are_printed_below_their_numbers(cli):
+    result = cli("sample", "characters", "--prompt", "a", "the", "--tokens", 9, "--seed", 2)
     drawn = generated("characters", ["a", "the"], 9, 2)
     texts = [prompt + text.decode() for prompt, text in zip(["a", "the"], drawn)]
     assert result.out == f"── 1 of 2 ──\n{texts[0]}\n── 2 of 2 ──\n{texts[1]}\n"
@@ -175,21 +115,21 @@ def test_several_texts_are_printed_below_their_numbers(ptheta):
     assert "2 by length" in result.err
 
 
-def test_files_hold_the_exact_bytes(ptheta, tmp_path):
+def test_files_hold_the_exact_bytes(cli, tmp_path):
     arguments = "sample", "bytes", "--prompt", "é ", "--tokens", 25, "--seed", 4
     before = set(os.listdir())
-    ptheta(*arguments)
+    cli(*arguments)
     assert set(os.listdir()) == before, "nothing is written unless asked"
     expected = "é ".encode() + generated("bytes", ["é "], 25, 4)[0]
-    one = ptheta(*arguments, "--out", tmp_path / "a.txt", "--json").json
+    one = cli(*arguments, "--out", tmp_path / "a.txt", "--json").json
     assert one["files"] == [str(tmp_path / "a.txt")]
     assert (tmp_path / "a.txt").read_bytes() == expected
-    files = ptheta(*arguments, "-n", 2, "--out", tmp_path / "b", "--json").json["files"]
+    files = cli(*arguments, "-n", 2, "--out", tmp_path / "b", "--json").json["files"]
     assert [Path(file).name for file in files] == ["sample-0000.txt", "sample-0001.txt"]
     assert Path(files[0]).read_bytes() == expected
 
 
-def test_drafts_take_fewer_passes_for_the_same_text(ptheta):
+def test_drafts_take_fewer_passes_for_the_same_text(cli):
     arguments = (
         "sample",
         "bpe",
@@ -203,24 +143,24 @@ def test_drafts_take_fewer_passes_for_the_same_text(ptheta):
         0,
         "--json",
     )
-    plain, drafted = ptheta(*arguments).json, ptheta(*arguments, "--draft", "fixed_point").json
+    plain, drafted = cli(*arguments).json, cli(*arguments, "--draft", "fixed_point").json
     assert plain["texts"] == drafted["texts"]
     assert drafted["passes"] < plain["passes"] == plain["tokens"]
 
 
-def test_a_prompt_longer_than_the_window_is_read_and_said(ptheta):
+def test_a_prompt_longer_than_the_window_is_read_and_said(cli):
     prompt = "the dog eats " * 20
-    result = ptheta("sample", "characters", "--prompt", prompt, "--tokens", 5, "--seed", 1)
+    result = cli("sample", "characters", "--prompt", prompt, "--tokens", 5, "--seed", 1)
     assert result.out.startswith(prompt)
     assert f"the prompt has 260 tokens; all are read, {LENGTH} at a time" in result.err
 
 
-def test_ctrl_c_ends_the_line_and_the_command(ptheta, monkeypatch):
+def test_ctrl_c_ends_the_line_and_the_command(cli, monkeypatch):
     def add(self, token):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(writing.Drawn, "add", add)
-    result = ptheta("sample", "bytes", "--prompt", "the ")
+    result = cli("sample", "bytes", "--prompt", "the ")
     assert result == (130, "the \n", "ptheta: stopped\n")
 
 
@@ -234,109 +174,12 @@ def test_text_on_a_terminal_cannot_command_it(capsys, monkeypatch):
     assert capsys.readouterr().out == "\x1b[2msee \x1b[22m␛[2Jé\n\n"
 
 
-# score
-
-
-def as_event(run, tokens):
-    """Nats of each of at most m tokens, from the parallel pass over a whole event."""
-    event = torch.zeros(1, LENGTH, dtype=torch.long)
-    event[0, : len(tokens)] = torch.tensor(tokens)
-    with torch.no_grad():
-        return run.model.log_prob_per_dimension(event)[0, : len(tokens)].double()
-
-
-@pytest.mark.parametrize("name", TOKENIZERS)
-def test_documents_are_scored_whole_with_their_ends(name, ptheta, tmp_path):
-    out = tmp_path / "scores.parquet"
-    result = ptheta("score", name, "new", "--out", out, "--per-dimension", "--json")
-    assert result.code == 0
-    found, table = result.json, pd.read_parquet(out)
-    run = Run.load(name)
-    texts = [Path("new", f"{i:02d}.txt").read_text() for i in range(3)]
-    tokens = [[*run.codec.tokens(text).tolist(), run.codec.end] for text in texts]
-    assert max(map(len, tokens)) <= LENGTH
-    truth = [as_event(run, row) for row in tokens]
-    sizes = [len(text.encode()) for text in texts]
-    total = -sum(float(pieces.sum()) for pieces in truth)
-    assert table["row"].tolist() == [0, 1, 2]
-    assert table["log_prob"].to_numpy() == pytest.approx([float(pieces.sum()) for pieces in truth], abs=1e-3)
-    assert table["tokens"].tolist() == [len(row) for row in tokens]
-    assert table["bytes"].tolist() == sizes
-    assert table["bits_per_byte"].to_numpy() == pytest.approx(-table["log_prob"] / math.log(2) / sizes)
-    for pieces, expected in zip(table["log_prob_per_dimension"], truth):
-        assert pieces == pytest.approx(expected.numpy(), abs=1e-4)
-    count = sum(map(len, tokens))
-    assert found["nats"] == pytest.approx(total / 3, abs=1e-3)
-    assert found["nats_se"] == pytest.approx(table["log_prob"].std() / math.sqrt(3))
-    assert found["bits_per_byte"] == pytest.approx(total / math.log(2) / sum(sizes), rel=1e-5)
-    assert found["nats_per_token"] == pytest.approx(total / count, rel=1e-5)
-    assert found["bits_per_dim"] == pytest.approx(total / count / math.log(2), rel=1e-5)
-    assert found["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-4)
-    assert (found["n"], found["tokens"], found["bytes"]) == (3, count, sum(sizes))
-    assert (found["split"], found["zero_probability"]) == ("all", 0)
-    assert found["files"] == [str(out), str(out.with_suffix(".html"))]
-    first, second, third = result.err.splitlines()
-    assert first.startswith("document ")
-    assert first.endswith("nats: mean −log p of 3 documents of new (all)")
-    assert f"{found['bits_per_byte']:.4f} bits/byte" in second
-    assert second.endswith(f"per token, {count:,} tokens, {sum(sizes):,} bytes")
-    assert third.startswith(f"most surprising: {table['bits_per_byte'].idxmax()} (")
-
-
-def test_the_page_shows_exactly_the_text_and_all_of_its_bits(ptheta, tmp_path):
-    ptheta("score", "bytes", "new", "--out", tmp_path / "s.parquet")
-    page = (tmp_path / "s.html").read_text()
-    texts = re.findall(r'<div class="text">(.*?)</div>', page, re.DOTALL)
-    assert [html.unescape(re.sub("<[^>]*>", "", text)) for text in texts] == [
-        Path("new", f"{i:02d}.txt").read_text() for i in range(3)
-    ]
-    assert "<script" not in page
-    assert "http" not in page
-    nats = -pd.read_parquet(tmp_path / "s.parquet")["log_prob"]
-    for text, expected in zip(texts, nats):
-        bits = [float(value) for value in re.findall(r'title="(?:end of the document: )?([\d.]+) bits', text)]
-        assert len(bits) == text.count("<span")
-        assert sum(bits) == pytest.approx(expected / math.log(2), abs=0.005 * len(bits))
-        assert text.count('class="s') == len(bits)
-        assert len(re.findall('<span class="s. end"', text)) == 1
-
-
-def test_a_published_split_and_a_limit_are_kept(ptheta, tmp_path):
-    found = ptheta("score", "bytes", "corpus", "--out", tmp_path / "a.parquet", "--json").json
-    run = Run.load("bytes")
-    split = run.data.splits["test"]
-    assert (found["split"], found["n"]) == ("test", len(split.ends))
-    expected = run.model.log_prob_per_token([split.document(i).astype(int) for i in range(len(split.ends))])
-    assert found["nats"] == pytest.approx(-float(sum(pieces.sum() for pieces in expected)) / len(expected), abs=1e-3)
-    ptheta("score", "bytes", "corpus", "--limit", 2, "--split", "train", "--out", tmp_path / "b.parquet")
-    table = pd.read_parquet(tmp_path / "b.parquet")
-    assert len(table) == 2
-    train = run.data.splits["train"]
-    for row, size, log_prob in zip(table["row"], table["tokens"], table["log_prob"]):
-        assert size == len(train.document(row))
-        pieces = run.model.log_prob_per_token([train.document(row).astype(int)])[0]
-        assert log_prob == pytest.approx(float(pieces.sum()), abs=1e-3)
-
-
-def test_other_families_score_documents_too(ptheta, tmp_path):
-    found = ptheta("score", "chain", "new", "--out", tmp_path / "s.parquet", "--json").json
-    assert (found["n"], found["bytes"]) == (3, sum(len(p.read_bytes()) for p in Path("new").iterdir()))
-
-
-def test_a_page_that_is_there_is_not_replaced(ptheta, tmp_path):
-    (tmp_path / "s.html").write_text("mine")
-    result = ptheta("score", "bytes", "new", "--out", tmp_path / "s.parquet")
-    assert result.code == 2
-    assert "s.html exists" in result.err
-    assert (tmp_path / "s.html").read_text() == "mine"
-
-
 # complete
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_a_file_goes_on_from_its_end(name, ptheta, tmp_path):
-    result = ptheta("complete", name, "start.txt", "-n", 3, "--seed", 2, "--out", tmp_path / "c", "--json")
+def test_a_file_goes_on_from_its_end(name, cli, tmp_path):
+    result = cli("complete", name, "start.txt", "-n", 3, "--seed", 2, "--out", tmp_path / "c", "--json")
     drawn = generated(name, ["Bär eats"] * 3, LENGTH, 2)
     found = result.json
     assert [Path(file).name for file in found["files"]] == [f"completion-000{i}.txt" for i in range(3)]
@@ -346,9 +189,9 @@ def test_a_file_goes_on_from_its_end(name, ptheta, tmp_path):
     assert "3 completions of start.txt" in result.err
 
 
-def test_several_files_are_completed_and_a_part_is_kept(ptheta, tmp_path):
+def test_several_files_are_completed_and_a_part_is_kept(cli, tmp_path):
     arguments = "--keep", 0.5, "--tokens", 5, "-n", 2, "--out", tmp_path / "c", "--json"
-    found = ptheta("complete", "characters", "start.txt", "other.txt", *arguments).json
+    found = cli("complete", "characters", "start.txt", "other.txt", *arguments).json
     assert [Path(file).stem for file in found["files"]] == [
         *("completion-0000-start", "completion-0001-start", "completion-0002-other", "completion-0003-other")
     ]
@@ -359,11 +202,11 @@ def test_several_files_are_completed_and_a_part_is_kept(ptheta, tmp_path):
     assert all(len(text) <= kept + 5 for text, kept in zip(texts, [4, 4, 10, 10]))
 
 
-def test_the_first_lines_of_the_first_continuation_are_printed(ptheta, tmp_path, monkeypatch):
+def test_the_first_lines_of_the_first_continuation_are_printed(cli, tmp_path, monkeypatch):
     monkeypatch.setattr("ptheta.cli.complete.LINES", 2)
     for seed in range(30):
         arguments = "--tokens", 200, "-n", 1, "--seed", seed, "--out", tmp_path / str(seed)
-        result = ptheta("complete", "characters", "start.txt", *arguments)
+        result = cli("complete", "characters", "start.txt", *arguments)
         text = (tmp_path / str(seed) / "completion-0000.txt").read_text().removeprefix("Bär eats")
         assert result.out == "".join(text.splitlines(keepends=True)[:2]).removesuffix("\n") + "\n"
         if len(text.splitlines()) > 2:
@@ -371,15 +214,15 @@ def test_the_first_lines_of_the_first_continuation_are_printed(ptheta, tmp_path,
     pytest.fail("no text had three lines")
 
 
-def test_a_long_file_is_continued_through_the_window(ptheta, tmp_path):
-    result = ptheta("complete", "bytes", "long.txt", "-n", 1, "--tokens", 4, "--out", tmp_path / "c")
+def test_a_long_file_is_continued_through_the_window(cli, tmp_path):
+    result = cli("complete", "bytes", "long.txt", "-n", 1, "--tokens", 4, "--out", tmp_path / "c")
     whole = Path("long.txt").read_bytes()
     assert (tmp_path / "c" / "completion-0000.txt").read_bytes()[: len(whole)] == whole
     assert "tokens; all are read" in result.err
 
 
-def test_families_of_blocks_complete_blocks(ptheta, tmp_path):
-    result = ptheta("complete", "chain", "other.txt", "-n", 1, "--out", tmp_path / "c")
+def test_families_of_blocks_complete_blocks(cli, tmp_path):
+    result = cli("complete", "chain", "other.txt", "-n", 1, "--out", tmp_path / "c")
     assert result.code == 0
     assert (tmp_path / "c" / "completion-0000.txt").read_bytes()[:8] == Path("other.txt").read_bytes()[:8]
 
@@ -388,7 +231,7 @@ def test_families_of_blocks_complete_blocks(ptheta, tmp_path):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_a_fit_says_what_a_byte_and_a_token_cost(name, ptheta):
+def test_a_fit_says_what_a_byte_and_a_token_cost(name, cli):
     run = Run.load(name)
     results = run.results()
     blocks = run.data.splits[results["split"]].x
@@ -403,18 +246,18 @@ def test_a_fit_says_what_a_byte_and_a_token_cost(name, ptheta):
     assert said in card
     assert "[samples.txt](samples.txt)" in card
     assert "[surprise.html](surprise.html)" in card
-    assert said in " ".join(ptheta("info", name).out.split()), "whose table is wrapped"
+    assert said in " ".join(cli("info", name).out.split()), "whose table is wrapped"
 
 
-def test_events_of_all_tokenizers_are_still_drawn(ptheta, tmp_path):
+def test_events_of_all_tokenizers_are_still_drawn(cli, tmp_path):
     for name in TOKENIZERS:
-        files = ptheta("sample", name, "-n", 2, "--out", tmp_path / name, "--json").json["files"]
+        files = cli("sample", name, "-n", 2, "--out", tmp_path / name, "--json").json["files"]
         assert [Path(file).name for file in files] == ["sample-0000.txt", "sample-0001.txt"]
 
 
-def test_compare_takes_a_tokenizer_and_ranks_by_bits_of_a_byte(ptheta, tmp_path):
+def test_compare_takes_a_tokenizer_and_ranks_by_bits_of_a_byte(cli, tmp_path):
     arguments = "compare", "corpus", "--models", "independent,markov_chain", "--length", 32, "--out"
-    bpe = ptheta(*arguments, tmp_path / "a", "--tokenizer", "bpe", "--vocabulary", 280, "--json")
+    bpe = cli(*arguments, tmp_path / "a", "--tokenizer", "bpe", "--vocabulary", 280, "--json")
     assert bpe.code == 0
     assert "bits/byte" in bpe.err
     assert "bits/token" not in bpe.err.split("lower is better")[1]
@@ -465,13 +308,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_mistake_is_one_line_and_leaves_nothing(case, folder, ptheta):
+def test_a_mistake_is_one_line_and_leaves_nothing(case, text_runs, cli):
     arguments, problem, remedy = BAD[case]
-    before = sorted(folder.rglob("*"))
-    result = ptheta(*arguments.split())
+    before = sorted(text_runs.rglob("*"))
+    result = cli(*arguments.split())
     assert (result.code, result.out) == (2, "")
     (line,) = result.err.splitlines()
     assert line.startswith("ptheta: ")
     assert problem in line
     assert remedy in line
-    assert sorted(folder.rglob("*")) == before
+    assert sorted(text_runs.rglob("*")) == before
