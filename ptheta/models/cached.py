@@ -96,8 +96,11 @@ class CachedDecoder(Decoder):
         if model.cut is not None and first is None:
             self.firsts = torch.zeros_like(self.start)
         self.order = model.slots if model.any_order else None
-        remembers = model.neighbours is not None or model.any_order
-        self.z = self.start.repeat(1, m) if remembers else None  # in the order that parameters know
+        self.recent = self.z = None
+        if model.neighbours is not None and isinstance(model.space, Sequence) and not model.any_order:
+            self.recent = self.start.repeat(1, model.neighbours.count - 1)  # values before the next slot's
+        elif model.neighbours is not None or model.any_order:
+            self.z = self.start.repeat(1, m)  # in the order that parameters know
         self.turns, self.turned = self._turns_from(0), 0  # of slots from number `turned` on
 
     def step(self, previous: Tensor | None) -> Distribution:
@@ -127,6 +130,8 @@ class CachedDecoder(Decoder):
             self.firsts = self.firsts[:, : self.firsts.shape[1] - count]
         for cache in self.caches:
             cache.rewind(count)
+        if self.recent is not None:
+            self.recent = self.recent[:, : self.recent.shape[1] - count]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the rows."""
@@ -136,6 +141,7 @@ class CachedDecoder(Decoder):
         self.firsts = None if self.firsts is None else self.firsts[rows]
         self.context = None if self.context is None else self.context[rows]
         self.z = None if self.z is None else self.z[rows]
+        self.recent = None if self.recent is None else self.recent[rows]
 
     def _read(self, before: Tensor) -> list:
         return [self._next(part) for part in before.split(self.chunk, 1)]
@@ -155,8 +161,13 @@ class CachedDecoder(Decoder):
             elif self.j:
                 self.z[:, int(self.order[self.j - 1])] = before[:, 0]
             around = None if model.neighbours is None else model.neighbours.of(self.z, here)
-        h = model._embed(before, around, self.context, here, sources)
         back = self._back(before)
+        before = model._as_starts(before)
+        if self.recent is not None and model.neighbours is not None:
+            told = model.neighbours.count - 1
+            values = torch.cat([self.recent[:, self.recent.shape[1] - told :], before], 1)
+            around, self.recent = model.neighbours.before(values, back), values
+        h = model._embed(before, around, self.context, here, sources)
         turns = self._turn(t)
         h = self.through(h, turns, list(model.blocks), self.caches, back)
         self.j += t

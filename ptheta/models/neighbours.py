@@ -42,6 +42,24 @@ class Neighbourhood(nn.Module):
         values = z[:, index.clamp(min=0).flatten()].view(len(z), *index.shape)
         return torch.where(index >= 0, values, self.none)
 
+    @property
+    def count(self) -> int:
+        """s, values told to a slot."""
+        return self.index.shape[1]
+
+    def before(self, values: Tensor, back: Tensor | None) -> Tensor:
+        """Values around the slots of a sequence of any length, [n, t, s]: the s values before each, the nearest last.
+
+        Args:
+            values: those before the slots, the last s − 1 before the first slot's included [n, s − 1 + t].
+            back: how many slots before itself each slot may see at most [n, t], or None.
+        """
+        around = values.unfold(1, self.count, 1)  # [n, t, s]
+        if back is None:
+            return around
+        distance = torch.arange(self.count - 1, -1, -1, device=values.device)
+        return torch.where(distance <= back[..., None], around, self.none)
+
     def in_order(self, z: Tensor, slots: Tensor) -> Tensor:
         """Values around every slot, [n, m, s], as far as they were visited before.
 

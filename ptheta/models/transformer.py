@@ -9,8 +9,8 @@ Slot j predicts x_j from x_{<j}:
 Features:
 - positions follow the geometry of the space: rotary over rows, columns (and channels) for images, over the index for
   sequences; images also have learned places
-- `local`: the slot is told the values of its nearest visited neighbours (above, left …), which attention would
-  otherwise have to find
+- `local`: the slot is told the values of its nearest visited neighbours (above, left …; in a sequence the last tokens),
+  which attention would otherwise have to find
 - `any_order`: learned over random orders, so that any part of an event can be completed from any other; a slot is then
   also told where the previous value was, queries turn with the slot and keys with the value's place (cf. Pannatier et
   al. 2024, arXiv:2404.09562, σ-GPTs)
@@ -57,7 +57,8 @@ class Transformer(LanguageModel):
         layers: blocks.
         heads: attention heads.
         window: slots a block sees, itself included; None for all.
-        local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 0 otherwise.
+        local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 3 for sequences, 0
+            otherwise.
         dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences.
         across_documents: whether a token sees past the end-of-document token before it; without, every document begins
             as an event does, and its probability does not depend on what it was packed with.
@@ -106,7 +107,8 @@ class Transformer(LanguageModel):
         self.token = level_embedding(space, width, std=0.1)  # the last one: nothing came before
         placed = not isinstance(space, Sequence)
         self.place = nn.Parameter(torch.randn(m, width) * 0.02) if placed else None
-        radius = (2 if coordinates.shape[1] > 1 else 0) if local is None else local
+        usual = 3 if isinstance(space, Sequence) else 2 if coordinates.shape[1] > 1 else 0
+        radius = usual if local is None else local
         self.neighbours = Neighbourhood(coordinates, radius, space, width, any_order) if radius else None
         self.condition = ContextVector(context_space, width)
         self.rotary = Rotary(coordinates, width // heads)
@@ -172,8 +174,6 @@ class Transformer(LanguageModel):
         self, previous: Tensor, around: Tensor | None, context: Tensor | None, slots: Slots, sources: Slots | None
     ) -> Tensor:
         """Stream at slots [n, t, width] from the tokens before them [n, t], where these were, and those around them."""
-        if self.cut is not None:
-            previous = torch.where(previous == self.cut, self.head.size, previous)
         h = self.token(previous)
         if self.neighbours is not None and around is not None:
             h = h + self.neighbours(around)
@@ -202,18 +202,29 @@ class Transformer(LanguageModel):
         if self.any_order:
             return self._in_order(z, self.slots.expand(len(z), -1), context)
         slots = slice(None)
-        around = None if self.neighbours is None else self.neighbours.of(z, slots)
         previous, back = self._shifted(z, self.head.size), None
         if self.cut is not None:
             place = torch.arange(z.shape[1], device=z.device)
-            back = (
-                place - torch.where(previous == self.cut, place, 0).cummax(1).values
-            )  # slots since the document began
+            back = place - torch.where(previous == self.cut, place, 0).cummax(1).values  # since the document began
+            previous = self._as_starts(previous)
+        around = None if self.neighbours is None else self._around(z, previous, back)
         h = self._embed(previous, around, context, slots, None)
         turns = self._turns(slots, None)
         for block in self.blocks:
             h = block(h, turns, back=back)
         return self.head(self._outputs(h, slots))
+
+    def _as_starts(self, previous: Tensor) -> Tensor:
+        """Values with every end of a document as the start of the next, if documents are kept apart."""
+        return previous if self.cut is None else torch.where(previous == self.cut, self.head.size, previous)
+
+    def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
+        """Values around all slots [n, m, s]."""
+        assert self.neighbours is not None
+        if not isinstance(self.space, Sequence):
+            return self.neighbours.of(z, slice(None))
+        nothing = previous.new_full((len(z), self.neighbours.count - 1), self.neighbours.none)
+        return self.neighbours.before(torch.cat([nothing, previous], 1), back)
 
     def _in_order(self, z: Tensor, slots: Tensor, context: Tensor | None) -> Distribution:
         """Conditionals of values z [n, m] visited in the order of slots [n, m]."""
