@@ -37,7 +37,7 @@ def as_bytes(argument: str) -> bytes:
 
 def writes_texts(run: Run) -> bool:
     """Whether a run goes on from a prompt of any length."""
-    return isinstance(run.codec, TextCodec) and isinstance(run.model, LanguageModel) and not run.model.any_order
+    return isinstance(run.codec, TextCodec) and isinstance(run.model, LanguageModel) and run.model.reads_on
 
 
 def check_prompts(run: Run) -> None:
@@ -52,7 +52,7 @@ def check_prompts(run: Run) -> None:
             "leave out --prompt; `ptheta complete` goes on from a beginning of other kinds",
         )
     if not writes_texts(run):
-        order = " of any order" if isinstance(run.model, LanguageModel) else ""
+        order = " of another order" if isinstance(run.model, LanguageModel) else ""
         raise UsageError(
             f"a {run.name}{order} does not go on from a prompt", "leave out --prompt, or fit a transformer"
         )

@@ -167,10 +167,11 @@ class Autoregressive(Model):
             events = row.new_zeros(-(-len(row) // m) * m)
             events[: len(row)] = row
             events = events.view(-1, m)
-            parts = [
-                self.log_prob_per_dimension(part, None if context is None else context[i : i + 1])
-                for part in events.split(max(1, CHUNK_DIMENSIONS // m))
-            ]
+            with torch.no_grad():
+                parts = [
+                    self.log_prob_per_dimension(part, None if context is None else context[i : i + 1])
+                    for part in events.split(max(1, CHUNK_DIMENSIONS // m))
+                ]
             scores.append(torch.cat([part.flatten() for part in parts])[: len(row)].cpu() if parts else row.double())
         return scores
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from ptheta.distributions import Distribution
 from ptheta.models.autoregressive import Decoder
 from ptheta.nn import KeyValueCache, Turn
-from ptheta.spaces import Sequence
 
 if TYPE_CHECKING:
     from ptheta.models.transformer import Transformer
@@ -97,7 +96,7 @@ class CachedDecoder(Decoder):
             self.firsts = torch.zeros_like(self.start)
         self.order = model.slots if model.any_order else None
         self.recent = self.z = None
-        if model.neighbours is not None and isinstance(model.space, Sequence) and not model.any_order:
+        if model.neighbours is not None and model.reads_on:
             self.recent = self.start.repeat(1, model.neighbours.count - 1)  # values before the next slot's
         elif model.neighbours is not None or model.any_order:
             self.z = self.start.repeat(1, m)  # in the order that parameters know
@@ -195,8 +194,8 @@ class CachedDecoder(Decoder):
         return query, (self.turns[1][0][at : at + t], self.turns[1][1][at : at + t])
 
     def _turns_from(self, start: int, least: int = 0) -> tuple[Turn, Turn]:
-        rotary, space = self.model.rotary, self.model.space
-        if isinstance(space, Sequence) and self.order is None:
+        rotary = self.model.rotary
+        if self.model.reads_on:
             stop = start + max(least, min(TURNS, self.slots - start))
             turn = rotary.turn(torch.arange(start, stop, device=self.model.device)[:, None])
             return turn, turn

@@ -33,6 +33,8 @@ class LanguageModel(Autoregressive):
     """Base of autoregressive families that go beyond the event's length on sequences."""
 
     window: int | None
+    reads_on: bool
+    """Whether events are token sequences in their own order, which may go on beyond an event."""
 
     @abstractmethod
     def _reader(
@@ -64,8 +66,9 @@ class LanguageModel(Autoregressive):
             Nats [k] each, float64, on the CPU. In float32 they do not depend on what else is scored to within 1e-4
             nats a sequence of up to some thousand tokens, and in float64 not at all.
         """
-        if not isinstance(self.space, Sequence) or self.any_order:
+        if not self.reads_on:
             return super().log_prob_per_token(sequences, context)
+        assert isinstance(self.space, Sequence)
         rows = [check_tokens(row, self.space).to(self.device) for row in sequences]
         context = self._validated_context(context, len(rows))
         scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(rows)
@@ -136,8 +139,9 @@ class LanguageModel(Autoregressive):
         Raises:
             UsageError: the space holds no sequences, or an argument makes no sense.
         """
-        if not isinstance(self.space, Sequence) or self.any_order:
-            raise UsageError(f"{self.space} is not written token after token", "use sample")
+        if not self.reads_on:
+            raise UsageError(f"{self.space} is not written token after token in this model's order", "use sample")
+        assert isinstance(self.space, Sequence)
         if draft not in get_args(Draft):
             raise UsageError(f"no draft is called {draft!r}", nearest(str(draft), list(get_args(Draft))))
         if tokens < 0:

@@ -57,8 +57,8 @@ class Transformer(LanguageModel):
         layers: blocks.
         heads: attention heads.
         window: slots a block sees, itself included; None for all.
-        local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 3 for sequences, 0
-            otherwise.
+        local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 5 for sequences in
+            their order, 0 otherwise.
         dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences.
         across_documents: whether a token sees past the end-of-document token before it; without, every document begins
             as an event does, and its probability does not depend on what it was packed with.
@@ -98,8 +98,8 @@ class Transformer(LanguageModel):
         end = space.end if isinstance(space, Sequence) else None
         if not across_documents and end is None:
             raise UsageError(f"{space} has no end-of-document token", "leave out --no-across-documents")
-        if not across_documents and any_order:
-            raise UsageError("documents cannot be kept apart in any order", "leave out one of the two")
+        if not across_documents and (any_order or order is not None):
+            raise UsageError("documents are kept apart in the order of the text only", "leave out the other order")
         self.cut = None if across_documents else end
         m, levels = space.dimensions, space.levels
         coordinates = space.coordinates()[self.visit]  # [m, axes]
@@ -107,7 +107,9 @@ class Transformer(LanguageModel):
         self.token = level_embedding(space, width, std=0.1)  # the last one: nothing came before
         placed = not isinstance(space, Sequence)
         self.place = nn.Parameter(torch.randn(m, width) * 0.02) if placed else None
-        usual = 3 if isinstance(space, Sequence) else 2 if coordinates.shape[1] > 1 else 0
+        natural = torch.equal(self.visit, torch.arange(m))
+        self.reads_on = isinstance(space, Sequence) and natural and not any_order
+        usual = 5 if self.reads_on else 2 if coordinates.shape[1] > 1 else 0
         radius = usual if local is None else local
         self.neighbours = Neighbourhood(coordinates, radius, space, width, any_order) if radius else None
         self.condition = ContextVector(context_space, width)
@@ -221,7 +223,7 @@ class Transformer(LanguageModel):
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
         """Values around all slots [n, m, s]."""
         assert self.neighbours is not None
-        if not isinstance(self.space, Sequence):
+        if not self.reads_on:
             return self.neighbours.of(z, slice(None))
         nothing = previous.new_full((len(z), self.neighbours.count - 1), self.neighbours.none)
         return self.neighbours.before(torch.cat([nothing, previous], 1), back)

@@ -150,7 +150,7 @@ def generate(
             rows = [rows[i] for i in kept]
             drawn = drawn[kept]
             reader.keep(torch.tensor(kept, device=noise.device))
-        guessed = guesses.after(rows, drawn[:, :right], drawn[:, right:], min(DRAFTED, length - at - 1))
+        guessed = guesses.after(rows, live, drawn[:, :right], drawn[:, right:], min(DRAFTED, length - at - 1))
         conditionals = reader.extend(torch.cat([drawn[:, right - 1 : right], guessed], 1))
         passes += 1
     drawn, plain, warped = ([row[:count] for row, count in zip(table, counts)] for table in (tokens, *scores))
@@ -197,11 +197,12 @@ class _Guesses:
         self.draft = draft
         self.histories = [_History(row) for row in prompts.tolist()] if draft == "ngram" else []
 
-    def after(self, rows: list[int], written: Tensor, overdrawn: Tensor, most: int) -> Tensor:
+    def after(self, rows: list[int], live: set[int], written: Tensor, overdrawn: Tensor, most: int) -> Tensor:
         """At most so many guesses [rows, g] of what follows.
 
         Args:
             rows: numbers of the rows among the prompts.
+            live: those that go on; what is guessed for others does not matter.
             written: tokens just drawn [rows, t].
             overdrawn: tokens drawn after a wrong guess [rows, w], with their own noise but from a wrong past.
             most: guesses.
@@ -213,7 +214,7 @@ class _Guesses:
             return torch.cat([overdrawn, fill], 1)[:, :most]
         for row, tokens in zip(rows, written.tolist()):
             self.histories[row].read(tokens)
-        found = [self.histories[row].guess(most) for row in rows]
+        found = [self.histories[row].guess(most) if row in live else [0] * most for row in rows]
         common = min(len(guess) for guess in found)
         return (
             torch.tensor([guess[:common] for guess in found], device=written.device).long().reshape(len(rows), common)

@@ -279,7 +279,7 @@ BAD = {
         "a markov_chain does not go on from a prompt",
         "fit a transformer",
     ),
-    "prompt for any order": ("sample any --prompt a", "transformer of any order does not go on", "leave out --prompt"),
+    "prompt for any order": ("sample any --prompt a", "transformer of another order does not go on", "leave out --prompt"),
     "unknown character": ("sample characters --prompt aüQ", "byte 4 of the prompt begins 'Q'", "--tokenizer bytes"),
     "no tokens": ("sample bytes --prompt a --tokens 0", "--tokens is 0", "give at least 1"),
     "tokens in words": ("sample bytes --prompt a --tokens many", "--tokens is 'many', no whole number", "--help"),

@@ -20,7 +20,7 @@ def transformer(space: Sequence, context_space: Label | None = None, size: float
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Transformer(
-            space, context_space, **{"width": 8, "layers": 2, "heads": 2, "local": 0, **hyperparameters}
+            space, context_space, **{"width": 8, "layers": 2, "heads": 2, "local": 3, **hyperparameters}
         )
     generator = torch.Generator().manual_seed(1)
     model = model.double().eval().requires_grad_(False)

@@ -182,7 +182,7 @@ def test_no_gradient_crosses_the_end_of_a_document(window: int | None, apart: bo
 def test_documents_are_kept_apart_only_where_they_end():
     with pytest.raises(UsageError, match="no end-of-document"):
         Transformer(Sequence(4, 3), across_documents=False)
-    with pytest.raises(UsageError, match="any order"):
+    with pytest.raises(UsageError, match="in the order of the text only"):
         Transformer(TINY, across_documents=False, any_order=True)
 
 

@@ -46,7 +46,7 @@ def test_a_ring_of_keys_and_values_scores_like_the_windowed_pass(window: int):
 
 @torch.no_grad()
 def test_a_window_of_w_in_one_layer_sees_the_last_w_values_and_no_more():
-    model = shaken(Transformer(Sequence(10, 3), width=16, layers=1, heads=2, window=3))
+    model = shaken(Transformer(Sequence(10, 3), width=16, layers=1, heads=2, window=3, local=0))
     z = torch.zeros(1, 10, dtype=torch.long)
     reference = model.conditionals(z).logits[0, 9]
     for position in range(9):
@@ -230,3 +230,16 @@ def test_no_part_of_a_model_stays_behind_when_it_moves():
         decoder = model._decoder(2, context)
         drawn = decoder.step(decoder.step(None).sample(noise)).sample(noise)
         assert drawn.device.type == "meta"
+
+
+@torch.no_grad()
+def test_a_sequence_in_another_order_decodes_what_it_scores_and_is_not_read_on():
+    order = (3, 1, 2, 0, 7, 6, 5, 4)
+    for local in (0, 2):
+        model = shaken(Transformer(Sequence(8, 3), width=16, layers=2, heads=2, order=order, local=local)).double()
+        z = torch.randint(3, (2, 8), generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(stepwise(model, z), model._conditionals(z, None).log_prob(z), rtol=0, atol=1e-12)
+    with pytest.raises(UsageError, match="not read token after token"):
+        model.log_prob_per_token([[0] * 8])
+    with pytest.raises(UsageError, match="not written token after token"):
+        model.generate(1, 4)
