@@ -37,6 +37,7 @@ def sample(
     tokens: int | None = None,
     stop: Texts = [],  # noqa: B006
     draft: Draft | None = None,
+    compile: Flag = False,
     context: Values = [],  # noqa: B006
     method: Method = "auto",
     temperature: float = 1.0,
@@ -61,6 +62,7 @@ def sample(
         stop: with --prompt, ends a text where one of these occurs in what is drawn
         draft: with --prompt, guess tokens and check them in one pass, for the same text in fewer passes: ngram guesses
             what followed the same words before, fixed_point what the last pass would draw
+        compile: with --prompt, compile the network's step first; pays for very many tokens only
         context: labels to draw from; the n events are shared out over them in order
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
             takes cached steps on a CPU
@@ -83,7 +85,7 @@ def sample(
         raise UsageError(f"-n is {n}", "give at least 1")
     seed = secrets.randbits(32) if seed is None else seed
     warp = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    written = {"tokens": tokens, "stop": stop or None, "draft": draft}
+    written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
     if prompt:
         if method != "auto":
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
@@ -139,6 +141,7 @@ def _texts(
     tokens: int | None,
     stop: list[str] | None,
     draft: Draft | None,
+    compile: bool | None,
 ) -> None:
     """Go on from prompts: print one text as it is drawn, several when all are done."""
     from ptheta.cli import writing
@@ -157,6 +160,7 @@ def _texts(
         "seed": seed,
         "warp": warp,
         "draft": draft or "none",
+        "compile": bool(compile),
         "stop": [writing.as_bytes(words) for words in stop or []],
     }
     given = [prompt for prompt in read for _ in range(n)]

@@ -222,6 +222,7 @@ def write(
     seed: int,
     warp: Warp,
     draft: Draft = "none",
+    compile: bool = False,
     stop: list[bytes] | None = None,
     hear: Callable[[bytes], None] | None = None,
 ) -> Written:
@@ -232,7 +233,7 @@ def write(
         prompts: tokens [k] of each.
         tokens: drawn after each, at most.
         context: a row for each, or None.
-        seed, warp, draft: as for `LanguageModel.generate`.
+        seed, warp, draft, compile: as for `LanguageModel.generate`.
         stop: texts that end a text.
         hear: is given the bytes that are drawn, in order; sensible for one prompt.
     """
@@ -262,6 +263,7 @@ def write(
         min_p=warp.min_p,
         draft=draft,
         listener=listen,
+        compile=compile,
     )
     seconds = time.perf_counter() - clock
     given = [codec.to_bytes(prompt[None])[0] for prompt in prompts]
