@@ -83,7 +83,8 @@ def writing(args: argparse.Namespace) -> None:
     for n in args.n:
         start = torch.full((n, 1), LEVELS)
         draws = {
-            "ptheta transformer": lambda n=n: ours.generate(n, args.tokens, seed=0),
+            "ptheta transformer, sample": lambda n=n: ours.sample(n, seed=0),
+            "ptheta transformer, generate": lambda n=n: ours.generate(n, args.tokens, seed=0),
             "HF GPT-2": lambda start=start: theirs.generate(
                 start, attention_mask=torch.ones_like(start), max_new_tokens=args.tokens, do_sample=True, top_k=0,
                 use_cache=True, pad_token_id=LEVELS,
@@ -97,7 +98,7 @@ def writing(args: argparse.Namespace) -> None:
             (name, n, spread([n * args.tokens / s for s in taken]), spread([b / s for b, s in zip(base, taken)]))
             for name, taken in seconds.items()
         ]
-    print(f"\n{args.tokens} tokens of each sequence, temperature 1, float32\n")
+    print(f"\n{args.tokens} tokens of each sequence, temperature 1, float32; generate also tells log-probabilities\n")
     print(table(["model", "sequences", "tokens/s", "of GPT-2's"], rows))
 
 

@@ -112,34 +112,34 @@ def generate(
     """
     n, length, _ = noise.shape
     tokens = torch.zeros(n, length, dtype=torch.long, device=noise.device)
-    scores = torch.zeros(2, n, length, dtype=torch.float64, device=noise.device)
+    plain = torch.zeros(n, length, dtype=torch.float64, device=noise.device)
+    warped = plain if warp.is_identity else torch.zeros_like(plain)
     counts, ended = [0] * n, ["length"] * n
     rows = list(range(n))  # of the reader
+    index: Tensor | slice = slice(None)  # the same
     live = set(rows) if length else set()
     guesses = _Guesses(prompts, draft)
     conditionals = reader.prefill(prompts)[:, None]  # [n, 1]
     guessed = tokens[:, :0]  # [rows, g], the tokens that conditionals 1 … g were computed from
     passes, at = 1, 0
     while live:
-        width = guessed.shape[1] + 1
-        index = torch.tensor(rows, device=noise.device)
+        width = 1 + guessed.shape[1]
         reshaped = conditionals.warped(warp)
         drawn = reshaped.sample(noise[index, at : at + width])  # [rows, width]
         right = 1 + _agreeing(drawn, guessed, [row in live for row in rows])  # of drawn, in every live row
         here = slice(at, at + right)
         tokens[index, here] = drawn[:, :right]
-        scores[0, index, here] = conditionals.log_prob(drawn)[:, :right]
-        scores[1, index, here] = scores[0, index, here] if warp.is_identity else reshaped.log_prob(drawn)[:, :right]
-        for i, row in enumerate(rows):
-            if row not in live:
-                continue
-            for token in drawn[i, :right].tolist():
-                counts[row] += 1
-                stopped = listener is not None and listener(row, token)
-                if token == end or stopped:
-                    ended[row] = "end" if token == end else "stop"
+        plain[index, here] = conditionals.log_prob(drawn)[:, :right]
+        if warped is not plain:
+            warped[index, here] = reshaped.log_prob(drawn)[:, :right]
+        told = [[]] * len(rows) if listener is None and end is None else drawn[:, :right].tolist()
+        for row, values in zip(rows, told):
+            if row in live:
+                read, reason = _until(row, values, end, listener) if values else (right, "")
+                counts[row] += read
+                if reason:
+                    ended[row] = reason
                     live.discard(row)
-                    break
         at += right
         if at == length or not live:
             break
@@ -148,13 +148,23 @@ def generate(
         if 2 * len(live) <= len(rows):  # finished rows are computed along until they are half of all
             kept = [i for i, row in enumerate(rows) if row in live]
             rows = [rows[i] for i in kept]
-            drawn = drawn[kept]
+            drawn, index = drawn[kept], torch.tensor(rows, device=noise.device)
             reader.keep(torch.tensor(kept, device=noise.device))
         guessed = guesses.after(rows, live, drawn[:, :right], drawn[:, right:], min(DRAFTED, length - at - 1))
-        conditionals = reader.extend(torch.cat([drawn[:, right - 1 : right], guessed], 1))
+        last = drawn[:, right - 1 : right]
+        conditionals = reader.extend(torch.cat([last, guessed], 1) if guessed.shape[1] else last)
         passes += 1
-    drawn, plain, warped = ([row[:count] for row, count in zip(table, counts)] for table in (tokens, *scores))
+    drawn, plain, warped = ([row[:count] for row, count in zip(x, counts)] for x in (tokens, plain, warped))
     return Generation(drawn, plain, warped, ended, passes)
+
+
+def _until(row: int, values: list[int], end: int | None, listener: Listener | None) -> tuple[int, str]:
+    """How many of a row's new tokens it takes, and why it ends with the last of them, if it does."""
+    for count, token in enumerate(values, 1):
+        stopped = listener is not None and listener(row, token)
+        if token == end or stopped:
+            return count, "end" if token == end else "stop"
+    return len(values), ""
 
 
 def _agreeing(drawn: Tensor, guessed: Tensor, live: list[bool]) -> int:
