@@ -20,6 +20,9 @@ from ptheta.spaces import Discrete, Space
 BATCH_DIMENSIONS = {"cpu": 2**14, "cuda": 2**18}
 """Dimensions scored together, by device: on a CPU, batches that stay in its caches are faster."""
 
+BATCH_LOGITS = {"cpu": 2**26, "cuda": 2**30}
+"""Logits held together, at most; for large vocabularies."""
+
 PROBED = 64
 """Events by which the speed of scoring is measured."""
 
@@ -68,7 +71,10 @@ class Score:
 
 def suited_batch(model: Model) -> int:
     """How many events to score together on the model's device."""
-    return max(1, BATCH_DIMENSIONS.get(model.device.type, 2**17) // model.space.dimensions)
+    kind, space = model.device.type, model.space
+    levels = space.levels if isinstance(space, Discrete) else 1
+    together = min(BATCH_DIMENSIONS.get(kind, 2**17), BATCH_LOGITS.get(kind, 2**28) // levels)
+    return max(1, together // space.dimensions)
 
 
 def log_probs(

@@ -82,8 +82,8 @@ def fit(
         data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
             to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
-        minutes, steps, epochs: budget, one of them; one minute if none is given. Models that learn by counting need
-            none.
+        minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Models that learn
+            by counting need none.
         out: folder of the run; None: a new folder under `runs/`.
         seed: of initial weights, shuffling, dropout and samples; None: 0, or that of the resumed fit.
         force: replace the run in `out`.
@@ -222,7 +222,8 @@ def _unfinished(
     run = Run(path, config, built, data if isinstance(data, Data) else None)
     if isinstance(data, str):
         run = Run(path, config, built, run.reload(data))
-    if run.data.space != built.space or run.data.context_space != built.context_space:
+    spaces = (built.space, built.context_space)
+    if (run.data.space, run.data.context_space) != spaces or run.data.codec.to_json() != config["codec"]:
         raise RunError(f"{path} was fitted on {built.space}, the data are {run.data.space}", "resume with its own data")
     return run
 

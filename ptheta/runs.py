@@ -38,7 +38,7 @@ from ptheta.weights import read_tensors, write_tensors
 if TYPE_CHECKING:
     from ptheta.data import Codec, Data
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder's format; a newer one is refused."""
 
 FIELDS = ("format", "model", "space", "context_space", "codec", "data", "fit", "seed", "versions", "sha256")
@@ -123,7 +123,7 @@ class Run:
             data = self.reload(source)
         except PthetaError:  # other data, which the options of the fit do not suit
             return None
-        return data if data.fingerprint == stored["fingerprint"] else None
+        return data if data.fingerprint == stored["fingerprint"] and data.codec == self.codec else None
 
     def events(self, file: str | Path) -> Tensor:
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""
@@ -283,6 +283,11 @@ def read_config(path: Path) -> dict[str, Any]:
     if isinstance(config.get("format"), int) and config["format"] > FORMAT:
         raise RunError(
             f"{path} has format {config['format']}, newer than the {FORMAT} this ptheta reads", "upgrade ptheta"
+        )
+    if isinstance(config.get("format"), int) and config["format"] < FORMAT:
+        raise RunError(
+            f"{path} has format {config['format']}: its model was computed otherwise than format {FORMAT}'s",
+            "fit again, or use the ptheta that made it",
         )
     unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]
     if unknown or missing:

@@ -155,12 +155,13 @@ def _texts(
     assert isinstance(run.codec, TextCodec)
     if not 0 <= keep <= 1:
         raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
-    tokens = writing.check_tokens(run.model.space.dimensions if tokens is None else tokens)
+    tokens = writing.check_count(run.model.space.dimensions if tokens is None else tokens)
     whole = [run.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
     kept = [part[: round(keep * len(part))] for part in whole]
     rows = contexts(run, context, n * len(files))
-    place = output(out, beside(run.path, "-completions"), force)
+    place = writing.place_of(out, n * len(files), force) or output(None, beside(run.path, "-completions"), force)
     prompts = [part for part in kept for _ in range(n)]
+    writing.note_long_prompts(run, prompts)
     found = writing.write(run, prompts, tokens, rows, seed=seed, warp=warp)
     tails = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
     written = writing.save(found.texts, place, "completion", tails)

@@ -80,7 +80,7 @@ def fit(
         event: column(s) of x, comma-separated; found from the data if left out
         context: column of the context y; none if left out
         preset: a recipe by name, see `ptheta zoo`; flags given beside it win
-        minutes: budget in minutes; 1 if no budget is given
+        minutes: budget in minutes; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
         out: run folder; a new one under runs/ if left out

@@ -150,7 +150,7 @@ def _texts(
     writing.check_prompts(run)
     assert isinstance(run.codec, TextCodec)
     count = n * len(prompts)
-    tokens = writing.check_tokens(TOKENS if tokens is None else tokens)
+    tokens = writing.check_count(TOKENS if tokens is None else tokens)
     if "" in (stop or []):
         raise UsageError("--stop is empty", "name the text that ends a text")
     read = [run.codec.tokens(writing.as_bytes(prompt), lambda _: "the prompt") for prompt in prompts]
@@ -164,6 +164,7 @@ def _texts(
         "stop": [writing.as_bytes(words) for words in stop or []],
     }
     given = [prompt for prompt in read for _ in range(n)]
+    writing.note_long_prompts(run, given)
     if count == 1 and not json:
         with writing.streaming(sys.stdout, writing.as_bytes(prompts[0])) as hear:
             found = writing.write(run, given, tokens, rows, hear=hear, **how)

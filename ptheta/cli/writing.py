@@ -58,7 +58,18 @@ def check_prompts(run: Run) -> None:
         )
 
 
-def check_tokens(tokens: int) -> int:
+def note_long_prompts(run: Run, prompts: list[np.ndarray]) -> None:
+    """Say that a prompt is longer than what a token sees of it."""
+    assert isinstance(run.model, LanguageModel)
+    longest, seen = max(map(len, prompts)), run.model.context_window
+    if longest > seen:
+        print(
+            f"the prompt has {longest:,} tokens, of which a layer sees the last {seen:,} (--window of the fit)",
+            file=sys.stderr,
+        )
+
+
+def check_count(tokens: int) -> int:
     """A number of tokens to draw.
 
     Raises:
@@ -240,9 +251,6 @@ def write(
     codec, model = run.codec, run.model
     assert isinstance(codec, TextCodec)
     assert isinstance(model, LanguageModel)
-    longest, seen = max(map(len, prompts)), model.context_window
-    if longest > seen:
-        print(f"the prompt has {longest:,} tokens; all are read, {seen:,} at a time", file=sys.stderr)
     drawn = [Drawn(codec, stop or []) for _ in prompts]
 
     def listen(row: int, token: int) -> bool:

@@ -115,7 +115,13 @@ def _array(values: list, kind: Any = None) -> Any:
     import pyarrow as pa
 
     try:
-        return pa.array(values, kind)
+        array = pa.array(values)  # of its own type first: asked for integers, Arrow would cut off fractions
+        if kind is None or array.type == kind:
+            return array
+        if pa.types.is_null(array.type):
+            return array.cast(kind)
+        words = (pa.types.is_boolean, pa.types.is_string)
+        return None if any(is_word(t) for is_word in words for t in (array.type, kind)) else array.cast(kind, safe=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
 

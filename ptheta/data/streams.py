@@ -62,7 +62,8 @@ class TextSplit(Split):
         if generator is None:
             return super().events(index)
         rows: Any = slice(None) if index is None else index.cpu().numpy() if isinstance(index, Tensor) else index
-        starts = np.arange(len(self))[rows] * self.length
+        blocks = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows, np.int64)
+        starts = blocks * self.length
         starts = starts + torch.randint(self.length, (len(starts),), generator=generator).numpy()
         starts = np.minimum(starts, len(self.stream) - self.length)
         return torch.from_numpy(np.asarray(self.stream[starts[:, None] + np.arange(self.length)])).long(), None

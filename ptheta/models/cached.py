@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ptheta.distributions import Distribution
+from ptheta.distributions import Categorical, Distribution
 from ptheta.models.autoregressive import Decoder
 from ptheta.nn import KeyValueCache, Turn
 
@@ -37,7 +37,7 @@ def through_blocks(
 def compiled_blocks() -> Callable[..., Tensor]:
     """`through_blocks`, compiled by torch.compile; as it is, with a warning, where that fails for want of a compiler.
 
-    Compiling takes 20 to 40 seconds on a CPU and pays for a single sequence of about 80,000 tokens (benchmarks/LOG.md).
+    Compiling took 18 seconds on a CPU and pays for a single sequence of about 80,000 tokens (benchmarks/LOG.md).
     """
     from torch._dynamo.exc import TorchDynamoException
 
@@ -46,10 +46,13 @@ def compiled_blocks() -> Callable[..., Tensor]:
     def run(h: Tensor, turns: Any, blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None) -> Tensor:
         nonlocal usable
         if usable:
+            filled = [cache.filled for cache in caches]
             try:
                 return compiled(h, turns, blocks, caches, back)
             except TorchDynamoException as error:
                 usable = False
+                for cache, slots in zip(caches, filled):  # it may have failed half-way
+                    cache.filled = slots
                 reason = str(error).strip().splitlines()
                 warnings.warn(f"decoding is not compiled: {reason[0] if reason else error!r}", stacklevel=2)
         return through_blocks(h, turns, blocks, caches, back)
@@ -68,6 +71,7 @@ class CachedDecoder(Decoder):
         window: slots that a slot sees; None: as the model says.
         first: the slot at which each row begins [n]; what is read before is padding. Only for sequences.
         compile: run the blocks compiled, see `compiled_blocks`.
+        begin: the token before the first; None: the start token.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class CachedDecoder(Decoder):
         window: int | None = None,
         first: Tensor | None = None,
         compile: bool = False,
+        begin: int | None = None,
     ):
         self.through = compiled_blocks() if compile else through_blocks
         m, like = model.space.dimensions, model.token.weight
@@ -90,16 +95,17 @@ class CachedDecoder(Decoder):
             KeyValueCache(n, model.heads, model.width // model.heads, self.slots, window, self.chunk, like)
             for _ in model.blocks
         ]
-        self.start = torch.full((n, 1), model.head.size, device=model.device)  # the token before the first
+        self.nothing = torch.full((n, 1), model.head.size, device=model.device)
+        self.start = self.nothing if begin is None else torch.full_like(self.nothing, begin)  # before the first
         self.firsts = None if first is None else first[:, None]  # where the past of the last slots read begins [n, t]
         if model.cut is not None and first is None:
             self.firsts = torch.zeros_like(self.start)
         self.order = model.slots if model.any_order else None
         self.recent = self.z = None
         if model.neighbours is not None and model.reads_on:
-            self.recent = self.start.repeat(1, model.neighbours.count - 1)  # values before the next slot's
+            self.recent = self.nothing.repeat(1, model.neighbours.count - 1)  # values before the next slot's
         elif model.neighbours is not None or model.any_order:
-            self.z = self.start.repeat(1, m)  # in the order that parameters know
+            self.z = self.nothing.repeat(1, m)  # in the order that parameters know
         self.turns, self.turned = self._turns_from(0), 0  # of slots from number `turned` on
 
     def step(self, previous: Tensor | None) -> Distribution:
@@ -114,12 +120,16 @@ class CachedDecoder(Decoder):
         before = torch.cat([self.start, values.long()], 1)
         if self.firsts is not None:
             place = torch.arange(before.shape[1], device=before.device)
-            before = torch.where(place <= self.firsts, self.start, before)
-        return self._read(before)[-1][:, -1]
+            before = torch.where(place < self.firsts, self.nothing, before)
+            before = torch.where(place == self.firsts, self.start, before)
+        for part in before.split(self.chunk, 1):
+            h, here = self._stream(part)
+        last = slice(here.stop - 1, here.stop)
+        return self.model.head(self.model._outputs(h[:, -1:], last), last)[:, 0]
 
     def extend(self, values: Tensor) -> Distribution:
         """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
-        parts = self._read(values)
+        parts = [self._next(part) for part in values.split(self.chunk, 1)]
         return parts[0] if len(parts) == 1 else self.model.head(torch.cat([part.logits for part in parts], 1))
 
     def rewind(self, count: int) -> None:
@@ -142,11 +152,13 @@ class CachedDecoder(Decoder):
         self.z = None if self.z is None else self.z[rows]
         self.recent = None if self.recent is None else self.recent[rows]
 
-    def _read(self, before: Tensor) -> list:
-        return [self._next(part) for part in before.split(self.chunk, 1)]
-
-    def _next(self, before: Tensor) -> Distribution:
+    def _next(self, before: Tensor) -> Categorical:
         """The conditionals of the next t slots from the values before them [n, t]."""
+        h, here = self._stream(before)
+        return self.model.head(self.model._outputs(h, here), here)
+
+    def _stream(self, before: Tensor) -> tuple[Tensor, slice]:
+        """The stream of the next t slots [n, t, width] from the values before them [n, t], and these slots."""
         model, t = self.model, before.shape[1]
         here, sources, around = slice(self.j, self.j + t), None, None
         if self.order is not None:  # one slot at a time
@@ -170,7 +182,7 @@ class CachedDecoder(Decoder):
         turns = self._turn(t)
         h = self.through(h, turns, list(model.blocks), self.caches, back)
         self.j += t
-        return model.head(model._outputs(h, here), here)
+        return h, here
 
     def _back(self, before: Tensor) -> Tensor | None:
         """How many slots before itself each of the next ones may see at most, [n, t]; None: all."""

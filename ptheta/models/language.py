@@ -5,8 +5,10 @@ writes longer and shorter sequences: token j is conditioned on what its window s
 
     p(x_j | x_{j−d+1:j−1}) in every block of the network,
 
-so the first token is scored after a start token, and neither memory nor the time of a token grows with the length. A
-model without a window of its own has the event's length as its window: up to there it is the same model.
+and neither memory nor the time of a token grows with the length. A model without a window of its own has the event's
+length as its window. The first token is conditioned too: on the end of a document before it, if documents end with a
+token, since a text begins where another ended; else on the start token, which is what a block begins with, wherever it
+was cut.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ from ptheta.sampling import Draft, Generation, Listener, Warp, generate, generat
 from ptheta.spaces import Sequence
 
 TOGETHER = 2**14
-"""Tokens of short sequences that are scored together."""
+"""Tokens of short sequences that are scored together, at most."""
+
+LOGITS = 2**24
+"""Logits held while scoring, at most; for large vocabularies."""
 
 
 class LanguageModel(Autoregressive):
@@ -44,7 +49,10 @@ class LanguageModel(Autoregressive):
 
     @property
     def context_window(self) -> int:
-        """d: tokens that a block of the network sees, the start token or the one before included."""
+        """d: slots that a block of the network sees of a sequence of any length: the window, or the event's length.
+
+        A window beyond the event's length reaches further than learning ever showed.
+        """
         return self.window or self.space.dimensions
 
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
@@ -77,7 +85,7 @@ class LanguageModel(Autoregressive):
             queue = sorted((i for i in range(len(rows)) if len(rows[i])), key=lambda i: len(rows[i]))
             while queue:
                 longest = len(rows[queue[-1]])
-                many = 1 if alone or longest > self._chunk else max(1, TOGETHER // longest)
+                many = 1 if alone or longest > self._chunk else max(1, self._together // longest)
                 batch, queue = queue[-many:], queue[: max(0, len(queue) - many)]
                 z = torch.zeros(len(batch), longest, dtype=torch.long, device=self.device)
                 for i, row in enumerate(batch):
@@ -85,7 +93,12 @@ class LanguageModel(Autoregressive):
                 found = self._scores(z, None if context is None else context[batch])
                 for i, row in enumerate(batch):
                     scores[row] = found[i, : len(rows[row])].clone()
-        return scores
+        return [part.clone() for part in scores]  # ordinary tensors, outside of inference mode
+
+    @property
+    def _together(self) -> int:
+        assert isinstance(self.space, Sequence)
+        return min(TOGETHER, LOGITS // self.space.levels)
 
     @property
     def _chunk(self) -> int:
@@ -126,7 +139,8 @@ class LanguageModel(Autoregressive):
             prompts: token sequences, integers [k] each, of different lengths if need be; or a number of empty ones.
             tokens: drawn after each prompt, at most; a row ends earlier with the end-of-document token.
             context: a row for each prompt, or one.
-            seed, generator: source of randomness. A row's tokens depend on its prompt, its number and the seed only.
+            seed, generator: source of randomness. For the same number of tokens asked for, a row depends on its prompt,
+                its number and the seed only.
             temperature, top_k, top_p, min_p: see `ptheta.sampling.Warp`.
             draft: `ngram` guesses what followed the same words before, `fixed_point` what the last pass would draw;
                 guesses are checked in one pass, so fewer passes give the same tokens, up to rounding.
@@ -177,6 +191,8 @@ class LanguageModel(Autoregressive):
                         listener=None if listener is None else _shifted(listener, start),
                     )
                 )
+        for parts in (result.tokens, result.log_prob, result.log_prob_warped):
+            parts[:] = [part.clone() for part in parts]  # ordinary tensors, outside of inference mode
         return result
 
 

@@ -41,7 +41,7 @@ from ptheta.nn import Block, Rotary, Turn, norm
 from ptheta.spaces import Discrete, Sequence, Space
 
 BATCH_TOKENS = 2**11
-"""Tokens of one optimiser step by which language models learn best within minutes on a CPU (benchmarks/LOG.md)."""
+"""Tokens of one optimiser step of a language model, unless the batch size is given."""
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -255,4 +255,6 @@ class Transformer(LanguageModel):
     def _reader(
         self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
     ) -> CachedDecoder:
-        return CachedDecoder(self, n, context, slots, self.context_window, first, compile)
+        assert isinstance(self.space, Sequence)
+        begin = self.space.end if self.across_documents else None  # a text begins where another ended
+        return CachedDecoder(self, n, context, slots, self.context_window, first, compile, begin)

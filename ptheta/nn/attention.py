@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from ptheta.nn.rotary import Turn, turned
 
 SHORT = 512
-"""Keys up to which attention in bfloat16 on a CPU is written out as products of matrices: there the fused kernel's
-backward pass takes three to six times as long (benchmarks/LOG.md)."""
+"""Keys up to which attention in bfloat16 on a CPU is written out as products of matrices: there the fused kernel takes
+2.4 to 6 times as long, forward and backward (benchmarks/LOG.md)."""
 
 MANY = 32
 """Heads of all rows from which one slot's attention on a CPU is faster as products of matrices than fused."""

@@ -18,13 +18,15 @@ def autocast(precision: Precision, kind: str) -> Callable[[], Any]:
         precision: see `Settings`.
         kind: of device, `cpu` or `cuda`.
     """
-    native = kind == "cuda" or computes_in_bfloat16()
+    native = computes_in_bfloat16(kind) if precision == "native" else False
     if precision == "bfloat16" or (precision == "native" and native) or (precision == "auto" and kind == "cuda"):
         return lambda: torch.autocast(kind, torch.bfloat16)
     return nullcontext
 
 
-def computes_in_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16; elsewhere it is emulated, slower than float32."""
+def computes_in_bfloat16(kind: str) -> bool:
+    """Whether the processor or GPU has instructions for bfloat16; elsewhere it is emulated, slower than float32."""
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     known = torch.cpu.get_capabilities()
     return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))

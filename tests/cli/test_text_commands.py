@@ -152,7 +152,7 @@ def test_a_prompt_longer_than_the_window_is_read_and_said(cli):
     prompt = "the dog eats " * 20
     result = cli("sample", "characters", "--prompt", prompt, "--tokens", 5, "--seed", 1)
     assert result.out.startswith(prompt)
-    assert f"the prompt has 260 tokens; all are read, {LENGTH} at a time" in result.err
+    assert f"the prompt has 260 tokens, of which a layer sees the last {LENGTH}" in result.err
 
 
 def test_ctrl_c_ends_the_line_and_the_command(cli, monkeypatch):
@@ -218,7 +218,7 @@ def test_a_long_file_is_continued_through_the_window(cli, tmp_path):
     result = cli("complete", "bytes", "long.txt", "-n", 1, "--tokens", 4, "--out", tmp_path / "c")
     whole = Path("long.txt").read_bytes()
     assert (tmp_path / "c" / "completion-0000.txt").read_bytes()[: len(whole)] == whole
-    assert "tokens; all are read" in result.err
+    assert "of which a layer sees the last" in result.err
 
 
 def test_families_of_blocks_complete_blocks(cli, tmp_path):
@@ -279,7 +279,11 @@ BAD = {
         "a markov_chain does not go on from a prompt",
         "fit a transformer",
     ),
-    "prompt for any order": ("sample any --prompt a", "transformer of another order does not go on", "leave out --prompt"),
+    "prompt for any order": (
+        "sample any --prompt a",
+        "transformer of another order does not go on",
+        "leave out --prompt",
+    ),
     "unknown character": ("sample characters --prompt aüQ", "byte 4 of the prompt begins 'Q'", "--tokenizer bytes"),
     "no tokens": ("sample bytes --prompt a --tokens 0", "--tokens is 0", "give at least 1"),
     "tokens in words": ("sample bytes --prompt a --tokens many", "--tokens is 'many', no whole number", "--help"),

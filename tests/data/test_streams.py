@@ -278,3 +278,14 @@ def test_a_large_corpus_is_never_in_memory(tmp_path, form, tokenizer):
     used, tokens = map(int, done.stdout.split())
     assert tokens >= 0.95 * size
     assert used < 0.5 * size, f"{used / 2**20:.0f} MiB for a file of {size / 2**20:.0f} MiB"
+
+
+def test_long_files_of_lines_keep_fractions_as_short_ones_do(tmp_path, monkeypatch):
+    path = tmp_path / "numbers.jsonl"
+    for last in ("3.7", "true", '"3"'):
+        path.write_text("".join(f'{{"a": {i % 5}}}\n' for i in range(1200)) + f'{{"a": {last}}}\n')
+        monkeypatch.setattr("ptheta.data.lines.IN_PARTS", 1)
+        with pytest.raises(SourceError, match=r"column 'a' is .* in line 1,201 of numbers\.jsonl, but int64 before"):
+            load(path)
+    path.write_text("".join(f'{{"a": {i % 5}}}\n' for i in range(1200)) + '{"a": 3.0}\n')
+    assert load(path).space.levels == 5  # type: ignore[attr-defined]

@@ -33,13 +33,14 @@ def tokens(*shape: int, levels: int, seed: int = 0) -> Tensor:
     return torch.randint(levels, shape, generator=torch.Generator().manual_seed(seed))
 
 
-def plain_logits(model: Any, z: Tensor, label: int | None = None) -> Tensor:
+def plain_logits(model: Any, z: Tensor, label: int | None = None, block: bool = False) -> Tensor:
     """Logits [L + 1, K] of every token of z [L] and of the one that follows, given all that a window shows."""
     weights = {name: value.double() for name, value in model.state_dict().items()}
     m, levels = model.space.dimensions, model.space.levels
     window = model.window or m
     end = None if model.across_documents else model.space.end
-    previous = [levels, *z.tolist()]  # level number K: the start
+    starts = block or model.space.end is None or not model.across_documents
+    previous = [levels if starts else model.space.end, *z.tolist()]  # level number K: the start of a block
     documents = torch.tensor([sum(token == end for token in previous[: j + 1]) for j in range(len(previous))])
     previous = torch.tensor([levels if token == end else token for token in previous])
     i = torch.arange(len(previous))

@@ -48,6 +48,8 @@ def test_every_token_is_scored_as_by_the_plain_network_whatever_it_is_scored_wit
 @models
 def test_an_event_scores_as_its_tokens_and_a_beginning_as_the_beginning(hyperparameters: dict[str, Any]):
     model, x = transformer(TEXT, **hyperparameters), tokens(20, 12, levels=5)
+    if model.across_documents:  # a text begins after an end of another, a block after the start token
+        model.space = Sequence(12, 5)
     scores = torch.stack(model.log_prob_per_token(x))
     torch.testing.assert_close(scores.sum(1), model.log_prob(x), rtol=0, atol=1e-10)
     torch.testing.assert_close(scores, model.log_prob_per_dimension(x), rtol=0, atol=1e-10)
@@ -184,6 +186,19 @@ def test_documents_are_kept_apart_only_where_they_end():
         Transformer(Sequence(4, 3), across_documents=False)
     with pytest.raises(UsageError, match="in the order of the text only"):
         Transformer(TINY, across_documents=False, any_order=True)
+
+
+def test_a_text_begins_where_another_ended():
+    model, x = transformer(TEXT, local=0), tokens(6, levels=5)
+    packed = torch.cat([torch.tensor([2]), x])  # after an end token that a block happens to begin with
+    alone = model.log_prob_per_token([x])[0]
+    model.space = Sequence(12, 5)
+    started = model.log_prob_per_token([x])[0]
+    with torch.no_grad():
+        model.token.weight[5] = model.token.weight[2]  # the start made an end
+    torch.testing.assert_close(model.log_prob_per_token([x])[0], alone, rtol=0, atol=1e-10)
+    assert (started - alone).abs().max() > 1e-3
+    assert len(model.log_prob_per_token([packed])[0]) == 7
 
 
 # Texts

@@ -92,3 +92,12 @@ def test_a_family_recipe_is_the_default_and_none_counts_as_not_given():
     assert Settings.of(model).optimizer == "muon"
     assert Settings.of(model, optimizer=None, batch_size=7) == Settings.of(model, batch_size=7)
     assert Settings.of(model, optimizer="adamw").optimizer == "adamw"
+
+
+def test_native_precision_is_bfloat16_only_where_the_processor_has_it(monkeypatch):
+    for capable in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda capable=capable: {"avx512_bf16": capable})
+        with autocast("native", "cpu")():
+            assert torch.is_autocast_enabled("cpu") == capable
+        with autocast("auto", "cpu")():
+            assert not torch.is_autocast_enabled("cpu")

@@ -205,3 +205,16 @@ def test_the_state_of_a_fit_survives_its_file(tmp_path):
     assert found == position
     assert torch.equal(groups["weights"]["bias"], layer.bias)
     assert torch.equal(groups["optimiser.0"]["0/exp_avg_sq"], optimiser.state[layer.weight]["exp_avg_sq"])
+
+
+def test_text_that_is_cut_anew_at_every_visit_is_resumed_too(tmp_path, monkeypatch):
+    path = tmp_path / "fox.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog. " * 40)
+    data = ptheta.load(path, length=16)
+    how = {"steps": 30, "hyperparameters": SMALL, "batch_size": 4}
+    whole = ptheta.fit("transformer", data, out=tmp_path / "whole", **how)
+    with monkeypatch.context() as patch:
+        interrupt(patch, 14)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("transformer", data, out=tmp_path / "part", **how)
+    same_bits(ptheta.fit(None, data, out=tmp_path / "part", resume=True), whole)
