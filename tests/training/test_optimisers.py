@@ -11,6 +11,7 @@ from ptheta.models import ZOO, Counting
 from ptheta.spaces import Discrete, Image, Label, Sequence
 from ptheta.training import Settings
 from ptheta.training.optimisers import optimisers, set_rate
+from ptheta.training.precision import autocast
 
 NEURAL = [name for name, row in ZOO.items() if not issubclass(row.load(), Counting)]
 SPACES = [Discrete((3,), 3), Image(2, 2, levels=4), Sequence(4, 3)]
