@@ -54,7 +54,7 @@ def compare(
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: none, threshold, once or epoch
         length: of text, tokens in one event
-        tokenizer: of text, what a token is; bytes below 10 MB of training text and bpe from there on, if left out
+        tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         limit: use at most so many events of each split
         out: folder for the runs; a new one under runs/ if left out

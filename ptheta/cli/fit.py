@@ -94,7 +94,7 @@ def fit(
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: pictures to black and white: at half of white, drawn once, or drawn anew every epoch
         length: of text, tokens in one event; 256 if left out
-        tokenizer: of text, what a token is; bytes below 10 MB of training text and bpe from there on, if left out
+        tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         limit: use at most so many events of each split
         validation: events held out of train where no validation split is published: a number, or a part below 1

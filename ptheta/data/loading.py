@@ -63,7 +63,7 @@ def load(
             seed); "epoch" (train drawn anew on every visit, validation and test once).
         length: of text: tokens in one event; 256 if None.
         tokenizer: of text: what a token is. "bytes"; "characters", those that occur in the source; "bpe", byte pairs
-            merged as learned from train. None: bytes below 10 MB of training text, bpe from there on.
+            merged as learned from train. None: bytes below 4 MB of training text, bpe from there on.
         vocabulary: of bpe: how many tokens; None: 512 for a megabyte of training text to 32,768 for a gigabyte.
         limit: use at most so many events of each split, drawn with the seed; of text, the first.
         validation: events of train to hold out where no validation split is published: a number, or a part below 1;

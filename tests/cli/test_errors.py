@@ -38,7 +38,7 @@ BAD = {
     "a folder that is no run": ("sample pictures", "pictures is no run folder", "`ptheta fit` printed"),
     "damaged weights": ("sample damaged", "damaged/model.safetensors", "fit again"),
     "edited config": ("score edited pictures", "edited/config.json was edited", "fit again"),
-    "newer format": ("info newer", "newer has format 99, newer than the 1", "upgrade ptheta"),
+    "newer format": ("info newer", "newer has format 99, newer than the 2", "upgrade ptheta"),
     "pickle for weights": ("sample pickled", "pickled/model.safetensors is damaged", "fit again"),
     "existing run": ("fit pictures made --out pic", "pic exists", "replace it with --force"),
     "existing folder": ("sample pic --out taken", "taken exists", "replace it with --force"),
