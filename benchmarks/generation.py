@@ -85,12 +85,13 @@ def writing(args: argparse.Namespace) -> None:
         draws = {
             "ptheta transformer, sample": lambda n=n: ours.sample(n, seed=0),
             "ptheta transformer, generate": lambda n=n: ours.generate(n, args.tokens, seed=0),
+            "ptheta transformer, generate, compiled": lambda n=n: ours.generate(n, args.tokens, seed=0, compile=True),
             "HF GPT-2": lambda start=start: theirs.generate(
                 start, attention_mask=torch.ones_like(start), max_new_tokens=args.tokens, do_sample=True, top_k=0,
                 use_cache=True, pad_token_id=LEVELS,
             ),
         }  # fmt: skip
-        for draw in draws.values() if n == 1 else ():
+        for draw in draws.values():  # once, to warm up and compile
             draw()
         seconds = interleaved(draws, args.rounds if n == 1 else max(2, args.rounds // 2))
         base = seconds["HF GPT-2"]

@@ -56,6 +56,12 @@ def default_preset(data: Data) -> str | None:
     return "tiny" if isinstance(data.space, Sequence) else None
 
 
+def preset_for(model: str, data: Data) -> str | None:
+    """The preset that a family takes where families are compared: the default one, if it is its own."""
+    name = default_preset(data)
+    return name if name is not None and find_preset(name).model == family(model).name else None
+
+
 def fit(
     model: str | Model | None,
     data: Any = None,

@@ -64,6 +64,7 @@ def compare(
         json: print the models' results as one JSON object on the last line
     """
     import ptheta
+    from ptheta.fitting import DEFAULT_MINUTES, preset_for
     from ptheta.models import family
     from ptheta.reporting import comparison
 
@@ -98,7 +99,8 @@ def compare(
         run = ptheta.fit(
             name,
             data,
-            minutes=minutes,
+            preset=preset_for(name, data),
+            minutes=DEFAULT_MINUTES if minutes is None and steps is None else minutes,
             steps=steps,
             out=place / name,
             force=force,

@@ -157,6 +157,10 @@ def _texts(
         raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
     tokens = writing.check_count(run.model.space.dimensions if tokens is None else tokens)
     whole = [run.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
+    if empty := [file for file, part in zip(files, whole) if not len(part)]:
+        raise SourceError(
+            f"{empty[0]} is empty", "give a text, or begin at the beginning: ptheta sample RUN --prompt ''"
+        )
     kept = [part[: round(keep * len(part))] for part in whole]
     rows = contexts(run, context, n * len(files))
     place = writing.place_of(out, n * len(files), force) or output(None, beside(run.path, "-completions"), force)

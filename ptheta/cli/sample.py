@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import re
 import secrets
 import sys
 import time
@@ -26,6 +28,9 @@ TOKENS = 500
 
 def main(args: list[str]) -> None:
     """Parse and run."""
+    for flag in ("--prompt", "--stop"):
+        if flag in args[-1:] or any(a == flag and re.match("--?[A-Za-z]", b) for a, b in itertools.pairwise(args)):
+            raise UsageError(f"{flag} lacks its text", 'give one, "" for none')
     call(sample, args, "ptheta sample")
 
 
@@ -60,7 +65,7 @@ def sample(
         prompt: beginnings of texts; "" for none
         tokens: with --prompt, drawn after it, at most; 500 if left out
         stop: with --prompt, ends a text where one of these occurs in what is drawn
-        draft: with --prompt, guess tokens and check them in one pass, for the same text in fewer passes: ngram guesses
+        draft: with --prompt, guess tokens and check them in one pass: the same text in fewer, larger passes. ngram guesses
             what followed the same words before, fixed_point what the last pass would draw
         compile: with --prompt, compile the network's step first; pays for very many tokens only
         context: labels to draw from; the n events are shared out over them in order

@@ -95,7 +95,7 @@ def _events(run: Run, events: Split, place: Path, per_dimension: bool, of: str) 
     said = f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}"
     print(f"{said}: mean −log p of {plural(score.n, 'event')} of {of}", file=sys.stderr)
     worst = log_prob.argsort()[:3].tolist()
-    _most_surprising(worst, [-float(log_prob[row]) for row in worst], files)
+    _most_surprising(worst, [f"{-float(log_prob[row]):.1f} nats" for row in worst], files)
     return _result(run, score, score.bits_per_dim), files
 
 
@@ -124,14 +124,18 @@ def _documents(
     if console.is_terminal:
         show(console, f"document {found.worst[0]}:", found.worst[1])
     worst = np.argsort(-found.bits_per_byte)[:3]  # by what does not grow with the length; empty documents come last
-    _most_surprising(found.rows[worst].tolist(), (-found.log_prob)[worst].tolist(), files)
+    if many > 1:
+        values = [f"{bits:.2f} bits/byte" for bits in found.bits_per_byte[worst]]
+        _most_surprising(found.rows[worst].tolist(), values, files)
+    else:
+        print(f"all is in {', '.join(map(str, files))}", file=sys.stderr)
     sizes = {"tokens": rates.tokens, "bytes": rates.bytes}
     return {**_result(run, score, rates.nats_per_token / math.log(2)), **rates.to_json(), **sizes}, files
 
 
-def _most_surprising(rows: list[int], values: list[float], files: list[Path]) -> None:
-    """Name the most surprising rows, with their nats."""
-    surprising = ", ".join(f"{row} ({value:.1f} nats)" for row, value in zip(rows, values))
+def _most_surprising(rows: list[int], values: list[str], files: list[Path]) -> None:
+    """Name the most surprising rows, with how surprising they are."""
+    surprising = ", ".join(f"{row} ({value})" for row, value in zip(rows, values))
     print(f"most surprising: {surprising}; all are in {', '.join(map(str, files))}", file=sys.stderr)
 
 

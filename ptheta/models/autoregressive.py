@@ -337,9 +337,13 @@ def check_tokens(row: Any, space: Sequence) -> Tensor:
     Raises:
         SpaceError: not integers [k], or a token that the space lacks.
     """
+    if isinstance(row, str | bytes):
+        raise SpaceError(f"a sequence is the text {row!r:.40}", "give its tokens: run.codec.tokens(text)")
     row = torch.as_tensor(row)
     if row.ndim != 1 or (row.is_floating_point() and len(row)):
-        raise SpaceError(f"a sequence has shape {list(row.shape)} of {row.dtype}", "give integers [k]")
+        raise SpaceError(
+            f"a sequence has shape {list(row.shape)} of {row.dtype}", "give a list of sequences, each integers [k]"
+        )
     row = row.long()
     wrong = (row < 0) | (row >= space.levels)
     if bool(wrong.any()):

@@ -37,7 +37,7 @@ def through_blocks(
 def compiled_blocks() -> Callable[..., Tensor]:
     """`through_blocks`, compiled by torch.compile; as it is, with a warning, where that fails for want of a compiler.
 
-    Compiling took 18 seconds on a CPU and pays for a single sequence of about 80,000 tokens (benchmarks/LOG.md).
+    On a CPU it rarely pays: for a single sequence of 80,000 tokens on one thread (benchmarks/LOG.md).
     """
     from torch._dynamo.exc import TorchDynamoException
 

@@ -55,6 +55,11 @@ class LanguageModel(Autoregressive):
         """
         return self.window or self.space.dimensions
 
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """How many tokens before the last one the next one can depend on, through all layers."""
+
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
         """As the base; in float64 sequences are scored one at a time, so that nothing depends on their company."""
         if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
@@ -161,7 +166,7 @@ class LanguageModel(Autoregressive):
         if tokens < 0:
             raise UsageError(f"{tokens} tokens asked for", "give a number of at least 0")
         given = [[]] * prompts if isinstance(prompts, int) else prompts
-        rows = [check_tokens(prompt, self.space).to(self.device) for prompt in given]
+        rows = [check_tokens(prompt, self.space)[-self.reach - 1 :].to(self.device) for prompt in given]
         context = self._validated_context(context, len(rows))
         warp = Warp(temperature, top_k, top_p, min_p)
         noise = uniforms(len(rows), tokens, self.noise_size, generator=generator_for(seed, generator))

@@ -132,6 +132,11 @@ class Transformer(LanguageModel):
             chosen |= {"batch_size": max(1, BATCH_TOKENS // self.space.length), "precision": "native"}
         return chosen
 
+    @property
+    def reach(self) -> int:
+        """Windows of all blocks, one upon the other, and the tokens that slots are told."""
+        return self.layers * (self.context_window - 1) + (self.neighbours.count if self.neighbours else 1)
+
     def prepare(self, x: Tensor) -> None:
         """Start at the marginals of the training events x [n, *shape]."""
         if self.output_bias is not None:

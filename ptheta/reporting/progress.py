@@ -140,9 +140,7 @@ class FitProgress:
 
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
-        kept = (
-            "the best weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
-        )
+        kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
         self.say(f"stopped; {kept} {escape(str(self.run.path))}")
         self.say(f"go on with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
 

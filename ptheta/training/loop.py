@@ -314,7 +314,8 @@ class Trainer:
         if self.world.rank:
             return
         if self.keep:
-            self.keep(self.best)
+            learned = self.position.best_step > 1 or self.position.step <= 1
+            self.keep(self.best if learned else _snapshot(self.average or self.model))  # not yet validated, but learned
         if self.checkpoint:
             modules: dict[str, Any] = {"weights": self.model, "best": self.best}
             if self.average is not None:

@@ -325,8 +325,9 @@ def test_the_memory_of_a_text_does_not_grow_with_it(hyperparameters: dict[str, A
     model, readers = transformer(TEXT, layers=1, **hyperparameters), []
     reader_of = model._reader
     monkeypatch.setattr(model, "_reader", lambda *arguments: readers.append(reader_of(*arguments)) or readers[-1])
-    model.generate([tokens(990, levels=5)], 10, seed=0)
-    model.generate([tokens(4990, levels=5)], 10, seed=0)
+    model.space = Sequence(12, 5)  # texts without an end
+    model.generate([tokens(900, levels=5)], 400, seed=0)
+    model.generate([tokens(5, levels=5)], 900, seed=0)
     model.log_prob_per_token([tokens(5000, levels=5)])
     sizes = [
         sum(x.numel() for cache in reader.caches for x in vars(cache).values() if isinstance(x, Tensor))
@@ -382,3 +383,18 @@ def test_what_makes_no_sense_is_refused():
         transformer(TEXT, LABELS).generate(2, 3)
     with pytest.raises(UsageError, match="token after token"):
         transformer(TEXT, any_order=True).generate(2, 3)
+
+
+def test_of_a_long_prompt_only_what_can_matter_is_read():
+    model = transformer(TEXT, window=4)
+    prompt = tokens(300, levels=5, seed=1)
+    assert model.reach == 2 * 3 + 3
+    read = model.generate([prompt], 8, seed=0)
+    whole = model._reader(1, None, 400)
+    conditional = whole.prefill(prompt[None])
+    for token, log_prob in zip(read.tokens[0], read.log_prob[0]):
+        assert float(conditional.log_prob(token[None])) == pytest.approx(float(log_prob), abs=1e-10)
+        conditional = whole.step(token[None])
+    near = prompt.clone()
+    near[300 - model.reach] = (near[300 - model.reach] + 1) % 5
+    assert not torch.allclose(model.generate([near], 1, seed=0).log_prob[0], read.log_prob[0][:1], atol=1e-12)

@@ -228,5 +228,5 @@ def characters(piece: Piece, place: Place) -> str:
     except UnicodeDecodeError as error:
         raise SourceError(
             f"byte {piece.start + error.start + 1:,} of {place(piece.document)} is no UTF-8 text",
-            "mend it, or give --tokenizer bytes",
+            "mend it, or fit with --tokenizer bytes",
         ) from None
