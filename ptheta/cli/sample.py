@@ -65,8 +65,9 @@ def sample(
         prompt: beginnings of texts; "" for none
         tokens: with --prompt, drawn after it, at most; 500 if left out
         stop: with --prompt, ends a text where one of these occurs in what is drawn
-        draft: with --prompt, guess tokens and check them in one pass: the same text in fewer, larger passes. ngram guesses
-            what followed the same words before, fixed_point what the last pass would draw
+        draft: with --prompt, guess tokens and check them in one pass: the same text in fewer, larger passes, which pays
+            for text that repeats itself. ngram guesses what followed the same words before, fixed_point what the last
+            pass would draw
         compile: with --prompt, compile the network's step first; pays for very many tokens only
         context: labels to draw from; the n events are shared out over them in order
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto

@@ -279,6 +279,8 @@ BAD = {
         "a markov_chain does not go on from a prompt",
         "fit a transformer",
     ),
+    "prompt without a text": ("sample bytes --prompt", "--prompt lacks its text", 'give one, "" for none'),
+    "prompt before a flag": ("sample bytes --prompt --seed 1", "--prompt lacks its text", 'give one, "" for none'),
     "prompt for any order": (
         "sample any --prompt a",
         "transformer of another order does not go on",

@@ -218,3 +218,16 @@ def test_text_that_is_cut_anew_at_every_visit_is_resumed_too(tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             ptheta.fit("transformer", data, out=tmp_path / "part", **how)
     same_bits(ptheta.fit(None, data, out=tmp_path / "part", resume=True), whole)
+
+
+def test_a_fit_stopped_before_its_second_validation_keeps_what_it_learned(data, tmp_path, monkeypatch):
+    how = {"steps": 300, "hyperparameters": {"width": 32}}  # validated after steps 1 and 12
+    with monkeypatch.context() as patch:
+        interrupt(patch, 6)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("made", data, out=tmp_path / "part", **how)
+    state, groups = load_state(tmp_path / "part" / "checkpoint" / "state.safetensors")
+    assert state.best_step <= 1 < state.step
+    kept = ptheta.Run.load(tmp_path / "part").model.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in groups["weights"].items() if name in kept)
+    assert any(not torch.equal(kept[name], tensor) for name, tensor in groups["best"].items())
