@@ -203,7 +203,7 @@ class Written:
         """Tokens, time, passes, seed, nats and why the texts ended, in one line."""
         passes = f"{self.generation.passes:,} pass{'' if self.generation.passes == 1 else 'es'}"
         took = f"{self.seconds:.1f} s ({self.tokens / max(self.seconds, 1e-9):,.1f} tokens/s, {passes})"
-        warped = "" if warp.is_identity else f", {nats(-sum(self.log_prob_warped))} as warped"
+        warped = "" if warp.is_identity else f", {nats(abs(sum(self.log_prob_warped)))} as warped"
         ended = Counter(self.generation.ended)
         counts = {key: f"{ended[key]} by " if len(self.drawn) > 1 else "" for key in ENDINGS if key in ended}
         ends = ", ".join(f"{count}{ENDINGS[key]}" for key, count in counts.items())
