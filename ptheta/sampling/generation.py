@@ -132,10 +132,9 @@ def generate(
         plain[index, here] = conditionals.log_prob(drawn)[:, :right]
         if warped is not plain:
             warped[index, here] = reshaped.log_prob(drawn)[:, :right]
-        told = [[]] * len(rows) if listener is None and end is None else drawn[:, :right].tolist()
-        for row, values in zip(rows, told):
+        for row, values in zip(rows, drawn[:, :right].tolist()):
             if row in live:
-                read, reason = _until(row, values, end, listener) if values else (right, "")
+                read, reason = _until(row, values, end, listener)
                 counts[row] += read
                 if reason:
                     ended[row] = reason
@@ -151,8 +150,7 @@ def generate(
             drawn, index = drawn[kept], torch.tensor(rows, device=noise.device)
             reader.keep(torch.tensor(kept, device=noise.device))
         guessed = guesses.after(rows, live, drawn[:, :right], drawn[:, right:], min(DRAFTED, length - at - 1))
-        last = drawn[:, right - 1 : right]
-        conditionals = reader.extend(torch.cat([last, guessed], 1) if guessed.shape[1] else last)
+        conditionals = reader.extend(torch.cat([drawn[:, right - 1 : right], guessed], 1))
         passes += 1
     drawn, plain, warped = ([row[:count] for row, count in zip(x, counts)] for x in (tokens, plain, warped))
     return Generation(drawn, plain, warped, ended, passes)

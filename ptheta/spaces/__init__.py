@@ -1,0 +1,21 @@
+"""Event spaces: what x, and the context y, can be.
+
+A `Space` knows the shape of one event, checks a batch of events (`validate`), visits its dimensions in a default order,
+and turns to and from JSON. It says nothing about who makes the events (`ptheta.data`) or how likely they are
+(`ptheta.models`).
+
+    Discrete(shape, levels)                  integers 0 … levels − 1
+    Image(height, width, channels, levels)   pictures, [channels, height, width]
+    Grid(height, width, levels)              grids of tokens without an order, such as palette colours
+    Sequence(length, levels, end)            token sequences, perhaps with a token that ends a document
+    Label(names)                             one class out of several, with names
+    Real(shape)                              real vectors
+
+A new kind of space is one subclass with a `kind`; `Space.from_json` finds it by that name.
+"""
+
+from ptheta.spaces.base import MAX_DIMENSIONS, Space
+from ptheta.spaces.discrete import MAX_LEVELS, Discrete, Grid, Image, Label, Sequence
+from ptheta.spaces.real import Real
+
+__all__ = ["MAX_DIMENSIONS", "MAX_LEVELS", "Discrete", "Grid", "Image", "Label", "Real", "Sequence", "Space"]

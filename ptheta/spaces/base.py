@@ -1,0 +1,112 @@
+"""What every event space has: a shape, a check of batches, a visiting order, a JSON form."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.errors import SpaceError, nearest
+
+MAX_DIMENSIONS = 2**26
+"""Most dimensions an event may have: a guard against damaged or hostile descriptions, checked before any allocation."""
+
+
+@dataclass(frozen=True)
+class Space(ABC):
+    """The set of possible events.
+
+    Batches of events are tensors [n, *shape]: int64 for discrete spaces, floating point for real ones.
+    """
+
+    kind: ClassVar[str]
+    _kinds: ClassVar[dict[str, type[Space]]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            Space._kinds[cls.kind] = cls
+
+    def __post_init__(self):
+        if any(s < 1 for s in self.shape) or self.dimensions > MAX_DIMENSIONS:
+            raise SpaceError(
+                f"a {self.kind} space of shape {list(self.shape)} is not usable",
+                f"every side must be at least 1 and their product at most {MAX_DIMENSIONS:,}",
+            )
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one event; () for a single value."""
+
+    @abstractmethod
+    def validate(self, x: Any) -> Tensor:
+        """Check that x is a batch of events and return it as a tensor [n, *shape].
+
+        Raises:
+            SpaceError: wrong type or shape, or a value outside the space; the first wrong index is named.
+        """
+
+    @property
+    def dimensions(self) -> int:
+        """m, the number of scalar values in one event."""
+        return math.prod(self.shape)
+
+    @property
+    def event_count(self) -> int | None:
+        """How many different events there are (an exact integer), or None if uncountable."""
+        return None
+
+    def order(self) -> Tensor:
+        """Default visiting order: flat indices [m] into an event, first to last."""
+        return torch.arange(self.dimensions)
+
+    def coordinates(self) -> Tensor:
+        """Position of every dimension, [m, axes], in the flat order of the event's own shape."""
+        return torch.arange(self.dimensions)[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form; `Space.from_json` is its inverse."""
+        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {"kind": self.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @staticmethod
+    def from_json(description: dict[str, Any]) -> Space:
+        """The space that `to_json` described.
+
+        Raises:
+            SpaceError: unknown kind or fields.
+        """
+        values = dict(description)
+        kind = values.pop("kind", None)
+        if kind not in Space._kinds:
+            raise SpaceError(f"no space is called {kind!r}", nearest(str(kind), sorted(Space._kinds)))
+        cls = Space._kinds[kind]
+        known = set(inspect.signature(cls).parameters)
+        if unknown := sorted(values.keys() - known):
+            raise SpaceError(f"a {kind} space has no field {unknown[0]!r}", nearest(unknown[0], sorted(known)))
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except TypeError as error:
+            raise SpaceError(f"cannot read a {kind} space from {description}", str(error)) from error
+
+    def _as_batch(self, x: Any) -> Tensor:
+        """x as a tensor of the right shape, values unchecked."""
+        if isinstance(x, list | tuple):
+            x = np.asarray(x)
+        if isinstance(x, np.ndarray):
+            if x.dtype == object or x.dtype.kind in "USO":
+                raise SpaceError(f"x holds {x.dtype} values, not numbers", f"give a batch of {self}")
+            x = torch.from_numpy(np.ascontiguousarray(x))
+        if not isinstance(x, Tensor):
+            raise SpaceError(f"x is a {type(x).__name__}, not an array or tensor", f"give a batch of {self}")
+        if x.ndim == 0 or tuple(x.shape[1:]) != self.shape:
+            expected = ", ".join(["n", *map(str, self.shape)])
+            raise SpaceError(f"x has shape {list(x.shape)}", f"a batch of {self} has shape [{expected}]")
+        return x
