@@ -1,0 +1,181 @@
+"""`fit`: learn a distribution from data and leave a run folder.
+
+run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ptheta.data import Data, Split
+from ptheta.errors import FitError, UsageError, nearest
+from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
+from ptheta.fitting.folders import check_free, continued, create, discard, plan, unfinished
+from ptheta.fitting.results import conclude
+from ptheta.models import Counting, Model, family
+from ptheta.presets import preset as find_preset
+from ptheta.reporting import FitProgress
+from ptheta.runs import Run
+from ptheta.training import Budget, Settings, Trainer, world
+
+__all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
+
+COUNTED_EVENTS = 2**18
+"""Events counted at once by models that learn in closed form."""
+
+DEFAULT_MINUTES = 1.0
+"""Budget of a gradient fit when none is given."""
+
+
+def fit(
+    model: str | Model | None,
+    data: Any = None,
+    *,
+    preset: str | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    force: bool = False,
+    resume: bool = False,
+    resume_inexact: bool = False,
+    device: str = "auto",
+    track: bool = False,
+    verbose: bool | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Run:
+    """Learn p(x), or p(x | context), from data.
+
+    Args:
+        model: name of a family in the zoo, a model instance, or None: chosen from the space.
+        data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
+        preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
+            to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
+        minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Models that learn
+            by counting need none.
+        out: folder of the run; None: a new folder under `runs/`.
+        seed: of initial weights, shuffling, dropout and samples; None: 0, or that of the resumed fit.
+        force: replace the run in `out`.
+        resume: go on with the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
+            epochs on the same CPU set-up.
+        resume_inexact: go on even with other data or another seed.
+        device: `auto`, `cpu`, `cuda`.
+        track: also write TensorBoard scalars to the run folder (extra `track`).
+        verbose: show progress; None: if the terminal is one.
+        hyperparameters: of the family, if `model` is a name.
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …
+
+    Returns:
+        The run, with the best weights by validation.
+
+    Raises:
+        PthetaError: something does not fit together; nothing half-made is left in a new `out`.
+        KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
+    """
+    if unknown := sorted(settings.keys() - set(Settings.names())):
+        raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
+    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
+    resuming = resume or resume_inexact
+    if resuming:
+        if preset is not None:
+            raise UsageError("a resumed fit has its recipe already", "leave out --preset")
+        run = unfinished(out, model, data, hyperparameters or {})
+        model, data = run.model, run.data
+        seed = run.same_seed(seed, other=resume_inexact)
+        given, settings = continued(run.plan(), given, settings)
+    else:
+        run, seed = None, seed or 0
+        data = loaded(data, preset)
+        preset = preset or (default_preset(data) if model is None else None)
+        if preset is not None:
+            recipe = find_preset(preset)
+            model = family_of_preset(recipe, model)
+            hyperparameters = {**recipe.hyperparameters, **(hyperparameters or {})}
+            settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
+            if not any(value is not None for value in given.values()):
+                given["minutes"] = recipe.minutes
+        model = _build(default_model(data) if model is None else model, data, seed, hyperparameters or {})
+    counting = isinstance(model, Counting)
+    if not any(value is not None for value in given.values()):
+        given["minutes"] = DEFAULT_MINUTES
+    budget = None if counting else Budget(**given)
+    chosen = None if counting else Settings.of(model, **settings)
+    with world(device) as processes:
+        model.to(processes.device)
+        if run is None:
+            run = create(out, model, data, budget, chosen, seed, force, processes)
+        progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
+        clock = time.perf_counter()
+        try:
+            with progress:
+                if isinstance(model, Counting):
+                    _count(model, data.train, progress)
+                else:
+                    assert budget is not None
+                    assert chosen is not None
+                    trainer = Trainer(
+                        model,
+                        data.train,
+                        data.splits.get("validation", data.train),
+                        budget,
+                        chosen,
+                        seed=seed,
+                        fingerprint=data.fingerprint,
+                        world=processes,
+                        checkpoint=run.checkpoint,
+                        listener=progress,
+                        keep=run.save_weights,
+                    )
+                    if resuming:
+                        trainer.resume(inexact=resume_inexact)
+                        if processes.rank == 0:
+                            run.note_resumed(plan(budget, chosen), seed, data)
+                    model.load_state_dict(trainer.run())
+        except KeyboardInterrupt:
+            progress.interrupted()
+            raise
+        except Exception:
+            if processes.rank == 0 and not resuming:
+                discard(run)
+            raise
+        if processes.rank == 0:
+            conclude(run, data, time.perf_counter() - clock, progress)
+    return run
+
+
+def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str, Any]) -> Model:
+    """The model to fit; the global random state is untouched."""
+    if isinstance(model, Model):
+        if hyperparameters:
+            raise UsageError("hyperparameters were given with a model instance", "give them to its constructor")
+        if (model.space, model.context_space) != (data.space, data.context_space):
+            raise FitError(
+                f"the model is over {model.space} given {model.context_space}, the data are {data.space} given "
+                f"{data.context_space}",
+                "build it as Family(data.space, data.context_space)",
+            )
+        return model
+    cls = family(model).load()
+    known = list(cls.hyperparameter_signature())
+    if unknown := [name for name in hyperparameters if name not in known]:
+        remedy = nearest(unknown[0], known) if known else "it has none"
+        raise UsageError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}", remedy)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return cls(data.space, data.context_space, **hyperparameters)
+
+
+def _count(model: Counting, train: Split, progress: FitProgress) -> None:
+    """Learn in closed form, in one pass."""
+    if len(train) == 0:
+        raise FitError("there are no training events", "give more data")
+    for x, context in train.batches(COUNTED_EVENTS):
+        model.observe(x, context)
+        progress.counted(len(x))
+    model.finish()

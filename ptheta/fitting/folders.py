@@ -1,0 +1,116 @@
+"""The folder of a fit: a new one, one that is gone on with, one that is given up."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ptheta.data import Data
+from ptheta.errors import RunError, UsageError
+from ptheta.models import Model, family, name_of
+from ptheta.runs import Run, build_model, read_config
+from ptheta.training import Budget, Settings, World
+
+
+def create(
+    out: str | Path | None,
+    model: Model,
+    data: Data,
+    budget: Budget | None,
+    settings: Settings | None,
+    seed: int,
+    force: bool,
+    processes: World,
+) -> Run:
+    """A new run; only rank 0 writes its folder."""
+    path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
+    run = Run.create(path, model, data, plan(budget, settings), seed)
+    if processes.rank == 0:
+        check_free(path, force)
+        if (path / "config.json").is_file():
+            shutil.rmtree(path)
+        run.save_config()
+    return run
+
+
+def plan(budget: Budget | None, settings: Settings | None) -> dict[str, Any]:
+    """What a config keeps of a fit: how long and how."""
+    return {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Check that a run may be written to `path`. Only a run is ever replaced, so that no slip deletes anything else.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    if path.is_symlink() or path.is_file():
+        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not (path / "config.json").is_file():
+        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+    if not force:
+        raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
+
+
+def discard(run: Run) -> None:
+    """Remove the folder of a fit that failed before it had any weights."""
+    if not (run.path / "model.safetensors").exists():
+        shutil.rmtree(run.path, ignore_errors=True)
+
+
+def _fresh(path: Path, processes: World) -> Path:
+    """The first of path, path-2, path-3 … that does not exist; the same for all processes."""
+    names = itertools.chain([path], (path.with_name(f"{path.name}-{k}") for k in itertools.count(2)))
+    number = next(k for k, candidate in enumerate(names, 1) if not candidate.exists())
+    number = int(processes.agree(number))
+    return path if number == 1 else path.with_name(f"{path.name}-{number}")
+
+
+def unfinished(
+    out: str | Path | None, model: str | Model | None, data: Data | str | None, hyperparameters: dict[str, Any]
+) -> Run:
+    """The run to go on with: model and data are those of its config; what was given must agree with it."""
+    if out is None:
+        raise UsageError("--resume needs the folder of the unfinished run", "name it with --out")
+    path = Path(out)
+    config = read_config(path)
+    built = build_model(config)
+    if isinstance(model, Model):
+        model, hyperparameters = name_of(model), model.hyperparameters()
+    stored = config["model"]
+    changed = [k for k, v in hyperparameters.items() if _plain(v) != stored["hyperparameters"].get(k)]
+    if (model is not None and family(model).name != stored["family"]) or changed:
+        what = f"--{changed[0].replace('_', '-')} differs" if changed else f"it is a {stored['family']}"
+        raise RunError(f"{path} holds another model: {what}", "leave the model out; --resume takes it from the run")
+    run = Run(path, config, built, data if isinstance(data, Data) else None)
+    if isinstance(data, str):
+        run = Run(path, config, built, run.reload(data))
+    spaces = (built.space, built.context_space)
+    if (run.data.space, run.data.context_space) != spaces or run.data.codec.to_json() != config["codec"]:
+        raise RunError(f"{path} was fitted on {built.space}, the data are {run.data.space}", "resume with its own data")
+    return run
+
+
+def continued(
+    stored: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Budget and settings of a resumed fit: the stored ones, unless others are given."""
+    if any(value is not None for value in given.values()) or stored["budget"] is None:
+        budget = given
+    else:
+        budget = stored["budget"]
+    before, now = (stored["settings"] or {}).get("optimizer"), settings.get("optimizer")
+    if before and now not in (None, before):
+        raise RunError(f"the fit began with {before}, whose state {now} cannot take over", "leave out --optimizer")
+    return budget, (stored["settings"] or {}) | {k: v for k, v in settings.items() if v is not None}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back."""
+    return json.loads(json.dumps(value))

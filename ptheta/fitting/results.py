@@ -1,0 +1,70 @@
+"""What a fit says at its end: scores, samples, the card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ptheta.data import Data, Split
+from ptheta.data.codecs.text import TextCodec
+from ptheta.evaluation import Score, affordable, evaluate
+from ptheta.models.transformer import Transformer
+from ptheta.numbers import jsonable
+from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
+from ptheta.runs import Run
+
+PATIENCE = 60.0
+"""Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
+is scored, and n says how many."""
+
+ORDERED = 500
+"""Events scored in random orders."""
+
+
+def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> None:
+    """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated."""
+    run.model.eval()
+    run.save_weights()
+    split = next(name for name in ("test", "validation", "train") if name in data.splits)
+    limit = affordable(run.model, data.splits[split], max(seconds, PATIENCE))
+    events = data.splits[split].subset(limit)
+    with progress.scoring(limit) as advance:
+        score = evaluate(run.model, events, advance=advance)
+    results = summary(run, score, split, seconds)
+    if isinstance(run.codec, TextCodec):
+        results |= rates_of_blocks(run.codec, score, events.x).to_json()
+    if isinstance(run.model, Transformer) and run.model.any_order:
+        results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
+    run.log({"results": results})
+    write_overview(run, say=progress.say)
+    write_card(run)
+    progress.finished(results)
+
+
+def in_random_orders(model: Transformer, events: Split) -> float:
+    """Mean −log p of some events, each in a random order, as a model of any order was taught."""
+    batches = enumerate(events.subset(ORDERED).batches(32))
+    with torch.no_grad():
+        parts = [model.log_prob_in_random_orders(x, y, seed=number).cpu() for number, (x, y) in batches]
+    return -float(torch.cat(parts).mean())
+
+
+def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:
+    """What `fit --json` prints."""
+    model = run.model
+    results: dict[str, Any] = {
+        "run": str(run.path),
+        "model": run.name,
+        "density": model.density.value,
+        "parameters": jsonable(model.free_parameters),
+        "nats": score.nats,
+        "nats_se": score.nats_se,
+        run.codec.bits_key: score.bits_per_dim,
+        "split": split,
+        "n": score.n,
+        "seconds": round(seconds, 2),
+    }
+    if score.zero:
+        results["zero_probability"] = score.zero
+    return results
