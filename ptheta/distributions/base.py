@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from ptheta.errors import UsageError
+from ptheta.errors import DensityError, UsageError
 from ptheta.sampling import Warp
 
 
@@ -32,6 +32,18 @@ class Distribution(ABC):
     @abstractmethod
     def sample(self, noise: Tensor) -> Tensor:
         """Values of the batch's shape, a deterministic function of uniforms [*batch_shape, r]."""
+
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x), or P(X < x), for values x of the batch's shape; float64.
+
+        Args:
+            x: values; levels are ordered by their numbers.
+            below: leave out the mass on x itself; a density has none.
+
+        Raises:
+            DensityError: the distribution knows no such function.
+        """
+        raise DensityError(f"{type(self).__name__} has no distribution function", "use log_prob")
 
     @abstractmethod
     def __getitem__(self, index) -> Self:

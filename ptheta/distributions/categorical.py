@@ -40,6 +40,13 @@ class Categorical(Distribution):
         """p [*batch_shape, K], float64."""
         return self.logits.double().softmax(-1)
 
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x), or P(X < x), float64."""
+        p = self.probabilities()
+        up_to = p.cumsum(-1).gather(-1, x.unsqueeze(-1))
+        mass = p.gather(-1, x.unsqueeze(-1))
+        return (up_to - mass if below else up_to).squeeze(-1).clamp(0, 1)
+
     def entropy(self) -> Tensor:
         """Entropy in nats, float64 [*batch_shape]."""
         p = self.probabilities()

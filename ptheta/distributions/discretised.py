@@ -63,6 +63,14 @@ class DiscretisedLogisticMixture(Distribution):
             low = torch.where(above, low, torch.minimum(middle + 1, high))
         return low
 
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x), or P(X < x), float64: the mixture's own distribution function at the edge of the bin."""
+        edge = level_value(x.double() + (-0.5 if below else 0.5), self.levels)[..., None]
+        loc, scale = self.loc.double(), self.log_scale.double().exp()
+        inside = (self.weight_logits.double().softmax(-1) * torch.sigmoid((edge - loc) / scale)).sum(-1)
+        end = (x <= 0, 0.0) if below else (x >= self.levels - 1, 1.0)
+        return torch.where(end[0], end[1], inside)
+
     def categorical(self) -> Categorical:
         """The same distribution as K probabilities."""
         levels = torch.arange(self.levels, device=self.loc.device)  # [K]

@@ -34,6 +34,11 @@ class LocationScaleMixture(Distribution):
 
     @staticmethod
     @abstractmethod
+    def standard_cdf(z: Tensor) -> Tensor:
+        """f's distribution function."""
+
+    @staticmethod
+    @abstractmethod
     def standard_quantile(u: Tensor) -> Tensor:
         """Inverse of f's distribution function."""
 
@@ -47,6 +52,11 @@ class LocationScaleMixture(Distribution):
         z = (x[..., None].to(self.loc.dtype) - self.loc) * torch.exp(-self.log_scale)  # [*batch, C]
         per_component = self.weight_logits.log_softmax(-1) + self.standard_log_density(z) - self.log_scale
         return per_component.double().logsumexp(-1)
+
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x) = P(X < x), float64."""
+        z = (x[..., None].double() - self.loc.double()) * torch.exp(-self.log_scale.double())
+        return (self.weight_logits.double().softmax(-1) * self.standard_cdf(z)).sum(-1)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Values from uniforms [*batch_shape, 2], in the parameters' dtype."""
@@ -76,6 +86,11 @@ class GaussianMixture(LocationScaleMixture):
         return -0.5 * z * z - 0.5 * math.log(2 * math.pi)
 
     @staticmethod
+    def standard_cdf(z: Tensor) -> Tensor:
+        """Φ(z)."""
+        return torch.special.ndtr(z)
+
+    @staticmethod
     def standard_quantile(u: Tensor) -> Tensor:
         """Normal quantile."""
         return torch.special.ndtri(u)
@@ -88,6 +103,11 @@ class LogisticMixture(LocationScaleMixture):
     def standard_log_density(z: Tensor) -> Tensor:
         """−z − 2 log(1 + e^{−z}), written to be symmetric and stable."""
         return -F.softplus(z) - F.softplus(-z)
+
+    @staticmethod
+    def standard_cdf(z: Tensor) -> Tensor:
+        """σ(z)."""
+        return torch.sigmoid(z)
 
     @staticmethod
     def standard_quantile(u: Tensor) -> Tensor:
