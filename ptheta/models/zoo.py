@@ -69,6 +69,10 @@ ZOO: dict[str, Family] = {
                "causal transformer with a KV cache", "Vaswani et al. 2017",
                {"width": 16, "layers": 2, "heads": 2},
                {"any-order": {"any_order": True}, "windowed": {"window": 2}, "apart": {"across_documents": False}}),
+        Family("flow", "flow:Flow", "exact", "real",
+               "normalizing flow: neural splines or affine transforms", "Durkan et al. 2019",
+               {"transforms": 2, "width": 16, "layers": 2, "bins": 4},
+               {"maf": {"kind": "maf"}, "coupling": {"passes": 2}, "random": {"permutation": "random"}}),
     ]
 }  # fmt: skip
 
