@@ -40,12 +40,14 @@ class Split:
         greys: if events are binarised anew on every visit, the grey values [n, *space.shape] behind them; `x` is
             then one fixed draw.
         white: the grey value that is drawn as 1 with probability 1.
+        files: the file of each event, or of each document of a text, if each came from its own; else None.
     """
 
     x: np.ndarray
     context: np.ndarray | None = None
     greys: np.ndarray | None = None
     white: int = 255
+    files: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -86,7 +88,8 @@ class Split:
             return self
         rows = np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False))
         pick = (None if a is None else a[rows] for a in (self.context, self.greys))
-        return Split(self.x[rows], *pick, white=self.white)
+        files = None if self.files is None else [self.files[row] for row in rows]
+        return Split(self.x[rows], *pick, white=self.white, files=files)
 
 
 @dataclass(repr=False)

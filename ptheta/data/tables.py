@@ -65,6 +65,10 @@ class Table(ABC):
         """Where a row is, for an error; rows count from 1."""
         return f"row {row + 1:,} of {self.title}"
 
+    def files_of(self, rows: np.ndarray) -> list[str] | None:
+        """The file that each of some rows came from, if rows are files."""
+        return None
+
     def chunk_rows(self, names: list[str]) -> int:
         """How many rows to read at a time."""
         large = any(self.columns[name].kind in ("image", "string", "document", "bytes", "array") for name in names)
@@ -144,6 +148,10 @@ class ArrayTable(Table):
     def place(self, row: int) -> str:
         """The file a row came from, if rows are files."""
         return self.places[row] if self.places else super().place(row)
+
+    def files_of(self, rows: np.ndarray) -> list[str] | None:
+        """Their places."""
+        return [self.places[row] for row in rows] if self.places else None
 
 
 @dataclass

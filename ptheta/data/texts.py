@@ -114,7 +114,11 @@ def _encode(source: Source, name: str, codec: TextCodec, masks: Masks) -> dict[s
         owner = np.argmax(np.stack(list(masks[title].values())), 0)  # [rows], every row is in one split
         for row, tokens, last in codec.stream(documents(table, name), table.place):
             writers[names[owner[row]]].append(tokens, last)
-    return {split: writer.split(codec.length) for split, writer in writers.items()}
+    splits = {split: writer.split(codec.length) for split, writer in writers.items()}
+    for title, table in source.tables.items():
+        for split, mask in masks[title].items():
+            splits[split].files = table.files_of(np.flatnonzero(mask))
+    return splits
 
 
 # The codec
