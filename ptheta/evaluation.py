@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -139,6 +138,15 @@ def enumerate_events(space: Space) -> Tensor:
     Raises:
         DensityError: there are more than 2^22 of them, or uncountably many.
     """
+    return next(enumerated(space, MAX_ENUMERATED))
+
+
+def enumerated(space: Space, size: int) -> Iterator[Tensor]:
+    """The events of `enumerate_events` in their order, at most `size` of them at a time, [n, *shape].
+
+    Raises:
+        DensityError: there are more than 2^22 of them, or uncountably many.
+    """
     events_in_all = space.event_count
     if not isinstance(space, Discrete) or events_in_all is None:
         raise DensityError(f"{space} has uncountably many events", "integrate instead, or use a discrete space")
@@ -147,6 +155,9 @@ def enumerate_events(space: Space) -> Tensor:
             f"{space} has {count(events_in_all)} events, too many to list",
             f"at most {MAX_ENUMERATED:,} are listed; score samples instead",
         )
-    sizes = space.sizes or (space.levels,) * space.dimensions
-    events = torch.tensor(list(itertools.product(*map(range, sizes))), dtype=torch.long)
-    return events.reshape(events_in_all, *space.shape)
+    sizes = torch.tensor(space.sizes or (space.levels,) * space.dimensions)
+    places = sizes.flip(0).cumprod(0).flip(0) // sizes  # [m], how many events share a value and all before it
+    return (
+        (torch.arange(start, min(start + size, events_in_all))[:, None] // places % sizes).reshape(-1, *space.shape)
+        for start in range(0, events_in_all, size)
+    )
