@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "log-likelihood of data, per event and per dimension",
     "complete": "fill in the rest of a partial event",
     "compare": "fit several models to the same data, and rank them in nats",
+    "divergence": "how far two fitted models are apart: KL both ways, Jensen–Shannon, total variation, χ²",
     "zoo": "the families of models",
     "info": "what a run folder holds",
 }

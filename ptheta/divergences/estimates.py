@@ -74,8 +74,8 @@ class Estimate:
         return f"{self.value:.4g} ± {self.se:.2g} ({how})"
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, by name."""
-        return dict(vars(self))
+        """All fields, by name, and whether the value is infinite, which JSON cannot hold."""
+        return {**vars(self), "infinite": math.isinf(self.value)}
 
 
 @dataclass

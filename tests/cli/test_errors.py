@@ -88,6 +88,10 @@ BAD = {
     "palette of a table": ("fit table.csv --palette 8", "the events of table are no pictures", "palette"),
     "palette in words": ("fit pictures --palette many", "--palette is 'many', no whole number", "--help"),
     "resuming with a palette": ("fit --resume --out pic --palette 8", "--palette cannot change", "from the run"),
+    "divergence of different events": ("divergence pic num", "p is over Image(8×8", "models of the same events"),
+    "divergence of one model": ("divergence pic", "OTHER is missing", "see ptheta divergence --help"),
+    "divergence from one draw": ("divergence pic pic -n 1", "-n is 1", "give at least 2"),
+    "divergence in a context that is not there": ("divergence pic pic --context hat", "pic has no context", "leave"),
     "no GPU called that": ("sample pic --device cuba", "no device is called 'cuba'", "use auto, cpu or cuda"),
 }
 

@@ -1,0 +1,77 @@
+"""`ptheta divergence`: how far two fitted models are apart."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import torch
+import tyro
+from torch import Tensor
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Count, Flag, RunArgument, Values, contexts
+from ptheta.errors import UsageError
+from ptheta.runs import Run
+from ptheta.spaces import Label
+
+OtherArgument = Annotated[RunArgument, tyro.conf.arg(metavar="OTHER")]
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(divergence, args, "ptheta divergence")
+
+
+def divergence(
+    run: RunArgument,
+    other: OtherArgument,
+    *,
+    n: Count = 10_000,
+    context: Values = [],  # noqa: B006
+    seed: int = 0,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Compare p (RUN) and q (OTHER): KL both ways, Jensen–Shannon, total variation, χ².
+
+    Exact where all events can be listed (at most 2^22), elsewhere from draws, with standard errors. The two must be
+    over the same events in the same units.
+
+    Args:
+        run: run folder of p
+        other: run folder of q
+        n: events drawn from each side where not all are listed
+        context: labels at which to compare, averaged over; all labels if left out
+        seed: of the draws
+        device: auto, cpu or cuda
+        json: print value, se, n, method … of each as one JSON object on the last line
+    """
+    from ptheta.divergences import NAMES, divergences
+    from ptheta.training import choose_device
+
+    place = choose_device(device)
+    p, q = Run.load(run, place), Run.load(other, place)
+    if n < 2:
+        raise UsageError(f"-n is {n}", "give at least 2")
+    if p.model.space == q.model.space and p.codec != q.codec:
+        raise UsageError(
+            f"{run} and {other} hold events that were made differently of their data",
+            "fit both on data loaded alike: the same columns, sizes, tokens and units",
+        )
+    rows = _rows(q if p.model.context_space is None else p, context)
+    found = divergences(p.model, q.model, rows, n=n, seed=seed)
+    width = max(map(len, NAMES.values()))
+    lines = [f"p is {run}, q is {other}, over {p.model.space}; KL and Jensen–Shannon in nats"]
+    lines += [f"  {NAMES[name]:<{width}}  {estimate}" for name, estimate in found.items()]
+    print("\n".join(lines), file=sys.stderr if json else sys.stdout)
+    if json:
+        print_json({"p": str(run), "q": str(other), **{name: e.to_json() for name, e in found.items()}})
+
+
+def _rows(run: Run, given: list[str]) -> Tensor | None:
+    """Rows of context for the labels given, or for all there are."""
+    space = run.model.context_space
+    if isinstance(space, Label) and not given:
+        return torch.arange(space.levels)
+    return contexts(run, given, len(given))

@@ -1,0 +1,49 @@
+"""`ptheta divergence`: what it prints of two runs is what the models say."""
+
+import pytest
+import torch
+
+import ptheta as package
+from ptheta.divergences import NAMES, divergences
+from ptheta.runs import Run
+
+
+def test_two_runs_are_compared_as_their_models_are(here, ptheta):
+    assert ptheta("fit", "pictures", "independent", "--levels", "4", "--out", "other").code == 0
+    p, q = Run.load("pic").model, Run.load("other").model
+    expected = divergences(p, q, n=50, seed=3)
+    result = ptheta("divergence", "pic", "other", "-n", "50", "--seed", "3", "--json")
+    assert result.code == 0
+    for name, estimate in expected.items():
+        assert result.json[name]["value"] == pytest.approx(estimate.value, rel=1e-9)
+        assert result.json[name]["se"] == pytest.approx(estimate.se, rel=1e-9)
+        assert not result.json[name]["infinite"]
+    printed = ptheta("divergence", "pic", "other", "-n", "50", "--seed", "3").out
+    for name, words in NAMES.items():
+        (line,) = [line for line in printed.splitlines() if line.strip().startswith(words)]
+        assert line.removeprefix("  ").removeprefix(words).strip() == str(expected[name])
+
+
+def test_conditional_runs_are_compared_at_all_labels_or_at_some(here, ptheta):
+    assert ptheta("fit", "table.csv", "made", "--context", "kind", "--steps", "3", "--out", "more").code == 0
+    p, q = Run.load("lab").model, Run.load("more").model
+    assert p.context_space is not None
+    every = divergences(p, q, torch.arange(p.context_space.levels))
+    found = ptheta("divergence", "lab", "more", "--json").json
+    assert found["total_variation"]["value"] == pytest.approx(every["total_variation"].value, rel=1e-6)
+    name = p.context_space.names[1]
+    one = ptheta("divergence", "lab", "more", "--context", name, "--json").json
+    assert one["forward_kl"]["value"] == pytest.approx(divergences(p, q, [name])["forward_kl"].value, rel=1e-6)
+
+
+def test_events_made_differently_of_the_data_do_not_compare(here, ptheta):
+    assert ptheta("fit", "pictures", "independent", "--levels", "2", "--out", "a").code == 0
+    assert ptheta("fit", "pictures", "independent", "--binarize", "threshold", "--out", "b").code == 0
+    assert Run.load("a").model.space == Run.load("b").model.space
+    result = ptheta("divergence", "a", "b")
+    assert result.code == 2
+    assert "a and b hold events that were made differently of their data; fit both on data loaded alike" in result.err
+
+
+def test_the_module_is_a_name_of_the_package():
+    assert package.divergences.forward_kl is not None
