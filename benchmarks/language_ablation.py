@@ -23,7 +23,7 @@ from benchmarks.common import DATA, machine, table
 from ptheta.evaluation import evaluate
 from ptheta.models import Transformer
 from ptheta.nn.attention import Block
-from ptheta.training import Budget, Settings, Trainer, world
+from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, world
 
 SIZE: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "dropout": 0.0}
 SETTINGS: dict[str, Any] = {"batch_size": 32, "optimizer": "muon", "learning_rate": 3e-3, "precision": "bfloat16"}
@@ -116,16 +116,8 @@ def trial(row: dict[str, Any], data: ptheta.Data, steps: int, seed: int) -> tupl
         model = Transformer(data.space, **SIZE | row.get("model", {}))
         row.get("change", lambda model: None)(model)
         settings = Settings.of(model, **SETTINGS | {"validation_events": 64} | row.get("settings", {}))
-        trainer = Trainer(
-            model,
-            data.train,
-            data.validation,
-            Budget(steps=steps),
-            settings,
-            seed=seed,
-            fingerprint="",
-            world=processes,
-        )
+        objective = MaximumLikelihood(model, data.train, data.validation, settings, seed=seed, world=processes)
+        trainer = Trainer(objective, Budget(steps=steps))
         clock = time.perf_counter()
         trainer.run()
         seconds = time.perf_counter() - clock

@@ -20,7 +20,7 @@ from ptheta.models import Counting, Model, family
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
-from ptheta.training import Budget, Settings, Trainer, world
+from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, world
 
 __all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
 
@@ -119,15 +119,11 @@ def fit(
                 else:
                     assert budget is not None
                     assert chosen is not None
+                    validation = data.splits.get("validation", data.train)
                     trainer = Trainer(
-                        model,
-                        data.train,
-                        data.splits.get("validation", data.train),
+                        MaximumLikelihood(model, data.train, validation, chosen, seed=seed, world=processes),
                         budget,
-                        chosen,
-                        seed=seed,
                         fingerprint=data.fingerprint,
-                        world=processes,
                         checkpoint=run.checkpoint,
                         listener=progress,
                         keep=run.save_weights,

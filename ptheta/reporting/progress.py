@@ -108,7 +108,7 @@ class FitProgress:
             for name in ("train_nats", "validation_nats", "learning_rate"):
                 self.writer.add_scalar(name, values[name], values["step"])
 
-    def advance(self, progress: float, position: Any, train_nats: float) -> None:
+    def advance(self, progress: float, position: Position, mean: float) -> None:
         """A step was done."""
         now = time.perf_counter()
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
@@ -116,7 +116,7 @@ class FitProgress:
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
         codec = self.data.codec
         state = (
-            f"step {position.step:,}  train average {train_nats:.2f}  validation {self.validation:.2f} nats "
+            f"step {position.step:,}  train average {mean:.2f}  validation {self.validation:.2f} nats "
             f"({codec.bits(self.validation):.3f} {codec.bits_label})  {rate:.1f} steps/s  {_time(left)} left"
         )
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)

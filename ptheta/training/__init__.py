@@ -1,8 +1,25 @@
-"""The fit loop, budgets, optimisers, checkpoints and data parallelism."""
+"""The fit loop, objectives, budgets, optimisers, checkpoints and data parallelism."""
 
 from ptheta.training.budget import Budget
 from ptheta.training.distributed import World, choose_device, world
-from ptheta.training.loop import Listener, Trainer
+from ptheta.training.free_energy import FreeEnergy, Target
+from ptheta.training.listening import Listener
+from ptheta.training.loop import Trainer
+from ptheta.training.objectives import MaximumLikelihood, Objective
+from ptheta.training.reverse_kl import ReverseKL
 from ptheta.training.settings import Settings
 
-__all__ = ["Budget", "Listener", "Settings", "Trainer", "World", "choose_device", "world"]
+__all__ = [
+    "Budget",
+    "FreeEnergy",
+    "Listener",
+    "MaximumLikelihood",
+    "Objective",
+    "ReverseKL",
+    "Settings",
+    "Target",
+    "Trainer",
+    "World",
+    "choose_device",
+    "world",
+]

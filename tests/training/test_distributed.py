@@ -13,7 +13,7 @@ from ptheta.data import Split
 from ptheta.errors import FitError
 from ptheta.models import family
 from ptheta.spaces import Discrete
-from ptheta.training import Budget, Settings, Trainer, World, choose_device
+from ptheta.training import MaximumLikelihood, Settings, World, choose_device
 from ptheta.weights import read_tensors
 
 CPU = torch.device("cpu")
@@ -48,15 +48,14 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused():
     model = family("made").load()(space, **family("made").small)
     split = Split(torch.zeros(9, 2, dtype=torch.uint8).numpy())
     with pytest.raises(FitError, match="a multiple of their number"):
-        Trainer(model, split, split, Budget(steps=1), Settings(batch_size=5), seed=0, fingerprint="",
-                world=World(1, 2, CPU))  # fmt: skip
+        MaximumLikelihood(model, split, split, Settings(batch_size=5), seed=0, world=World(1, 2, CPU))
 
 
 def test_more_processes_than_events_are_refused():
     model = family("made").load()(Discrete((2,), 2), **family("made").small)
     split = Split(torch.zeros(3, 2, dtype=torch.uint8).numpy())
     with pytest.raises(FitError, match="3 training events for 4 processes"):
-        Trainer(model, split, split, Budget(steps=1), Settings(), seed=0, fingerprint="", world=World(0, 4, CPU))
+        MaximumLikelihood(model, split, split, Settings(), seed=0, world=World(0, 4, CPU))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

@@ -14,14 +14,14 @@ from ptheta.errors import FitError
 from ptheta.evaluation import evaluate
 from ptheta.models import Model, family
 from ptheta.spaces import Discrete
-from ptheta.training import Budget, Settings, Trainer, World
+from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World
 
 HERE = World(0, 1, torch.device("cpu"))
 
 
 def trainer(model: Model, x: np.ndarray, budget: Budget, settings: Settings, **more) -> Trainer:
     split = Split(x)
-    return Trainer(model, split, split, budget, settings, seed=0, fingerprint="", world=HERE, **more)
+    return Trainer(MaximumLikelihood(model, split, split, settings, seed=0, world=HERE), budget, **more)
 
 
 class Duel(Model):
@@ -214,7 +214,7 @@ def test_greys_are_drawn_anew_in_every_epoch():
     greys = np.full((1, 64), 128, np.uint8)
     split = Split(np.zeros((1, 64), np.uint8), greys=greys)
     model = Watched(Discrete((64,), 2))
-    Trainer(model, split, split, Budget(epochs=20), Settings(), seed=0, fingerprint="", world=HERE).run()
+    Trainer(MaximumLikelihood(model, split, split, Settings(), seed=0, world=HERE), Budget(epochs=20)).run()
     draws = torch.cat(seen)
     assert len(draws.unique(dim=0)) == 20
     assert 0.4 < draws.double().mean() < 0.6

@@ -29,8 +29,8 @@ def interrupt(monkeypatch, step: int) -> None:
     """Ctrl-C is pressed when the listener hears of that step."""
     advance = FitProgress.advance
 
-    def heard(self, progress, position, train_nats):
-        advance(self, progress, position, train_nats)
+    def heard(self, progress, position, mean):
+        advance(self, progress, position, mean)
         if position.step == step:
             os.kill(os.getpid(), signal.SIGINT)
 
