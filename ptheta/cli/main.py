@@ -13,8 +13,11 @@ COMMANDS = {
     "sample": "draw from a fitted model",
     "score": "log-likelihood of data, per event and per dimension",
     "complete": "fill in the rest of a partial event",
+    "compress": "lossless compression of files, to the bits the model promises",
+    "decompress": "the files again, exactly",
     "compare": "fit several models to the same data, and rank them in nats",
     "divergence": "how far two fitted models are apart: KL both ways, Jensen–Shannon, total variation, χ²",
+    "report": "a page about a run: curves, samples, calibration, surprise, columns, divergences",
     "zoo": "the families of models",
     "info": "what a run folder holds",
 }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
 from typing import ClassVar, Self
 
 from torch import Tensor
 
 from ptheta.errors import DensityError, UsageError
 from ptheta.sampling import Warp
+
+Spelling = Generator[tuple[Tensor, Tensor | None], Tensor, Tensor]
+"""Values as short sequences of symbols, for coding. It yields the next symbol's probabilities [r, K], float64 on the
+CPU, and the symbols [r] if the values are known; it is sent the symbols, and returns the values [n]."""
 
 
 class Distribution(ABC):
@@ -44,6 +49,19 @@ class Distribution(ABC):
             DensityError: the distribution knows no such function.
         """
         raise DensityError(f"{type(self).__name__} has no distribution function", "use log_prob")
+
+    def spelled(self, values: Tensor | None) -> Spelling:
+        """Spell values of a batch [n] as symbols that each have a finite table.
+
+        Encoder and decoder walk through the same generator, so their tables are the same.
+
+        Args:
+            values: [n] to be encoded; None when they are decoded.
+
+        Raises:
+            UsageError: the values are real numbers.
+        """
+        raise UsageError(f"values of a {type(self).__name__} have a density and no probability", "code discrete events")
 
     @abstractmethod
     def __getitem__(self, index) -> Self:

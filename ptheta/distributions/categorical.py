@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ptheta.distributions.base import Distribution
+from ptheta.distributions.base import Distribution, Spelling
 from ptheta.sampling import Warp
 
 
@@ -57,6 +57,10 @@ class Categorical(Distribution):
         cdf = self.probabilities().cumsum(-1)
         cdf = cdf / cdf[..., -1:]
         return torch.searchsorted(cdf, noise.to(cdf).contiguous(), right=True).squeeze(-1)
+
+    def spelled(self, values: Tensor | None) -> Spelling:
+        """One symbol: the level."""
+        return (yield self.logits.cpu().double().softmax(-1), values)
 
     def __getitem__(self, index) -> Self:
         return type(self)(self.logits[index])

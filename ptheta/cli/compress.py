@@ -1,0 +1,124 @@
+"""`ptheta compress`: lossless compression with a fitted model."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Flag, RunArgument, Values
+from ptheta.errors import UsageError
+
+if TYPE_CHECKING:
+    from ptheta.coding import Report
+
+Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hint="(required)"), tyro.conf.Positional]
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(compress, args, "ptheta compress")
+
+
+def compress(
+    run: RunArgument,
+    files: Files,
+    *,
+    out: Path | None = None,
+    force: Flag = False,
+    context: Values = [],  # noqa: B006
+    compare: Flag = False,
+    lanes: int | None = None,
+    stretch: int | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+    json: Flag = False,
+) -> None:
+    """Compress files losslessly, verified before the compressed file gets its name.
+
+    PNG pictures come back with identical pixels, Parquet tables with identical cells, all other files with identical
+    bytes. What the model cannot give back exactly is stored.
+
+    Args:
+        run: run folder
+        files: pictures, tables, arrays or texts like those that were fitted, any other files, or folders of them
+        out: the compressed file, such as x.ptz
+        force: replace --out
+        context: labels, for a model that has a context: one for all, or one for every event and every text; from a
+            table's own column, or from the folders' names, if left out
+        compare: also tell the sizes of PNG, WebP, xz and zstd on the same files, one by one and in one stream
+        lanes: events, or stretches of text, that are coded side by side in one block
+        stretch: tokens of a text in one lane, at most; fewer are faster, more are smaller
+        threads: the model computes with, here and when the file is decompressed
+        device: auto, cpu or cuda; the file can only be decompressed on the same kind
+        json: print bytes_in, bytes_out, model_bits, seconds and more as one JSON object on the last line
+    """
+    from ptheta.coding import compress as code
+    from ptheta.coding.rivals import rivals
+    from ptheta.runs import Run
+    from ptheta.training import choose_device
+
+    if out is None:
+        raise UsageError("--out is missing", "name the compressed file, such as --out x.ptz")
+    fitted = Run.load(run, choose_device(device))
+    with progress("compressing") as advance:
+        report = code(
+            fitted,
+            files,
+            out,
+            context=context or None,
+            lanes=lanes,
+            stretch=stretch,
+            threads=threads,
+            force=force,
+            advance=advance,
+        )
+    others = rivals(files) if compare else {}
+    _say(report, others)
+    if json:
+        print_json(report.to_json() | others)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar that learns its total with the first step."""
+    from rich.console import Console
+
+    from ptheta.reporting import track
+
+    with contextlib.ExitStack() as stack:
+        bars: list[Callable[[int], None]] = []
+
+        def advance(n: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(track(what, total, Console(stderr=True))))
+            bars[0](n)
+
+        yield advance
+
+
+def _say(report: Report, others: dict[str, Any]) -> None:
+    from ptheta.numbers import plural
+
+    factor = f", {report.bytes_in / report.bytes_out:.2f} times smaller" if report.bytes_out < report.bytes_in else ""
+    lines = [
+        f"{plural(len(report.files), 'file')}, {report.bytes_in:,} → {report.bytes_out:,} bytes{factor}, verified, in "
+        f"{report.seconds:.1f} s: {report.out}"
+    ]
+    if report.values:
+        lines.append(
+            f"the model alone: {report.model_bits / 8:,.0f} bytes; the coder spent {100 * report.gap:.3f} % more; the "
+            f"model itself has {report.model_bytes:,} bytes"
+        )
+    if report.stored:
+        more = f" and {len(report.stored) - 3} more" if len(report.stored) > 3 else ""
+        lines.append(f"stored, since the model cannot give them back exactly: {', '.join(report.stored[:3])}{more}")
+    for grouping, sizes in others.items():
+        listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size is not None)
+        lines.append(f"{grouping.replace('_', ' ')}: {listed} bytes")
+    print("\n".join(lines), file=sys.stderr)

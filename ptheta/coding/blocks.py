@@ -1,0 +1,152 @@
+"""One block: from values to stored bytes and back, each step verified."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.coding.container import CODED, RAW, RECOVER, ZSTD, Block, unzstd, zstd
+from ptheta.coding.errors import CodingError
+from ptheta.coding.plan import Events, Side, Stretches
+from ptheta.coding.tables import Decoder, Encoder
+from ptheta.coding.walking import walk
+from ptheta.errors import PthetaError
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.spaces import Discrete
+
+_FAILURES = (PthetaError, RuntimeError, ValueError, IndexError, AssertionError, KeyError, OverflowError)
+"""How models and the coder complain about values that were decoded wrongly."""
+
+
+class Values:
+    """Everything a file holds, addressed by the blocks of its plan; filled when decoding.
+
+    Args:
+        side: bytes that are only stored.
+        events: in visiting order [n, m].
+        texts: tokens of each text.
+        event_labels, text_labels: contexts [n] each, or None.
+    """
+
+    def __init__(
+        self,
+        side: bytearray,
+        events: Tensor,
+        texts: list[np.ndarray],
+        event_labels: Tensor | None = None,
+        text_labels: Tensor | None = None,
+    ):
+        self.side, self.events, self.texts = side, events, texts
+        self.event_labels, self.text_labels = event_labels, text_labels
+
+    def of(self, cut: Events | Stretches) -> Tensor:
+        """Values of the lanes [n, longest], 0 behind their ends."""
+        if isinstance(cut, Events):
+            return self.events[cut.start : cut.stop]
+        lengths = cut.lengths
+        z = torch.zeros(len(lengths), lengths[0], dtype=torch.long)
+        for row, (text, start, stop) in enumerate(cut.lanes):
+            z[row, : stop - start] = torch.from_numpy(self.texts[text][start:stop].astype(np.int64))
+        return z
+
+    def put(self, cut: Side | Events | Stretches, found: Any) -> None:
+        """Take what a block held."""
+        if isinstance(cut, Side):
+            self.side[cut.start : cut.stop] = found
+        elif isinstance(cut, Events):
+            self.events[cut.start : cut.stop] = found
+        else:
+            for row, (text, start, stop) in enumerate(cut.lanes):
+                self.texts[text][start:stop] = found[row, : stop - start].numpy()
+
+    def labels(self, cut: Events | Stretches) -> Tensor | None:
+        """The context of every lane."""
+        if isinstance(cut, Events):
+            return None if self.event_labels is None else self.event_labels[cut.start : cut.stop]
+        return None if self.text_labels is None else self.text_labels[[text for text, _, _ in cut.lanes]]
+
+
+def encode(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> tuple[Block, float]:
+    """The smallest form of a block that can be coded, and the model's own bits for it (0 for side data)."""
+    if isinstance(cut, Side):
+        return stored(number, cut, values, model), 0.0
+    plain, encoder = stored(number, cut, values, model), Encoder()
+    try:
+        walk(model, encoder, cut.lengths, values.labels(cut), values.of(cut))
+    except CodingError:  # probabilities that are none
+        return plain, float("inf")
+    payload = encoder.payload()
+    if len(payload) >= len(plain.payload):
+        return plain, encoder.bits
+    return Block(number, CODED, cut.count, payload, plain.values, encoder.digest), encoder.bits
+
+
+def stored(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> Block:
+    """A block without the model: packed by zstd, or raw where that is no larger."""
+    if isinstance(cut, Side):
+        raw = bytes(values.side[cut.start : cut.stop])
+    else:
+        raw = _pack(values.of(cut), cut.lengths, model)
+    packed = zstd(raw)
+    method, payload = (ZSTD, packed) if len(packed) < len(raw) else (RAW, raw)
+    return Block(number, method, cut.count, payload, zlib.crc32(raw), 0)
+
+
+def decode(block: Block, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> Any:
+    """The values of a block: bytes of side data, or [n, longest].
+
+    Raises:
+        CodingError: they are not those that were encoded.
+    """
+    if block.count != cut.count:
+        raise CodingError(f"block {block.number} holds {block.count:,} values instead of {cut.count:,}", RECOVER)
+    if block.method == CODED and not isinstance(cut, Side):
+        decoder = Decoder(block.payload)
+        otherwise = CodingError(
+            f"the model computes other probabilities here than where block {block.number} was made",
+            "decompress it in the environment it was made in",
+        )
+        try:
+            z = walk(model, decoder, cut.lengths, values.labels(cut), None)
+        except _FAILURES:
+            raise otherwise from None
+        if decoder.digest != block.tables:
+            raise otherwise
+        raw = _pack(z, cut.lengths, model)
+    else:
+        size = cut.count if isinstance(cut, Side) else cut.count * _type(model).itemsize
+        if block.method not in (RAW, ZSTD):
+            raise CodingError(f"block {block.number} is of the unknown method {block.method}", RECOVER)
+        raw = unzstd(block.payload, size) if block.method == ZSTD else block.payload
+        if len(raw) != size:
+            raise CodingError(f"block {block.number} holds {len(raw):,} bytes instead of {size:,}", RECOVER)
+        z = raw if isinstance(cut, Side) else _unpack(raw, cut.lengths, model)
+    if zlib.crc32(raw) != block.values:
+        raise CodingError(f"the values of block {block.number} are not those that were encoded", RECOVER)
+    return z
+
+
+def _type(model: Autoregressive) -> np.dtype:
+    """In which values are kept and hashed."""
+    if not isinstance(model.space, Discrete):
+        return np.dtype("<f8")
+    levels = model.space.levels
+    return np.dtype("<u1" if levels <= 2**8 else "<u2" if levels <= 2**16 else "<u4")
+
+
+def _mask(lengths: list[int]) -> np.ndarray:
+    return np.arange(lengths[0]) < np.array(lengths)[:, None]
+
+
+def _pack(z: Tensor, lengths: list[int], model: Autoregressive) -> bytes:
+    return z.numpy().astype(_type(model))[_mask(lengths)].tobytes()
+
+
+def _unpack(raw: bytes, lengths: list[int], model: Autoregressive) -> Tensor:
+    z = np.zeros((len(lengths), lengths[0]), _type(model))
+    z[_mask(lengths)] = np.frombuffer(raw, _type(model))
+    return torch.from_numpy(z.astype(np.int64 if isinstance(model.space, Discrete) else np.float64))

@@ -1,0 +1,204 @@
+"""The compressed file, byte for byte.
+
+    magic, version, sizes and CRC-32 of the header · the header: JSON, packed by zstd
+    blocks: marker, number, method, number of values, bytes, three CRC-32 (payload, values, tables), CRC-32 of these
+            · payload
+    end: marker, number of blocks, CRC-32
+
+All numbers are little-endian. Every byte is under a CRC-32, which detects every flip of a single bit. What the header
+claims is held against limits, and against the size of the file, before anything is allocated for it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from ptheta.coding.errors import CodingError
+
+MAGIC = b"ptheta\x00z"
+VERSION = 1
+"""Of the format; a newer one is refused."""
+
+RAW, ZSTD, CODED = 0, 1, 2
+"""How a block's values are kept: as they are, packed by zstd, or coded with the model."""
+
+_HEAD = struct.Struct("<8sHIII")
+_BLOCK = struct.Struct("<4sIBIIIII")
+_END = struct.Struct("<4sII")
+_CRC = struct.Struct("<I")
+_MARKER, _LAST = b"\xf5blk", b"\xf5end"
+
+FETCH = "fetch it again, or restore it from a copy"
+RECOVER = "fetch it again, or take what is intact with --recover"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a compressed file may claim at most.
+
+    Args:
+        header: bytes of the header, unpacked.
+        files: number of files.
+        bytes: of all files together.
+        block: values of one block.
+    """
+
+    header: int = 2**27
+    files: int = 2**22
+    bytes: int = 2**35
+    block: int = 2**26
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block as it is stored.
+
+    Args:
+        number: counting from 0.
+        method: `RAW`, `ZSTD` or `CODED`.
+        count: number of values, bytes of side data.
+        payload: what is kept of them.
+        values: CRC-32 of the values.
+        tables: CRC-32 of the integer tables that coded them; 0 without.
+    """
+
+    number: int
+    method: int
+    count: int
+    payload: bytes
+    values: int
+    tables: int
+
+    def pack(self) -> bytes:
+        """All bytes of the block."""
+        head = _BLOCK.pack(
+            _MARKER,
+            self.number,
+            self.method,
+            self.count,
+            len(self.payload),
+            zlib.crc32(self.payload),
+            self.values,
+            self.tables,
+        )
+        return head + _CRC.pack(zlib.crc32(head)) + self.payload
+
+
+BLOCK_OVERHEAD = _BLOCK.size + _CRC.size
+"""Bytes of a block beside its payload."""
+
+
+def pack_header(header: dict[str, Any]) -> bytes:
+    """The beginning of a file."""
+    content = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    packed = zstd(content)
+    sizes = struct.pack("<HII", VERSION, len(packed), len(content))
+    return _HEAD.pack(MAGIC, VERSION, len(packed), len(content), zlib.crc32(packed, zlib.crc32(sizes))) + packed
+
+
+def pack_end(blocks: int) -> bytes:
+    """The end of a file of so many blocks."""
+    return _END.pack(_LAST, blocks, zlib.crc32(_LAST + struct.pack("<I", blocks)))
+
+
+def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[dict[str, Any], int]:
+    """The header, and where the blocks begin.
+
+    Raises:
+        CodingError: it is damaged, of a newer format, or claims more than the limits.
+    """
+    if len(data) < _HEAD.size:
+        raise CodingError(f"{name} is no compressed file, or cut off: it has {len(data)} bytes", FETCH)
+    magic, version, stored, size, crc = _HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise CodingError(f"{name} is no compressed file of ptheta", "give a file that `ptheta compress` wrote")
+    if size > limits.header or stored > len(data) - _HEAD.size:
+        raise CodingError(
+            f"{name} claims a header of {size:,} bytes in {stored:,}",
+            f"a file of {len(data):,} bytes cannot hold it, or it is above the limit of {limits.header:,}; {FETCH}",
+        )
+    packed = bytes(data[_HEAD.size : _HEAD.size + stored])
+    if zlib.crc32(packed, zlib.crc32(struct.pack("<HII", version, stored, size))) != crc:
+        raise CodingError(f"the header of {name} is damaged", FETCH)
+    if version != VERSION:
+        raise CodingError(f"{name} has format {version}, and this ptheta reads {VERSION}", "use the ptheta that fits")
+    header = json.loads(unzstd(packed, size))
+    return header, _HEAD.size + stored
+
+
+def read_block(data: bytes | memoryview, offset: int, number: int) -> tuple[Block, int]:
+    """Block number `number` at an offset, its payload verified, and where the next begins.
+
+    Raises:
+        CodingError: it is damaged or cut off; `next_block` may find the one behind it.
+    """
+    if offset + BLOCK_OVERHEAD > len(data):
+        raise CodingError(f"block {number} is missing: the file is cut off", RECOVER)
+    head = _head(data, offset)
+    if head is None or head[0] != number:
+        raise CodingError(f"block {number} is damaged", RECOVER)
+    _, method, count, length, crc, values, tables = head
+    start = offset + BLOCK_OVERHEAD
+    payload = bytes(data[start : start + length])
+    if len(payload) < length or zlib.crc32(payload) != crc:
+        raise CodingError(f"block {number} is {'damaged' if len(payload) == length else 'cut off'}", RECOVER)
+    return Block(number, method, count, payload, values, tables), start + length
+
+
+def next_block(data: bytes, offset: int, number: int) -> tuple[int, int] | None:
+    """Number and offset of the first block with a whole head behind `offset`, not before `number`."""
+    while (offset := data.find(_MARKER, offset)) >= 0:
+        head = _head(data, offset)
+        if head is not None and head[0] >= number:
+            return head[0], offset
+        offset += 1
+    return None
+
+
+def check_end(data: bytes | memoryview, offset: int, blocks: int) -> None:
+    """The end lies at `offset`, and nothing behind it.
+
+    Raises:
+        CodingError: it does not.
+    """
+    if bytes(data[offset : offset + _END.size]) != pack_end(blocks):
+        raise CodingError("the end of the file is damaged or missing", RECOVER)
+    if len(data) != offset + _END.size:
+        raise CodingError(f"{len(data) - offset - _END.size:,} bytes follow the end of the file", RECOVER)
+
+
+def _head(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, int, int, int] | None:
+    if offset + BLOCK_OVERHEAD > len(data):
+        return None
+    marker, *head = _BLOCK.unpack_from(data, offset)
+    (crc,) = _CRC.unpack_from(data, offset + _BLOCK.size)
+    whole = marker == _MARKER and zlib.crc32(data[offset : offset + _BLOCK.size]) == crc
+    return tuple(head) if whole else None  # type: ignore[return-value]
+
+
+def zstd(content: bytes) -> bytes:
+    """Packed by zstd, level 19."""
+    import pyarrow as pa
+
+    return pa.Codec("zstd", 19).compress(content, asbytes=True)  # type: ignore[return-value]
+
+
+def unzstd(packed: bytes, size: int) -> bytes:
+    """The inverse of `zstd` for content of a known size, which the caller has held against a limit.
+
+    Raises:
+        CodingError: it is not what `zstd` made.
+    """
+    import pyarrow as pa
+
+    try:
+        content = pa.Codec("zstd").decompress(packed, decompressed_size=size, asbytes=True)
+    except (OSError, ValueError) as error:
+        raise CodingError(f"packed data cannot be unpacked: {error}", FETCH) from None
+    if len(content) != size:
+        raise CodingError(f"packed data hold {len(content):,} bytes instead of {size:,}", FETCH)
+    return content  # type: ignore[return-value]

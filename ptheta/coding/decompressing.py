@@ -1,0 +1,340 @@
+"""From one compressed file back to files; nothing is written before all of it is verified."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ptheta.coding import names, parts
+from ptheta.coding.blocks import Values, decode
+from ptheta.coding.compressing import chained, codable, identity
+from ptheta.coding.container import (
+    FETCH,
+    RECOVER,
+    Block,
+    Limits,
+    check_end,
+    next_block,
+    read_block,
+    read_header,
+)
+from ptheta.coding.errors import CodingError
+from ptheta.coding.plan import Cut, Events, Side, Stretches, checked, plan
+from ptheta.coding.probe import differences, environment, probe
+from ptheta.coding.report import Restored
+from ptheta.coding.walking import computing
+from ptheta.errors import SourceError, UsageError
+from ptheta.files import TEMPORARY
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.runs import Run
+
+KINDS = (parts.STORED, parts.TEXT, parts.PICTURE, parts.ARRAY, parts.TABLE)
+
+
+def decompress(
+    run: Run | str | Path,
+    file: str | Path,
+    directory: str | Path,
+    *,
+    recover: bool = False,
+    limits: Limits = Limits(),  # noqa: B008
+    advance: Callable[[int, int], None] | None = None,
+) -> Restored:
+    """Give back the files of a compressed file, exactly.
+
+    Args:
+        run: with which it was made.
+        file: from `compress`.
+        directory: to write to; must be new or empty.
+        recover: of a damaged file, write what is intact and name what is not.
+        limits: on what the file may claim.
+        advance: is told how many more values were decoded, and how many there are.
+
+    Raises:
+        CodingError: the file is damaged, of another model, or the model computes otherwise here; nothing is written.
+        UsageError: the directory is taken or cannot be written.
+    """
+    clock = time.perf_counter()
+    run = run if isinstance(run, Run) else Run.load(run)
+    model, file, directory = codable(run), Path(file), Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} exists", "choose another --out")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}", "check the path") from None
+    header, offset = read_header(data, str(file), limits)
+    archive = Archive(header, file.name, model, limits)
+    archive.check_model(identity(run), run.name)
+    restored = Restored(directory, blocks=len(archive.blocks))
+    with computing(model, archive.threads):
+        archive.check_probe()
+        try:
+            found = archive.read(data, offset, recover, advance)
+        except CodingError as error:
+            raise CodingError(f"{file}: {error.problem}{archive.elsewhere(error)}", error.remedy) from None
+    restored.damaged_blocks = sorted(archive.lost)
+    contents, digests = [], []
+    for i, name in enumerate(archive.names):
+        try:
+            content, digest = archive.restore(i, found, run)
+        except CodingError:
+            if not recover:
+                raise
+            restored.damaged.append(name)
+            contents += archive.intact(i, found, run)
+            continue
+        contents.append((name, content))
+        digests.append(digest)
+        restored.files.append(name)
+    if not restored.damaged and chained(digests) != header.get("sha256"):
+        raise CodingError(f"the files of {file} are not those that were compressed", "use the ptheta that made it")
+    restored.parts = [name for name, _ in contents if name not in set(restored.files)]
+    _write(directory, contents)
+    restored.bytes = sum(len(content) for _, content in contents)
+    restored.seconds = time.perf_counter() - clock
+    return restored
+
+
+class Archive:
+    """A header that makes sense, and the blocks it plans.
+
+    Args:
+        header: as it was read.
+        name: of the file, for errors.
+        model: of the run.
+        limits: on what the header may claim.
+
+    Raises:
+        CodingError: it claims more than the limits, or contradicts itself.
+    """
+
+    def __init__(self, header: Any, name: str, model: Autoregressive, limits: Limits):
+        self.header, self.name, self.model = header, name, model
+        self.lost: dict[int, Side | Events | Stretches] = {}
+        try:
+            self._read(limits)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CodingError(f"the header of {name} makes no sense: {error!r}", FETCH) from None
+
+    def _read(self, limits: Limits) -> None:
+        header, m = self.header, self.model.space.dimensions
+        directory = header["files"]
+        columns = [directory[key] for key in ("name", "kind", "count", "side", "how", "sha256")]
+        if any(not isinstance(column, list) or len(column) != len(columns[0]) for column in columns):
+            raise ValueError("columns of different lengths")
+        listed, self.kinds, self.counts, self.sides, self.how, self.digests = columns
+        numbers = [*self.counts, *self.sides, header["labels"], header["blocks"]]
+        if any(type(k) is not int or k < 0 for k in numbers) or any(kind not in KINDS for kind in self.kinds):
+            raise ValueError("a number or a kind is none")
+        self.events = sum(n for kind, n in zip(self.kinds, self.counts) if kind not in (parts.TEXT, parts.STORED))
+        texts = [n for kind, n in zip(self.kinds, self.counts) if kind == parts.TEXT]
+        side, values = sum(self.sides) + 4 * header["labels"], self.events * m + sum(texts)
+        if len(listed) > limits.files or max(side, values) > limits.bytes:
+            raise CodingError(
+                f"{self.name} claims {len(listed):,} files, {side:,} bytes and {values:,} values",
+                f"at most {limits.files:,} files and {limits.bytes:,} of the others are read, see Limits",
+            )
+        self.names = names.check(listed, self.name)
+        self.cut: Cut = checked(header["cut"], m, limits)
+        self.side, self.texts = side, texts
+        units = self.events + len(texts) if self.model.context_space is not None else 0
+        self.blocks = list(plan(side, self.events, m, texts, self.cut))
+        if header["labels"] != units or header["blocks"] != len(self.blocks):
+            raise ValueError("the numbers of labels or of blocks do not fit the files")
+        self.there = {str(key): str(value) for key, value in header["environment"].items()}
+        self.threads = int(self.there["threads"])
+        if not 1 <= self.threads <= 4096:
+            raise ValueError("a number of threads")
+
+    def check_model(self, here: str, family: str) -> None:
+        """The run must be the one the file was made with."""
+        there = self.header.get("model", {})
+        if there.get("sha256") != here:
+            raise CodingError(
+                f"{self.name} was compressed with another model: a {there.get('family')} with hash "
+                f"{str(there.get('sha256'))[:12]}…, and this {family} has {here[:12]}…",
+                "give the run it was made with",
+            )
+
+    def check_probe(self) -> None:
+        """The model must compute here what it computed there."""
+        if probe(self.model) != self.header.get("probe"):
+            raise CodingError(
+                f"the model computes other probabilities here than where {self.name} was made: "
+                f"{differences(self.there, environment(self.model, self.threads))}",
+                "decompress it in the environment it was made in",
+            )
+
+    def elsewhere(self, error: CodingError) -> str:
+        """What differs between the environments, if that can be the reason."""
+        if "computes" not in error.problem:
+            return ""
+        return f": {differences(self.there, environment(self.model, self.threads))}"
+
+    def read(self, data: bytes, offset: int, recover: bool, advance: Callable[[int, int], None] | None) -> Values:
+        """The values of all blocks; those of lost ones are 0.
+
+        Raises:
+            CodingError: a block is damaged or decodes otherwise, and recovery was not asked for.
+        """
+        m = self.model.space.dimensions
+        values = Values(
+            bytearray(self.side),
+            torch.zeros(self.events, m, dtype=self.model.event_dtype),
+            [np.zeros(n, np.int32) for n in self.texts],
+        )
+        if recover:
+            held = dict(_whole_blocks(data, offset, len(self.blocks)))
+        else:
+            held = {}
+            for number in range(len(self.blocks)):
+                held[number], offset = read_block(data, offset, number)
+            check_end(data, offset, len(self.blocks))
+        labels = self.header["labels"]
+        unlabelled = self.side - 4 * labels
+        total = sum(cut.count for cut in self.blocks)
+        for number, cut in enumerate(self.blocks):
+            if labels and not isinstance(cut, Side) and values.event_labels is None:
+                if any(isinstance(lost, Side) and lost.stop > unlabelled for lost in self.lost.values()):
+                    raise CodingError("the labels are damaged, without which nothing can be decoded", FETCH)
+                rows = torch.from_numpy(np.frombuffer(values.side[unlabelled:], "<u4").astype(np.int64))
+                values.event_labels, values.text_labels = rows[: self.events], rows[self.events :]
+            try:
+                if number not in held:
+                    raise CodingError(f"block {number} is damaged", RECOVER)
+                values.put(cut, decode(held[number], cut, values, self.model))
+            except CodingError:
+                if not recover:
+                    raise
+                self.lost[number] = cut
+            if advance is not None:
+                advance(cut.count, total)
+        return values
+
+    def restore(self, i: int, values: Values, run: Run) -> tuple[bytes, str]:
+        """File number i, and its digest.
+
+        Raises:
+            CodingError: a block of it is lost, or it is not the file that was compressed.
+        """
+        side, rows, text = self._places(i)
+        if any(_touches(lost, side, rows, text) for lost in self.lost.values()):
+            raise CodingError(f"{self.names[i]} is damaged", RECOVER)
+        kind, found = self.kinds[i], None
+        if kind == parts.TEXT:
+            found = values.texts[text]
+        elif kind != parts.STORED:
+            x = self.model.unflatten(values.events[rows.start : rows.stop].to(self.model.device)).cpu().numpy()
+            found = x.astype(run.codec.dtype)
+        beside = bytes(values.side[side.start : side.stop])
+        content, digest = parts.restore(kind, run.codec, found, beside, self.how[i] or {})
+        if kind != parts.PICTURE and digest != self.digests[i]:
+            raise CodingError(f"{self.names[i]} is not the file that was compressed", "use the ptheta that made it")
+        return content, digest
+
+    def intact(self, i: int, values: Values, run: Run) -> Iterator[tuple[str, bytes]]:
+        """What is left of a damaged text or stored file: its verified stretches, named by where they begin."""
+        side, _, text = self._places(i)
+        if self.kinds[i] == parts.TEXT:
+            total = len(values.texts[text])
+            holes = [
+                (start, stop)
+                for lost in self.lost.values()
+                if isinstance(lost, Stretches)
+                for of, start, stop in lost.lanes
+                if of == text
+            ]
+        elif self.kinds[i] == parts.STORED:
+            total = side.stop - side.start
+            lost = [lost for lost in self.lost.values() if isinstance(lost, Side)]
+            holes = [(max(hole.start - side.start, 0), hole.stop - side.start) for hole in lost]
+        else:
+            return
+        at = 0
+        for start, stop in [*sorted(hole for hole in holes if hole[1] > 0), (total, total)]:
+            if at < min(start, total):
+                whole = slice(at, min(start, total))
+                if self.kinds[i] == parts.TEXT:
+                    content = parts.restore(parts.TEXT, run.codec, values.texts[text][whole], b"", {})[0]
+                else:
+                    content = bytes(values.side[side.start + whole.start : side.start + whole.stop])
+                yield f"{self.names[i]}.intact-{whole.start:012}-{whole.stop:012}", content
+            at = max(at, stop)
+
+    def _places(self, i: int) -> tuple[range, range, int]:
+        """Where file i has its side data, its events, and which text it is."""
+        if not hasattr(self, "_starts"):
+            side = np.concatenate([[0], np.cumsum(self.sides)]).astype(int)
+            of_events = [n if kind not in (parts.TEXT, parts.STORED) else 0 for kind, n in zip(self.kinds, self.counts)]
+            rows = np.concatenate([[0], np.cumsum(of_events)]).astype(int)
+            texts = np.concatenate([[0], np.cumsum([kind == parts.TEXT for kind in self.kinds])]).astype(int)
+            self._starts = side, rows, texts
+        side, rows, texts = self._starts
+        text = int(texts[i]) if self.kinds[i] == parts.TEXT else -1
+        return range(side[i], side[i + 1]), range(rows[i], rows[i + 1]), text
+
+
+def _touches(lost: Side | Events | Stretches, side: range, rows: range, text: int) -> bool:
+    """Whether a lost block held a part of a file."""
+    if isinstance(lost, Side):
+        return lost.start < side.stop and side.start < lost.stop
+    if isinstance(lost, Events):
+        return lost.start < rows.stop and rows.start < lost.stop
+    return any(of == text for of, _, _ in lost.lanes)
+
+
+def _whole_blocks(data: bytes, offset: int, blocks: int) -> Iterator[tuple[int, Block]]:
+    """Every block that is intact, wherever it lies."""
+    number = 0
+    while number < blocks:
+        found = next_block(data, offset, number)
+        if found is None:
+            return
+        number, offset = found
+        with contextlib.suppress(CodingError):
+            block, _ = read_block(data, offset, number)
+            yield number, block
+        number, offset = number + 1, offset + 1
+
+
+def _write(directory: Path, contents: list[tuple[str, bytes]]) -> None:
+    """A folder of files, whole or not at all."""
+    temporary: str | None = None
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix=TEMPORARY, dir=directory.parent)
+        for name, content in contents:
+            path = Path(temporary, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(content)
+                file.flush()
+                if len(contents) < 100:
+                    os.fsync(file.fileno())
+        os.chmod(temporary, 0o777 & ~_umask())
+        os.replace(temporary, directory)
+        temporary = None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {directory}: {error.strerror or error}",
+            "choose another place with --out, or free disk space",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

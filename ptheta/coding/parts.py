@@ -1,0 +1,163 @@
+"""What becomes of each file: events, tokens, or bytes that are only stored; and the way back.
+
+A file is coded only if what comes back was compared with the file and found identical: the pixels of a PNG picture with
+all its other chunks, the bytes of an NPY file, of a text, of a CSV file, the cells and the schema of a Parquet file.
+Everything else is stored as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptheta.coding import arrays, pictures, tabular
+from ptheta.coding.errors import CodingError
+from ptheta.data.codecs.arrays import ArrayCodec
+from ptheta.data.codecs.base import Codec
+from ptheta.data.codecs.images import ImageCodec, PictureCodec
+from ptheta.data.codecs.text import TextCodec
+from ptheta.errors import PthetaError, SourceError
+
+STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
+
+
+@dataclass
+class Part:
+    """One file.
+
+    Args:
+        name: under which it comes back.
+        kind: `STORED`, `TEXT`, `PICTURE`, `ARRAY` or `TABLE`.
+        size: of the file, bytes.
+        digest: SHA-256, hexadecimal, of what comes back: the bytes, a picture's pixels, or a Parquet file's cells.
+        values: events [k, *shape] or tokens [k]; None if only stored.
+        side: bytes that are stored beside the values.
+        how: what the way back needs to know, JSON.
+        labels: names of the events' labels, if the file tells them.
+    """
+
+    name: str
+    kind: str
+    size: int
+    digest: str
+    values: np.ndarray | None = None
+    side: bytes = b""
+    how: dict[str, Any] = field(default_factory=dict)
+    labels: list[str] | None = None
+
+    @property
+    def count(self) -> int:
+        """Events or tokens."""
+        return 0 if self.values is None else len(self.values)
+
+
+def read(path: Path, name: str, codec: Codec, context: str | None = None) -> Part:
+    """A file as the codec's events, if it would come back identical, else as bytes to be stored.
+
+    Args:
+        path: of the file.
+        name: under which it comes back.
+        codec: of the run.
+        context: column of a table that holds the labels.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+    stored = Part(name, STORED, len(content), sha256(content), side=content)
+    for kind in _kinds(codec, path) if content else ():
+        try:
+            found = _READ[kind](path, content, codec, context)
+        except (PthetaError, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, EOFError):
+            continue  # whatever is wrong with it as a picture or a table, its bytes can be stored
+        if found is not None:
+            values, side, how, labels = found
+            part = Part(name, kind, len(content), stored.digest, values, side, how, labels)
+            again, digest = restore(kind, codec, values, side, how)
+            if kind in (PICTURE, TABLE) and digest == how.pop("digest", None):
+                part.digest = digest
+                return part
+            if again == content:
+                return part
+    return stored
+
+
+def restore(kind: str, codec: Codec, values: np.ndarray | None, side: bytes, how: dict[str, Any]) -> tuple[bytes, str]:
+    """The bytes of a file, and the SHA-256 that `Part.digest` is compared with.
+
+    Raises:
+        CodingError: what is stored of it makes no such file.
+    """
+    try:
+        if kind == STORED:
+            return side, sha256(side)
+        assert values is not None
+        if kind == PICTURE and isinstance(codec, PictureCodec):
+            return pictures.restore(values, side, codec)
+        if kind == TEXT and isinstance(codec, TextCodec):
+            content = codec.to_bytes(values[None])[0]
+        elif kind == ARRAY:
+            content = arrays.restore(values, codec, how)
+        else:
+            content, digest = tabular.restore(values, side, codec, how)
+            if digest is not None:
+                return content, digest
+    except (PthetaError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError) as error:
+        raise CodingError(
+            f"a file of kind {kind} cannot be put together: {error}", "use the ptheta that made it"
+        ) from None
+    return content, sha256(content)
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+Found = tuple[np.ndarray, bytes, dict[str, Any], list[str] | None]
+"""Values, side data, how to restore, labels."""
+
+
+def _kinds(codec: Codec, path: Path) -> list[str]:
+    """What a file may be to a codec."""
+    suffix = path.suffix.lower()
+    if isinstance(codec, TextCodec):
+        return [TEXT]
+    if isinstance(codec, PictureCodec) and suffix == ".png":
+        return [PICTURE]
+    if isinstance(codec, ArrayCodec | ImageCodec) and suffix == ".npy":
+        return [ARRAY]
+    return [TABLE] if hasattr(codec, "columns") and suffix in tabular.SUFFIXES else []
+
+
+def _text(path: Path, content: bytes, codec: Any, context: str | None) -> Found:
+    return codec.tokens(content, lambda _: str(path)), b"", {}, None
+
+
+def _picture(path: Path, content: bytes, codec: Any, context: str | None) -> Found | None:
+    found = pictures.read(content, codec)
+    if found is None:
+        return None
+    event, chunks, digest = found
+    return event, chunks, {"digest": digest}, None
+
+
+def _array(path: Path, content: bytes, codec: Any, context: str | None) -> Found:
+    values, how = arrays.read(path, codec)
+    return values, b"", how, None
+
+
+_READ: dict[str, Callable[[Path, bytes, Any, str | None], Found | None]] = {
+    TEXT: _text,
+    PICTURE: _picture,
+    ARRAY: _array,
+    TABLE: tabular.read,
+}
