@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ptheta.errors import UsageError, nearest
-from ptheta.models.base import Model
+from ptheta.models.base import Model, _evaluating
 from ptheta.models.inputs import ContextVector, moments
 from ptheta.spaces import Real, Space
 
@@ -169,6 +169,12 @@ class Flow(Model):
         ]
         z = torch.cat(parts) if parts else noise
         return self.units.restored(z).reshape(n, *self.space.shape)
+
+    def normalised(self, x: Any, context: Any = None) -> Tensor:
+        """f(x) of events [n, *space.shape]: float64 [n, m], independent standard normals if the model is right."""
+        x, context = self._validated(x, context)
+        with _evaluating(self):
+            return self._f(context)(self.units.standardised(x.reshape(len(x), -1)))
 
     def rsample_and_log_prob(self, n: int, context: Any = None, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw events that can be differentiated by the parameters (pathwise gradients), and their log-density.

@@ -124,6 +124,13 @@ h2 { font-size: .9rem; font-weight: normal; opacity: .75; margin: 2rem 0 .3rem; 
 """
 
 
+SHADES = "".join(
+    f".s{shade} {{ background: rgb(226 74 20 / {0.85 * shade / len(STEPS):.2f}); }}\n"
+    for shade in range(len(STEPS) + 1)
+)
+"""Style of the shades: the same orange over light and over dark paper."""
+
+
 def page(title: str, notes: Sequence[str], documents: Sequence[tuple[str, list[Span]]]) -> str:
     """A page of HTML that needs nothing else; pointing at a span tells its bits and probability.
 
@@ -135,28 +142,34 @@ def page(title: str, notes: Sequence[str], documents: Sequence[tuple[str, list[S
         notes: lines below it.
         documents: heading and spans of each.
     """
-    alphas = [0.85 * shade / len(STEPS) for shade in range(len(STEPS) + 1)]
-    shades = "".join(
-        f".s{shade} {{ background: rgb(226 74 20 / {alpha:.2f}); }}\n" for shade, alpha in enumerate(alphas)
-    )
-    legend = "".join(f'<span class="s{shade}">{label}</span>' for shade, label in enumerate(_LABELS))
-    body = "".join(
-        f'<h2>{html.escape(heading)}</h2>\n<div class="text">{"".join(map(_span, several))}</div>\n'
-        for heading, several in documents
-    )
+    body = "".join(f"<h2>{html.escape(heading)}</h2>\n{marked(several)}\n" for heading, several in documents)
     lines = "<br>\n".join(map(html.escape, notes))
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{html.escape(title)}</title>
-<style>{_STYLE}{shades}</style>
+<style>{_STYLE}{SHADES}</style>
 <h1>{html.escape(title)}</h1>
 <p class="notes">{lines}</p>
-<p class="legend">bits: {legend}<br>
-Colour is −log₂ p of a token after those before it; tokens that only together make a character are added up.</p>
+{legend()}
 {body}</html>
 """
+
+
+def marked(several: Sequence[Span]) -> str:
+    """Spans as markup: an element of class `text`."""
+    return f'<div class="text">{"".join(map(_span, several))}</div>'
+
+
+def legend() -> str:
+    """The scale of the shades, as markup."""
+    shades = "".join(f'<span class="s{shade}">{label}</span>' for shade, label in enumerate(_LABELS))
+    return (
+        f'<p class="legend">bits: {shades}<br>\n'
+        "Colour is −log₂ p of a token after those before it; tokens that only together make a character are added "
+        "up.</p>"
+    )
 
 
 def _span(span: Span) -> str:

@@ -1,0 +1,77 @@
+"""`ptheta report`: a page about a run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, beside, output
+from ptheta.errors import UsageError
+
+if TYPE_CHECKING:
+    from ptheta.data import Data
+    from ptheta.runs import Run
+
+OptionalSource = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(report, args, "ptheta report")
+
+
+def report(
+    run: RunArgument,
+    source: OptionalSource = None,
+    *,
+    out: Path | None = None,
+    force: Flag = False,
+    n: OptionalCount = None,
+    seed: int = 0,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Write one page of HTML about a run: curves, samples, calibration, surprise, columns, divergences.
+
+    The page needs nothing else: no network, no other file.
+
+    Args:
+        run: run folder
+        source: where the run's own data are now, or other data to judge it by; its own, where they were, if left out
+        out: HTML file; RUN-report.html beside the run if left out
+        force: replace --out
+        n: look at so many events of every split, and as many samples; 64 to 1,000 by their size if left out
+        seed: of the choice of events, the samples and all else that is drawn
+        device: auto, cpu or cuda
+        json: print out, seconds and the main numbers as one JSON object on the last line
+    """
+    from rich.console import Console
+
+    from ptheta.reporting import track
+    from ptheta.reporting.report import SECTIONS, write_report
+    from ptheta.runs import Run
+    from ptheta.training import choose_device
+
+    clock = time.perf_counter()
+    if n is not None and n < 1:
+        raise UsageError(f"-n is {n}", "give at least 1")
+    if out is not None and out.suffix not in (".html", ".htm"):
+        raise UsageError(f"a report is HTML, not {out.suffix or 'a folder'}", "name an .html file")
+    fitted = Run.load(run, choose_device(device))
+    place = output(out, beside(run, "-report.html"), force)
+    data = None if source is None else _read(fitted, source)
+    with track("reporting", len(SECTIONS), Console(stderr=True)) as advance:
+        numbers = write_report(fitted, place, data, n=n, seed=seed, advance=advance)
+    print(f"report: {place}", file=sys.stderr)
+    if json:
+        print_json({"out": str(place), "seconds": round(time.perf_counter() - clock, 2), **numbers})
+
+
+def _read(run: Run, source: str) -> Data:
+    """The run's own data, if the source holds them; other data, seen as the run sees its own."""
+    return run.same(source) or run.read(source)

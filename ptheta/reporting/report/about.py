@@ -1,0 +1,176 @@
+"""What a run is, how it learned, and what it left."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import shlex
+from itertools import pairwise
+from typing import Any
+
+from ptheta.data.codecs.text import TextCodec
+from ptheta.models import Counting, Density, family
+from ptheta.numbers import count, nats, plural
+from ptheta.reporting.card import card_rows
+from ptheta.reporting.report.charts import S1, S2, Line, curves
+from ptheta.reporting.report.evidence import Evidence
+from ptheta.reporting.report.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
+from ptheta.reporting.report.page import Section
+from ptheta.runs import Run
+from ptheta.spaces import Label
+from ptheta.training import Settings
+
+DENSITIES = {
+    Density.EXACT: "log p(x) is exact: probabilities of all events add up to 1, and what is sampled is what is scored.",
+    Density.LOWER_BOUND: "Only a lower bound on log p(x) is known; all nats here are upper bounds on −log p(x).",
+    Density.IMPLICIT: "The model samples and has no density: nothing on this page is a likelihood.",
+}
+
+BYTES = 2**20
+"""Read at a time to hash a file."""
+
+
+def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
+    """Title, what stands below it, and the main numbers."""
+    run, data = evidence.run, evidence.run.config["data"]
+    results = run.results()
+    numbers = {"density": run.model.density.value}
+    tiles: list[tuple[str, str]] = []
+    if results:
+        value = next((results[key] for key in ("nats", "nats_bound") if key in results), math.nan)
+        error = results.get("nats_se", math.nan)
+        bound = " at most" * (run.model.density is Density.LOWER_BOUND)
+        tiles.append((nats(value, error), f"{results['split']} nats{bound}, ± standard error"))
+        rates = (("bits_per_byte", "bits/byte"),) if isinstance(run.codec, TextCodec) else ((run.codec.bits_key, None),)
+        tiles += [(f"{results[key]:.4f}", label or run.codec.bits_label) for key, label in rates if key in results]
+        tiles.append((f"{results['n']:,}", f"{results['split']} events scored"))
+        numbers |= {"nats": value, "nats_se": error}
+    tiles.append((count(run.model.free_parameters), "free parameters"))
+    if results:
+        tiles.append((f"{results['seconds']:,.0f} s", "to fit"))
+    shown = tag(
+        "div", *(tag("div", tag("b", value), tag("span", name), cls="tile") for value, name in tiles), cls="tiles"
+    )
+    about = [paragraph(f"{run.name}: {family(run.name).summary}. ", DENSITIES[run.model.density])]
+    if not evidence.own:
+        words = f"The run is judged by other data than it was fitted on: {evidence.data.source}."
+        about.append(paragraph(words, cls="warning"))
+    elif evidence.data.fingerprint != data["fingerprint"]:
+        words = "The data have changed since the fit, so held-out events may be events it learned from."
+        about.append(paragraph(words, cls="warning"))
+    if zero := results.get("zero_probability"):
+        about.append(paragraph(f"{plural(zero, 'event')} of the scored ones have probability 0.", cls="warning"))
+    return f"{run.name} on {data['name']}", joined([shown, *about]), numbers
+
+
+def the_run(evidence: Evidence) -> Section:
+    """Everything that is known about the run, and the command that fits it again."""
+    run, data = evidence.run, evidence.run.config["data"]
+    notes = tag("ul", *(tag("li", note) for note in data["notes"]))
+    body = [facts(card_rows(run)), tag("h3", "Fit again"), command(fit_command(run))]
+    if any("resumed" in line for line in run.metrics()):
+        body.append(paragraph("The fit was resumed; the command names its last budget and settings.", cls="how"))
+    if "minutes" in (run.plan()["budget"] or {}) and run.plan()["budget"]["minutes"] is not None:
+        words = "A budget in minutes gives other weights on another machine; one in steps or epochs gives the same."
+        body.append(paragraph(words, cls="how"))
+    return Section("The run", joined([*body, tag("h3", "Notes on the data"), notes]))
+
+
+def fit_command(run: Run) -> str:
+    """The command that fits the run again: everything that is not a default."""
+    request, stored, plan = run.config["data"]["request"], run.config["model"], run.plan()
+    source = request.get("source") or "DATA"
+    words = ["ptheta", "fit", source, stored["family"]]
+    given = {k: v for k, v in request.items() if k not in ("source", "seed") and v not in (None, "none", "auto")}
+    signature = family(stored["family"]).load().hyperparameter_signature()
+    chosen = {k: v for k, v in stored["hyperparameters"].items() if not _is_default(v, signature.get(k))}
+    budget = {k: v for k, v in (plan["budget"] or {}).items() if v is not None}
+    usual = vars(Settings.of(run.model))
+    settings = {k: v for k, v in (plan["settings"] or {}).items() if k in usual and v != usual[k]}
+    for name, value in (given | chosen | budget | settings | {"seed": run.config["seed"]}).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list):
+            several = name in chosen
+            words += [flag, *map(str, value)] if several else [flag, ",".join(map(str, value))]
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def _is_default(value: Any, parameter: inspect.Parameter | None) -> bool:
+    default = None if parameter is None else parameter.default
+    return value == (list(default) if isinstance(default, tuple) else default)
+
+
+def learning(evidence: Evidence) -> Section:
+    """Train and validation nats over steps and seconds."""
+    run = evidence.run
+    lines = [line for line in run.metrics() if "step" in line and line.get("validation_nats") is not None]
+    if isinstance(run.model, Counting) or run.plan()["budget"] is None:
+        words = "The model is learned in closed form, by one pass over the training events: there are no curves."
+        return Section("Learning", paragraph(words))
+    if len(lines) < 2:
+        return Section("Learning", paragraph("The fit was validated less than twice: there are no curves."))
+    kept = min(lines, key=lambda line: line["validation_nats"])
+    first = lines[0]
+    shown = lines[1:] if len(lines) > 3 else lines
+    rows = [line for line in run.metrics() if "step" in line or "resumed" in line]
+    resumed = [a for a, b in pairwise(rows) if "resumed" in b and "step" in a]
+    charts = []
+    for key, label in (("step", "optimiser steps"), ("seconds", "seconds of learning")):
+        x = [line[key] for line in shown]
+        series = [
+            Line(x, [line["train_nats"] for line in shown], "train", S1),
+            Line(x, [line["validation_nats"] for line in shown], "validation", S2, marker="o"),
+        ]
+        marks = {kept[key]: "kept"} | {line[key]: "resumed" for line in resumed[:1]}
+        alt = f"train and validation nats over {label}; the lowest validation, {kept['validation_nats']:.2f}, is kept"
+        charts.append(figure(evidence.charts.draw(alt, curves(series, label, "nats per event", marks=marks))))
+    words = (
+        f"Mean −log p of an event, lower is better. Train is the average over the steps since the last validation, "
+        f"at the "
+        f"weights of each step, so it lags behind; where validation rises while train falls, the model overfits. The "
+        f"weights of step {kept['step']:,} had the lowest validation, "
+        f"{nats(kept['validation_nats'], kept.get('validation_nats_se'))} nats, and are the run's."
+    )
+    if shown is not lines:
+        words += f" Not drawn: step {first['step']}, where validation was {nats(first['validation_nats'])} nats."
+    if resumed:
+        words += f" The fit was resumed {plural(len(resumed), 'time')}."
+    numbers = {"kept_step": kept["step"], "validation_nats": kept["validation_nats"]}
+    return Section("Learning", joined([paragraph(words, cls="how"), panels(charts)]), numbers)
+
+
+def files(evidence: Evidence) -> Section:
+    """What is in the run folder, and how to go on from here."""
+    run = evidence.run
+    rows = []
+    for path in sorted(run.path.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path == evidence.out:
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while part := file.read(BYTES):
+                digest.update(part)
+        rows.append(
+            (path.relative_to(run.path).as_posix(), f"{path.stat().st_size:,}", tag("code", digest.hexdigest()))
+        )
+    where, labels = shlex.quote(str(run.path)), run.model.context_space
+    context = f" --context {shlex.quote(labels.names[0])}" if isinstance(labels, Label) else ""
+    source = shlex.quote(run.config["data"]["request"].get("source") or "SOURCE")
+    commands = [
+        (f"ptheta sample {where} -n 64{context}", "draw from it"),
+        (f"ptheta score {where} {source}", "log p of events"),
+        (f"ptheta complete {where} FILE{context} -n 4", "fill in the rest of an event"),
+        (f"ptheta info {where}", "verify the folder"),
+    ]
+    width = max(len(line) for line, _ in commands)
+    lines = "\n".join(f"{line:<{width}}  # {what}" for line, what in commands)
+    how = (
+        "Loading a run checks that config and weights are those that were written; the hashes here are of whole files."
+    )
+    parts = [command(lines), table(f"Files in {run.path}", ("file", "bytes", "SHA-256"), rows, text=[2])]
+    return Section("From here", joined([*parts, paragraph(how, cls="how")]))
