@@ -1,0 +1,367 @@
+"""Density estimation with scikit-learn's interface: `DensityEstimator`, for pipelines and grid searches.
+
+    from ptheta.sklearn import DensityEstimator
+
+    model = DensityEstimator("flow", minutes=1).fit(X)
+    model.score_samples(X)  # log p(x) of every row, nats
+
+Nothing is left on disk; `ptheta.fit` is the way to a run that is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ptheta.data import Split, load
+from ptheta.data.codecs import TableCodec
+from ptheta.errors import UsageError, nearest
+from ptheta.evaluation import log_probs
+from ptheta.fitting import COUNTED_EVENTS
+from ptheta.models import Counting, Model, family
+from ptheta.spaces import Discrete, Real, Space
+from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World, choose_device
+
+Values = Literal["auto", "real", "discrete", "binned"]
+VALUES = ("auto", "real", "discrete", "binned")
+
+STEPS = 1_000
+"""Budget of a fit by gradients when none is given: in steps, so that a seed fixes the result."""
+
+
+class DensityEstimator(DensityMixin, BaseEstimator):
+    """A density p(x) of the zoo, learned from the rows of an array or a data frame.
+
+    What a row is, `values` decides:
+
+    - `real`: columns of an array are real numbers, and scores are log-densities.
+    - `discrete`: every column takes the whole numbers seen in fit and no others, and scores are log-probabilities.
+      Other numbers are refused.
+    - `binned`: columns are cut into bins of one width, and within a bin the density is even: its mass divided by its
+      volume. Two more bins, each as wide as all others together, take what lies outside; beyond them the density is 0.
+    - `auto`: arrays of floats are real and arrays of integers or bools discrete, as far as the family models such
+      values; else floats are binned and integers real.
+
+    A data frame in which any column is not numeric, and every data frame for a family of mixed tables, is read as
+    `ptheta.load` reads it, whatever `values` says: categories carry mass and real numbers density.
+
+    Args:
+        model: name of a family, see `ptheta zoo`.
+        minutes, steps: budget of families that learn by gradients, one of them; 1,000 steps if neither is given.
+        hyperparameters: of the family, name → value.
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate …
+        values: what the columns of an array are, see above.
+        bins: of every column, if they are binned.
+        validation: part of the rows by which the best weights are chosen, or their number; 0 for none: the running loss
+            of training chooses. Families that count learn from all rows.
+        random_state: of the rows held out, initial weights and shuffling, and of samples; None: the system's entropy.
+        device: `cpu`, `cuda` or `auto`.
+
+    Attributes:
+        model_: the fitted `ptheta.models.Model`, in float64.
+        n_features_in_: number of columns.
+        feature_names_in_: their names, if a data frame was given.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> estimator = DensityEstimator("histogram", bins=10).fit(x)
+    >>> estimator.score_samples(x).shape
+    (500,)
+    """
+
+    def __init__(
+        self,
+        model: str = "made",
+        *,
+        minutes: float | None = None,
+        steps: int | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        values: Values = "auto",
+        bins: int = 16,
+        validation: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ):
+        self.model = model
+        self.minutes = minutes
+        self.steps = steps
+        self.hyperparameters = hyperparameters
+        self.settings = settings
+        self.values = values
+        self.bins = bins
+        self.validation = validation
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> DensityEstimator:
+        """Learn the density of the rows of X.
+
+        Args:
+            X: array [n, m] or data frame.
+            y: ignored.
+
+        Raises:
+            ValueError: X is no table of finite numbers, where it has to be.
+            PthetaError: the family does not suit the values, or an argument makes no sense.
+        """
+        cls, seed = family(self.model).load(), _seed(self.random_state)
+        if self.values not in VALUES:
+            raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), list(VALUES)))
+        if self._frames_are_read_by_load(cls, X):
+            validate_data(self, X, skip_check_array=True)
+            self._rows: Rows = Loaded(X)
+        else:
+            X = validate_data(self, X, dtype="numeric")
+            self._rows = KINDS[self._kind(cls, X)](X, self.bins)
+        events, _ = self._rows.encode(X)
+        self.model_ = self._learned(self._build(cls, seed), events, seed).double().eval()
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """log p(x) of every row of X, nats [n] float64.
+
+        Raises:
+            ValueError: X has other columns than in fit.
+            PthetaError: X holds a discrete value that fit did not see.
+        """
+        check_is_fitted(self, "model_")
+        if isinstance(self._rows, Loaded):
+            if not _is_frame(X):
+                raise UsageError(f"X is a {type(X).__name__}, and fit was given a data frame", "give a data frame")
+            validate_data(self, X, reset=False, skip_check_array=True)
+        else:
+            X = validate_data(self, X, reset=False, dtype="numeric")
+        events, offset = self._rows.encode(X)
+        return log_probs(self.model_, Split(events)).numpy() + offset
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `score_samples`, nats; higher is better. y is ignored."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Any:
+        """Draw rows.
+
+        Args:
+            n_samples: how many.
+            random_state: of the draw; None: that of the estimator.
+
+        Returns:
+            Array [n_samples, m], or a data frame if one was fitted.
+        """
+        check_is_fitted(self, "model_")
+        seed = _seed(self.random_state if random_state is None else random_state)
+        events = self.model_.sample(n_samples, seed=seed).cpu().numpy()
+        drawn = self._rows.decode(events, np.random.default_rng(seed))
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not isinstance(drawn, np.ndarray):
+            return drawn
+        import pandas as pd
+
+        return pd.DataFrame(drawn, columns=names)
+
+    def _frames_are_read_by_load(self, cls: type[Model], X: Any) -> bool:
+        if not _is_frame(X):
+            return False
+        from pandas.api.types import is_numeric_dtype
+
+        models_tables = any(space.kind == "table" for space in cls.spaces if "kind" in vars(space))
+        return models_tables or not all(is_numeric_dtype(kind) for kind in X.dtypes)
+
+    def _kind(self, cls: type[Model], X: np.ndarray) -> str:
+        """What the columns of an array are."""
+        if self.values != "auto":
+            return self.values
+        models_reals = isinstance(Real((1,)), cls.spaces)
+        if X.dtype.kind == "f":
+            return "real" if models_reals else "binned"
+        return "discrete" if isinstance(Discrete((1,), 2), cls.spaces) else "real"
+
+    def _build(self, cls: type[Model], seed: int) -> Model:
+        """The model to fit; the global random state is untouched."""
+        given = dict(self.hyperparameters or {})
+        known = list(cls.hyperparameter_signature())
+        if unknown := [name for name in given if name not in known]:
+            raise UsageError(f"{self.model} has no hyperparameter {unknown[0]!r}", nearest(unknown[0], known))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return cls(self._rows.space, None, **given)
+
+    def _learned(self, model: Model, events: np.ndarray, seed: int) -> Model:
+        """The model with what it learns from events [n, m]."""
+        device = choose_device(self.device)
+        model.to(device)
+        if isinstance(model, Counting):
+            for x, _ in Split(events).batches(COUNTED_EVENTS):
+                model.observe(x)
+            model.finish()
+            return model
+        held = _held_out(len(events), self.validation, seed)
+        budget = Budget(minutes=self.minutes, steps=STEPS if self.minutes is self.steps is None else self.steps)
+        objective = MaximumLikelihood(
+            model,
+            Split(events[~held]),
+            Split(events[held]),
+            Settings.of(model, **dict(self.settings or {})),
+            seed=seed,
+            world=World(0, 1, device),
+        )
+        model.load_state_dict(Trainer(objective, budget).run())
+        return model
+
+
+class Rows(ABC):
+    """Rows of numbers ↔ events of a space."""
+
+    space: Space
+
+    @abstractmethod
+    def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | float]:
+        """Events [n, m], and what is added to their log-probability, [n] nats, for the log-density of rows X."""
+
+    @abstractmethod
+    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
+        """Rows of events [n, m]."""
+
+
+class Reals(Rows):
+    """Real numbers as they are.
+
+    Args:
+        X: rows of the fit [n, m].
+        bins: not used.
+    """
+
+    def __init__(self, X: np.ndarray, bins: int):
+        self.space = Real((X.shape[1],))
+
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+        """The rows, float64."""
+        return X.astype(np.float64), 0.0
+
+    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The events."""
+        return events
+
+
+class Levels(Rows):
+    """Whole numbers, those seen in the fit, as levels.
+
+    Args:
+        X: rows of the fit [n, m].
+        bins: not used.
+    """
+
+    def __init__(self, X: np.ndarray, bins: int):
+        columns = [np.unique(column).tolist() for column in _whole(X).T]
+        self.codec = TableCodec([f"column {j}" for j in range(X.shape[1])], columns)
+        self.space = self.codec.space
+
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+        """The level of every number."""
+        X = _whole(X)
+        return self.codec.encode({name: X[:, j] for j, name in enumerate(self.codec.columns)}), 0.0
+
+    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The numbers, int64."""
+        return self.codec.decode(events).to_numpy()
+
+
+class Bins(Rows):
+    """Real numbers as numbers of bins: 0 below the range of the fit, 1 … `bins` in it, `bins` + 1 above it.
+
+    Args:
+        X: rows of the fit [n, m].
+        bins: of one width, over the range of every column.
+    """
+
+    def __init__(self, X: np.ndarray, bins: int):
+        if bins < 1:
+            raise UsageError(f"bins is {bins}", "give at least 1")
+        low, high = X.min(0).astype(np.float64), X.max(0).astype(np.float64)
+        low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
+        outer = high - low
+        inner = np.linspace(low, high, bins + 1)
+        self.edges = np.concatenate([[low - outer], inner, [high + outer]])  # [bins + 3, m]
+        self.log_width = np.log(np.diff(self.edges, axis=0))
+        self.space = Discrete((X.shape[1],), bins + 2)
+
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The bin of every number, and −log of the volume of the cell, or −∞ outside."""
+        last = len(self.log_width) - 1
+        found = np.stack([np.searchsorted(edges, x, "right") - 1 for edges, x in zip(self.edges.T, X.T)], 1)
+        found = np.where(self.edges[-2] == X, last - 1, found)  # the greatest number of the fit is in its range
+        outside = ((found < 0) | (found > last)).any(1)
+        levels = found.clip(0, last)
+        log_volume = np.take_along_axis(self.log_width, levels, 0).sum(1)
+        return levels.astype(np.int32), np.where(outside, -np.inf, -log_volume)
+
+    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """A number drawn evenly from every bin."""
+        low, high = (np.take_along_axis(self.edges, events + upper, 0) for upper in (0, 1))
+        return generator.uniform(low, high)
+
+
+class Loaded(Rows):
+    """Data frames as `ptheta.load` reads them.
+
+    Args:
+        frame: of the fit.
+    """
+
+    def __init__(self, frame: Any):
+        self.columns = [str(name) for name in frame.columns]
+        self.codec = load(frame, self.columns).codec
+        self.space = self.codec.space
+
+    def encode(self, X: Any) -> tuple[np.ndarray, float]:
+        """The events of a frame."""
+        return load(X, self.columns, codec=self.codec).splits["all"].x, 0.0
+
+    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
+        """A data frame."""
+        return self.codec.decode(events)
+
+
+KINDS: dict[str, type[Reals] | type[Levels] | type[Bins]] = {"real": Reals, "discrete": Levels, "binned": Bins}
+
+
+def _is_frame(X: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def _whole(X: np.ndarray) -> np.ndarray:
+    """Whole numbers, int64.
+
+    Raises:
+        UsageError: some are not whole.
+    """
+    if X.dtype.kind == "f" and (wrong := np.argwhere(np.round(X) != X)).size:
+        row, column = wrong[0]
+        raise UsageError(f"X[{row}, {column}] is {X[row, column]}, no whole number", 'give values="real" or "binned"')
+    return X.astype(np.int64)
+
+
+def _held_out(n: int, part: float, seed: int) -> np.ndarray:
+    """Which of n rows are held out, bool [n]; at least one row is not."""
+    if part < 0:
+        raise UsageError(f"validation is {part}", "give a part below 1, a number of rows, or 0")
+    count = min(n - 1, round(n * part) if part < 1 else int(part))
+    held = np.zeros(n, bool)
+    held[np.random.default_rng(seed).permutation(n)[:count]] = True
+    return held
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return int(check_random_state(random_state).randint(2**31 - 1))
