@@ -13,16 +13,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ptheta import models
+    from ptheta import anomalies, divergences, models
     from ptheta.data import Data, load
     from ptheta.errors import PthetaError
     from ptheta.fitting import fit
     from ptheta.runs import Run
-    from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
+    from ptheta.spaces import Column, Discrete, Grid, Image, Label, Real, Sequence, Space, Table
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Column": "spaces",
     "Data": "data",
     "Discrete": "spaces",
     "Grid": "spaces",
@@ -33,11 +34,13 @@ _HOME = {
     "Run": "runs",
     "Sequence": "spaces",
     "Space": "spaces",
+    "Table": "spaces",
     "fit": "fitting",
     "load": "data",
 }
 
 __all__ = [
+    "Column",
     "Data",
     "Discrete",
     "Grid",
@@ -48,6 +51,9 @@ __all__ = [
     "Run",
     "Sequence",
     "Space",
+    "Table",
+    "anomalies",
+    "divergences",
     "fit",
     "load",
     "models",
@@ -57,8 +63,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f"ptheta.{_HOME[name]}"), name)
-    if name == "models":
-        return importlib.import_module("ptheta.models")
+    if name in ("anomalies", "divergences", "models"):
+        return importlib.import_module(f"ptheta.{name}")
     raise AttributeError(f"module 'ptheta' has no attribute {name!r}")
 
 

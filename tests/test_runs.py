@@ -53,9 +53,11 @@ def refused(folder, *said):
 
 
 def suited(name):
-    """90 events that a family can model: pairs of levels, or pictures."""
-    shape = (90, 2) if issubclass(Discrete, ZOO[name].load().spaces) else (90, 3, 3)
-    return np.random.default_rng(0).integers(0, 3, shape, np.uint8)
+    """90 events that a family can model: pairs of levels, pairs of numbers, or pictures."""
+    g, spaces = np.random.default_rng(0), ZOO[name].load().spaces
+    if not issubclass(Discrete, spaces) and issubclass(Real, spaces):
+        return g.normal(50, 9, (90, 2))
+    return g.integers(0, 3, (90, 2) if issubclass(Discrete, spaces) else (90, 3, 3), np.uint8)
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
-from ptheta.cli.options import Flag, SourceArgument, Tokenizer, output
+from ptheta.cli.options import Columns, Flag, SourceArgument, Tokenizer, output
 from ptheta.errors import UsageError
 
 DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer"
@@ -33,6 +33,7 @@ def compare(
     length: int | None = None,
     tokenizer: Tokenizer | None = None,
     vocabulary: int | None = None,
+    columns: Columns = "auto",
     limit: int | None = None,
     out: Path | None = None,
     force: Flag = False,
@@ -56,6 +57,7 @@ def compare(
         length: of text, tokens in one event
         tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
+        columns: of a table, mixed: each as what it is; real: one vector of real numbers; categories: unordered values
         limit: use at most so many events of each split
         out: folder for the runs; a new one under runs/ if left out
         force: replace what is in --out
@@ -84,6 +86,7 @@ def compare(
         length=length,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
+        columns=columns,
         limit=limit,
         seed=seed,
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, print_json, take
-from ptheta.cli.options import Flag, ModelArgument
+from ptheta.cli.options import Columns, Flag, ModelArgument
 from ptheta.errors import UsageError, nearest
 
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
@@ -54,6 +54,7 @@ def fit(
     length: int | None = None,
     tokenizer: Literal["bytes", "characters", "bpe"] | None = None,
     vocabulary: int | None = None,
+    columns: Columns = "auto",
     limit: int | None = None,
     validation: float | None = None,
     batch_size: int | None = None,
@@ -96,6 +97,7 @@ def fit(
         length: of text, tokens in one event; 256 if left out
         tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
+        columns: of a table, mixed: each as what it is; real: one vector of real numbers; categories: unordered values
         limit: use at most so many events of each split
         validation: events held out of train where no validation split is published: a number, or a part below 1
         batch_size: events of one step, over all processes
@@ -139,6 +141,7 @@ def fit(
         "length": length,
         "tokenizer": tokenizer,
         "vocabulary": vocabulary,
+        "columns": None if columns == "auto" else columns,
         "limit": limit,
         "validation": validation,
     }

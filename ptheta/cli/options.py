@@ -24,6 +24,7 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 Texts = Annotated[list[str], tyro.conf.arg(metavar="TEXT …")]
 Tokenizer = Literal["bytes", "characters", "bpe"]
+Columns = Literal["auto", "mixed", "real", "categories"]
 
 
 def beside(run: Path, ending: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.codecs.base import Place
-from ptheta.data.codecs.tables import as_arrow
+from ptheta.data.codecs.frames import as_arrow
 from ptheta.data.columns import MAX_NAMES
 from ptheta.data.tables import Column, Source, named
 from ptheta.errors import SourceError, nearest

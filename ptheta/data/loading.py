@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.arrays import array_codec
-from ptheta.data.codecs import ArrayCodec, Codec, ImageCodec, PictureCodec, TableCodec, TextCodec
+from ptheta.data.codecs import ArrayCodec, Codec, FrameCodec, ImageCodec, PictureCodec, RowCodec, TableCodec, TextCodec
 from ptheta.data.codecs.base import Place, compact
 from ptheta.data.columns import Choice, choose
 from ptheta.data.contexts import encode_labels, find_labels
 from ptheta.data.hub import reading
+from ptheta.data.mixed import described
 from ptheta.data.options import Options
 from ptheta.data.palettes import palette_codec
 from ptheta.data.pictures import picture_codec, two_valued
@@ -24,7 +25,7 @@ from ptheta.data.texts import load_text
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Label
 
-CODECS = {"picture": PictureCodec, "text": TextCodec, "table": TableCodec, "array": ArrayCodec}
+CODECS = {"picture": PictureCodec, "text": TextCodec, "table": FrameCodec, "array": ArrayCodec}
 """Kind of choice → its codec."""
 
 
@@ -41,6 +42,7 @@ def load(
     length: int | None = None,
     tokenizer: str | None = None,
     vocabulary: int | None = None,
+    columns: str = "auto",
     limit: int | None = None,
     validation: float | None = None,
     seed: int = 0,
@@ -65,6 +67,8 @@ def load(
         tokenizer: of text: what a token is. "bytes"; "characters", those that occur in the source; "bpe", byte pairs
             merged as learned from train. None: bytes below 4 MB of training text, bpe from there on.
         vocabulary: of bpe: how many tokens; None: 512 for a megabyte of training text to 32,768 for a gigabyte.
+        columns: of a table: "mixed", each column as what it is: categories, numbers on a grid, real numbers, missing
+            cells; "real", one vector of real numbers; "categories", unordered values; "auto", the one that fits.
         limit: use at most so many events of each split, drawn with the seed; of text, the first.
         validation: events of train to hold out where no validation split is published: a number, or a part below 1;
             None: a tenth, at most 10,000. Text of 100 documents or more is held out in whole documents, which are
@@ -92,12 +96,14 @@ def load(
         "length": length,
         "tokenizer": tokenizer,
         "vocabulary": vocabulary,
+        "columns": columns,
         "limit": limit,
         "validation": validation,
         "seed": seed,
     }
-    rest = {"tokenizer": tokenizer, "vocabulary": vocabulary, "limit": limit, "validation": validation, "seed": seed}
-    options = Options.of(size, colour, levels, palette, binarize, length, **rest)
+    drawn = {"limit": limit, "validation": validation, "seed": seed}
+    of_kind = {"tokenizer": tokenizer, "vocabulary": vocabulary, "columns": columns}
+    options = Options.of(size, colour, levels, palette, binarize, length, **of_kind, **drawn)
     opened = open_source(source)
     if codec is not None and event is None:
         event = columns_of(codec, opened)
@@ -130,6 +136,8 @@ def _load(
     if pictures_only and choice.kind != "picture":
         remedy = "leave out size, colour, levels, palette and binarize"
         raise UsageError(f"the events of {source.name} are no pictures", remedy)
+    if options.columns != "auto" and choice.kind != "table":
+        raise UsageError(f"the events of {source.name} are no rows of a table", "leave out columns")
     if options.of_text and choice.kind != "text":
         raise UsageError(f"the events of {source.name} are no text", f"leave out {' and '.join(options.of_text)}")
     if choice.kind == "text":
@@ -154,6 +162,8 @@ def _load(
                 made = two_valued(made, splits)
         if isinstance(made, TableCodec) and "train" in splits:
             notes += repeats(made, splits["train"])
+        elif isinstance(made, RowCodec):
+            notes = described(made) + notes
     taken = [f"event: {', '.join(choice.event[:8])}{', …' if len(choice.event) > 8 else ''}, {made.space}"]
     if labels is not None:
         taken.append(f"context: {choice.context}, {labels.levels:,} classes")
@@ -168,17 +178,17 @@ def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec,
         return picture_codec(source, choice.event[0], options)
     if choice.kind == "array":
         return array_codec(source, choice.event[0]), []
-    return table_codec(source, choice.event), []
+    return table_codec(source, choice.event, options.columns), []
 
 
 def columns_of(codec: Codec, source: Source) -> list[str] | None:
     """The event columns that a run's codec wants, if it names them."""
-    if not isinstance(codec, TableCodec):
+    if not isinstance(codec, FrameCodec):
         return None
-    for name in codec.columns:
+    for name in codec.names:
         if name not in source.columns:
             raise SourceError(f"{source.origin} has no column {name!r}", nearest(name, list(source.columns)))
-    return codec.columns
+    return codec.names
 
 
 def encode(

@@ -17,6 +17,9 @@ TOKENIZERS = tuple(UNITS)
 VOCABULARIES = (257, 2**20)
 """Fewest and most tokens of a vocabulary of BPE: all bytes, and at least one more."""
 
+KINDS = ("auto", "mixed", "real", "categories")
+"""What the columns of a table can be taken for."""
+
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
 
@@ -33,6 +36,7 @@ class Options:
     length: int | None = None
     tokenizer: str | None = None
     vocabulary: int | None = None
+    columns: str = "auto"
     limit: int | None = None
     validation: float | None = None
     seed: int = 0
@@ -60,6 +64,8 @@ class Options:
                 raise UsageError(f"palette cannot be combined with {clash[0]}", f"leave out palette or {clash[0]}")
         options = cls(_size(size), COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
         options._check_text()
+        if options.columns not in KINDS:
+            raise UsageError(f"columns are {options.columns!r}", nearest(str(options.columns), list(KINDS)))
         for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
             value = getattr(options, name)
             if value is not None and value < least:

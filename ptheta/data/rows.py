@@ -1,4 +1,4 @@
-"""Finding the codec of table columns: categories or real numbers."""
+"""Finding the codec of table columns: categories, real numbers, or each as what it is."""
 
 from __future__ import annotations
 
@@ -6,47 +6,75 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs.base import Place
-from ptheta.data.codecs.tables import TableCodec, as_arrow
+from ptheta.data.codecs.frames import as_array_of, as_arrow
+from ptheta.data.codecs.rows import RowCodec
+from ptheta.data.codecs.tables import TableCodec
+from ptheta.data.mixed import FEW, is_plain, rows_codec
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces import Real
 
+MANY = 32
+"""So many different whole numbers among strings are figures rather than names."""
+
 MAX_CATEGORIES = 4_096
 """Most different values of a column of categories; whole numbers of more are real numbers."""
 
 
-def table_codec(source: Source, names: list[str]) -> TableCodec:
-    """Codec for columns: real numbers if any is real or a whole number of very many values, categories otherwise.
+def table_codec(source: Source, names: list[str], columns: str = "auto") -> TableCodec | RowCodec:
+    """Codec for columns.
+
+    Args:
+        source: with its tables.
+        names: of the columns.
+        columns: `categories`: unordered values; `real`: one vector of real numbers; `mixed`: each column as what it is;
+            `auto`: categories if all columns are strings or all are whole numbers of few values, real if all are real
+            numbers that do not repeat, else mixed.
 
     Raises:
-        SourceError: columns of both kinds, or too many categories.
+        SourceError: columns that cannot be taken so.
     """
     kinds = {name: source.columns[name].kind for name in names}
     text = [name for name in names if kinds[name] in ("string", "class")]
     reals = [name for name in names if kinds[name] == "float"]
-    if text and reals:
-        raise _mixed(source, text, reals, names)
-    if not reals:
-        values = _categories(source, names, stop=not text)
-        many = [name for name, found in values.items() if len(found) > MAX_CATEGORIES]
-        if not many:
-            return TableCodec(names, [values[name] for name in names])
+    if columns == "real":
         if text:
-            rest = [name for name in names if name not in many]
-            remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose other columns"
-            raise SourceError(
-                f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
-            )
-    return TableCodec(names, None, _precision(source, names))
+            raise _no_numbers(source, text[0], names)
+        return TableCodec(names, None, _precision(source, names))
+    if columns == "categories" and reals:
+        raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
+    if columns == "mixed":
+        return rows_codec(source, names)
+    if columns == "auto" and text and reals:
+        found = rows_codec(source, names)
+        _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
+        return found
+    if reals:
+        found = rows_codec(source, names)
+        return TableCodec(names, None, _precision(source, names)) if all(map(is_plain, found.columns)) else found
+    values = _categories(source, names, stop=not text, missing=columns == "auto")
+    most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
+    if columns == "auto":
+        _refuse_words(source, {name: values[name] for name in text if name in values})
+    many = [name for name in names if name not in values or len(values[name]) > most[name]]
+    if not many:
+        return TableCodec(names, [values[name] for name in names])
+    if columns == "auto":
+        return rows_codec(source, names)
+    rest = [name for name in names if name not in many]
+    remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
+    raise SourceError(
+        f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
+    )
 
 
-def _categories(source: Source, names: list[str], stop: bool) -> dict[str, list[Any]]:
+def _categories(source: Source, names: list[str], stop: bool, missing: bool) -> dict[str, list[Any]]:
     """Column → its sorted values over all splits; collecting ends early once a column has too many.
 
     Args:
         stop: whether one such column ends the search for all.
+        missing: whether a missing value ends the search with nothing, and is no error.
     """
     import pyarrow as pa
 
@@ -61,6 +89,8 @@ def _categories(source: Source, names: list[str], stop: bool) -> dict[str, list[
                 def place(row: int, start: int = start, table: Any = table) -> str:
                     return table.place(start + row)
 
+                if missing and as_array_of(chunk[name]).null_count:
+                    return {}
                 array = as_arrow(chunk[name], name, place)
                 if isinstance(array, pa.DictionaryArray):
                     used = np.unique(array.indices.to_numpy(zero_copy_only=False))
@@ -80,32 +110,53 @@ def _precision(source: Source, names: list[str]) -> str:
     return "float32" if all(str(kind) in exact for kind in kinds) else "float64"
 
 
-def _mixed(source: Source, text: list[str], reals: list[str], names: list[str]) -> SourceError:
-    name = text[0]
+def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
     table = next(iter(source.tables.values()))
-    value, row = _first_word(table, name)
-    others = ",".join(n for n in names if n not in text)
+    value = next((v for v in as_array_of(next(table.chunks([name]))[name]).to_pylist() if v is not None), None)
+    others = ",".join(n for n in names if source.columns[n].kind not in ("string", "class"))
     return SourceError(
-        f"column {name!r} holds text ({value!r} at {table.place(row)}) beside the real numbers of {reals[0]!r}",
-        f"choose columns of one kind, such as --event {others}, or condition on it with --context {name}",
+        f"column {name!r} holds text such as {value!r}, no real numbers",
+        f"choose columns of numbers, such as --event {others}" if others else "leave out --columns",
     )
 
 
-def _first_word(table: Any, name: str) -> tuple[Any, int]:
-    """First value of a column that is no number, and its row."""
+def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
+    """Refuse a column of strings that is numbers but for some words, which a slip of the hand leaves behind.
+
+    Raises:
+        SourceError: at least half of its different values are numbers, some with a fraction or very many of them.
+    """
+    for name, known in values.items():
+        if source.columns[name].names:
+            continue
+        numbers = [value for value in known if _is_number(value)]
+        figures = len(numbers) > MANY or any(not float(value).is_integer() for value in numbers)
+        if len(known) / 2 <= len(numbers) < len(known) and figures:
+            table = next(iter(source.tables.values()))
+            word = next(value for value in known if not _is_number(value))
+            row = _row_of(table, name, word)
+            raise SourceError(
+                f"column {name!r} holds numbers, but {word!r}{'' if row is None else f' at {table.place(row)}'}",
+                "mend or empty that cell, or take such columns for categories with --columns mixed",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return np.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _row_of(table: Any, name: str, value: str) -> int | None:
+    """First row of a column with that value."""
     start = 0
     for chunk in table.chunks([name]):
-        for row, value in enumerate(as_arrow(chunk[name], name, _from(table, start)).to_pylist()):
-            try:
-                float(value)
-            except ValueError:
-                return value, start + row
-        start += len(chunk[name])
-    return "numbers in quotes", 0
-
-
-def _from(table: Any, start: int) -> Place:
-    return lambda row: table.place(start + row)
+        column = as_array_of(chunk[name]).to_pylist()
+        if value in column:
+            return start + column.index(value)
+        start += len(column)
+    return None
 
 
 def repeats(codec: TableCodec, train: Split) -> list[str]:

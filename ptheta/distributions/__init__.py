@@ -2,6 +2,7 @@
 
 from ptheta.distributions.base import Distribution
 from ptheta.distributions.categorical import Categorical
+from ptheta.distributions.cells import Cell, Mixture, Row, Scale, codes_of, real_columns
 from ptheta.distributions.discretised import DiscretisedLogisticMixture, bin_log_mass, level_value
 from ptheta.distributions.heads import CategoricalHead, Head, MixtureHead, MixtureKind, head_for
 from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, LogisticMixture
@@ -9,15 +10,21 @@ from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, 
 __all__ = [
     "Categorical",
     "CategoricalHead",
+    "Cell",
     "DiscretisedLogisticMixture",
     "Distribution",
     "GaussianMixture",
     "Head",
     "LocationScaleMixture",
     "LogisticMixture",
+    "Mixture",
     "MixtureHead",
     "MixtureKind",
+    "Row",
+    "Scale",
     "bin_log_mass",
+    "codes_of",
     "head_for",
     "level_value",
+    "real_columns",
 ]

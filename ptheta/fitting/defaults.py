@@ -10,13 +10,15 @@ from ptheta.models import Model, family
 from ptheta.models.pixelcnn import MANY_LEVELS
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
-from ptheta.spaces import Discrete, Image, Sequence
+from ptheta.spaces import Discrete, Image, Sequence, Table
 
 
 def default_model(data: Data) -> str:
     """The family chosen when none is named: the one that does best on that kind of space in a short fit."""
     if isinstance(data.space, Image) and data.space.levels >= MANY_LEVELS:
         return "pixelcnn"
+    if isinstance(data.space, Table):
+        return "table"
     return "transformer" if isinstance(data.space, Discrete) and data.space.dimensions > 1 else "made"
 
 

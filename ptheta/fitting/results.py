@@ -9,7 +9,7 @@ import torch
 from ptheta.data import Data, Split
 from ptheta.data.codecs.text import TextCodec
 from ptheta.evaluation import Score, affordable, evaluate
-from ptheta.models.transformer import Transformer
+from ptheta.models import Autoregressive
 from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
 from ptheta.runs import Run
@@ -34,7 +34,7 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
     results = summary(run, score, split, seconds)
     if isinstance(run.codec, TextCodec):
         results |= rates_of_blocks(run.codec, score, events.x).to_json()
-    if isinstance(run.model, Transformer) and run.model.any_order:
+    if isinstance(run.model, Autoregressive) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
     run.log({"results": results})
     write_overview(run, say=progress.say)
@@ -42,7 +42,7 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
     progress.finished(results)
 
 
-def in_random_orders(model: Transformer, events: Split) -> float:
+def in_random_orders(model: Autoregressive, events: Split) -> float:
     """Mean −log p of some events, each in a random order, as a model of any order was taught."""
     batches = enumerate(events.subset(ORDERED).batches(32))
     with torch.no_grad():

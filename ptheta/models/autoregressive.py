@@ -105,6 +105,19 @@ class Autoregressive(Model):
         """
         raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
 
+    def random_orders(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Orders in which a model of any order is taught, [n, m]: numbers of dimensions as its own order counts them.
+
+        Args:
+            n: rows.
+            generator: None: the global one of the model's device.
+        """
+        raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
+
+    def _log_prob_in(self, x: Tensor, orders: Tensor, context: Tensor | None) -> Tensor:
+        """log p of validated events, each visited in an order of its own [n, m]; nats [n], float64."""
+        raise NotImplementedError
+
     @property
     def faster_method(self) -> Method:
         """The faster way to draw events on the model's device: `ancestral` or `fixed_point`."""
@@ -133,6 +146,27 @@ class Autoregressive(Model):
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
         z = self.flatten(x)
         return self._conditionals(z, context).log_prob(z).sum(-1)
+
+    def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
+        """Mean negative log-likelihood in nats per dimension; of a model of any order, in random orders."""
+        if not self.any_order:
+            return super().loss(x, context, player)
+        return -self._log_prob_in(x, self.random_orders(len(x)), context).mean() / self.space.dimensions
+
+    def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
+        """log p(x | context) of a model of any order, each event in an order of its own, as it was taught.
+
+        Args:
+            x, context: as for `log_prob`.
+            seed: of the orders, see `random_orders`.
+
+        Returns:
+            Nats [n], float64.
+        """
+        x, context = self._validated(x, context)
+        orders = self.random_orders(len(x), torch.Generator().manual_seed(seed))
+        with _evaluating(self):
+            return self._log_prob_in(x, orders, context)
 
     def log_prob_per_dimension(self, x: Any, context: Any = None) -> Tensor:
         """log p(x_j | x_<j) of every dimension, nats, float64 [n, *space.shape]; its sum is `log_prob`."""

@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from ptheta.distributions import CategoricalHead, Distribution
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive
-from ptheta.models.base import _evaluating
 from ptheta.models.cached import CachedDecoder
 from ptheta.models.inputs import ContextVector, marginal_logits
 from ptheta.models.language import LanguageModel
@@ -153,29 +152,13 @@ class Transformer(LanguageModel):
         view.visit, view.unvisit = visit, visit.argsort()
         return view
 
-    def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
-        """Mean negative log-likelihood in nats per dimension; for a model of any order, in random orders."""
-        if not self.any_order:
-            return super().loss(x, context, player)
-        slots = random_orders(len(x), self.coordinates)
-        z = self._in_slots(self.flatten(x)).gather(1, slots)
-        return -self._in_order(z, slots, context).log_prob(z).mean()
+    def random_orders(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """See `Autoregressive.random_orders` and `ptheta.models.orders.random_orders`."""
+        return random_orders(n, self.coordinates, generator)
 
-    def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
-        """log p(x | context) of a model of any order, each event in an order of its own, as it was taught.
-
-        Args:
-            x, context: as for `log_prob`.
-            seed: of the orders, see `random_orders`.
-
-        Returns:
-            Nats [n], float64.
-        """
-        x, context = self._validated(x, context)
-        slots = random_orders(len(x), self.coordinates, torch.Generator().manual_seed(seed))
-        with _evaluating(self):
-            z = self._in_slots(self.flatten(x)).gather(1, slots)
-            return self._in_order(z, slots, context).log_prob(z).sum(-1)
+    def _log_prob_in(self, x: Tensor, orders: Tensor, context: Tensor | None) -> Tensor:
+        z = self._in_slots(self.flatten(x)).gather(1, orders)
+        return self._in_order(z, orders, context).log_prob(z).sum(-1)
 
     def _embed(
         self, previous: Tensor, around: Tensor | None, context: Tensor | None, slots: Slots, sources: Slots | None

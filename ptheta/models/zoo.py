@@ -73,6 +73,9 @@ ZOO: dict[str, Family] = {
                "normalizing flow: neural splines or affine transforms", "Durkan et al. 2019",
                {"transforms": 2, "width": 16, "layers": 2, "bins": 4},
                {"maf": {"kind": "maf"}, "coupling": {"passes": 2}, "random": {"permutation": "random"}}),
+        Family("table", "table:TableTransformer", "exact", "rows of mixed columns, or real",
+               "columns in any order: mass where values repeat, density where not", "Uria et al. 2014",
+               {"width": 16, "layers": 2, "heads": 2, "components": 3, "bins": 4}, {"fixed": {"any_order": False}}),
     ]
 }  # fmt: skip
 

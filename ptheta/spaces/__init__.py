@@ -10,6 +10,7 @@ and turns to and from JSON. It says nothing about who makes the events (`ptheta.
     Sequence(length, levels, end)            token sequences, perhaps with a token that ends a document
     Label(names)                             one class out of several, with names
     Real(shape)                              real vectors
+    Table(columns)                           rows of categories, numbers on grids and real numbers, some missing
 
 A new kind of space is one subclass with a `kind`; `Space.from_json` finds it by that name.
 """
@@ -17,5 +18,18 @@ A new kind of space is one subclass with a `kind`; `Space.from_json` finds it by
 from ptheta.spaces.base import MAX_DIMENSIONS, Space
 from ptheta.spaces.discrete import MAX_LEVELS, Discrete, Grid, Image, Label, Sequence
 from ptheta.spaces.real import Real
+from ptheta.spaces.table import Column, Table
 
-__all__ = ["MAX_DIMENSIONS", "MAX_LEVELS", "Discrete", "Grid", "Image", "Label", "Real", "Sequence", "Space"]
+__all__ = [
+    "MAX_DIMENSIONS",
+    "MAX_LEVELS",
+    "Column",
+    "Discrete",
+    "Grid",
+    "Image",
+    "Label",
+    "Real",
+    "Sequence",
+    "Space",
+    "Table",
+]

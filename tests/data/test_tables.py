@@ -7,7 +7,7 @@ import pytest
 import ptheta.data.splits
 from ptheta.data import Codec, load
 from ptheta.errors import SourceError, UsageError
-from ptheta.spaces import Discrete, Real
+from ptheta.spaces import Column, Discrete, Real, Table
 
 
 @pytest.fixture
@@ -66,8 +66,11 @@ def test_numbers_are_real_and_keep_their_precision(reals, tmp_path):
     assert load(reals.astype(np.float32)).train.x.dtype == np.float32
 
 
-def test_whole_numbers_of_many_values_are_real():
-    assert load(pd.DataFrame({"a": range(5000), "b": [0, 1] * 2500})).space == Real((2,))
+def test_whole_numbers_of_many_values_lie_on_a_grid():
+    frame = pd.DataFrame({"a": range(5000), "b": [0, 1] * 2500})
+    columns = (Column("a", per=1, low=0.0), Column("b", levels=2))
+    assert load(frame).space == Table(columns)
+    assert load(frame, columns="real").space == Real((2,))
 
 
 def test_a_context_column_leaves_the_event(cats):
@@ -110,13 +113,12 @@ def bad(text, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a,b\n1.5,2.5\nx,3\n", r"'a' holds text \('x' at row 2 of bad.csv\) beside the real numbers"),
-        ("a,b\n1.5,2.5\n1.0,\n" + "1,1\n" * 9, "'b' is missing at row 2 of bad.csv"),
+        ("a,b\n1.5,2.5\nx,3\n", r"'a' holds numbers, but 'x' at row 2 of bad.csv; mend .* --columns mixed"),
+        ("a,b\n1.5,\n1.0,\n" + "1,\n" * 9, "'b' has no value in any row"),
         ("a,b\n1.5,2.5\n1.0,inf\n" + "1,1\n" * 9, "'b' is inf at row 2 of bad.csv"),
         ("a,b\n1,2\n1,2,3\n", r"bad\.csv"),
         ("a,b\n", "no rows"),
         ("", "is empty"),
-        ("a,species\n1.5,setosa\n2.5,setosa\n", r"'species' holds text \('setosa' at row 1 .*--context species"),
     ],
 )
 def test_bad_tables_are_named_with_column_and_row(text, says, tmp_path):
@@ -142,15 +144,17 @@ def test_unknown_columns_are_answered_with_the_nearest(cats):
 def test_too_many_categories_are_refused_with_the_rest_to_choose():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(5000)], "kind": ["a", "b"] * 2500})
     with pytest.raises(SourceError, match=r"'name' has more than 4,096.*--event kind"):
-        load(frame)
+        load(frame, columns="categories")
+    assert load(frame).space == Table((Column("name", levels=5000), Column("kind", levels=2)))
     with pytest.raises(SourceError, match="'name' has more than 1,000"):
         load(frame, context="name")
 
 
 def test_repeated_real_values_are_remarked():
     frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=99), "b": [0.5] * 99})
-    assert any("column b: most values repeat" in note for note in load(frame).notes)
+    assert any("column b: most values repeat" in note for note in load(frame, columns="real").notes)
     assert not any("repeat" in note for note in load(frame[["a"]]).notes)
+    assert load(frame).space == Table((Column("a"), Column("b", levels=1)))
 
 
 def test_large_tables_live_in_a_file_that_nobody_sees(cats, tmp_path, monkeypatch):

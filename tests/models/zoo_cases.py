@@ -17,7 +17,7 @@ from ptheta.distributions import Distribution
 from ptheta.errors import UsageError
 from ptheta.models import ZOO, Autoregressive, Counting, Density, Model
 from ptheta.models.zoo import Family
-from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
+from ptheta.spaces import Column, Discrete, Grid, Image, Label, Real, Sequence, Space, Table
 
 SPACES = {
     "discrete": Discrete((3,), 3),
@@ -28,6 +28,7 @@ SPACES = {
     "sequence": Sequence(4, 3, end=2),
     "label": Label(("ant", "bee", "cow")),
     "real": Real((3,)),
+    "table": Table((Column("kind", 2), Column("count", per=1, low=0, atoms=(0.0,)), Column("size", atoms=(1.0,)))),
 }
 CONTEXTS = {"": None, "labelled": Label(("cat", "dog"))}
 
@@ -86,7 +87,7 @@ def only(parameters: list[Any], *space_names: str) -> list[Any]:
 
 
 def discrete(parameters: list[Any]) -> list[Any]:
-    return [p for p in parameters if p.values[0].space_name != "real"]
+    return [p for p in parameters if isinstance(p.values[0].space, Discrete)]
 
 
 ALL = cases()
@@ -108,7 +109,11 @@ def random_events(space: Space, n: int, seed: int) -> Tensor:
     if isinstance(space, Discrete):
         sizes = torch.tensor(space.sizes or [space.levels]).expand(space.dimensions)
         return (torch.rand(n, space.dimensions, generator=g) * sizes).long().reshape(n, *space.shape)
-    return torch.randn(n, *space.shape, generator=g, dtype=torch.float64) * 2 + 1
+    x = torch.randn(n, *space.shape, generator=g, dtype=torch.float64) * 2 + 1
+    if isinstance(space, Table):  # half of the last cells are its atom
+        atom = torch.where(torch.rand(n, generator=g) < 0.5, 1.0, x[:, 2])
+        x = torch.stack([(x[:, 0] > 1).double(), x[:, 1].abs().round(), atom], 1)
+    return x
 
 
 def all_events(space: Space) -> Tensor:
@@ -128,10 +133,10 @@ def build(row: Family, space: Space, context_space: Label | None, **hyperparamet
         model.observe(x, context)
         model.finish()
     else:
-        if isinstance(space, Real):
+        if not isinstance(space, Discrete):
             model.prepare(x)
         g = torch.Generator().manual_seed(2)
-        size = 0.15 if isinstance(space, Real) else 0.4
+        size = 0.4 if isinstance(space, Discrete) else 0.15
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=g) * size)
@@ -158,8 +163,9 @@ def likely_events(case: Case, n: int) -> Tensor:
 
 
 def probe(conditional: Distribution, space: Space) -> Tensor:
-    """What a conditional says: its log-densities at all levels, or at some real values, [*batch, P]."""
-    probes = torch.arange(space.levels) if isinstance(space, Discrete) else torch.linspace(-3, 3, 5).double()
+    """What a conditional says: its log-densities at all levels, or at some values, [*batch, P]."""
+    values = torch.linspace(-3, 3, 5) if isinstance(space, Real) else torch.tensor([0.0, 1.0])
+    probes = torch.arange(space.levels) if isinstance(space, Discrete) else values.double()
     return torch.stack([conditional.log_prob(p.expand(conditional.batch_shape)) for p in probes], -1)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere
-from ptheta.errors import SourceError, nearest
-from ptheta.files import write_bytes
+from ptheta.data.codecs.base import Place, as_array, compact, nowhere
+from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of
+from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Discrete, Real
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ DENSE = 2**20
 
 
 @dataclass(frozen=True)
-class TableCodec(Codec):
+class TableCodec(FrameCodec):
     """Columns of a table ↔ numbers: level k of a column is its k-th value in sorted order; real numbers stay.
 
     Args:
@@ -48,6 +45,11 @@ class TableCodec(Codec):
             raise ValueError(f"{len(self.values)} lists of values for {len(self.columns)} columns")
 
     @property
+    def names(self) -> list[str]:
+        """Columns, in the order of the dimensions."""
+        return self.columns
+
+    @property
     def space(self) -> Discrete | Real:
         """Discrete((m,), sizes of the columns) or Real((m,))."""
         shape = (len(self.columns),)
@@ -65,9 +67,7 @@ class TableCodec(Codec):
         """Events [n, m] of a data frame, or of a dict from column name to array."""
         x = np.empty((len(raw[self.columns[0]]) if self.columns[0] in raw else 0, len(self.columns)), self.dtype)
         for j, name in enumerate(self.columns):
-            if name not in raw:
-                raise SourceError(f"the table has no column {name!r}", nearest(name, [str(key) for key in raw]))
-            values = as_arrow(raw[name], name, place)
+            values = as_arrow(column_of(raw, name), name, place)
             x[:, j] = numbers(values, name, place) if self.values is None else self._codes(j, values, place)
         return x
 
@@ -113,50 +113,21 @@ class TableCodec(Codec):
             return pd.DataFrame(x.astype(self.dtype), columns=pd.Index(self.columns))
         return pd.DataFrame({n: np.array(v)[x[:, j]] for j, (n, v) in enumerate(zip(self.columns, self.values))})
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """All rows of a table file, [n, m]."""
-        from ptheta.data.sources import open_source
+    def arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """A decoded frame as an Arrow table."""
+        import pyarrow as pa
 
-        table = next(iter(open_source(path).tables.values()))
-        if missing := [name for name in self.columns if name not in table.columns]:
-            raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
-        parts, start = [], 0
-        for chunk in table.chunks(self.columns):
-            parts.append(self.encode(chunk, lambda row, start=start: table.place(start + row)))
-            start += len(parts[-1])
-        return np.concatenate(parts)
+        return pa.Table.from_pandas(frame, preserve_index=False)
 
-    def write(
-        self,
-        x: Tensor | np.ndarray,
-        directory: str | Path,
-        stem: str = "sample",
-        context_names: Sequence[str] | None = None,
-    ) -> list[Path]:
-        """One CSV file of all events, with a column `context` if there is one."""
-        frame = self.decode(x)
-        if context_names is not None:
-            frame.insert(0, "context" if "context" not in frame else "context_", list(context_names))
-        buffer = io.StringIO()
-        frame.to_csv(buffer, index=False)
-        return [write_bytes(Path(directory) / f"{stem}.csv", buffer.getvalue().encode(), flush=False)]
-
-
-def as_arrow(values: Any, name: str, place: Place = nowhere) -> pa.Array:
-    """A column as an Arrow array without missing values.
-
-    Raises:
-        SourceError: a missing value; the column and the first such row are named.
-    """
-    import pyarrow as pa
-
-    array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if array.null_count:
-        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
-        raise SourceError(f"column {name!r} is missing at {place(row)}", "fill it in or remove that row")
-    return array
+    def cell(self, j: int, text: str) -> float:
+        """The level of a value, or the number itself."""
+        name = self.columns[j]
+        if self.values is None:
+            return as_number(text, name)
+        spelled = [str(value) for value in self.values[j]]
+        if text not in spelled:
+            raise UsageError(f"{name} is never {text!r}", nearest(text, spelled))
+        return spelled.index(text)
 
 
 def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:

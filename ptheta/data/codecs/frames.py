@@ -1,0 +1,159 @@
+"""What codecs of tables share: reading rows of files, writing CSV and Parquet, cells as people write them."""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import Codec, Place, nowhere
+from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.files import replacing, write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FORMATS = (".csv", ".parquet")
+"""Suffixes of tables that are written."""
+
+
+class FrameCodec(Codec):
+    """Rows of named columns ↔ events [n, m]."""
+
+    @property
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Columns, in the order of the dimensions."""
+
+    @abstractmethod
+    def decode(self, x: Tensor | np.ndarray) -> pd.DataFrame:
+        """A data frame with the columns' own values and types."""
+
+    @abstractmethod
+    def arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """A decoded frame as an Arrow table of the source's types."""
+
+    @abstractmethod
+    def cell(self, j: int, text: str) -> float:
+        """The number by which an event says a cell of column j, as a person writes it.
+
+        Raises:
+            UsageError: no such value; the nearest are named.
+        """
+
+    def cells(self, given: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Some cells of a row by their columns' names.
+
+        Returns:
+            The row [m], 0 where nothing is given, and where something is, bool [m].
+
+        Raises:
+            UsageError: no such column or value.
+        """
+        row, known = np.zeros(len(self.names), self.dtype), np.zeros(len(self.names), bool)
+        for name, text in given.items():
+            if name not in self.names:
+                raise UsageError(f"the run has no column {name!r}", nearest(name, self.names))
+            j = self.names.index(name)
+            row[j], known[j] = self.cell(j, text), True
+        return row, known
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """All rows of a table file, [n, m]."""
+        from ptheta.data.sources import open_source
+
+        table = next(iter(open_source(path).tables.values()))
+        if missing := [name for name in self.names if name not in table.columns]:
+            raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
+        parts, start = [np.empty((0, len(self.names)), self.dtype)], 0
+        for chunk in table.chunks(self.names):
+            parts.append(self.encode(chunk, lambda row, start=start: table.place(start + row)))
+            start += len(parts[-1])
+        return np.concatenate(parts)
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One CSV file of all events, with a column `context` if there is one."""
+        return [self.write_frame(x, Path(directory) / f"{stem}.csv", context_names)]
+
+    def write_frame(self, x: Tensor | np.ndarray, path: Path, context_names: Sequence[str] | None = None) -> Path:
+        """All events as one CSV or Parquet file, by the path's suffix.
+
+        Raises:
+            UsageError: another suffix.
+        """
+        if path.suffix.lower() not in FORMATS:
+            raise UsageError(f"rows cannot be a {path.suffix} file", f"name a {' or '.join(FORMATS)} file, or a folder")
+        frame = self.decode(x)
+        table = None if path.suffix.lower() == ".csv" else self.arrow(frame)
+        if context_names is not None:
+            name = "context" if "context" not in frame else "context_"
+            frame.insert(0, name, list(context_names))
+            table = None if table is None else table.add_column(0, name, [list(context_names)])
+        if table is None:
+            buffer = io.StringIO()
+            frame.to_csv(buffer, index=False)
+            return write_bytes(path, buffer.getvalue().encode(), flush=False)
+        import pyarrow.parquet as pq
+
+        with replacing(path, flush=False) as temporary:
+            pq.write_table(table, temporary)
+        return path
+
+
+def column_of(raw: Any, name: str) -> Any:
+    """A column of a chunk.
+
+    Raises:
+        SourceError: it is not there.
+    """
+    if name not in raw:
+        raise SourceError(f"the table has no column {name!r}", nearest(name, [str(key) for key in raw]))
+    return raw[name]
+
+
+def as_array_of(values: Any) -> pa.Array:
+    """A column as an Arrow array; NaN of data frames is missing."""
+    import pyarrow as pa
+
+    array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array  # type: ignore[return-value]
+
+
+def as_arrow(values: Any, name: str, place: Place = nowhere) -> pa.Array:
+    """A column as an Arrow array without missing values.
+
+    Raises:
+        SourceError: a missing value; the column and the first such row are named.
+    """
+    array = as_array_of(values)
+    if array.null_count:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+        raise SourceError(f"column {name!r} is missing at {place(row)}", "fill it in or remove that row")
+    return array
+
+
+def as_number(text: str, name: str) -> float:
+    """A number as a person writes it.
+
+    Raises:
+        UsageError: it is none, or not finite.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise UsageError(f"{name} is {text!r}, no number", f"give one, such as {name}=0")
+    return value

@@ -1,0 +1,205 @@
+"""Rows of mixed columns ↔ events of a `Table` space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import Place, as_array, nowhere
+from ptheta.data.codecs.frames import FrameCodec, as_array_of, as_number, column_of
+from ptheta.data.codecs.tables import numbers
+from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.spaces import Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SHOWN = 12
+"""Values of a category that an error lists."""
+
+
+@dataclass(frozen=True)
+class RowCodec(FrameCodec):
+    """Columns of a table ↔ cells: level k of a category is its k-th value in sorted order; numbers stay.
+
+    Args:
+        columns: what each column holds: `name`; `type`, the Arrow type of the source; `values` of a category, sorted,
+            or None for numbers; and, as in `ptheta.spaces.Column`, `per`, `offset`, `low`, `atoms` and `missing`.
+    """
+
+    columns: list[dict[str, Any]]
+
+    kind = "rows"
+    unit = "column"
+
+    @property
+    def names(self) -> list[str]:
+        """Columns, in the order of the dimensions."""
+        return [column["name"] for column in self.columns]
+
+    @cached_property
+    def _space(self) -> Table:
+        return Table(tuple(_cell_of(column) for column in self.columns))
+
+    @property
+    def space(self) -> Table:
+        """What a row can be."""
+        return self._space
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64: whole numbers to 2^53, and NaN for what is missing."""
+        return np.dtype(np.float64)
+
+    @property
+    def bits_key(self) -> str:
+        """bits_per_dim, a dimension being a column."""
+        return "bits_per_dim"
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Events [n, m] of a data frame, or of a dict from column name to array."""
+        return self._encoded(raw, place, partial=False)
+
+    def partial(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Rows [n, m] of which any cell may be missing (NaN)."""
+        return self._encoded(raw, place, partial=True)
+
+    def _encoded(self, raw: Any, place: Place, partial: bool) -> np.ndarray:
+        parts = []
+        for j, column in enumerate(self.columns):
+            name = column["name"]
+            values = as_array_of(column_of(raw, name))
+            absent = values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
+            if absent.any() and not (column["missing"] or partial):
+                row = int(np.argmax(absent))
+                raise SourceError(
+                    f"column {name!r} is missing at {place(row)}, and never was in the fit",
+                    "fill it in, remove that row, or let `ptheta complete` draw it",
+                )
+            cells = np.full(len(values), np.nan)
+            found = np.flatnonzero(~absent)
+            if len(found):
+                present = values.take(_indices(found))
+                where = _moved(place, found)
+                cells[found] = self._levels(j, present, where) if column["values"] else self._numbers(j, present, where)
+            parts.append(cells)
+        return np.stack(parts, 1) if parts else np.empty((0, 0))
+
+    def _levels(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
+        import pyarrow as pa
+
+        coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
+        known = self._lookups[j]
+        levels = np.array([known.get(value, -1) for value in coded.dictionary.to_pylist()], np.int64)
+        codes = levels[coded.indices.to_numpy(zero_copy_only=False)]
+        if codes.min(initial=0) < 0:
+            row = int(np.argmin(codes))
+            raise SourceError(
+                f"column {self.names[j]!r} is {values[row].as_py()!r} at {place(row)}, a value it has not had before",
+                "recode or remove that row",
+            )
+        return codes
+
+    def _numbers(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
+        import torch
+
+        cells = numbers(values, self.names[j], place).astype(np.float64)
+        column = self.space.columns[j]
+        wrong = column.wrong(torch.from_numpy(cells)).numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise SourceError(
+                f"column {self.names[j]!r} is {cells[row]:g} at {place(row)}, but it is {column.said()}",
+                "mend or remove that row",
+            )
+        return cells
+
+    @cached_property
+    def _lookups(self) -> list[dict[Any, int]]:
+        """For each category, value → level."""
+        return [{value: level for level, value in enumerate(column["values"] or ())} for column in self.columns]
+
+    def decode(self, x: Tensor | np.ndarray) -> pd.DataFrame:
+        """A data frame with the columns' own values; whole numbers are integers, and a missing cell is NA or None."""
+        import pandas as pd
+
+        x = as_array(x)
+        return pd.DataFrame({c["name"]: _column(c, x[:, j]) for j, c in enumerate(self.columns)})
+
+    def arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """A decoded frame as an Arrow table of the source's types."""
+        import pyarrow as pa
+
+        types = [_arrow_type(column["type"]) for column in self.columns]
+        arrays = [pa.array(frame[n], from_pandas=True).cast(t) for n, t in zip(self.names, types)]
+        return pa.table(arrays, names=self.names)
+
+    def cell(self, j: int, text: str) -> float:
+        """The level of a value, or the number itself; an empty text is missing."""
+        column, name = self.columns[j], self.names[j]
+        if text == "" and column["missing"]:
+            return np.nan
+        if column["values"]:
+            spelled = [str(value) for value in column["values"]]
+            if text not in spelled:
+                some = spelled if len(spelled) <= SHOWN else [*spelled[:SHOWN], "…"]
+                close = nearest(text, spelled)
+                raise UsageError(
+                    f"{name} is never {text!r}", close if "mean" in close else f"choose one of {', '.join(some)}"
+                )
+            return spelled.index(text)
+        import torch
+
+        value, cell = as_number(text, name), self.space.columns[j]
+        if bool(cell.wrong(torch.tensor([value], dtype=torch.float64))):
+            raise UsageError(f"{name} is {text}, but it is {cell.said()}", "give such a value")
+        return value
+
+
+def _cell_of(column: dict[str, Any]) -> Column:
+    """What the space says of a column."""
+    levels, atoms = len(column["values"] or ()), tuple(column["atoms"])
+    return Column(
+        column["name"], levels, column["per"], column["offset"], column["low"], atoms, missing=column["missing"]
+    )
+
+
+def _column(column: dict[str, Any], cells: np.ndarray) -> Any:
+    """A column's own values from its cells [n]."""
+    import pandas as pd
+
+    missing = np.isnan(cells)
+    if column["values"]:
+        values = np.array([*column["values"], None], object)
+        found = values[np.where(missing, len(values) - 1, np.nan_to_num(cells)).astype(np.int64)]
+        kind = type(column["values"][0])
+        return pd.array(found, dtype={bool: "boolean", int: "Int64"}[kind]) if kind in (bool, int) else found
+    whole = column["per"] == 1 and float(column["offset"]).is_integer()
+    if whole:
+        numbers = pd.array(np.where(missing, 0, cells).astype(np.int64), dtype="Int64")
+        numbers[missing] = pd.NA
+        return numbers
+    return cells.astype(np.float32) if column["type"] == "float" else cells
+
+
+def _arrow_type(name: str) -> Any:
+    import pyarrow as pa
+
+    return {"double": pa.float64(), "float": pa.float32(), "halffloat": pa.float16()}.get(name) or pa.type_for_alias(
+        name
+    )
+
+
+def _indices(rows: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    return pa.array(rows)
+
+
+def _moved(place: Place, rows: np.ndarray) -> Place:
+    return lambda row: place(int(rows[row]))

@@ -1,0 +1,291 @@
+"""Conditionals of table cells: categories, numbers on a grid, real numbers, atoms among them, missing cells.
+
+A cell is drawn in two stages. First a code: a level; or an atom, missing, or "any other number". Other numbers follow a
+mixture of C logistic densities over
+
+    y = (asinh((x − centre) / width) − shift) / unit,
+
+linear around the column's centre and logarithmic far from it, cut off at the column's least value. On a grid a point
+has the mass of its cell under that mixture (and an atom of the grid also its own); between grids the density is that of
+x, the change of variables included. So a value's log-probability is a mass wherever values repeat, and a density per
+unit of the column where they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ptheta.distributions.base import Distribution
+from ptheta.distributions.heads import MIN_LOG_SCALE
+from ptheta.spaces import Column, Table
+
+MAX_LOG_SCALE = 1.5
+"""Ceiling of a component's log scale, in standard deviations of y: the tails in x are already heavy."""
+
+
+class Scale(nn.Module):
+    """x ↔ y for every column, float64 whatever the model's type.
+
+    Args:
+        columns: m of them; categories have no scale of their own.
+    """
+
+    centre: Tensor
+    width: Tensor
+    shift: Tensor
+    unit: Tensor
+
+    def __init__(self, columns: Sequence[Column]):
+        super().__init__()
+        m = len(columns)
+        for name, value in (("centre", 0.0), ("width", 1.0), ("shift", 0.0), ("unit", 1.0)):
+            self.register_buffer(name, torch.full((m,), value, dtype=torch.float64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
+        """Follow the model to a device, but stay in float64."""
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
+
+    def fit(self, j: int, x: Tensor) -> None:
+        """Set column j's scale from its present numbers x [k]: median, spread of the middle half, moments of y."""
+        if len(x) == 0:
+            return
+        x = x.double()
+        low, middle, high = torch.quantile(x[:: max(1, len(x) // 100_000)], x.new_tensor([0.25, 0.5, 0.75]))
+        spread = (high - low) / 1.349
+        if not spread > 0:
+            others = x[x != middle]  # most are one value: the scale is that of the others
+            spread = (others - middle).abs().median() if len(others) else x.new_tensor(1.0)
+        self.centre[j], self.width[j] = middle, spread
+        y = torch.asinh((x - middle) / spread)
+        deviation = y.std(unbiased=False)
+        self.shift[j], self.unit[j] = y.mean(), deviation if deviation > 1e-6 else 1.0
+
+    def forward(self, x: Tensor, j: int | Tensor) -> Tensor:
+        """y of values x [...] of column j, or [..., k] of columns j [k]; float64."""
+        return (torch.asinh((x.double() - self.centre[j]) / self.width[j]) - self.shift[j]) / self.unit[j]
+
+    def inverse(self, y: Tensor, j: int | Tensor) -> Tensor:
+        """x of y."""
+        return self.centre[j] + self.width[j] * torch.sinh(self.shift[j] + self.unit[j] * y)
+
+    def log_slope(self, x: Tensor, j: int | Tensor) -> Tensor:
+        """log dy/dx."""
+        return -torch.log(self.unit[j]) - 0.5 * torch.log(self.width[j] ** 2 + (x.double() - self.centre[j]) ** 2)
+
+
+class Mixture(NamedTuple):
+    """Mixtures of C logistics over y, each [..., C]."""
+
+    log_weight: Tensor
+    loc: Tensor
+    log_scale: Tensor
+
+    @classmethod
+    def of(cls, outputs: Tensor) -> Mixture:
+        """From a network's outputs [..., 3C]."""
+        weight, loc, log_scale = outputs.chunk(3, -1)
+        spread = torch.linspace(-1.5, 1.5, loc.shape[-1], device=loc.device, dtype=loc.dtype)  # components start apart
+        log_scale = MIN_LOG_SCALE + F.softplus(log_scale - MIN_LOG_SCALE)
+        log_scale = MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
+        return cls(weight.log_softmax(-1), loc + spread, log_scale)
+
+    def at(self, index) -> Mixture:
+        """The mixtures at `index` of the batch."""
+        return Mixture(*(tensor[index] for tensor in self))
+
+    def log_density(self, y: Tensor) -> Tensor:
+        """log f(y), [...] for y [...]."""
+        z = (y[..., None] - self.loc) * torch.exp(-self.log_scale)
+        z = z.to(self.loc.dtype)
+        return (self.log_weight - F.softplus(z) - F.softplus(-z) - self.log_scale).logsumexp(-1).double()
+
+    def log_mass(self, low: Tensor, high: Tensor) -> Tensor:
+        """log(F(high) − F(low)) for low < high, [...] float64.
+
+        In logits t of the edges, σ(t) − σ(b) = σ(t) σ(−b) (1 − e^{b−t}), which has no cancellation in narrow bins.
+        """
+        narrow = torch.exp(-self.log_scale)
+        wide = ((high - low)[..., None] * narrow).to(narrow.dtype)
+        top = ((high[..., None] - self.loc) * narrow).to(narrow.dtype)
+        bin_ = F.logsigmoid(top) + F.logsigmoid(wide - top) + torch.log(-torch.expm1(-wide.clamp(min=1e-30)))
+        return (self.log_weight + bin_).logsumexp(-1).double()
+
+    def log_survival(self, low: Tensor | None) -> Tensor:
+        """log P(y > low) of every component with its weight, [..., C]; None: of all y."""
+        if low is None:
+            return self.log_weight
+        z = ((low[..., None] - self.loc) * torch.exp(-self.log_scale)).to(self.loc.dtype)
+        return self.log_weight + F.logsigmoid(-z)
+
+    def sample(self, noise: Tensor, low: Tensor | None) -> Tensor:
+        """y > low, if there is such a bound, from uniforms [..., 2], float64."""
+        survival = self.log_survival(low).double()
+        cdf = survival.softmax(-1).cumsum(-1)
+        chosen = (cdf / cdf[..., -1:] <= noise[..., :1]).sum(-1, keepdim=True)
+        loc, log_scale = (t.double().gather(-1, chosen)[..., 0] for t in (self.loc, self.log_scale))
+        log_above = (survival - self.log_weight).gather(-1, chosen)[..., 0] + noise[..., 1].log()  # of the drawn value
+        z = torch.log(-torch.expm1(log_above)) - log_above
+        return loc + log_scale.exp() * z
+
+
+class Cell(Distribution):
+    """p(x_j | ·) of one column over a batch.
+
+    Args:
+        column: what a cell can be.
+        j: its number in the table.
+        scale: of the table.
+        logits: of the codes [..., column.codes]; −∞ for impossible ones.
+        mixture: of other numbers; None for a category.
+    """
+
+    noise_size = 3  # the code, the component, the value
+
+    def __init__(self, column: Column, j: int, scale: Scale, logits: Tensor, mixture: Mixture | None):
+        self.column, self.j, self.scale, self.logits, self.mixture = column, j, scale, logits, mixture
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch."""
+        return tuple(self.logits.shape[:-1])
+
+    def __getitem__(self, index) -> Self:
+        mixture = None if self.mixture is None else self.mixture.at(index)
+        return type(self)(self.column, self.j, self.scale, self.logits[index], mixture)
+
+    def present(self) -> Cell:
+        """The same cell, known not to be missing."""
+        if not self.column.missing:
+            return self
+        logits = self.logits.clone()
+        logits[..., self.column.masses - 1] = -torch.inf
+        return Cell(self.column, self.j, self.scale, logits, self.mixture)
+
+    def probabilities(self) -> Tensor:
+        """p of the codes [..., codes], float64."""
+        return self.logits.double().softmax(-1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) in nats, float64: of a mass where the value carries one, else of a density per unit of x."""
+        code = codes_of(self.column, x)
+        log_code = self.logits.log_softmax(-1)
+        named = log_code.gather(-1, code[..., None])[..., 0].double()
+        if self.mixture is None:
+            return named
+        number = torch.where(torch.isnan(x), self.scale.centre[self.j], x)
+        other = log_code[..., -1].double() + self.log_other(number)
+        is_other = code == self.column.codes - 1
+        if not self.column.per:
+            return torch.where(is_other, other, named)
+        atom = code < len(self.column.atoms)  # a point of the grid besides
+        both = torch.logaddexp(torch.where(is_other, 0.0, named), other)
+        return torch.where(is_other, other, torch.where(atom, both, named))
+
+    def log_other(self, x: Tensor) -> Tensor:
+        """log of the mass (grid) or density (real) of numbers x [...] among the other numbers, float64."""
+        assert self.mixture is not None
+        total = self.mixture.log_survival(self.floor).double().logsumexp(-1)
+        if not self.column.per:
+            y = self.scale(x, self.j)
+            return self.mixture.log_density(y) + self.scale.log_slope(x, self.j) - total
+        k = self.column.points(x)
+        return self.mixture.log_mass(self.edge(k), self.edge(k + 1)) - total
+
+    def edge(self, k: Tensor) -> Tensor:
+        """Where the cell of the grid's point k begins, in y; −∞ below the first."""
+        y = self.scale(self.column.values(k - 0.5), self.j)
+        first = self.first
+        return y if first is None else torch.where(k <= first, self.floor, y)  # type: ignore[arg-type]
+
+    @property
+    def first(self) -> float | None:
+        """Number of the grid's first point; None if there is none."""
+        low, per = self.column.low, self.column.per
+        return None if low is None or not per else float(round((low - self.column.offset) * per))
+
+    @property
+    def floor(self) -> Tensor | None:
+        """y of the least value's lower edge; None if there is none."""
+        column = self.column
+        if column.low is None:
+            return None
+        low = column.low if not column.per else column.offset + (self.first - 0.5) / column.per  # type: ignore[operator]
+        return self.scale(torch.tensor(low, dtype=torch.float64, device=self.logits.device), self.j)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Values from uniforms [..., 3], float64; NaN for missing."""
+        noise = noise.to(self.logits.device)
+        cdf = self.probabilities().cumsum(-1)
+        code = torch.searchsorted(cdf / cdf[..., -1:], noise[..., :1].contiguous(), right=True)[..., 0]
+        column = self.column
+        if column.is_category:
+            return torch.where(code >= column.levels, torch.nan, code.double())
+        assert self.mixture is not None
+        y = self.mixture.sample(noise[..., 1:], self.floor)
+        x = self.scale.inverse(y, self.j)
+        if column.per:
+            k = column.points(x)
+            x = column.values(k if self.first is None else k.clamp(min=self.first))
+        elif column.low is not None:
+            x = x.clamp(min=column.low)  # rounding of the inverse
+        named = torch.tensor([*column.atoms, torch.nan], dtype=torch.float64, device=x.device)
+        return torch.where(code == column.codes - 1, x, named[code.clamp(max=len(column.atoms))])
+
+
+class Row(Distribution):
+    """Conditionals of several columns over a batch [n]: a batch [n, k] whose entries are of different kinds.
+
+    Args:
+        cells: one for each, in visiting order.
+    """
+
+    noise_size = Cell.noise_size
+
+    def __init__(self, cells: Sequence[Cell]):
+        self.cells = list(cells)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """(n, k)."""
+        return (*self.cells[0].batch_shape, len(self.cells))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p of every entry of x [n, k], float64."""
+        return torch.stack([cell.log_prob(x[:, t]) for t, cell in enumerate(self.cells)], -1)
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Values [n, k] from uniforms [n, k, 3]."""
+        return torch.stack([cell.sample(noise[:, t]) for t, cell in enumerate(self.cells)], -1)
+
+    def __getitem__(self, index):
+        """Rows by any index; columns, after rows, by a number or a slice."""
+        rows, columns = index if isinstance(index, tuple) else (index, slice(None))
+        if isinstance(columns, int):
+            return self.cells[columns][rows]
+        return Row([cell[rows] for cell in self.cells[columns]])
+
+
+def codes_of(column: Column, x: Tensor) -> Tensor:
+    """Codes [...] of the cells x [...] of a column, int64."""
+    missing = torch.isnan(x)
+    if column.is_category:
+        return torch.where(missing, column.levels, torch.nan_to_num(x)).long()
+    code = torch.full(x.shape, column.codes - 1, dtype=torch.long, device=x.device)
+    if column.atoms:
+        atoms = torch.tensor(column.atoms, dtype=torch.float64, device=x.device)
+        value = torch.nan_to_num(x.double())
+        if column.per:
+            atoms, value = column.points(atoms), column.points(value)
+        at = torch.searchsorted(atoms, value.contiguous()).clamp(max=len(atoms) - 1)
+        code = torch.where(atoms[at] == value, at, code)
+    return torch.where(missing, len(column.atoms), code)
+
+
+def real_columns(dimensions: int) -> Table:
+    """A table of so many real numbers, each with a density and nothing else."""
+    return Table(tuple(Column(f"x{j}") for j in range(dimensions)))
