@@ -82,6 +82,11 @@ class Run:
         return Codec.from_json(self.config["codec"])
 
     @property
+    def has_data(self) -> bool:
+        """Whether it was fitted on data, and not to a target density."""
+        return bool(self.config["data"]["splits"])
+
+    @property
     def data(self) -> Data:
         """The data of the fit, loaded again from their source if need be."""
         if self._data is None:
@@ -92,6 +97,8 @@ class Run:
         """The data of the fit from `source`, split and drawn as they were."""
         from ptheta.data import load
 
+        if not self.has_data:
+            raise _no_data(self.path)
         if source is None:
             raise RunError(f"{self.path} was fitted on data in memory", "give the data again")
         return load(source, **{k: v for k, v in self.config["data"]["request"].items() if k != "source"})
@@ -149,6 +156,8 @@ class Run:
         final = [line["results"] for line in self.metrics() if "results" in line]
         if not final:
             return {}
+        if "nats" not in final[-1]:  # of a target: what is infinite is a free energy, with its error
+            return {k: math.inf if v is None else v for k, v in final[-1].items()}
         error = math.inf if final[-1].get("nats") is None else math.nan  # of one event there is none
         infinite = ("nats", "nats_per_token", "bits_per_byte", "perplexity", self.codec.bits_key)
         lost = {"nats_se": error} | dict.fromkeys(infinite, math.inf)
@@ -187,6 +196,8 @@ class Run:
             split: train, validation or test.
             limit: score at most so many events, drawn with a fixed seed.
         """
+        if not self.has_data:
+            raise _no_data(self.path)
         splits = self.data.splits
         if split not in splits:
             raise RunError(f"the data have no split {split!r}", nearest(split, list(splits)))
@@ -343,6 +354,10 @@ def versions() -> dict[str, str]:
         "numpy": version("numpy"),
         "platform": f"{sys.platform}-{platform.machine()}",
     }
+
+
+def _no_data(path: Path) -> RunError:
+    return RunError(f"{path} was fitted to a target density, so it has no data", "name a source of events")
 
 
 def _weights(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -6,21 +6,24 @@ run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.errors import FitError, UsageError, nearest
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, continued, create, discard, plan, unfinished
 from ptheta.fitting.results import conclude
+from ptheta.fitting.targets import as_data, check_objective, check_plan, conclude_target, default_family
 from ptheta.models import Counting, Model, family
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
-from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, world
+from ptheta.training import Budget, MaximumLikelihood, Objective, ReverseKL, Settings, Target, Trainer, World, world
 
 __all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
 
@@ -35,6 +38,8 @@ def fit(
     model: str | Model | None,
     data: Any = None,
     *,
+    objective: str | None = None,
+    target: Callable[[Tensor], Tensor] | None = None,
     preset: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
@@ -50,11 +55,15 @@ def fit(
     hyperparameters: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Run:
-    """Learn p(x), or p(x | context), from data.
+    """Learn p(x), or p(x | context), from data; or p(x) from an unnormalised density.
 
     Args:
         model: name of a family in the zoo, a model instance, or None: chosen from the space.
-        data: what `ptheta.load` returns, or anything it takes. A resumed fit knows both model and data.
+        data: what `ptheta.load` returns, or anything it takes; with a target, the space of x. A resumed fit knows both
+            model and data, but not the target.
+        objective: `maximum_likelihood`, or `reverse_kl`, which learns from a target.
+        target: function of events [n, *space.shape] that returns log f(x) [n], the logarithm of an unnormalised
+            density, nats; of torch's operations, which flows differentiate. See `ptheta.training.reverse_kl`.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
             to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
         minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Models that learn
@@ -69,7 +78,7 @@ def fit(
         track: also write TensorBoard scalars to the run folder (extra `track`).
         verbose: show progress; None: if the terminal is one.
         hyperparameters: of the family, if `model` is a name.
-        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average, anneal …
 
     Returns:
         The run, with the best weights by validation.
@@ -80,19 +89,26 @@ def fit(
     """
     if unknown := sorted(settings.keys() - set(Settings.names())):
         raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
+    log_f = check_objective(objective, target, settings)
+    if log_f is not None:
+        check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
     resuming = resume or resume_inexact
     if resuming:
         if preset is not None:
             raise UsageError("a resumed fit has its recipe already", "leave out --preset")
-        run = unfinished(out, model, data, hyperparameters or {})
+        run = unfinished(out, model, data, hyperparameters or {}, log_f)
         model, data = run.model, run.data
         seed = run.same_seed(seed, other=resume_inexact)
         given, settings = continued(run.plan(), given, settings)
     else:
         run, seed = None, seed or 0
-        data = loaded(data, preset)
-        preset = preset or (default_preset(data) if model is None else None)
+        if log_f is not None:
+            data = as_data(model, data, log_f)
+            model = default_family(data.space) if model is None else model
+        else:
+            data = loaded(data, preset)
+            preset = preset or (default_preset(data) if model is None else None)
         if preset is not None:
             recipe = find_preset(preset)
             model = family_of_preset(recipe, model)
@@ -101,7 +117,7 @@ def fit(
             if not any(value is not None for value in given.values()):
                 given["minutes"] = recipe.minutes
         model = _build(default_model(data) if model is None else model, data, seed, hyperparameters or {})
-    counting = isinstance(model, Counting)
+    counting = isinstance(model, Counting) and log_f is None
     if not any(value is not None for value in given.values()):
         given["minutes"] = DEFAULT_MINUTES
     budget = None if counting else Budget(**given)
@@ -109,19 +125,19 @@ def fit(
     with world(device) as processes:
         model.to(processes.device)
         if run is None:
-            run = create(out, model, data, budget, chosen, seed, force, processes)
+            run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes)
         progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
         clock = time.perf_counter()
         try:
             with progress:
-                if isinstance(model, Counting):
+                if counting:
+                    assert isinstance(model, Counting)
                     _count(model, data.train, progress)
                 else:
                     assert budget is not None
                     assert chosen is not None
-                    validation = data.splits.get("validation", data.train)
                     trainer = Trainer(
-                        MaximumLikelihood(model, data.train, validation, chosen, seed=seed, world=processes),
+                        _objective(model, data, log_f, chosen, seed, processes),
                         budget,
                         fingerprint=data.fingerprint,
                         checkpoint=run.checkpoint,
@@ -131,7 +147,7 @@ def fit(
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
                         if processes.rank == 0:
-                            run.note_resumed(plan(budget, chosen), seed, data)
+                            run.note_resumed(plan(budget, chosen, log_f), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
             progress.interrupted()
@@ -141,7 +157,11 @@ def fit(
                 discard(run)
             raise
         if processes.rank == 0:
-            conclude(run, data, time.perf_counter() - clock, progress)
+            seconds = time.perf_counter() - clock
+            if log_f is None:
+                conclude(run, data, seconds, progress)
+            else:
+                conclude_target(run, log_f, seconds, progress)
     return run
 
 
@@ -165,6 +185,16 @@ def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str,
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return cls(data.space, data.context_space, **hyperparameters)
+
+
+def _objective(
+    model: Model, data: Data, target: Target | None, settings: Settings, seed: int, processes: World
+) -> Objective:
+    """What is minimised: the loss on the data, or the free energy of a target."""
+    if target is not None:
+        return ReverseKL(model, target, settings, seed=seed, world=processes)
+    validation = data.splits.get("validation", data.train)
+    return MaximumLikelihood(model, data.train, validation, settings, seed=seed, world=processes)
 
 
 def _count(model: Counting, train: Split, progress: FitProgress) -> None:

@@ -11,24 +11,24 @@ from typing import Any
 
 from ptheta.data import Data
 from ptheta.errors import RunError, UsageError
+from ptheta.fitting.targets import as_data
 from ptheta.models import Model, family, name_of
 from ptheta.runs import Run, build_model, read_config
-from ptheta.training import Budget, Settings, World
+from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
 
 
 def create(
     out: str | Path | None,
     model: Model,
     data: Data,
-    budget: Budget | None,
-    settings: Settings | None,
+    fit: dict[str, Any],
     seed: int,
     force: bool,
     processes: World,
 ) -> Run:
     """A new run; only rank 0 writes its folder."""
     path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
-    run = Run.create(path, model, data, plan(budget, settings), seed)
+    run = Run.create(path, model, data, fit, seed)
     if processes.rank == 0:
         check_free(path, force)
         if (path / "config.json").is_file():
@@ -37,9 +37,10 @@ def create(
     return run
 
 
-def plan(budget: Budget | None, settings: Settings | None) -> dict[str, Any]:
-    """What a config keeps of a fit: how long and how."""
-    return {"budget": budget and asdict(budget), "settings": settings and asdict(settings)}
+def plan(budget: Budget | None, settings: Settings | None, target: Target | None) -> dict[str, Any]:
+    """What a config keeps of a fit: what was minimised, how long and how."""
+    objective = MaximumLikelihood.name if target is None else ReverseKL.name
+    return {"objective": objective, "budget": budget and asdict(budget), "settings": settings and asdict(settings)}
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -73,7 +74,11 @@ def _fresh(path: Path, processes: World) -> Path:
 
 
 def unfinished(
-    out: str | Path | None, model: str | Model | None, data: Data | str | None, hyperparameters: dict[str, Any]
+    out: str | Path | None,
+    model: str | Model | None,
+    data: Data | str | None,
+    hyperparameters: dict[str, Any],
+    target: Target | None,
 ) -> Run:
     """The run to go on with: model and data are those of its config; what was given must agree with it."""
     if out is None:
@@ -88,6 +93,15 @@ def unfinished(
     if (model is not None and family(model).name != stored["family"]) or changed:
         what = f"--{changed[0].replace('_', '-')} differs" if changed else f"it is a {stored['family']}"
         raise RunError(f"{path} holds another model: {what}", "leave the model out; --resume takes it from the run")
+    if (config["fit"].get("objective") == ReverseKL.name) != (target is not None):
+        if target is not None:
+            raise RunError(f"{path} was fitted to data, not to a target", "leave out the target")
+        raise RunError(
+            f"{path} was fitted to a target, a function that no folder holds",
+            "give it again in Python: ptheta.fit(None, out=…, resume=True, target=f)",
+        )
+    if target is not None:
+        return Run(path, config, built, as_data(None, built.space, target))
     run = Run(path, config, built, data if isinstance(data, Data) else None)
     if isinstance(data, str):
         run = Run(path, config, built, run.reload(data))

@@ -52,7 +52,9 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     """Name and value of everything a card tells."""
     results, data = run.results(), run.config["data"]
     scored = "not scored yet"
-    if results:
+    if "free_energy" in results:
+        scored = free_energy_said(results)
+    elif results:
         value = nats(results["nats"], results["nats_se"])
         rates = said(results) if "perplexity" in results else run.codec.said(results["nats"])
         scored = (
@@ -70,9 +72,19 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
         ("free parameters", count(run.model.free_parameters)),
         ("hyperparameters", _pairs(run.config["model"]["hyperparameters"])),
         ("fit", f"{_fit(run.plan())}, seed {run.config['seed']}"),
-        ("data", f"{data['source']}: {_pairs(data['splits'])} events"),
+        ("data", f"{data['source']}: {_pairs(data['splits'])} events" if run.has_data else data["source"]),
         ("versions", _pairs(run.config["versions"])),
     ]
+
+
+def free_energy_said(results: dict[str, Any]) -> str:
+    """What a fit to a target found, in a sentence."""
+    return (
+        f"free energy {nats(results['free_energy'], results['free_energy_se'])} nats (E[log q − log f] ≥ −log Z), "
+        f"log Z {nats(results['log_z'], results['log_z_se'])} by importance weights, "
+        f"which {results['ess']:,.0f} of {results['n']:,} draws carry"
+        + (f"; {results['impossible']:,} draws are impossible by the target" if results["impossible"] else "")
+    )
 
 
 def _some_context(run: Run) -> str:

@@ -66,7 +66,7 @@ def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = prin
     except FAILURES as error:
         say(f"no samples were written: {_problem(error)}")
     rest: dict[str, Callable[[], list[Path]]] = {}
-    if run.codec.is_picture:
+    if run.codec.is_picture and run.has_data:
         rest = {
             "picture of copies": lambda: write_copies(run, x, say),
             "picture of surprise": lambda: write_surprise(run),

@@ -17,9 +17,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from ptheta.data import Data
 from ptheta.errors import UsageError
 from ptheta.numbers import count, nats, plural
+from ptheta.reporting.card import free_energy_said
 from ptheta.reporting.documents import said
 from ptheta.runs import Run
 from ptheta.training import Budget
+from ptheta.training.state import Position
 
 PATIENCE = 2.0
 """Seconds after which anything shows a progress bar."""
@@ -77,7 +79,8 @@ class FitProgress:
         given = f" given {model.context_space}" if model.context_space else ""
         self.say(f"[bold]{self.run.name}[/bold] over {model.space}{given}, {count(model.free_parameters)} parameters")
         budget = "" if self.budget is None else f" for {self.budget}"
-        self.say(f"fitting {plural(len(self.data.train), 'event')}{budget}; the run is {escape(str(self.run.path))}")
+        what = f"{plural(len(self.data.train), 'event')}" if self.run.has_data else f"to the {self.data.source}"
+        self.say(f"fitting {what}{budget}; the run is {escape(str(self.run.path))}")
         self.clock = time.perf_counter()
         self.bar.start()
         return self
@@ -97,16 +100,19 @@ class FitProgress:
         """A validation was done."""
         if not self.speaks:
             return
-        self.validation = values["validation_nats"]
         self.run.log(values)
+        if self.run.has_data:
+            self.validation = values["validation_nats"]
+            said = f"train average {values['train_nats']:.2f}, validation {self.validation:.2f} nats"
+        else:
+            self.validation = values["free_energy"]
+            said = f"free energy {nats(self.validation, values['free_energy_se'])} nats"
         if not self.live:
-            self.say(
-                f"step {values['step']:,}: train average {values['train_nats']:.2f}, "
-                f"validation {self.validation:.2f} nats"
-            )
+            self.say(f"step {values['step']:,}: {said}")
         if self.writer:
-            for name in ("train_nats", "validation_nats", "learning_rate"):
-                self.writer.add_scalar(name, values[name], values["step"])
+            for name, value in values.items():
+                if isinstance(value, float) and name != "seconds":
+                    self.writer.add_scalar(name, value, values["step"])
 
     def advance(self, progress: float, position: Position, mean: float) -> None:
         """A step was done."""
@@ -115,10 +121,12 @@ class FitProgress:
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
         codec = self.data.codec
-        state = (
-            f"step {position.step:,}  train average {mean:.2f}  validation {self.validation:.2f} nats "
-            f"({codec.bits(self.validation):.3f} {codec.bits_label})  {rate:.1f} steps/s  {_time(left)} left"
-        )
+        if self.run.has_data:
+            bits = f"{codec.bits(self.validation):.3f} {codec.bits_label}"
+            found = f"train average {mean:.2f}  validation {self.validation:.2f} nats ({bits})"
+        else:
+            found = f"free energy {self.validation:.2f} nats"
+        state = f"step {position.step:,}  {found}  {rate:.1f} steps/s  {_time(left)} left"
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
 
     def counted(self, n: int) -> None:
@@ -146,6 +154,9 @@ class FitProgress:
 
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
+        if "free_energy" in results:
+            self.say(f"{escape(free_energy_said(results))}, in {_time(results['seconds'])}")
+            return
         value = nats(results["nats"], results["nats_se"])
         rates = said(results) if "perplexity" in results else self.data.codec.said(results["nats"])
         score = f"{results['split']} [bold]{value}[/bold] nats, {rates}"

@@ -165,6 +165,10 @@ class FreeEnergy:
             float((log_q - finite(log_f)).mean()),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """All that is told."""
+        return {name: value for name, value in vars(self).items() if name != "penalised"}
+
 
 def finite(log_f: Tensor) -> Tensor:
     """log f [n] of events, of which at least one is possible, with −∞ replaced by `IMPOSSIBLE` nats below the least."""

@@ -1,0 +1,145 @@
+"""Fits to a target, an unnormalised density f given as a function, in place of data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ptheta.data import Codec, Data
+from ptheta.data.codecs.arrays import ArrayCodec
+from ptheta.data.codecs.images import ImageCodec
+from ptheta.errors import UsageError, nearest
+from ptheta.models import Model
+from ptheta.numbers import jsonable
+from ptheta.reporting import FitProgress, write_card, write_overview
+from ptheta.runs import Run
+from ptheta.spaces import Discrete, Image, Real, Space
+from ptheta.training import FreeEnergy, MaximumLikelihood, ReverseKL, Target
+from ptheta.training.free_energy import draw_and_weigh, seconds_per_event
+from ptheta.training.randomness import generator
+
+OBJECTIVES = (MaximumLikelihood.name, ReverseKL.name)
+
+DRAWS = 10_000
+"""Events from which final estimates are made, if time allows."""
+
+PATIENCE = 60.0
+"""Seconds that final estimates may take, or as long as the fit took."""
+
+ANNEALING = ("anneal", "anneal_until")
+"""Settings that only fits to a target have."""
+
+
+def check_objective(objective: str | None, target: Any, settings: dict[str, Any]) -> Target | None:
+    """The target of a reverse-KL fit; None for maximum likelihood.
+
+    Args:
+        objective: a name; None: reverse KL if there is a target.
+        target: function of events that returns log f(x), or None.
+        settings: given by the user.
+
+    Raises:
+        UsageError: there is no such objective, or objective, target and settings do not belong together.
+    """
+    if objective is not None and objective not in OBJECTIVES:
+        raise UsageError(f"no objective is called {objective!r}", nearest(str(objective), list(OBJECTIVES)))
+    if target is None:
+        if objective == ReverseKL.name:
+            raise UsageError(
+                "reverse KL needs a target", "give target=f, a function of events [n, …] that returns log f(x) [n]"
+            )
+        if given := [name for name in ANNEALING if settings.get(name) is not None]:
+            raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
+        return None
+    if objective == MaximumLikelihood.name:
+        raise UsageError("maximum likelihood learns from data, not from a target", "give objective='reverse_kl'")
+    return Target.of(target)
+
+
+def check_plan(preset: str | None, epochs: float | None) -> None:
+    """Check that a fit to a target is planned without what needs data.
+
+    Raises:
+        UsageError: there is a preset, or a budget in epochs.
+    """
+    if preset is not None:
+        raise UsageError("presets are for data", "leave out the preset")
+    if epochs is not None:
+        raise UsageError("a target has no epochs", "give a budget in minutes or steps")
+
+
+def as_data(model: str | Model | None, space: Any, target: Target) -> Data:
+    """What a run keeps of a target: the space, a codec for samples, and no events.
+
+    Args:
+        model: whose space is taken if none is given.
+        space: of x.
+        target: log f.
+
+    Raises:
+        UsageError: there is no space, or one that no target is over.
+    """
+    if space is None and isinstance(model, Model):
+        space = model.space
+    if not isinstance(space, Space):
+        what = "nothing says what x is" if space is None else f"a {type(space).__name__} is no space"
+        raise UsageError(
+            f"{what}, and reverse KL draws its events itself", "give the space of x: ptheta.fit(model, space, target=f)"
+        )
+    if isinstance(model, Model) and model.space != space:
+        raise UsageError(f"the model is over {model.space}, the target over {space}", "give both the same space")
+    return Data(
+        target.name,
+        f"target: {target.name}, in memory",
+        space,
+        None,
+        codec_for(space),
+        {},
+        ["learned by reverse KL from an unnormalised density, which is not stored: there are no data"],
+        {"event": None, "context": None},
+        target.fingerprint(space),
+    )
+
+
+def codec_for(space: Space) -> Codec:
+    """How samples of a space without data are written: pictures as pictures, all else as arrays.
+
+    Raises:
+        UsageError: it holds neither numbers of one kind nor levels.
+    """
+    if isinstance(space, Image) and space.channels in (1, 3) and 2 <= space.levels <= 256:
+        return ImageCodec(space.height, space.width, space.channels, space.levels)
+    if isinstance(space, Discrete):
+        return ArrayCodec(list(space.shape), space.levels, "int64")
+    if isinstance(space, Real):
+        return ArrayCodec(list(space.shape), None, "float64")
+    raise UsageError(f"no target is over {space}", "use a discrete or a real space")
+
+
+def default_family(space: Space) -> str:
+    """The family that learns a target when none is named: cheap to draw from, and quick to learn."""
+    return "flow" if isinstance(space, Real) else "made"
+
+
+def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgress) -> None:
+    """Save, estimate from fresh events, write samples and the card."""
+    run.model.eval()
+    run.save_weights()
+    most = int(max(seconds, PATIENCE) / seconds_per_event(run.model, target))
+    n = max(2, min(DRAWS, most))
+    with progress.scoring(n) as advance:
+        weighed = draw_and_weigh(run.model, target, n, generator(run.config["seed"], 6), advance)
+    found = FreeEnergy.of(*weighed)
+    results = {
+        "run": str(run.path),
+        "model": run.name,
+        "density": run.model.density.value,
+        "parameters": jsonable(run.model.free_parameters),
+        "objective": ReverseKL.name,
+        "target": target.name,
+        **found.to_json(),
+        "seconds": round(seconds, 2),
+    }
+    run.log({"results": results})
+    write_overview(run, say=progress.say)
+    write_card(run)
+    progress.finished(results)
