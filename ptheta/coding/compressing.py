@@ -235,7 +235,7 @@ def _values(
     side = bytearray(b"".join(part.side for part in found))
     if labels is not None:
         side += labels.numpy().astype("<u4").tobytes()
-    x = [torch.from_numpy(np.ascontiguousarray(part.values)) for part in events]
+    x = [torch.from_numpy(np.array(part.values)) for part in events]
     m = model.space.dimensions
     z = torch.cat([part.reshape(len(part), m)[:, model.visit.cpu()].to(model.event_dtype) for part in x]) if x else None
     n = 0 if z is None else len(z)

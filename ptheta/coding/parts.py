@@ -19,6 +19,7 @@ from ptheta.coding import arrays, pictures, tabular
 from ptheta.coding.errors import CodingError
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
+from ptheta.data.codecs.frames import FrameCodec
 from ptheta.data.codecs.images import ImageCodec, PictureCodec
 from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import PthetaError, SourceError
@@ -135,7 +136,7 @@ def _kinds(codec: Codec, path: Path) -> list[str]:
         return [PICTURE]
     if isinstance(codec, ArrayCodec | ImageCodec) and suffix == ".npy":
         return [ARRAY]
-    return [TABLE] if hasattr(codec, "columns") and suffix in tabular.SUFFIXES else []
+    return [TABLE] if isinstance(codec, FrameCodec) and suffix in tabular.SUFFIXES else []
 
 
 def _text(path: Path, content: bytes, codec: Any, context: str | None) -> Found:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ptheta.coding.tables import Encoder
 from ptheta.coding.walking import walk
 from ptheta.models.autoregressive import Autoregressive
-from ptheta.spaces import Discrete
+from ptheta.spaces import Column, Discrete, Table
 
 LANES, STEPS = 3, 96
 """Of the probe, at most."""
@@ -64,4 +64,14 @@ def _fixed(model: Autoregressive, steps: int) -> Tensor:
     if isinstance(space, Discrete):
         sizes = torch.tensor(space.sizes or [space.levels]).expand(space.dimensions)
         return values % sizes[model.visit.cpu()][:steps]
-    return values
+    assert isinstance(space, Table)
+    columns = [space.columns[j] for j in model.visit.tolist()[:steps]]
+    return torch.stack([_cells(column, values[:, t]) for t, column in enumerate(columns)], 1)
+
+
+def _cells(column: Column, values: Tensor) -> Tensor:
+    """Cells [n] of a column from whole numbers."""
+    if column.is_category:
+        return (values % column.levels).double()
+    x = (values % 64).double() + (0.0 if column.low is None else column.low)
+    return column.values(column.points(x)) if column.per else x

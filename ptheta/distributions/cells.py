@@ -20,12 +20,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.distributions.base import Distribution
+from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.heads import MIN_LOG_SCALE
+from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.spaces import Column, Table
 
 MAX_LOG_SCALE = 1.5
 """Ceiling of a component's log scale, in standard deviations of y: the tails in x are already heavy."""
+
+
+MOST_POINTS = 2**52
+"""Points of a grid to both sides that have a spelling: float64 holds them exactly."""
+
+SAME_FLOATS = 2**16
+"""Neighbouring float64 numbers among which a density hardly changes."""
 
 
 class Scale(nn.Module):
@@ -235,6 +243,53 @@ class Cell(Distribution):
             x = x.clamp(min=column.low)  # rounding of the inverse
         named = torch.tensor([*column.atoms, torch.nan], dtype=torch.float64, device=x.device)
         return torch.where(code == column.codes - 1, x, named[code.clamp(max=len(column.atoms))])
+
+
+    def spelled(self, values: Tensor | None) -> Spelling:
+        """The code; then, of any other number, the point of the grid, or the float64 of a real number, by bisection.
+
+        On a grid the values are its points exactly; an atom is spelled by its code, though it is a point as well.
+        """
+        column = self.column
+        p = self.logits.cpu().double().softmax(-1)
+        code = yield p, None if values is None else codes_of(column, values)
+        code = code.to(self.logits.device)
+        if column.is_category:
+            return torch.where(code >= column.levels, torch.nan, code.double())
+        named = torch.tensor([*column.atoms, torch.nan, 0.0], dtype=torch.float64, device=code.device)
+        named = column.values(column.points(named)) if column.per else named
+        is_other = code == column.codes - 1
+        x = named[code.clamp(max=len(column.atoms))]
+        rows = is_other.nonzero()[:, 0]
+        if len(rows):
+            x[rows] = yield from self[rows]._number_spelled(None if values is None else values[rows])
+        return x
+
+    def _number_spelled(self, x: Tensor | None) -> Spelling:
+        """Spell other numbers [r]."""
+        assert self.mixture is not None
+        column, mixture, shape = self.column, self.mixture, self.batch_shape
+        if column.per:
+            first = -MOST_POINTS if self.first is None else int(self.first)
+            low = torch.full(shape, first, dtype=torch.long, device=self.logits.device)
+            high = torch.full_like(low, MOST_POINTS)
+            k = yield from bisected(
+                low,
+                high,
+                None if x is None else column.points(x).long(),
+                lambda a, b: mixture.log_mass(self.edge(a.double()), self.edge(b.double())),
+            )
+            return column.values(k.double())
+        least = -torch.finfo(torch.float64).max if column.low is None else column.low
+        ends = ordered(torch.tensor([least, torch.finfo(torch.float64).max], device=self.logits.device))
+        k = yield from bisected(
+            ends[0].expand(shape),
+            ends[1].expand(shape) + 1,
+            None if x is None else ordered(x),
+            lambda a, b: mixture.log_mass(self.scale(reals(a), self.j), self.scale(reals(b), self.j)),
+            SAME_FLOATS,
+        )
+        return reals(k)
 
 
 class Row(Distribution):
