@@ -7,15 +7,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Flag, RunArgument, SourceArgument, beside, output
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import PthetaError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from ptheta.data import Split
+    from ptheta.data import Data, Split
     from ptheta.data.streams import TextSplit
     from ptheta.evaluation import Score
     from ptheta.runs import Run
+
+CALIBRATED = 1000
+"""Events that p-values rank an event among, at most, unless asked otherwise."""
+
+SHOWN = 3
+"""Strangest events that are printed."""
 
 
 def main(args: list[str]) -> None:
@@ -30,6 +37,9 @@ def score(
     split: str | None = None,
     event: str | None = None,
     context: str | None = None,
+    anomaly: Method | None = None,
+    against: Path | None = None,
+    calibrate: int = CALIBRATED,
     out: Path | None = None,
     force: Flag = False,
     per_dimension: Flag = False,
@@ -37,7 +47,8 @@ def score(
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Score every event of a source: log p(x), or log p(x | context), in nats; of texts every document, whole.
+    """Score every event of a source: log p(x), or log p(x | context), in nats; rank the strangest; of texts every
+    document, whole.
 
     Args:
         run: run folder
@@ -45,9 +56,14 @@ def score(
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column of the context; as in the fit if left out
+        anomaly: what ranks the events: surprise, −log p; typicality, how far −log p is from its usual value; ratio, log
+            q − log p of a background q named with --against; complexity, −log p less the size of a compressed picture.
+            ratio with --against and surprise else, if left out
+        against: run folder of the background, fitted to events of the same space
+        calibrate: how many of the run's own held-out events the p-values rank an event among; 0 for no p-values
         out: Parquet file with a row for each event; scores.parquet beside the run if left out. Of texts a page of the
             same name, .html, shows the surprise of every token
-        force: replace --out
+        force: replace --out; without --out, the file beside the run
         per_dimension: also write log p(x_j | x_<j) of every dimension or token, and for pictures a map of the surprise
         limit: score at most so many events, or documents
         device: auto, cpu or cuda
@@ -55,13 +71,17 @@ def score(
             texts also bits_per_byte, nats_per_token, perplexity, tokens and bytes
     """
     from ptheta.data.streams import TextSplit
-    from ptheta.reporting import reads_documents
+    from ptheta.reporting import is_table, reads_documents
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}", "give at least 1")
-    fitted = Run.load(run, choose_device(device))
+    if calibrate < 0:
+        raise UsageError(f"--calibrate is {calibrate}", "give 0 for no p-values, or more")
+    place_of = choose_device(device)
+    fitted = Run.load(run, place_of)
+    background = None if against is None else Run.load(against, place_of)
     known = fitted.same(source) if event is None and context is None else None
     data = known or fitted.read(source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
@@ -70,33 +90,84 @@ def score(
     events = data.splits[name]
     if out is not None and out.suffix != ".parquet":
         raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
-    place = output(out, beside(run, "-scores.parquet"), force)
+    default = beside(run, "-scores.parquet")
+    place = output(default if force and out is None else out, default, force)
     of = f"{data.name} ({name})"
     if isinstance(events, TextSplit) and reads_documents(fitted):
+        if background is not None or anomaly not in (None, "surprise"):
+            raise UsageError("texts are ranked by bits/byte", "leave out --anomaly and --against")
         output(place.with_suffix(".html"), place, force)  # the page must be free too
         result, files = _documents(fitted, events, place, limit, per_dimension, of)
     else:
+        detector = Detector(fitted, anomaly, background, per_dimension=per_dimension or is_table(fitted))
+        held_out = _held_out(fitted, known, name, calibrate)
         events = events if limit is None else events.subset(limit)
-        result, files = _events(fitted, events, place, per_dimension, of)
+        result, files = _events(detector, events, held_out, place, per_dimension, of)
     if json:
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
 
 
-def _events(run: Run, events: Split, place: Path, per_dimension: bool, of: str) -> tuple[dict[str, Any], list[Path]]:
+def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str, Split | None]:
+    """Events of the run's own that were not learned from and are not those scored; what to call them, or why none."""
+    if most == 0:
+        return "", None
+    try:
+        own = known or run.data
+    except PthetaError as error:
+        return f"no p-values: {error.problem}", None
+    for name in ("test", "validation"):
+        if name in own.splits and not (known is not None and name == scored):
+            part = own.splits[name].subset(most)
+            return f"{name} events of {own.name}", part
+    return f"no p-values: nothing of {own.name} was held out", None
+
+
+def _events(
+    detector: Detector, events: Split, held_out: tuple[str, Split | None], place: Path, per_dimension: bool, of: str
+) -> tuple[dict[str, Any], list[Path]]:
     """Score events."""
+    import dataclasses
+
+    import torch
     from rich.console import Console
 
     from ptheta.evaluation import Score
     from ptheta.reporting import nats, plural, track, write_scores
 
-    with track("scoring", len(events), Console(stderr=True)) as advance:
-        log_prob, files = write_scores(run, events, place, per_dimension=per_dimension, advance=advance)
-    score = Score.of(log_prob, run.model.space.dimensions)
+    (name, calibration), run = held_out, detector.run
+    many = len(events) + (0 if calibration is None else len(calibration))
+    with track("scoring", many, Console(stderr=True)) as advance:
+        if calibration is not None:
+            detector.calibrate(calibration, advance=advance)
+        scores = detector.score(events, advance=advance)
+    files = write_scores(run, events, scores if per_dimension else dataclasses.replace(scores, pieces=None), place)
+    score = Score.of(torch.from_numpy(scores.log_prob), run.model.space.dimensions)
     said = f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}"
     print(f"{said}: mean −log p of {plural(score.n, 'event')} of {of}", file=sys.stderr)
-    worst = log_prob.argsort()[:3].tolist()
-    _most_surprising(worst, [f"{-float(log_prob[row]):.1f} nats" for row in worst], files)
-    return _result(run, score, score.bits_per_dim), files
+    ranked = 0 if detector.known is None else len(detector.known)
+    if name:
+        print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
+    strangest = scores.ranking[:SHOWN].tolist()
+    print(f"strangest, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
+    for row in strangest:
+        print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
+    told = {"anomaly": detector.method, "calibrated": ranked, "strangest": strangest}
+    return {**_result(run, score, score.bits_per_dim), **told}, files
+
+
+def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str:
+    """A line about an event: which, how strange, and of a table by which columns."""
+    from ptheta.reporting import nats, surprising_columns
+
+    said = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
+    said[0] += f": {nats(-float(scores.log_prob[row]))} nats"
+    if detector.method != "surprise":
+        said.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
+    if scores.p_value is not None:
+        said.append(f"p = {scores.p_value[row]:.2g}")
+    columns = surprising_columns(detector.run, scores, events, row)
+    because = ", ".join(f"{name} = {value} {nats(excess)}" for name, value, excess in columns)
+    return ", ".join(said) + (f"; nats beyond the usual: {because}" if because else "")
 
 
 def _documents(
@@ -113,7 +184,7 @@ def _documents(
     many = len(split.ends) if limit is None else min(limit, len(split.ends))
     with track("scoring", many, console) as advance:
         found = score_documents(run, split, limit=limit, per_token=per_token, advance=advance)
-    files = write_document_scores(run, found, place, f"{run.name} on {of}")
+    files = write_document_scores(run, found, place, f"{run.name} on {of}", split.files)
     rates, score = found.rates, Score.of(found.log_prob, 1)
     print(
         f"document {nats(score.nats, score.nats_se)} nats: mean −log p of {plural(many, 'document')} of {of}\n"

@@ -17,7 +17,7 @@ from ptheta.reporting.documents import (
 from ptheta.reporting.overview import file_lines, write_overview
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
-from ptheta.reporting.samples import write_events, write_scores
+from ptheta.reporting.samples import is_table, surprising_columns, write_events, write_scores
 from ptheta.reporting.surprise import printable, show
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "count",
     "file_lines",
     "grid",
+    "is_table",
     "nats",
     "nearest_pictures",
     "plural",
@@ -42,6 +43,7 @@ __all__ = [
     "score_documents",
     "show",
     "surprise_grid",
+    "surprising_columns",
     "track",
     "write_card",
     "write_completions",

@@ -207,17 +207,21 @@ def _groups(sizes: np.ndarray) -> Iterator[list[int]]:
         yield group
 
 
-def write_document_scores(run: Run, found: DocumentScores, path: Path, heading: str) -> list[Path]:
+def write_document_scores(
+    run: Run, found: DocumentScores, path: Path, heading: str, places: list[str] | None = None
+) -> list[Path]:
     """Write scores of documents as Parquet, and beside it a page on which every token shows its surprise.
 
-    Columns: `row`, the document's number in its split; `log_prob` in nats; `tokens`; `bytes`; `bits_per_byte`, null
-    for an empty document; and `log_prob_per_dimension`, a list of nats, if the pieces were kept.
+    Columns: `row`, the document's number in its split; `file`, if each came from its own; `log_prob` in nats; `tokens`;
+    `bytes`; `bits_per_byte`, null for an empty document; and `log_prob_per_dimension`, a list of nats, if the pieces
+    were kept.
 
     Args:
         run: that scored.
         found: the scores.
         path: of the Parquet file; the page has the same name and ends with .html.
         heading: of the page.
+        places: the file of each document of the split.
 
     Returns:
         The files written.
@@ -227,6 +231,7 @@ def write_document_scores(run: Run, found: DocumentScores, path: Path, heading: 
 
     columns: dict[str, Any] = {
         "row": found.rows,
+        **({} if places is None else {"file": [places[row] for row in found.rows]}),
         "log_prob": found.log_prob.numpy(),
         "tokens": found.tokens,
         "bytes": found.bytes,

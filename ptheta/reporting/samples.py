@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
+from ptheta.data.codecs import FrameCodec
+from ptheta.data.codecs import FrameCodec
 from ptheta.errors import UsageError
-from ptheta.evaluation import log_probs
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
-from ptheta.reporting.pictures import grid, save_picture, surprise_grid
+from ptheta.numbers import nats
+from ptheta.reporting.pictures import grid, headed, save_picture, surprise_grid
 from ptheta.runs import Run
 from ptheta.spaces import Label
 
@@ -29,7 +31,11 @@ SHOWN = 1024
 """Events in a grid, at most."""
 
 MAPPED = 24
-"""Pictures whose surprise is drawn: the most surprising ones."""
+"""Pictures whose surprise is drawn: the strangest ones."""
+
+
+NAMED = 3
+"""Columns that are named as making a row strange, at most."""
 
 
 def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -> list[Path]:
@@ -55,6 +61,8 @@ def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -
 def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None) -> Path:
     if run.codec.is_picture and path.suffix.lower() == ".png":
         return save_picture(sheet(run, x[:SHOWN], context), path)
+    if isinstance(run.codec, FrameCodec):
+        return run.codec.write_frame(x, path, names_of(run, context))
     with tempfile.TemporaryDirectory() as folder:
         files = run.codec.write(x, Path(folder), "sample", names_of(run, context))
         if path.suffix.lower() != files[0].suffix:
@@ -65,48 +73,81 @@ def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None) -> Path:
         return write_bytes(path, files[0].read_bytes())
 
 
-def write_scores(
-    run: Run, events: Split, path: Path, *, per_dimension: bool, advance: Callable[[int], None]
-) -> tuple[Tensor, list[Path]]:
-    """Score events into a Parquet file.
+def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Path]:
+    """Write scores of events as a Parquet file.
 
-    Columns: `row`, the event's number in what is scored; `log_prob` in nats; with a context, `context`; with
-    `per_dimension`, `log_prob_per_dimension`, a list in the flat order of the event's shape, and for pictures a PNG
-    beside the file that maps the most surprising ones.
+    Columns: `row`, the event's number in what is scored; `file`, if each event came from its own; `log_prob` in nats;
+    `anomaly`, higher is stranger; `p_value`, its rank among the calibration events, if there were any; `reference`,
+    nats that log p(x) was compared with, if any; with a context, `context`; and if they were kept,
+    `log_prob_per_dimension`, a list in the flat order of the event's shape, with a PNG beside the file that maps the
+    strangest pictures.
+
+    Args:
+        run: that scored.
+        events: what was scored.
+        scores: of the events.
+        path: of the Parquet file.
 
     Returns:
-        log p [n] in nats, and the files written.
+        The files written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    model = run.model
-    columns: dict[str, object] = {}
-    if isinstance(model.context_space, Label) and events.context is not None:
-        columns["context"] = np.array(model.context_space.names)[np.asarray(events.context)]
-    if per_dimension and isinstance(model, Autoregressive):
-        parts = []
-        for start in range(0, len(events), 128):
-            x, context = events.events(torch.arange(start, min(start + 128, len(events))))
-            with torch.no_grad():
-                parts.append(model.log_prob_per_dimension(x, context).cpu())
-            advance(len(x))
-        pieces = torch.cat(parts)
-        log_prob = pieces.flatten(1).sum(1)
-        flat = pa.array(pieces.flatten().numpy())
-        columns["log_prob_per_dimension"] = pa.FixedSizeListArray.from_arrays(flat, model.space.dimensions)
-    else:
-        pieces = None
-        log_prob = log_probs(model, events, advance=advance)
-    table = pa.table({"row": np.arange(len(log_prob)), "log_prob": log_prob.numpy(), **columns})
+    columns: dict[str, object] = {"row": np.arange(len(events))}
+    if events.files is not None:
+        columns["file"] = events.files
+    columns["log_prob"], columns["anomaly"] = scores.log_prob, scores.anomaly
+    if scores.p_value is not None:
+        columns["p_value"] = scores.p_value
+    if scores.reference is not None:
+        columns["reference"] = scores.reference
+    labels = run.model.context_space
+    if isinstance(labels, Label) and events.context is not None:
+        columns["context"] = np.array(labels.names)[np.asarray(events.context)]
+    if scores.pieces is not None:
+        flat = pa.array(scores.pieces.flatten().numpy())
+        columns["log_prob_per_dimension"] = pa.FixedSizeListArray.from_arrays(flat, run.model.space.dimensions)
     with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(pa.table(columns), temporary)
     files = [path]
-    if pieces is not None and run.codec.is_picture:
-        worst = log_prob.argsort()[:MAPPED]
-        pictures = run.codec.decode(events.events(worst)[0])
-        files.append(save_picture(surprise_grid(pictures, pieces[worst]), path.with_suffix(".png")))
-    return log_prob, files
+    if scores.pieces is not None and run.codec.is_picture:
+        files.append(save_picture(_surprise_sheet(run, events, scores), path.with_suffix(".png")))
+    return files
+
+
+def _surprise_sheet(run: Run, events: Split, scores: Scores) -> Picture:
+    """Maps of the surprise of the strangest pictures, each with its row and nats."""
+    assert scores.pieces is not None
+    strangest = scores.ranking[:MAPPED]
+    pictures = run.codec.decode(events.x[strangest])
+    captions = [f"{row}: {nats(-float(scores.log_prob[row]))}" for row in strangest]
+    maps = surprise_grid(pictures, scores.pieces[torch.from_numpy(strangest)], captions=captions)
+    return headed(maps, ["row: −log p in nats. Above the picture, below it −log p of every pixel; strangest first"])
+
+
+def is_table(run: Run) -> bool:
+    """Whether the events of a run are rows of a table and its model tells the surprise of each column."""
+    return isinstance(run.codec, FrameCodec) and isinstance(run.model, Autoregressive)
+
+
+def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> list[tuple[str, str, float]]:
+    """The columns that make a row of a table strange; none for other events.
+
+    The surprise of a column is −log p of its cell given those before it, and is told as its excess over the column's
+    mean among the calibration events (among those scored, if there are none): densities of real columns have units, and
+    differences of their logarithms have not.
+
+    Returns:
+        Name, value and excess in nats of at most `NAMED` columns of positive excess, most surprising first.
+    """
+    if scores.pieces is None or not is_table(run):
+        return []
+    usual = mean_surprise(scores.pieces) if scores.usual is None else scores.usual
+    excess = (-scores.pieces[row] - usual).numpy()
+    cells = run.codec.decode(events.x[row : row + 1]).iloc[0]
+    most = [int(j) for j in np.argsort(-excess)[:NAMED] if excess[j] > 0]
+    return [(str(cells.index[j]), str(cells.iloc[j]), float(excess[j])) for j in most]
 
 
 def sheet(run: Run, x: Tensor, context: Tensor | None = None) -> Picture:

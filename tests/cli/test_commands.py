@@ -162,7 +162,7 @@ def test_scores_are_log_probabilities_of_every_event(ptheta, here):
     assert list(result.json)[:4] == ["nats", "nats_se", "bits_per_dim", "n"]
     assert result.json["out"] == "scores.parquet"
     table = pd.read_parquet(here / "scores.parquet")
-    assert list(table) == ["row", "log_prob"]
+    assert list(table) == ["row", "file", "log_prob", "anomaly", "p_value"]
     assert -table["log_prob"].mean() == pytest.approx(result.json["nats"])
     assert len(table) == result.json["n"] == 3
 
