@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, Values, beside, contexts, output
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values, beside, contexts, output
 from ptheta.errors import SourceError, UsageError
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Method, Warp
@@ -36,7 +36,8 @@ def complete(
     keep: float | None = None,
     mask: Path | None = None,
     tokens: int | None = None,
-    n: Count = 4,
+    n: OptionalCount = None,
+    point: Flag = False,
     context: Values = [],  # noqa: B006
     temperature: float = 1.0,
     top_k: int = 0,
@@ -51,6 +52,9 @@ def complete(
 ) -> None:
     """Draw the missing part of events from its exact conditional distribution, several times; write texts on.
 
+    Of a table of mixed columns the empty cells are drawn, each given the other cells of its row, and columns that the
+    file lacks; everything else in the file stays.
+
     Args:
         run: run folder
         files: events in the form of the data: pictures, a table's rows, a text
@@ -58,7 +62,9 @@ def complete(
             to the fit); 0.5 if left out, but a text that a transformer goes on from is kept whole
         mask: a picture of the run's size, white where events are kept
         tokens: of text, drawn after what is kept, at most; as many as an event has if left out
-        n: completions of each event
+        n: completions of each event, 4 if left out; of tables 1
+        point: of tables, fill each cell with one best guess instead: of -n draws (32) the most frequent category, the
+            median of numbers
         context: labels, for a model that has a context; the events are shared out over them in order
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
@@ -70,11 +76,12 @@ def complete(
         force: replace what is in --out
         device: auto, cpu or cuda
         json: print files, kept, seconds, passes and seed as one JSON object on the last line; of texts, kept is the
-            number of tokens of each file
+            number of tokens of each file; of tables files, missing, seconds and seed
     """
     import torch
 
-    from ptheta.cli import writing
+    from ptheta.cli import cells, writing
+    from ptheta.data.codecs import RowCodec
     from ptheta.data.codecs.text import TextCodec
     from ptheta.models import Autoregressive
     from ptheta.reporting import read_mask, write_completions
@@ -89,8 +96,18 @@ def complete(
         raise UsageError("--keep and --mask both say what is kept", "give one of them")
     if not files:
         raise UsageError("FILE is missing", "see ptheta complete --help")
-    if n < 1:
+    if n is not None and n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
+    if isinstance(fitted.codec, RowCodec):
+        if not (keep is mask is tokens is None):
+            raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
+        if method != "auto" or not Warp(temperature, top_k, top_p, min_p).is_identity:
+            raise UsageError("cells are drawn from the model as it is", "leave out --method and --temperature …")
+        cells.impute(fitted, files, n, point, context, seed, out, force, json)
+        return
+    if point:
+        raise UsageError("--point is for tables of mixed columns", "leave it out")
+    n = n or 4
     if mask is not None and isinstance(fitted.codec, TextCodec):
         raise UsageError("a text has no mask", "use --keep")
     if writing.writes_texts(fitted):

@@ -69,7 +69,8 @@ def sample(
             for text that repeats itself. ngram guesses what followed the same words before, fixed_point what the last
             pass would draw
         compile: with --prompt, compile the network's step first; pays for very many tokens only
-        context: labels to draw from; the n events are shared out over them in order
+        context: labels to draw from; the n events are shared out over them in order. Of a table also NAME=VALUE for
+            cells of its columns, of which the others are then drawn
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
             takes cached steps on a CPU
         temperature: below 1 more certain, 0 the most probable level
@@ -106,10 +107,12 @@ def _events(
     run: Run, n: int, context: list[str], seed: int, how: dict[str, Any], out: Path | None, force: bool, json: bool
 ) -> None:
     """Draw events into files."""
+    from ptheta.cli.cells import event_given, given_cells
     from ptheta.models import Autoregressive
     from ptheta.reporting import write_events
 
-    rows = contexts(run, context, n)
+    cells, labels = given_cells(run, context)
+    rows = contexts(run, labels, n)
     effort = Effort()
     defaults = inspect.signature(sample).parameters
     given = {name: value for name, value in how.items() if value != defaults[name].default}
@@ -117,9 +120,18 @@ def _events(
         given["effort"] = effort
     elif given:
         raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(given)))}")
+    elif cells:
+        raise UsageError(f"{run.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
+    event = event_given(run, cells) if cells else None
     place = output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
-    x = run.model.sample(n, rows, seed=seed, **given).cpu()
+    if event is not None and isinstance(run.model, Autoregressive):
+        x, kept = event
+        many = x.expand(n, -1) if rows is not None else x
+        drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **given)
+        x = drawn.reshape(n, -1).cpu()
+    else:
+        x = run.model.sample(n, rows, seed=seed, **given).cpu()
     seconds = time.perf_counter() - clock
     files = write_events(run, x, place, rows)
     said = f", {effort.said}" if effort.passes else ""

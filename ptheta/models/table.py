@@ -214,15 +214,7 @@ class TableTransformer(Autoregressive):
         """Rows of which any cell may be missing, [b, m] float64, the present ones checked."""
         x = self.space._as_batch(x).to(self.device).double()
         x = x.reshape(len(x), self.space.dimensions)
-        for j in range(x.shape[1]):
-            present = ~torch.isnan(x[:, j])
-            column = self.columns[j]
-            if bool(column.wrong(x[present, j]).any()):
-                filler = 0.0 if column.is_category or column.low is None else column.low
-                probe = torch.where(present, x[:, j], column.offset if column.per else filler)
-                whole = x.new_zeros(len(x), x.shape[1]).copy_(x)
-                whole[:, j] = probe
-                Table((column,)).validate(whole[:, j : j + 1])
+        Table(self.columns).validate(torch.where(torch.isnan(x), self._fillers(), x))
         return x
 
     def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
@@ -251,7 +243,7 @@ class TableTransformer(Autoregressive):
 
     def _fillers(self) -> Tensor:
         """A value of every column [m], where none is known yet."""
-        return torch.tensor([0.0 if c.is_category else c.offset for c in self.columns], device=self.device).double()
+        return torch.tensor([column.filler for column in self.columns], dtype=torch.float64, device=self.device)
 
     # The network
 

@@ -67,6 +67,14 @@ class Column:
         """Outcomes of the first draw: the masses, then, of a number, any other value."""
         return self.masses + (not self.is_category)
 
+    @property
+    def filler(self) -> float:
+        """A value that the cell can have."""
+        if self.is_category:
+            return 0.0
+        least = 0.0 if self.low is None else self.low
+        return float(self.values(torch.ceil(torch.tensor((least - self.offset) * self.per)))) if self.per else least
+
     def points(self, x: Tensor) -> Tensor:
         """Numbers of the grid's points nearest to values, float64."""
         return torch.round((x.double() - self.offset) * self.per)

@@ -47,16 +47,21 @@ class FrameCodec(Codec):
             UsageError: no such value; the nearest are named.
         """
 
+    @property
+    def filler(self) -> np.ndarray:
+        """Any row of the space [m]."""
+        return np.zeros(len(self.names))
+
     def cells(self, given: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Some cells of a row by their columns' names.
 
         Returns:
-            The row [m], 0 where nothing is given, and where something is, bool [m].
+            The row [m], any allowed value where nothing is given, and where something is, bool [m].
 
         Raises:
             UsageError: no such column or value.
         """
-        row, known = np.zeros(len(self.names), self.dtype), np.zeros(len(self.names), bool)
+        row, known = self.filler.astype(self.dtype), np.zeros(len(self.names), bool)
         for name, text in given.items():
             if name not in self.names:
                 raise UsageError(f"the run has no column {name!r}", nearest(name, self.names))

@@ -61,6 +61,11 @@ class RowCodec(FrameCodec):
         """bits_per_dim, a dimension being a column."""
         return "bits_per_dim"
 
+    @property
+    def filler(self) -> np.ndarray:
+        """Any row of the space [m]: first levels, points of grids, least values."""
+        return np.array([c.filler for c in self.space.columns])
+
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Events [n, m] of a data frame, or of a dict from column name to array."""
         return self._encoded(raw, place, partial=False)

@@ -1,0 +1,196 @@
+"""Cells of tables on the command line: columns given to `sample`, missing cells drawn by `complete`."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.cli.arguments import print_json
+from ptheta.cli.options import beside, contexts, output
+from ptheta.data.codecs import FrameCodec, RowCodec
+from ptheta.data.files import MISSING
+from ptheta.errors import SourceError, UsageError
+from ptheta.files import replacing, write_bytes
+from ptheta.models.table import TableTransformer
+from ptheta.numbers import plural
+
+if TYPE_CHECKING:
+    from ptheta.runs import Run
+
+DRAWS = 32
+"""Draws of a missing cell from which its best guess is made, unless asked otherwise."""
+
+
+def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of --context that name a column of the event (NAME=VALUE), and the rest.
+
+    Raises:
+        UsageError: a column is given twice.
+    """
+    names = run.codec.names if isinstance(run.codec, FrameCodec) else []
+    cells: dict[str, str] = {}
+    rest = []
+    for value in values:
+        name = next((n for n in sorted(names, key=len, reverse=True) if value.startswith(f"{n}=")), None)
+        name = value.partition("=")[0] if name is None and names and "=" in value else name
+        if name is None:
+            rest.append(value)
+        elif name in cells:
+            raise UsageError(f"{name} is given twice", f"give one {name}=VALUE")
+        else:
+            cells[name] = value[len(name) + 1 :]
+    return cells, rest
+
+
+def event_given(run: Run, cells: dict[str, str]) -> tuple[Tensor, Tensor]:
+    """One event [1, m] with the cells given, and where they are, bool [m].
+
+    Raises:
+        UsageError: no such column or value.
+    """
+    assert isinstance(run.codec, FrameCodec)
+    row, known = run.codec.cells(cells)
+    x = torch.from_numpy(row)[None]
+    return x if x.is_floating_point() else x.long(), torch.from_numpy(known)
+
+
+def impute(
+    run: Run,
+    files: list[Path],
+    n: int | None,
+    point: bool,
+    context: list[str],
+    seed: int,
+    out: Path | None,
+    force: bool,
+    json: bool,
+) -> None:
+    """Draw the missing cells of tables, and write the tables without them."""
+    codec, model = run.codec, run.model
+    assert isinstance(codec, RowCodec)
+    if not isinstance(model, TableTransformer):
+        raise UsageError(f"{run.name} cannot draw missing cells", "fit the model `table`")
+    tables = [read(codec, file) for file in files]
+    missing = [np.isnan(x) for x in tables]
+    empty = [int(absent.sum()) for absent in missing]
+    if not sum(empty):
+        raise UsageError(f"nothing is missing in {', '.join(map(str, files))}", "leave cells empty, or columns out")
+    draws = n or (DRAWS if point else 1)
+    single = len(files) == 1 and (point or draws == 1)
+    place = output(out, beside(run.path, f"-completions{files[0].suffix if single else ''}"), force)
+    if single and place.suffix == "":
+        place = place / files[0].name
+    elif single and place.suffix.lower() != files[0].suffix.lower():
+        raise UsageError(f"{files[0]} is completed as a {files[0].suffix} file", f"name a {files[0].suffix} file")
+    elif not single and place.suffix:
+        raise UsageError("several tables are written", "name a folder with --out")
+    rows = contexts(run, context, sum(map(len, tables)))
+    clock = time.perf_counter()
+    drawn = model.impute(np.concatenate(tables), draws, rows, seed=seed).cpu().numpy()
+    seconds = time.perf_counter() - clock
+    if point:
+        drawn = best_guess(codec, drawn)[:, None]
+    written, start = [], 0
+    for file, x, absent in zip(files, tables, missing):
+        part = drawn[start : start + len(x)]
+        start += len(x)
+        for k in range(part.shape[1]):
+            name = file.name if part.shape[1] == 1 else f"{file.stem}-{k:04d}{file.suffix}"
+            written.append(fill(codec, file, absent, part[:, k], place if single else place / name))
+    counts = np.concatenate(missing).sum(0)
+    most = ", ".join(f"{codec.names[j]} {counts[j]:,}" for j in np.argsort(-counts, kind="stable")[:5] if counts[j])
+    how = f"the best guess of {draws} draws" if point else plural(draws, "draw")
+    print(
+        f"{plural(sum(empty), 'missing cell')} of {plural(start, 'row')} ({most}), {how}, in {seconds:.1f} s, "
+        f"seed {seed}: {written[0] if len(written) == 1 else place}",
+        file=sys.stderr,
+    )
+    if json:
+        print_json({"files": written, "missing": sum(empty), "seconds": round(seconds, 3), "seed": seed})
+
+
+def best_guess(codec: RowCodec, drawn: np.ndarray) -> np.ndarray:
+    """The most frequent level of a category, the (lower) median of a number, over draws [b, n, m]; [b, m]."""
+    guess = np.empty((len(drawn), drawn.shape[2]))
+    for j, column in enumerate(codec.space.columns):
+        cells = drawn[:, :, j]
+        if column.is_category:
+            counts = np.stack([(cells == level).sum(1) for level in np.unique(cells)], 1)
+            guess[:, j] = np.unique(cells)[counts.argmax(1)]
+        else:
+            guess[:, j] = np.sort(cells, 1)[:, (cells.shape[1] - 1) // 2]
+    return guess
+
+
+def read(codec: RowCodec, file: Path) -> np.ndarray:
+    """Rows of a file [n, m], NaN where a cell is missing or its whole column is.
+
+    Raises:
+        SourceError: it is no CSV or Parquet file, or a cell is none of its column's.
+    """
+    from ptheta.data.sources import open_source
+
+    if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
+        raise SourceError(f"{file} is no table", "give a CSV, TSV or Parquet file")
+    table = next(iter(open_source(file).tables.values()))
+    names = [name for name in codec.names if name in table.columns]
+    if not names:
+        raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
+    parts, start = [np.empty((0, len(codec.names)))], 0
+    for chunk in table.chunks(names):
+        length = len(chunk[names[0]])
+        absent = {name: np.full(length, np.nan) for name in codec.names if name not in names}
+        parts.append(codec.partial(chunk | absent, lambda row, start=start: table.place(start + row)))
+        start += length
+    return np.concatenate(parts)
+
+
+def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, path: Path) -> Path:
+    """Write a table as it was, its missing cells filled; everything else stays, other columns included."""
+    import pandas as pd
+
+    frame = codec.decode(cells)
+    columns = [name for j, name in enumerate(codec.names) if absent[:, j].any()]
+    if file.suffix.lower() == ".parquet":
+        return _fill_parquet(codec, file, absent, frame, path)
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    text = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, na_values=[])
+    for name in columns:
+        spelled = frame[name].astype(object).map(str).to_numpy()
+        where = absent[:, codec.names.index(name)]
+        kept = text[name].to_numpy(object) if name in text else np.full(len(text), "", object)
+        assert name not in text or bool(np.isin(kept[where], [*MISSING, ""]).all())
+        text[name] = np.where(where, spelled, kept)
+    buffer = io.StringIO()
+    text.to_csv(buffer, index=False, sep=separator)
+    return write_bytes(path, buffer.getvalue().encode())
+
+
+def _fill_parquet(codec: RowCodec, file: Path, absent: np.ndarray, frame: Any, path: Path) -> Path:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table, drawn = pq.read_table(file), codec.arrow(frame)
+    for j, name in enumerate(codec.names):
+        if not absent[:, j].any():
+            continue
+        if name not in table.column_names:
+            table = table.append_column(name, drawn.column(name))
+            continue
+        at = table.column_names.index(name)
+        kept = table.column(at)
+        kept = kept.cast(kept.type.value_type) if pa.types.is_dictionary(kept.type) else kept
+        where = pa.array(absent[:, j])
+        both = pc.if_else(where, drawn.column(name).cast(kept.type), kept)  # type: ignore[attr-defined]
+        table = table.set_column(at, name, both)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+    return path
