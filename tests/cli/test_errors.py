@@ -43,6 +43,12 @@ BAD = {
     "existing run": ("fit pictures made --out pic", "pic exists", "replace it with --force"),
     "existing folder": ("sample pic --out taken", "taken exists", "replace it with --force"),
     "scores that are not Parquet": ("score pic pictures --out table.csv", "Parquet, not .csv", "name a .parquet file"),
+    "report that is no page": ("report pic --out top.png", "a report is HTML, not .png", "name an .html file"),
+    "report of nothing": ("report pic -n 0", "-n is 0", "give at least 1"),
+    "report of no run": ("report pictures", "pictures is no run folder", "`ptheta fit` printed"),
+    "report by events of another kind": ("report pic numbers.csv", "numbers.csv", "Image(8×8"),
+    "report by nothing": ("report pic nowhere.csv", "nowhere.csv", "check the path"),
+    "report into a file that is there": ("report pic --out page.html", "page.html exists", "--force"),
     "existing completions": ("complete pic top.png --out taken", "taken exists", "--force"),
     "a folder that is no run, forced": ("fit pictures --out taken --force", "taken exists and is no run", "--out"),
     "no samples": ("sample pic -n 0", "-n is 0", "give at least 1"),
@@ -110,6 +116,7 @@ def broken(here):
     (here / "edited" / "config.json").write_text(json.dumps(config | {"seed": 5}))
     config["format"] = 99
     (here / "newer" / "config.json").write_text(json.dumps(config | {"sha256": config_digest(config)}))
+    (here / "page.html").write_text("mine")
     (here / "taken").mkdir()
     (here / "taken" / "thesis.tex").write_text("years of work")
     return here

@@ -67,6 +67,11 @@ def write_report(
     own = data is None or data.fingerprint == run.config["data"]["fingerprint"]
     data = run.data if data is None else data
     evidence = Evidence(run, data, own, n or suited(run.model.space.dimensions), seed, Path(path))
+    if data.codec != run.codec:
+        raise SourceError(
+            f"{data.source} now gives {data.space} otherwise than {run.path} sees it",
+            "name a SOURCE to judge the run by; it is read as the run sees its own data",
+        )
     if not len(data.splits[evidence.heldout]):
         raise SourceError(f"{data.name} has no events to judge by", "give another source")
     title, lead, numbers = head(evidence)

@@ -43,7 +43,9 @@ class Cells:
             except TypeError:  # of values that have no order
                 return cls(sorted(present.unique().tolist(), key=str), None)
         cuts = np.quantile(present.to_numpy(np.float64), np.linspace(0, 1, CELLS + 1)[1:-1], method="lower")
-        return cls(None, np.unique(cuts))
+        edges, count = np.unique(cuts, return_counts=True)
+        spikes = np.nextafter(edges[count > 1], np.inf)  # a value that repeats so often has a cell of its own
+        return cls(None, np.unique(np.concatenate([edges, spikes])))
 
     @property
     def count(self) -> int:
