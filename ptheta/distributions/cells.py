@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution, Spelling
+from ptheta.distributions.categorical import Categorical
 from ptheta.distributions.heads import MIN_LOG_SCALE
 from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.spaces import Column, Table
@@ -225,6 +226,27 @@ class Cell(Distribution):
         low = column.low if not column.per else column.offset + (self.first - 0.5) / column.per  # type: ignore[operator]
         return self.scale(torch.tensor(low, dtype=torch.float64, device=self.logits.device), self.j)
 
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x), or P(X < x), float64; a missing cell is above all others."""
+        column, p = self.column, self.probabilities()
+        if self.mixture is None:
+            return Categorical(self.logits).cdf(codes_of(column, x), below=below)
+        missing = torch.isnan(x)
+        number = torch.where(missing, self.scale.centre[self.j], x.double())
+        atoms = torch.tensor(column.atoms, dtype=torch.float64, device=x.device)
+        if column.per:
+            k = column.points(number)
+            y, number, atoms = self.edge(k if below else k + 1), k, column.points(atoms)
+        else:
+            y = self.scale(number, self.j)
+        survival = torch.exp(self.mixture.log_survival(y).double()).sum(-1)
+        whole = torch.exp(self.mixture.log_survival(self.floor).double()).sum(-1)
+        reached = number[..., None] > atoms if below else number[..., None] >= atoms
+        named = (p[..., : len(atoms)] * reached).sum(-1)
+        found = named + p[..., -1] * (1 - survival / whole).clamp(0, 1)
+        end = 1 - p[..., column.masses - 1] if below and column.missing else torch.ones_like(found)
+        return torch.where(missing, end, found)
+
     def sample(self, noise: Tensor) -> Tensor:
         """Values from uniforms [..., 3], float64; NaN for missing."""
         noise = noise.to(self.logits.device)
@@ -312,6 +334,10 @@ class Row(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         """log p of every entry of x [n, k], float64."""
         return torch.stack([cell.log_prob(x[:, t]) for t, cell in enumerate(self.cells)], -1)
+
+    def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
+        """P(X ≤ x), or P(X < x), of every entry of x [n, k], float64."""
+        return torch.stack([cell.cdf(x[:, t], below=below) for t, cell in enumerate(self.cells)], -1)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Values [n, k] from uniforms [n, k, 3]."""

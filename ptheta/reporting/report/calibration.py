@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ptheta.data import Split
-from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution
+from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, Row, codes_of
 from ptheta.evaluation import suited_batch
 from ptheta.models import Autoregressive
 
@@ -78,6 +78,9 @@ def discrete(conditionals: Distribution, z: torch.Tensor) -> list[tuple[Categori
         return [(conditionals, z)]
     if isinstance(conditionals, DiscretisedLogisticMixture):
         return [(conditionals.categorical(), z)]
+    if isinstance(conditionals, Row):
+        cells = [(cell, values) for cell, values in zip(conditionals.cells, z.unbind(1)) if cell.column.is_category]
+        return [(Categorical(cell.logits), codes_of(cell.column, values)) for cell, values in cells]
     return []
 
 
