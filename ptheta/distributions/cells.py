@@ -25,13 +25,13 @@ from ptheta.distributions.categorical import Categorical
 from ptheta.distributions.heads import MIN_LOG_SCALE
 from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.spaces import Column, Table
+from ptheta.spaces.table import MOST_POINTS
 
 MAX_LOG_SCALE = 1.5
 """Ceiling of a component's log scale, in standard deviations of y: the tails in x are already heavy."""
 
-
-MOST_POINTS = 2**52
-"""Points of a grid to both sides that have a spelling: float64 holds them exactly."""
+FAR = 1e30
+"""Beyond every value of y, but finite, since an infinite one has no gradient."""
 
 SAME_FLOATS = 2**16
 """Neighbouring float64 numbers among which a density hardly changes."""
@@ -65,7 +65,7 @@ class Scale(nn.Module):
             return
         x = x.double()
         low, middle, high = torch.quantile(x[:: max(1, len(x) // 100_000)], x.new_tensor([0.25, 0.5, 0.75]))
-        spread = (high - low) / 1.349
+        spread = high / 1.349 - low / 1.349
         if not spread > 0:
             others = x[x != middle]  # most are one value: the scale is that of the others
             spread = (others - middle).abs().median() if len(others) else x.new_tensor(1.0)
@@ -84,7 +84,7 @@ class Scale(nn.Module):
 
     def log_slope(self, x: Tensor, j: int | Tensor) -> Tensor:
         """log dy/dx."""
-        return -torch.log(self.unit[j]) - 0.5 * torch.log(self.width[j] ** 2 + (x.double() - self.centre[j]) ** 2)
+        return -torch.log(self.unit[j]) - torch.log(torch.hypot(self.width[j], x.double() - self.centre[j]))
 
 
 class Mixture(NamedTuple):
@@ -206,10 +206,12 @@ class Cell(Distribution):
         return self.mixture.log_mass(self.edge(k), self.edge(k + 1)) - total
 
     def edge(self, k: Tensor) -> Tensor:
-        """Where the cell of the grid's point k begins, in y; −∞ below the first."""
+        """Where the cell of the grid's point k begins, in y; the cells at the ends hold what is beyond them."""
         y = self.scale(self.column.values(k - 0.5), self.j)
-        first = self.first
-        return y if first is None else torch.where(k <= first, self.floor, y)  # type: ignore[arg-type]
+        y = torch.where(k >= MOST_POINTS, FAR, y)
+        if self.first is None:
+            return torch.where(k <= -MOST_POINTS, -FAR, y)
+        return torch.where(k <= self.first, self.floor, y)  # type: ignore[arg-type]
 
     @property
     def first(self) -> float | None:
@@ -259,13 +261,13 @@ class Cell(Distribution):
         y = self.mixture.sample(noise[..., 1:], self.floor)
         x = self.scale.inverse(y, self.j)
         if column.per:
-            k = column.points(x)
-            x = column.values(k if self.first is None else k.clamp(min=self.first))
-        elif column.low is not None:
-            x = x.clamp(min=column.low)  # rounding of the inverse
+            first = -MOST_POINTS if self.first is None else self.first
+            x = column.values(column.points(x).clamp(first, MOST_POINTS - 1))
+        else:  # the inverse rounds, and overflows
+            largest = torch.finfo(torch.float64).max
+            x = x.clamp(-largest if column.low is None else column.low, largest)
         named = torch.tensor([*column.atoms, torch.nan], dtype=torch.float64, device=x.device)
         return torch.where(code == column.codes - 1, x, named[code.clamp(max=len(column.atoms))])
-
 
     def spelled(self, values: Tensor | None) -> Spelling:
         """The code; then, of any other number, the point of the grid, or the float64 of a real number, by bisection.

@@ -15,7 +15,6 @@ from torch import Tensor
 from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
 from ptheta.data.codecs import FrameCodec
-from ptheta.data.codecs import FrameCodec
 from ptheta.errors import UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive

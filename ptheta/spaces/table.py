@@ -16,6 +16,9 @@ from ptheta.spaces.discrete import MAX_LEVELS
 ON_GRID = 1e-3
 """How far from a grid's point a value may lie, in cells: float32 data keep so much."""
 
+MOST_POINTS = 2**52
+"""Points of a grid to both sides of its offset: float64 tells their cells apart."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -91,7 +94,9 @@ class Column:
         else:
             bad = ~torch.isfinite(x)
             if self.per:
-                bad |= ((x - self.offset) * self.per - self.points(x)).abs() > ON_GRID
+                points = self.points(x)
+                bad |= ((x - self.offset) * self.per - points).abs() > ON_GRID
+                bad |= (points < -MOST_POINTS) | (points >= MOST_POINTS)
             if self.low is not None:
                 bad |= x < self.low - (0.5 / self.per if self.per else 0.0)
         return torch.where(present, bad, torch.tensor(not self.missing, device=x.device))
