@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
-from ptheta.data.codecs.rows import RowCodec
-from ptheta.data.codecs.tables import numbers
+from ptheta.data.codecs.rows import LARGEST, RowCodec, exact_numbers
 from ptheta.data.tables import Source, Table, named
 from ptheta.errors import SourceError
+from ptheta.spaces.table import ON_GRID
 
 MAX_NAMES = 2**16
 """Most different values of a category."""
@@ -129,7 +129,7 @@ def _figures(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
     for chunk, table, start in _chunks(source, names):
         for name in names:
             array = as_array_of(chunk[name])
-            types.setdefault(name, "double" if str(array.type).startswith("decimal") else str(array.type))
+            types.setdefault(name, str(array.type))
             absent = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(~absent)
             column = np.full(len(array), np.nan)
@@ -137,7 +137,7 @@ def _figures(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
             def place(row: int, rows: np.ndarray = rows, table: Table = table, start: int = start) -> str:
                 return table.place(start + int(rows[row]))
 
-            column[rows] = numbers(array.take(pa.array(rows)), name, place)
+            column[rows] = exact_numbers(array.take(pa.array(rows)), name, place)
             parts[name].append(column)
     return {name: figure(name, types[name], np.concatenate(parts[name])) for name in names}
 
@@ -157,13 +157,12 @@ def figure(name: str, kind: str, values: np.ndarray) -> dict[str, Any]:
     present = values[~missing]
     if not len(present):
         raise SourceError(f"column {name!r} has no value in any row", "choose other columns with --event")
-    distinct, counts = np.unique(present, return_counts=True)
+    distinct, counts = np.unique(present + 0.0, return_counts=True)  # −0 is 0
     any_missing, n = bool(missing.any()), len(present)
+    whole = bool((distinct == np.round(distinct)).all()) and abs(distinct).max() <= LARGEST
     if len(distinct) <= FEW and len(distinct) <= n / 2:
-        whole = bool((distinct == np.round(distinct)).all()) and abs(distinct).max() < 2**53
         return _described(name, kind, any_missing, [int(v) if whole else float(v) for v in distinct])
     repeats = len(distinct) < REPEATED * n
-    whole = bool((distinct == np.round(distinct)).all())
     per, offset = (1, 0.0) if whole and (repeats or "int" in kind) else _grid(distinct, counts) if repeats else (0, 0.0)
     return _described(name, kind, any_missing, None) | {
         "per": per,
@@ -184,8 +183,11 @@ def _grid(distinct: np.ndarray, counts: np.ndarray) -> tuple[int, float]:
     for offset in (0.0, float(distinct[counts.argmax()])):
         for per in DECIMALS:
             at = (distinct - offset) * per
-            allowed = max(1e-9, 1.2e-7 * largest * per)  # float32 keeps so much
-            if allowed < 1e-3 and float(np.abs(at - np.round(at)).max()) <= allowed:
+            cells = largest * per
+            allowed = max(1e-9, 1.2e-7 * cells)  # float32 keeps so much
+            if allowed >= ON_GRID:
+                allowed = 4.5e-16 * cells  # as float64 does
+            if allowed < ON_GRID and float(np.abs(at - np.round(at)).max()) <= allowed:
                 return per, offset
     return 0, 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,14 @@ from ptheta.data.codecs.frames import FrameCodec, as_array_of, as_number, column
 from ptheta.data.codecs.tables import numbers
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Column, Table
+from ptheta.spaces.table import MOST_POINTS
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+LARGEST = MOST_POINTS - 1
+"""Largest whole number that is a point of a grid."""
 
 SHOWN = 12
 """Values of a category that an error lists."""
@@ -53,7 +58,7 @@ class RowCodec(FrameCodec):
 
     @property
     def dtype(self) -> np.dtype:
-        """float64: whole numbers to 2^53, and NaN for what is missing."""
+        """float64: whole numbers to 2^52, and NaN for what is missing."""
         return np.dtype(np.float64)
 
     @property
@@ -98,6 +103,8 @@ class RowCodec(FrameCodec):
     def _levels(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
         import pyarrow as pa
 
+        if pa.types.is_decimal(values.type):
+            values = values.cast(pa.float64())
         coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
         known = self._lookups[j]
         levels = np.array([known.get(value, -1) for value in coded.dictionary.to_pylist()], np.int64)
@@ -113,7 +120,7 @@ class RowCodec(FrameCodec):
     def _numbers(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
         import torch
 
-        cells = numbers(values, self.names[j], place).astype(np.float64)
+        cells = exact_numbers(values, self.names[j], place)
         column = self.space.columns[j]
         wrong = column.wrong(torch.from_numpy(cells)).numpy()
         if wrong.any():
@@ -166,6 +173,31 @@ class RowCodec(FrameCodec):
         return value
 
 
+def exact_numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
+    """A column as finite float64 numbers [n] that are the source's own, none rounded to a neighbour.
+
+    Raises:
+        SourceError: text, a number that is not finite, or one of more digits than a grid has.
+    """
+    import pyarrow as pa
+
+    values = values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
+    found = numbers(values, name, place).astype(np.float64)
+    if pa.types.is_integer(values.type):
+        rounded = np.abs(found) > LARGEST
+    elif pa.types.is_decimal(values.type):
+        rounded = np.abs(found) * 10.0**values.type.scale > LARGEST
+    else:
+        return found
+    if rounded.any():
+        row = int(np.argmax(rounded))
+        raise SourceError(
+            f"column {name!r} is {values[row].as_py()} at {place(row)}, more digits than float64 keeps",
+            "choose other columns with --event, or save that column as text",
+        )
+    return found
+
+
 def _cell_of(column: dict[str, Any]) -> Column:
     """What the space says of a column."""
     levels, atoms = len(column["values"] or ()), tuple(column["atoms"])
@@ -184,20 +216,40 @@ def _column(column: dict[str, Any], cells: np.ndarray) -> Any:
         found = values[np.where(missing, len(values) - 1, np.nan_to_num(cells)).astype(np.int64)]
         kind = type(column["values"][0])
         return pd.array(found, dtype={bool: "boolean", int: "Int64"}[kind]) if kind in (bool, int) else found
-    whole = column["per"] == 1 and float(column["offset"]).is_integer()
-    if whole:
-        numbers = pd.array(np.where(missing, 0, cells).astype(np.int64), dtype="Int64")
+    cells = cells.clip(*_bounds(_arrow_type(column["type"])))  # tails of a mixture go on where a type ends
+    if column["per"] == 1 and float(column["offset"]).is_integer():
+        numbers = pd.array(np.where(missing, 0, cells).clip(-LARGEST, LARGEST).astype(np.int64), dtype="Int64")
         numbers[missing] = pd.NA
         return numbers
     return cells.astype(np.float32) if column["type"] == "float" else cells
 
 
-def _arrow_type(name: str) -> Any:
+def _bounds(kind: pa.DataType) -> tuple[float, float]:
+    """Least and largest number of an Arrow type, as far as float64 tells whole numbers apart."""
     import pyarrow as pa
 
-    return {"double": pa.float64(), "float": pa.float32(), "halffloat": pa.float16()}.get(name) or pa.type_for_alias(
-        name
-    )
+    if pa.types.is_integer(kind):
+        held = np.iinfo(kind.to_pandas_dtype())
+        return max(held.min, -LARGEST), min(held.max, LARGEST)
+    if pa.types.is_decimal(kind):
+        most = min(10**kind.precision - 1, LARGEST) / 10**kind.scale
+    else:
+        most = float(np.finfo(kind.to_pandas_dtype()).max)
+    return -most, most
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    """The Arrow type that prints as `name`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    import pyarrow as pa
+
+    known = {"double": pa.float64(), "float": pa.float32(), "halffloat": pa.float16()}
+    if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (-?\d+)\)", name):
+        return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
+    return known.get(name) or pa.type_for_alias(name)
 
 
 def _indices(rows: np.ndarray) -> Any:
