@@ -194,7 +194,7 @@ class Autoregressive(Model):
         space, m = self.space, self.space.dimensions
         if not isinstance(space, Sequence) or not torch.equal(self.visit.cpu(), torch.arange(m)):
             raise UsageError(f"{self.space} is not read token after token", "fit a text from its beginning to its end")
-        rows = [check_tokens(row, space) for row in sequences]
+        rows = [space.validate_tokens(row) for row in sequences]
         context = self._validated_context(context, len(rows))
         scores = []
         for i, row in enumerate(rows):
@@ -363,27 +363,6 @@ class Autoregressive(Model):
     def event_dtype(self) -> torch.dtype:
         """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
         return torch.float64 if self.space.event_count is None else torch.long
-
-
-def check_tokens(row: Any, space: Sequence) -> Tensor:
-    """A sequence of any length as int64 [k].
-
-    Raises:
-        SpaceError: not integers [k], or a token that the space lacks.
-    """
-    if isinstance(row, str | bytes):
-        raise SpaceError(f"a sequence is the text {row!r:.40}", "give its tokens: run.codec.tokens(text)")
-    row = torch.as_tensor(row)
-    if row.ndim != 1 or (row.is_floating_point() and len(row)):
-        raise SpaceError(
-            f"a sequence has shape {list(row.shape)} of {row.dtype}", "give a list of sequences, each integers [k]"
-        )
-    row = row.long()
-    wrong = (row < 0) | (row >= space.levels)
-    if bool(wrong.any()):
-        at = int(wrong.nonzero()[0])
-        raise SpaceError(f"token {at} is {int(row[at])}, outside the levels 0 to {space.levels - 1}", "recode it")
-    return row
 
 
 class ConditionalsDecoder(Decoder):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import UsageError, nearest
-from ptheta.models.autoregressive import CHUNK_DIMENSIONS, Autoregressive, check_tokens
+from ptheta.models.autoregressive import CHUNK_DIMENSIONS, Autoregressive
 from ptheta.models.base import _evaluating
 from ptheta.models.cached import CHUNK, CachedDecoder
 from ptheta.sampling import Draft, Generation, Listener, Warp, generate, generator_for, uniforms
@@ -82,7 +82,7 @@ class LanguageModel(Autoregressive):
         if not self.reads_on:
             return super().log_prob_per_token(sequences, context)
         assert isinstance(self.space, Sequence)
-        rows = [check_tokens(row, self.space).to(self.device) for row in sequences]
+        rows = [self.space.validate_tokens(row).to(self.device) for row in sequences]
         context = self._validated_context(context, len(rows))
         scores: list[Tensor] = [torch.zeros(0, dtype=torch.float64)] * len(rows)
         alone = self.dtype == torch.float64
@@ -166,7 +166,7 @@ class LanguageModel(Autoregressive):
         if tokens < 0:
             raise UsageError(f"{tokens} tokens asked for", "give a number of at least 0")
         given = [[]] * prompts if isinstance(prompts, int) else prompts
-        rows = [check_tokens(prompt, self.space)[-self.reach - 1 :].to(self.device) for prompt in given]
+        rows = [self.space.validate_tokens(prompt)[-self.reach - 1 :].to(self.device) for prompt in given]
         context = self._validated_context(context, len(rows))
         warp = Warp(temperature, top_k, top_p, min_p)
         noise = uniforms(len(rows), tokens, self.noise_size, generator=generator_for(seed, generator))

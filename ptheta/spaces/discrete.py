@@ -223,6 +223,26 @@ class Sequence(Discrete):
         """Tokens in one event."""
         return self.shape[0]
 
+    def validate_tokens(self, row: Any) -> Tensor:
+        """A sequence of any length as int64 [k].
+
+        Raises:
+            SpaceError: not integers [k], or a token that the space lacks.
+        """
+        if isinstance(row, str | bytes):
+            raise SpaceError(f"a sequence is the text {row!r:.40}", "give its tokens: run.codec.tokens(text)")
+        row = torch.as_tensor(row)
+        if row.ndim != 1 or (row.is_floating_point() and len(row)):
+            raise SpaceError(
+                f"a sequence has shape {list(row.shape)} of {row.dtype}", "give a list of sequences, each integers [k]"
+            )
+        row = row.long()
+        wrong = (row < 0) | (row >= self.levels)
+        if bool(wrong.any()):
+            at = int(wrong.nonzero()[0])
+            raise SpaceError(f"token {at} is {int(row[at])}, outside the levels 0 to {self.levels - 1}", "recode it")
+        return row
+
     def __str__(self) -> str:
         end = "" if self.end is None else f", end of document {self.end}"
         return f"Sequence(length={self.length}, levels={self.levels}{end})"
