@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from pathlib import Path
@@ -15,13 +14,16 @@ from torch import Tensor
 from ptheta.cli.arguments import print_json
 from ptheta.cli.options import beside, contexts, output
 from ptheta.data.codecs import FrameCodec, RowCodec
-from ptheta.data.files import MISSING
+from ptheta.data.filling import fill_delimited
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models.table import TableTransformer
 from ptheta.numbers import plural
+from ptheta.spaces import Label
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ptheta.runs import Run
 
 DRAWS = 32
@@ -35,11 +37,14 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
         UsageError: a column is given twice.
     """
     names = run.codec.names if isinstance(run.codec, FrameCodec) else []
+    space = run.model.context_space
+    labels = space.names if isinstance(space, Label) else ()
     cells: dict[str, str] = {}
     rest = []
     for value in values:
         name = next((n for n in sorted(names, key=len, reverse=True) if value.startswith(f"{n}=")), None)
-        name = value.partition("=")[0] if name is None and names and "=" in value else name
+        if name is None and names and "=" in value and value not in labels:
+            name = value.partition("=")[0]
         if name is None:
             rest.append(value)
         elif name in cells:
@@ -122,8 +127,7 @@ def best_guess(codec: RowCodec, drawn: np.ndarray) -> np.ndarray:
     for j, column in enumerate(codec.space.columns):
         cells = drawn[:, :, j]
         if column.is_category:
-            counts = np.stack([(cells == level).sum(1) for level in np.unique(cells)], 1)
-            guess[:, j] = np.unique(cells)[counts.argmax(1)]
+            guess[:, j] = torch.from_numpy(cells.copy()).mode(1).values
         else:
             guess[:, j] = np.sort(cells, 1)[:, (cells.shape[1] - 1) // 2]
     return guess
@@ -136,6 +140,7 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
         SourceError: it is no CSV or Parquet file, or a cell is none of its column's.
     """
     from ptheta.data.sources import open_source
+    from ptheta.data.tables import named
 
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise SourceError(f"{file} is no table", "give a CSV, TSV or Parquet file")
@@ -147,50 +152,70 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
     for chunk in table.chunks(names):
         length = len(chunk[names[0]])
         absent = {name: np.full(length, np.nan) for name in codec.names if name not in names}
-        parts.append(codec.partial(chunk | absent, lambda row, start=start: table.place(start + row)))
+
+        def place(row: int, start: int = start) -> str:
+            return table.place(start + row)
+
+        present = {name: named(chunk[name], table.columns[name], place, missing=True) for name in names}
+        parts.append(codec.partial(present | absent, place))
         start += length
     return np.concatenate(parts)
 
 
 def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, path: Path) -> Path:
-    """Write a table as it was, its missing cells filled; everything else stays, other columns included."""
-    import pandas as pd
+    """Write a table as it was, its missing cells filled; everything else stays, other columns included.
+
+    Raises:
+        SourceError: the lines of a text are not its rows.
+    """
+    from ptheta.data.sources import open_source
 
     frame = codec.decode(cells)
-    columns = [name for j, name in enumerate(codec.names) if absent[:, j].any()]
+    columns = next(iter(open_source(file).tables.values())).columns
+    holes = {name: absent[:, j] for j, name in enumerate(codec.names) if absent[:, j].any()}
     if file.suffix.lower() == ".parquet":
-        return _fill_parquet(codec, file, absent, frame, path)
-    separator = "\t" if file.suffix.lower() == ".tsv" else ","
-    text = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, na_values=[])
-    for name in columns:
-        spelled = frame[name].astype(object).map(str).to_numpy()
-        where = absent[:, codec.names.index(name)]
-        kept = text[name].to_numpy(object) if name in text else np.full(len(text), "", object)
-        assert name not in text or bool(np.isin(kept[where], [*MISSING, ""]).all())
-        text[name] = np.where(where, spelled, kept)
-    buffer = io.StringIO()
-    text.to_csv(buffer, index=False, sep=separator)
-    return write_bytes(path, buffer.getvalue().encode())
+        for name in holes.keys() & columns.keys():
+            if (classes := columns[name].names) is not None:
+                frame[name] = frame[name].map(classes.index)
+        return _fill_parquet(codec, file, holes, frame, path)
+    drawn = {
+        name: [str(value) if hole else None for value, hole in zip(frame[name].array, where)]
+        for name, where in holes.items()
+    }
+    separator = "\t" if ".tsv" in file.name.lower() else ","
+    text = file.read_bytes().decode()
+    return write_bytes(path, fill_delimited(text, separator, list(columns), len(frame), drawn).encode())
 
 
-def _fill_parquet(codec: RowCodec, file: Path, absent: np.ndarray, frame: Any, path: Path) -> Path:
+def _fill_parquet(codec: RowCodec, file: Path, holes: dict[str, np.ndarray], frame: Any, path: Path) -> Path:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table, drawn = pq.read_table(file), codec.arrow(frame)
-    for j, name in enumerate(codec.names):
-        if not absent[:, j].any():
-            continue
+    table = pq.read_table(file)
+    for name, where in holes.items():
         if name not in table.column_names:
-            table = table.append_column(name, drawn.column(name))
+            table = table.append_column(name, codec.arrow(frame).column(name))
             continue
         at = table.column_names.index(name)
-        kept = table.column(at)
-        kept = kept.cast(kept.type.value_type) if pa.types.is_dictionary(kept.type) else kept
-        where = pa.array(absent[:, j])
-        both = pc.if_else(where, drawn.column(name).cast(kept.type), kept)  # type: ignore[attr-defined]
-        table = table.set_column(at, name, both)
+        drawn = pa.array(frame[name], from_pandas=True)
+        table = table.set_column(at, table.schema.field(at), _merged(table.column(at), drawn, pa.array(where)))
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
     return path
+
+
+def _merged(kept: pa.ChunkedArray, drawn: pa.Array, where: pa.Array) -> pa.ChunkedArray:
+    """`drawn` where asked, else `kept`, of its type."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = kept.type
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    both = pc.if_else(where, drawn.cast(values), kept.cast(values))  # type: ignore[attr-defined]
+    if values is kind:
+        return both
+    named = kept.unify_dictionaries().chunk(0).dictionary  # the order of its values says something too
+    new = [value for value in both.unique().drop_null().to_pylist() if value not in set(named.to_pylist())]
+    named = pa.concat_arrays([named, pa.array(new, values)])
+    places = pc.index_in(both, named).combine_chunks()  # type: ignore[attr-defined]
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(places.cast(kind.index_type), named, ordered=kind.ordered)])

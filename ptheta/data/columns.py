@@ -66,9 +66,13 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -
         if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
     }
     everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
-    events = events or _find(everywhere, text, source)
+    asked, events = events, events or _find(everywhere, text, source)
     _same_kinds(source, events + contexts)
     choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
+    others = [name for name, c in everywhere.items() if c.kind == "other" and choice.kind == "table"]
+    if others and not asked:
+        some = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
+        choice.notes.append(f"left out, neither numbers nor names: {some}")
     if label is None:
         choice.notes.append(_candidates(source, columns, choice))
     return choice

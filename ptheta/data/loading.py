@@ -262,7 +262,8 @@ def _fill(
 def _events(chunk: dict[str, Any], choice: Choice, codec: Codec, table: Table, place: Place) -> np.ndarray:
     """Events of a chunk; greys, if events are to be drawn from them."""
     if choice.kind == "table":
-        return codec.encode({n: named(chunk[n], table.columns[n], place) for n in choice.event}, place)
+        missing = isinstance(codec, RowCodec)
+        return codec.encode({n: named(chunk[n], table.columns[n], place, missing=missing) for n in choice.event}, place)
     raw = chunk[choice.event[0]]
     if table.columns[choice.event[0]].kind == "array":
         raw = as_numpy(raw)

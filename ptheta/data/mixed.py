@@ -97,8 +97,11 @@ def _categories(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
     missing, types = dict.fromkeys(names, False), {}
     for chunk, table, start in _chunks(source, names):
         for name in names:
-            column = named(chunk[name], source.columns[name], lambda row, t=table, s=start: t.place(s + row))
-            array = as_array_of(column)
+
+            def place(row: int, table: Table = table, start: int = start) -> str:
+                return table.place(start + row)
+
+            array = as_array_of(named(chunk[name], source.columns[name], place, missing=True))
             missing[name] |= bool(array.null_count)
             if isinstance(array, pa.DictionaryArray):
                 used = np.unique(array.indices.drop_null().to_numpy(zero_copy_only=False))

@@ -258,8 +258,14 @@ def take(values: Any, rows: np.ndarray) -> Any:
     return values.take(pa.array(rows))
 
 
-def named(values: Any, column: Column, place: Any) -> Any:
+def named(values: Any, column: Column, place: Any, *, missing: bool = False) -> Any:
     """A chunk of class numbers as an Arrow dictionary of class names; other kinds as they are.
+
+    Args:
+        values: of the column.
+        column: with its names.
+        place: names a row in an error.
+        missing: whether a number may be missing.
 
     Raises:
         SourceError: a missing number, or one without a name.
@@ -269,12 +275,13 @@ def named(values: Any, column: Column, place: Any) -> Any:
     import pyarrow as pa
 
     array = values if isinstance(values, pa.Array) else pa.array(values)
+    absent = array.is_null().to_numpy(zero_copy_only=False)
     codes = np.nan_to_num(array.to_numpy(zero_copy_only=False), nan=-1).astype(np.int64)
-    wrong = (codes < 0) | (codes >= len(column.names))
+    wrong = ((codes < 0) | (codes >= len(column.names))) & ~(absent & missing)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise SourceError(
             f"column {column.name!r} is {array[row].as_py()} at {place(row)}",
             f"its {len(column.names)} labels are 0 to {len(column.names) - 1}",
         )
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(column.names))
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=absent), pa.array(column.names))

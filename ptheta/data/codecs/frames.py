@@ -72,13 +72,19 @@ class FrameCodec(Codec):
     def read(self, path: str | Path) -> np.ndarray:
         """All rows of a table file, [n, m]."""
         from ptheta.data.sources import open_source
+        from ptheta.data.tables import named
 
         table = next(iter(open_source(path).tables.values()))
         if missing := [name for name in self.names if name not in table.columns]:
             raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
         parts, start = [np.empty((0, len(self.names)), self.dtype)], 0
         for chunk in table.chunks(self.names):
-            parts.append(self.encode(chunk, lambda row, start=start: table.place(start + row)))
+
+            def place(row: int, start: int = start) -> str:
+                return table.place(start + row)
+
+            classes = {name: named(chunk[name], table.columns[name], place, missing=True) for name in self.names}
+            parts.append(self.encode(classes, place))
             start += len(parts[-1])
         return np.concatenate(parts)
 
@@ -103,7 +109,9 @@ class FrameCodec(Codec):
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)
         if context_names is not None:
-            name = "context" if "context" not in frame else "context_"
+            name = "context"
+            while name in frame:
+                name += "_"
             frame.insert(0, name, list(context_names))
             table = None if table is None else table.add_column(0, name, [list(context_names)])
         if table is None:
