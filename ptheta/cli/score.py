@@ -115,6 +115,8 @@ def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str
         own = known or run.data
     except PthetaError as error:
         return f"no p-values: {error.problem}", None
+    if own.fingerprint != run.config["data"]["fingerprint"]:
+        return "no p-values: the data of the fit have changed", None
     for name in ("test", "validation"):
         if name in own.splits and not (known is not None and name == scored):
             part = own.splits[name].subset(most)
