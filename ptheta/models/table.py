@@ -75,7 +75,7 @@ class TableTransformer(Autoregressive):
         heads: int = 4,
         components: int = 8,
         bins: int = 24,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         any_order: bool = True,
         order: Order = None,
     ):
@@ -114,7 +114,7 @@ class TableTransformer(Autoregressive):
     def recipe(self) -> dict[str, Any]:  # type: ignore[override]
         """Settings that suit it."""
         batch = max(16, min(256, LOGITS // self.starts[-1]))
-        return {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": batch, "precision": "native"}
+        return {"optimizer": "muon", "learning_rate": 6e-3, "batch_size": batch, "precision": "native"}
 
     @property
     def event_dtype(self) -> torch.dtype:
