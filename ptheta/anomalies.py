@@ -83,7 +83,7 @@ def ratio(log_prob: Any, background: Any) -> np.ndarray:
 
 
 def complexity(log_prob: Any, compressed: Any) -> np.ndarray:
-    """−log p(x) − L(x): the nats a model needs beyond a general-purpose compressor's (Serrà et al. 2020, eq. 2).
+    """−log p(x) − L(x): the nats a model needs beyond a general-purpose compressor's (Serrà et al. 2020).
 
     It is `ratio` with the compressor's exp(−L) as the background.
 
@@ -139,7 +139,7 @@ def _saved(picture: Picture, **options: Any) -> int:
 
 
 def p_values(anomaly: Any, calibration: Any) -> np.ndarray:
-    """Conformal p-values: (1 + #{calibration ≥ anomaly}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023, eq. 3).
+    """Conformal p-values: (1 + #{calibration ≥ anomaly}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023).
 
     If an event is exchangeable with the calibration events, P(p ≤ t) ≤ t for every t, whatever the score and however
     bad the model: flagging p ≤ 0.01 flags at most 1 % of ordinary events, on average over calibration sets.
