@@ -10,7 +10,7 @@ from ptheta.cli.fit import say
 from ptheta.cli.options import Columns, Flag, SourceArgument, Tokenizer, output
 from ptheta.errors import UsageError
 
-DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer"
+DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,table"
 
 
 def main(args: list[str]) -> None:

@@ -33,7 +33,7 @@ from ptheta.nn import Block, KeyValueCache, norm
 from ptheta.sampling import generator_for, uniforms
 from ptheta.spaces import Real, Space, Table
 
-OWN_ORDER = 0.3
+OWN_ORDER = 0.5
 """Part of the training rows that are visited in the model's own order."""
 
 LOGITS = 2**22
