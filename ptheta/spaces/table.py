@@ -47,13 +47,22 @@ class Column:
     missing: bool = False
 
     def __post_init__(self):
+        whole = type(self.levels) is int and type(self.per) is int
+        if not (isinstance(self.name, str) and whole and type(self.missing) is bool):
+            raise SpaceError(f"column {self.name!r} is not usable", "its description was damaged or edited")
         object.__setattr__(self, "atoms", tuple(float(a) for a in self.atoms))
-        usable = 0 <= self.levels <= MAX_LEVELS and self.per >= 0 and math.isfinite(self.offset)
+        usable = 0 <= self.levels <= MAX_LEVELS and 0 <= self.per <= MOST_POINTS and math.isfinite(self.offset)
         usable &= self.low is None or math.isfinite(self.low)
         usable &= all(math.isfinite(a) for a in self.atoms) and list(self.atoms) == sorted(set(self.atoms))
         usable &= not self.levels or (not self.atoms and not self.per and self.low is None)
-        if not usable:
+        if not (usable and self._atoms_fit()):
             raise SpaceError(f"column {self.name!r} is not usable", "its description was damaged or edited")
+
+    def _atoms_fit(self) -> bool:
+        """Whether the atoms are values of the column, no two of them one point of its grid."""
+        atoms = torch.tensor(self.atoms, dtype=torch.float64)
+        same = self.per > 0 and len(self.points(atoms).unique()) < len(atoms)
+        return not same and not bool(self.wrong(atoms).any())
 
     @property
     def is_category(self) -> bool:
@@ -140,6 +149,8 @@ class Table(Space):
         for column in self.columns:
             if isinstance(column, dict) and column.keys() != known:
                 raise SpaceError(f"a column of a table has the fields {sorted(column)}", f"it has {sorted(known)}")
+            if not isinstance(column, dict | Column):
+                raise SpaceError(f"a table has the column {column!r}", "its description was damaged or edited")
             found.append(Column(**column) if isinstance(column, dict) else column)
         object.__setattr__(self, "columns", tuple(found))
         super().__post_init__()
