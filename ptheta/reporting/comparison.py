@@ -18,7 +18,7 @@ LECTURE = Image(28, 28, levels=2)
 
 
 def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
-    """Print results, worst first, and what the counting models would need on 28×28 binary pictures.
+    """Print results, worst first, and, of discrete events, what counting models would need on 28×28 binary pictures.
 
     Args:
         results: as `fit --json` prints them.
@@ -42,8 +42,9 @@ def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
             f"{row['seconds']:.1f}",
         )
     console.print(table)
-    if isinstance(data.space, Discrete):
-        console.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters", soft_wrap=True)
+    if not isinstance(data.space, Discrete):  # nothing to count
+        return
+    console.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters", soft_wrap=True)
     counts = [f"{name} {expression}" for name, expression in lecture_counts().items()]
     console.print(f"28×28 binary pictures: {', '.join(counts)}", soft_wrap=True)
 
