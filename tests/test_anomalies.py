@@ -270,3 +270,19 @@ def test_complexity_of_a_run_is_its_nats_less_those_of_the_pictures_files(tmp_pa
     np.testing.assert_allclose(scores.anomaly, expected)
     np.testing.assert_allclose(scores.reference, -compressed_nats(run.codec.decode(part.x)))
     assert anomalies.Method.__args__ == ("surprise", "typicality", "ratio", "complexity")
+
+
+def test_a_background_given_labels_is_for_runs_given_the_same_labels(tmp_path):
+    runs = {
+        name: ptheta.fit("independent", ptheta.load("digits", context=context), out=tmp_path / name, verbose=False)
+        for name, context in (("plain", None), ("labelled", "label"))
+    }
+    part = runs["labelled"].data.test.subset(20)
+    with pytest.raises(UsageError, match="labelled needs a context"):
+        Detector(runs["plain"], against=runs["labelled"])
+    x, y = part.events()
+    expected = runs["plain"].model.log_prob(x) - runs["labelled"].model.log_prob(x, y)
+    scores = Detector(runs["labelled"], against=runs["plain"]).score(part)
+    np.testing.assert_allclose(scores.anomaly, expected.numpy())
+    same = Detector(runs["labelled"], against=runs["labelled"]).score(part)
+    assert not same.anomaly.any()
