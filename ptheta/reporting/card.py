@@ -80,7 +80,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
 def free_energy_said(results: dict[str, Any]) -> str:
     """What a fit to a target found, in a sentence."""
     return (
-        f"free energy {nats(results['free_energy'], results['free_energy_se'])} nats (E[log q − log f] ≥ −log Z), "
+        f"free energy {nats(results['free_energy'], results['free_energy_se'])} nats, at least −log Z; "
         f"log Z {nats(results['log_z'], results['log_z_se'])} by importance weights, "
         f"which {results['ess']:,.0f} of {results['n']:,} draws carry"
         + (f"; {results['impossible']:,} draws are impossible by the target" if results["impossible"] else "")

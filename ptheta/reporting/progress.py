@@ -155,7 +155,7 @@ class FitProgress:
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
         if "free_energy" in results:
-            self.say(f"{escape(free_energy_said(results))}, in {_time(results['seconds'])}")
+            self.say(f"{free_energy_said(results)}, in {_time(results['seconds'])}")
             return
         value = nats(results["nats"], results["nats_se"])
         rates = said(results) if "perplexity" in results else self.data.codec.said(results["nats"])
