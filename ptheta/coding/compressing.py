@@ -66,7 +66,7 @@ def compress(
     clock = time.perf_counter()
     run = run if isinstance(run, Run) else Run.load(run)
     model, out = codable(run), Path(out)
-    if min(lanes or 1, stretch or 1, threads) < 1:
+    if any(k is not None and k < 1 for k in (lanes, stretch, threads)):
         raise UsageError("lanes, stretch and threads must be at least 1", "give larger numbers")
     if out.exists() and (not force or not out.is_file()):
         raise UsageError(f"{out} exists", "choose another --out, or replace it with --force")

@@ -153,16 +153,16 @@ class Archive:
             raise ValueError("the numbers of labels or of blocks do not fit the files")
         self.there = {str(key): str(value) for key, value in header["environment"].items()}
         self.threads = int(self.there["threads"])
+        self.family, self.identity = str(header["model"]["family"]), str(header["model"]["sha256"])
         if not 1 <= self.threads <= 4096:
             raise ValueError("a number of threads")
 
     def check_model(self, here: str, family: str) -> None:
         """The run must be the one the file was made with."""
-        there = self.header.get("model", {})
-        if there.get("sha256") != here:
+        if self.identity != here:
             raise CodingError(
-                f"{self.name} was compressed with another model: a {there.get('family')} with hash "
-                f"{str(there.get('sha256'))[:12]}…, and this {family} has {here[:12]}…",
+                f"{self.name} was compressed with another model: {self.family} with hash {self.identity[:12]}…, and "
+                f"this {family} has {here[:12]}…",
                 "give the run it was made with",
             )
 

@@ -167,15 +167,17 @@ def _arrow(rows: np.ndarray, side: bytes, codec: Any) -> Any:
 
 
 def digest(table: Any) -> str:
-    """SHA-256 of the schema and of all cells, however they are cut into chunks."""
-    return hashlib.sha256(_stream(table)).hexdigest()
+    """SHA-256 of the schema and of all cells, however they are cut, and whatever lies under missing ones."""
+    import pyarrow as pa
+
+    rows = pa.array(np.arange(len(table)))
+    return hashlib.sha256(_stream(table.combine_chunks().take(rows).combine_chunks())).hexdigest()
 
 
 def _stream(table: Any) -> bytes:
     import pyarrow as pa
 
     buffer = pa.BufferOutputStream()
-    batches = table.combine_chunks()
     with pa.ipc.new_stream(buffer, table.schema) as writer:
-        writer.write_table(batches)
+        writer.write_table(table)
     return buffer.getvalue().to_pybytes()

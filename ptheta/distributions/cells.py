@@ -121,7 +121,9 @@ class Mixture(NamedTuple):
         narrow = torch.exp(-self.log_scale)
         wide = ((high - low)[..., None] * narrow).to(narrow.dtype)
         top = ((high[..., None] - self.loc) * narrow).to(narrow.dtype)
-        bin_ = F.logsigmoid(top) + F.logsigmoid(wide - top) + torch.log(-torch.expm1(-wide.clamp(min=1e-30)))
+        bottom = ((low[..., None] - self.loc) * narrow).to(narrow.dtype)
+        above = torch.where(wide > 1, -bottom, wide - top)  # the latter would cancel in wide bins, the former in narrow
+        bin_ = F.logsigmoid(top) + F.logsigmoid(above) + torch.log(-torch.expm1(-wide.clamp(min=1e-30)))
         return (self.log_weight + bin_).logsumexp(-1).double()
 
     def log_survival(self, low: Tensor | None) -> Tensor:
@@ -272,11 +274,16 @@ class Cell(Distribution):
     def spelled(self, values: Tensor | None) -> Spelling:
         """The code; then, of any other number, the point of the grid, or the float64 of a real number, by bisection.
 
-        On a grid the values are its points exactly; an atom is spelled by its code, though it is a point as well.
+        On a grid the values are its points exactly, and an atom has one spelling: its code takes the mass of its point.
         """
         column = self.column
-        p = self.logits.cpu().double().softmax(-1)
-        code = yield p, None if values is None else codes_of(column, values)
+        p = self.logits.double().softmax(-1)
+        if points := self._atoms_as_points():
+            among = torch.stack([mass for _, mass in points], -1)  # [n, A]
+            other = p[..., -1:] * (1 - among.sum(-1, keepdim=True)).clamp(min=0)
+            p = torch.cat([p[..., : len(points)] + p[..., -1:] * among, p[..., len(points) : -1], other], -1)
+            p = p / p.sum(-1, keepdim=True)
+        code = yield p.cpu(), None if values is None else codes_of(column, values)
         code = code.to(self.logits.device)
         if column.is_category:
             return torch.where(code >= column.levels, torch.nan, code.double())
@@ -289,11 +296,29 @@ class Cell(Distribution):
             x[rows] = yield from self[rows]._number_spelled(None if values is None else values[rows])
         return x
 
+    def _atoms_as_points(self) -> list[tuple[int, Tensor]]:
+        """Of atoms on a grid: the number of the point, and its mass [n] among the other numbers."""
+        if not self.column.per:
+            return []
+        atoms = [torch.tensor(a, dtype=torch.float64, device=self.logits.device) for a in self.column.atoms]
+        return [(int(self.column.points(a)), self.log_other(a.expand(self.batch_shape)).exp()) for a in atoms]
+
     def _number_spelled(self, x: Tensor | None) -> Spelling:
         """Spell other numbers [r]."""
         assert self.mixture is not None
         column, mixture, shape = self.column, self.mixture, self.batch_shape
         if column.per:
+            points = self._atoms_as_points()
+            total = mixture.log_survival(self.floor.expand(shape)).logsumexp(-1).double()
+
+            def log_mass(low: Tensor, high: Tensor) -> Tensor:
+                """Of the points low ≤ k < high that are no atoms."""
+                mass = mixture.log_mass(self.edge(low.double()), self.edge(high.double())) - total
+                if not points:
+                    return mass
+                named = sum(torch.where((low <= k) & (k < high), atom, 0.0) for k, atom in points)
+                return (mass.exp() - named).clamp(min=0).log()
+
             first = -MOST_POINTS if self.first is None else int(self.first)
             low = torch.full(shape, first, dtype=torch.long, device=self.logits.device)
             high = torch.full_like(low, MOST_POINTS)
@@ -301,11 +326,12 @@ class Cell(Distribution):
                 low,
                 high,
                 None if x is None else column.points(x).long(),
-                lambda a, b: mixture.log_mass(self.edge(a.double()), self.edge(b.double())),
+                log_mass,
             )
             return column.values(k.double())
-        least = -torch.finfo(torch.float64).max if column.low is None else column.low
-        ends = ordered(torch.tensor([least, torch.finfo(torch.float64).max], device=self.logits.device))
+        largest = torch.finfo(torch.float64).max
+        least = -largest if column.low is None else column.low
+        ends = ordered(torch.tensor([least, largest], dtype=torch.float64, device=self.logits.device))
         k = yield from bisected(
             ends[0].expand(shape),
             ends[1].expand(shape) + 1,

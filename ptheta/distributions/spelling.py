@@ -25,7 +25,7 @@ def bisected(low: Tensor, high: Tensor, k: Tensor | None, log_mass: Mass, even: 
         low, high: int64 [r]; low ≤ k < high.
         k: [r] if known.
         log_mass: of the halves; where it says nothing, both are alike.
-        even: ranges of about so many numbers are halved evenly, since rounding hides what lies in them.
+        even: in ranges of up to about so many, all numbers are alike, since rounding hides how they differ.
     """
     while True:
         middle = (low & high) + ((low ^ high) >> 1)  # their mean, without overflow
@@ -34,7 +34,9 @@ def bisected(low: Tensor, high: Tensor, k: Tensor | None, log_mass: Mass, even: 
             return low
         halves = torch.stack([log_mass(low, middle), log_mass(middle, high)], -1).double()
         p = halves.softmax(-1).nan_to_num(nan=0.5)
-        p = p.masked_fill(((high >> 1) - (low >> 1) < even >> 1)[:, None], 0.5)
+        counts = torch.stack([middle - low, high - middle], -1).double()
+        narrow = (high >> 1) - (low >> 1) < even >> 1
+        p = torch.where(narrow[:, None], counts / counts.sum(-1, keepdim=True), p)
         p = torch.where(undecided[:, None], p, p.new_tensor([1.0, 0.0]))
         symbols = yield p.cpu(), None if k is None else ((k >= middle) & undecided).long()
         upper = symbols.to(low.device).bool()
