@@ -29,6 +29,7 @@ SMALL = {
     "histogram": {},
     "independent": {},
     "markov_chain": {},
+    "table": {"width": 8, "layers": 1, "heads": 1, "components": 2, "bins": 3},
 }
 
 
@@ -227,6 +228,46 @@ def test_a_frame_of_categories_is_learned_as_it_is(model):
         estimator.score_samples(frame.to_numpy())
     with pytest.raises(PthetaError, match="blue"):
         estimator.score_samples(pd.DataFrame({"colour": ["blue"], "size": ["S"]}))
+
+
+def mixed_frame(n: int = 200) -> pd.DataFrame:
+    g = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"colour": g.choice(["red", "green"], n), "size": g.normal(size=n), "rooms": g.integers(0, 9, n)}
+    )
+    frame.loc[::7, "size"] = np.nan
+    return frame
+
+
+def test_a_frame_of_mixed_columns_is_learned_by_a_table_model():
+    frame = mixed_frame()
+    estimator = quick("table").fit(frame)
+    assert estimator.n_features_in_ == 3
+    log_p = estimator.score_samples(frame)
+    assert np.isfinite(log_p).all()
+    assert np.array_equal(pickle.loads(pickle.dumps(estimator)).score_samples(frame), log_p)
+    drawn = estimator.sample(300)
+    assert list(drawn.columns) == ["colour", "size", "rooms"]
+    assert set(drawn["colour"]) == {"red", "green"}
+    assert drawn["size"].isna().any()
+    # p(colour, size missing, rooms) is a probability: it sums over what is drawn to that of a missing size
+    every = pd.DataFrame([(c, np.nan, r) for c in ("red", "green") for r in range(9)], columns=drawn.columns)
+    missing = float(np.exp(estimator.score_samples(every)).sum())
+    assert stats.binomtest(int(drawn["size"].isna().sum()), 300, missing).pvalue > 1e-3
+    with pytest.raises(PthetaError, match="MADE cannot model Table"):
+        quick("made").fit(frame)
+
+
+def test_integers_of_a_table_model_carry_mass_also_where_none_was_seen():
+    x = np.random.default_rng(0).integers(0, 50, (80, 1)) * 2
+    estimator = quick("table").fit(x)
+    p = np.exp(estimator.score_samples(np.arange(40_000)[:, None]))
+    assert p.sum() == pytest.approx(1, abs=1e-2)
+    assert p[1] > 0, "no odd number was seen"
+    assert estimator.sample(5).dtype == x.dtype
+    assert str(quick("table").fit(x.astype(float)).model_.space) == "Real(shape=[1])"
+    spiked = np.where(x > 50, 0.0, np.random.default_rng(1).normal(size=x.shape))
+    assert "Table" in str(quick("table", values="mixed").fit(spiked).model_.space)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,8 @@
-"""Density estimation with scikit-learn's interface: `DensityEstimator`, for pipelines and grid searches.
-
-    from ptheta.sklearn import DensityEstimator
-
-    model = DensityEstimator("flow", minutes=1).fit(X)
-    model.score_samples(X)  # log p(x) of every row, nats
-
-Nothing is left on disk; `ptheta.fit` is the way to a run that is kept.
-"""
+"""A density of the zoo with scikit-learn's interface."""
 
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -21,17 +12,16 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ptheta.data import Split, load
-from ptheta.data.codecs import TableCodec
+from ptheta.data import Split
 from ptheta.errors import UsageError, nearest
 from ptheta.evaluation import log_probs
 from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Model, family
-from ptheta.spaces import Discrete, Real, Space
+from ptheta.sklearn.rows import KINDS, Loaded, Rows
+from ptheta.spaces import Discrete, Real, Table
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World, choose_device
 
-Values = Literal["auto", "real", "discrete", "binned"]
-VALUES = ("auto", "real", "discrete", "binned")
+Values = Literal["auto", "real", "discrete", "binned", "mixed"]
 
 STEPS = 1_000
 """Budget of a fit by gradients when none is given: in steps, so that a seed fixes the result."""
@@ -47,11 +37,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):
       Other numbers are refused.
     - `binned`: columns are cut into bins of one width, and within a bin the density is even: its mass divided by its
       volume. Two more bins, each as wide as all others together, take what lies outside; beyond them the density is 0.
+    - `mixed`: every column is what `ptheta.load(…, columns="mixed")` finds: categories, whole numbers or others on a
+      grid, real numbers, and values that repeat; only for families of tables. What is not real carries probability.
     - `auto`: arrays of floats are real and arrays of integers or bools discrete, as far as the family models such
-      values; else floats are binned and integers real.
+      values; else floats are binned, and integers mixed or real.
 
-    A data frame in which any column is not numeric, and every data frame for a family of mixed tables, is read as
-    `ptheta.load` reads it, whatever `values` says: categories carry mass and real numbers density.
+    A data frame in which any column is not numeric, and every data frame for a family of tables, is read by
+    `ptheta.load`, whatever `values` says.
 
     Args:
         model: name of a family, see `ptheta zoo`.
@@ -114,11 +106,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             PthetaError: the family does not suit the values, or an argument makes no sense.
         """
         cls, seed = family(self.model).load(), _seed(self.random_state)
-        if self.values not in VALUES:
-            raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), list(VALUES)))
-        if self._frames_are_read_by_load(cls, X):
+        if self.values not in ("auto", *KINDS):
+            raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), ["auto", *KINDS]))
+        if _is_frame(X) and (_models_tables(cls) or not _is_numeric(X)):
             validate_data(self, X, skip_check_array=True)
-            self._rows: Rows = Loaded(X)
+            self._rows: Rows = Loaded(X, "mixed" if _models_tables(cls) else "auto")
         else:
             X = validate_data(self, X, dtype="numeric")
             self._rows = KINDS[self._kind(cls, X)](X, self.bins)
@@ -168,22 +160,15 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
         return pd.DataFrame(drawn, columns=names)
 
-    def _frames_are_read_by_load(self, cls: type[Model], X: Any) -> bool:
-        if not _is_frame(X):
-            return False
-        from pandas.api.types import is_numeric_dtype
-
-        models_tables = any(space.kind == "table" for space in cls.spaces if "kind" in vars(space))
-        return models_tables or not all(is_numeric_dtype(kind) for kind in X.dtypes)
-
     def _kind(self, cls: type[Model], X: np.ndarray) -> str:
         """What the columns of an array are."""
         if self.values != "auto":
             return self.values
-        models_reals = isinstance(Real((1,)), cls.spaces)
         if X.dtype.kind == "f":
-            return "real" if models_reals else "binned"
-        return "discrete" if isinstance(Discrete((1,), 2), cls.spaces) else "real"
+            return "real" if issubclass(Real, cls.spaces) else "binned"
+        if isinstance(Discrete((1,), 2), cls.spaces):
+            return "discrete"
+        return "mixed" if _models_tables(cls) else "real"
 
     def _build(self, cls: type[Model], seed: int) -> Model:
         """The model to fit; the global random state is untouched."""
@@ -218,137 +203,19 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         return model
 
 
-class Rows(ABC):
-    """Rows of numbers ↔ events of a space."""
-
-    space: Space
-
-    @abstractmethod
-    def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | float]:
-        """Events [n, m], and what is added to their log-probability, [n] nats, for the log-density of rows X."""
-
-    @abstractmethod
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
-        """Rows of events [n, m]."""
+def _models_tables(cls: type[Model]) -> bool:
+    return issubclass(Table, cls.spaces)
 
 
-class Reals(Rows):
-    """Real numbers as they are.
+def _is_numeric(frame: Any) -> bool:
+    from pandas.api.types import is_numeric_dtype
 
-    Args:
-        X: rows of the fit [n, m].
-        bins: not used.
-    """
-
-    def __init__(self, X: np.ndarray, bins: int):
-        self.space = Real((X.shape[1],))
-
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
-        """The rows, float64."""
-        return X.astype(np.float64), 0.0
-
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The events."""
-        return events
-
-
-class Levels(Rows):
-    """Whole numbers, those seen in the fit, as levels.
-
-    Args:
-        X: rows of the fit [n, m].
-        bins: not used.
-    """
-
-    def __init__(self, X: np.ndarray, bins: int):
-        columns = [np.unique(column).tolist() for column in _whole(X).T]
-        self.codec = TableCodec([f"column {j}" for j in range(X.shape[1])], columns)
-        self.space = self.codec.space
-
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
-        """The level of every number."""
-        X = _whole(X)
-        return self.codec.encode({name: X[:, j] for j, name in enumerate(self.codec.columns)}), 0.0
-
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The numbers, int64."""
-        return self.codec.decode(events).to_numpy()
-
-
-class Bins(Rows):
-    """Real numbers as numbers of bins: 0 below the range of the fit, 1 … `bins` in it, `bins` + 1 above it.
-
-    Args:
-        X: rows of the fit [n, m].
-        bins: of one width, over the range of every column.
-    """
-
-    def __init__(self, X: np.ndarray, bins: int):
-        if bins < 1:
-            raise UsageError(f"bins is {bins}", "give at least 1")
-        low, high = X.min(0).astype(np.float64), X.max(0).astype(np.float64)
-        low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
-        outer = high - low
-        inner = np.linspace(low, high, bins + 1)
-        self.edges = np.concatenate([[low - outer], inner, [high + outer]])  # [bins + 3, m]
-        self.log_width = np.log(np.diff(self.edges, axis=0))
-        self.space = Discrete((X.shape[1],), bins + 2)
-
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The bin of every number, and −log of the volume of the cell, or −∞ outside."""
-        last = len(self.log_width) - 1
-        found = np.stack([np.searchsorted(edges, x, "right") - 1 for edges, x in zip(self.edges.T, X.T)], 1)
-        found = np.where(self.edges[-2] == X, last - 1, found)  # the greatest number of the fit is in its range
-        outside = ((found < 0) | (found > last)).any(1)
-        levels = found.clip(0, last)
-        log_volume = np.take_along_axis(self.log_width, levels, 0).sum(1)
-        return levels.astype(np.int32), np.where(outside, -np.inf, -log_volume)
-
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """A number drawn evenly from every bin."""
-        low, high = (np.take_along_axis(self.edges, events + upper, 0) for upper in (0, 1))
-        return generator.uniform(low, high)
-
-
-class Loaded(Rows):
-    """Data frames as `ptheta.load` reads them.
-
-    Args:
-        frame: of the fit.
-    """
-
-    def __init__(self, frame: Any):
-        self.columns = [str(name) for name in frame.columns]
-        self.codec = load(frame, self.columns).codec
-        self.space = self.codec.space
-
-    def encode(self, X: Any) -> tuple[np.ndarray, float]:
-        """The events of a frame."""
-        return load(X, self.columns, codec=self.codec).splits["all"].x, 0.0
-
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
-        """A data frame."""
-        return self.codec.decode(events)
-
-
-KINDS: dict[str, type[Reals] | type[Levels] | type[Bins]] = {"real": Reals, "discrete": Levels, "binned": Bins}
+    return all(is_numeric_dtype(kind) for kind in frame.dtypes)
 
 
 def _is_frame(X: Any) -> bool:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(X, pandas.DataFrame)
-
-
-def _whole(X: np.ndarray) -> np.ndarray:
-    """Whole numbers, int64.
-
-    Raises:
-        UsageError: some are not whole.
-    """
-    if X.dtype.kind == "f" and (wrong := np.argwhere(np.round(X) != X)).size:
-        row, column = wrong[0]
-        raise UsageError(f"X[{row}, {column}] is {X[row, column]}, no whole number", 'give values="real" or "binned"')
-    return X.astype(np.int64)
 
 
 def _held_out(n: int, part: float, seed: int) -> np.ndarray:
