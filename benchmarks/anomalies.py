@@ -150,7 +150,7 @@ def adult(folder: Path) -> None:
     run, generator = fits["adult-table"], np.random.default_rng(0)
     base, real = data.test.subset(2000, seed=1).x, data.test.subset(2000).x
     numbers = _Numbers(data)
-    known = detectors(numbers(data.train.subset(4000).x), numbers(data.validation.subset(1000).x))
+    known = detectors(numbers(data.train.subset(2000).x), numbers(data.validation.subset(500).x))
     known["surprise of the table model"] = run
     scores = {name: [_score(d, real, numbers)] for name, d in known.items()}
     for count in SHUFFLED:
@@ -183,7 +183,7 @@ class _Numbers:
         import pandas as pd
 
         self.codec = data.codec
-        self.columns = pd.get_dummies(self.codec.decode(data.train.subset(4000).x)).astype(float)
+        self.columns = pd.get_dummies(self.codec.decode(data.train.subset(2000).x)).astype(float)
         self.columns = self.columns.loc[:, self.columns.mean().ne(0)]
         self.mean, self.scale = self.columns.mean(), self.columns.std().clip(lower=0.05)
 
