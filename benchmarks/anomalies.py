@@ -146,8 +146,7 @@ def detectors(train: np.ndarray, validation: np.ndarray, seed: int = 0) -> dict[
 def adult(folder: Path) -> None:
     """Real test rows against others of whose cells some come from other rows, so that columns keep their marginals."""
     data = ptheta.load(str(DATA / "adult"))
-    fits = {name: _run(folder, name, lambda: data, name.partition("-")[2], 4) for name in ("adult-table",)}
-    run, generator = fits["adult-table"], np.random.default_rng(0)
+    run, generator = _run(folder, "adult-table", lambda: data, "table", 4), np.random.default_rng(0)
     base, real = data.test.subset(2000, seed=1).x, data.test.subset(2000).x
     numbers = _Numbers(data)
     known = detectors(numbers(data.train.subset(2000).x), numbers(data.validation.subset(500).x))
