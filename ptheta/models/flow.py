@@ -11,7 +11,6 @@ arXiv:1705.07057) or monotonic rational-quadratic splines (NSF, Durkan et al. 20
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -31,6 +30,13 @@ Permutation = Literal["reverse", "random"]
 
 SEEN = 1e3
 """Standardised values beyond ± this look alike to the networks, though not to the transforms."""
+
+BOUND = 10.0
+"""Splines bend standardised values within ± this and leave others as they are: columns have tails beyond zuko's 5."""
+
+SLOPE = 0.05
+"""How steep a transform may get: about 1/`SLOPE`² a spline at most and 1/`SLOPE` an affine transform, so that repeated
+values cannot raise the likelihood without bound."""
 
 CONTEXT_WIDTH = 32
 """Numbers by which a context enters the networks."""
@@ -75,7 +81,7 @@ class Flow(Model):
     """
 
     spaces = (Real,)
-    recipe = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 256}  # noqa: RUF012
+    recipe = {"optimizer": "adamw", "learning_rate": 6e-3, "batch_size": 256}  # noqa: RUF012
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class Flow(Model):
         transforms: int = 3,
         width: int = 128,
         layers: int = 2,
-        bins: int = 8,
+        bins: int = 16,
         passes: int | None = None,
         permutation: Permutation = "reverse",
     ):
@@ -130,9 +136,7 @@ class Flow(Model):
             0 if self.context_space is None else CONTEXT_WIDTH,
             self.passes,
             order,
-            univariate=functools.partial(
-                _in_float64, "MonotonicRQSTransform" if spline else "MonotonicAffineTransform"
-            ),
+            univariate=_spline if spline else _affine,
             shapes=shapes,
             hidden_features=[self.width] * self.layers,
         )
@@ -253,9 +257,14 @@ class Conditioner(nn.Module):
         return self.net(x.clamp(-SEEN, SEEN).to(self.net[-1].weight.dtype))  # type: ignore[arg-type]
 
 
-def _in_float64(name: str, *parameters: Tensor) -> Any:
-    """zuko's transform of single values called `name`, computed in float64."""
-    return getattr(import_zuko().transforms, name)(*(parameter.double() for parameter in parameters))
+def _spline(*parameters: Tensor) -> Any:
+    """zuko's rational-quadratic splines of single values, in float64."""
+    return import_zuko().transforms.MonotonicRQSTransform(*(p.double() for p in parameters), bound=BOUND, slope=SLOPE)
+
+
+def _affine(*parameters: Tensor) -> Any:
+    """zuko's affine transforms of single values, in float64."""
+    return import_zuko().transforms.MonotonicAffineTransform(*(p.double() for p in parameters), slope=SLOPE)
 
 
 def _standard_normal(u: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from ptheta.errors import SpaceError, UsageError
-from ptheta.models.flow import CONTEXT_WIDTH, Flow, import_zuko
+from ptheta.models.flow import BOUND, CONTEXT_WIDTH, SLOPE, Flow, import_zuko
 from ptheta.spaces import Discrete, Label, Real
 
 LABELS = Label(("cat", "dog", "eel"))
@@ -162,8 +162,12 @@ def test_prepare_takes_the_units_from_the_data():
 def test_the_density_is_that_of_zuko_used_by_hand(kind, labels):
     model, zuko = flow((4,), labels, size=0.2, kind=kind), import_zuko()
     width = 0 if labels is None else CONTEXT_WIDTH
-    by_hand = {"nsf": partial(zuko.flows.NSF, bins=5), "maf": zuko.flows.MAF}[kind]
-    theirs = by_hand(4, width, transforms=3, hidden_features=[12, 12]).double()
+    univariate, shapes = {
+        "nsf": (partial(zuko.transforms.MonotonicRQSTransform, bound=BOUND, slope=SLOPE), [(5,), (5,), (4,)]),
+        "maf": (partial(zuko.transforms.MonotonicAffineTransform, slope=SLOPE), [(), ()]),
+    }[kind]
+    networks = {"hidden_features": [12, 12], "univariate": univariate, "shapes": shapes}
+    theirs = zuko.flows.MAF(4, width, transforms=3, **networks).double()
     for transform, ours in zip(theirs.transform.transforms, model.chain):
         weights = {name: value for name, value in ours.hyper.net.state_dict().items() if not name.endswith("mask")}
         transform.hyper.load_state_dict(weights, strict=False)
@@ -253,6 +257,12 @@ def test_learning_on_repeated_values_stays_finite(kind):
         optimiser.step()
     assert model.log_prob(x).isfinite().all()
     assert model.sample(100, seed=0).isfinite().all()
+    steepest = {"nsf": 2 / SLOPE**2, "maf": 1 / SLOPE}[kind]  # of one of three transforms, in one of three dimensions
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1e6)
+    _, log_slope = model._f(None).call_and_ladj(model.units.standardised(x))
+    assert float(log_slope.detach().max()) <= 9 * math.log(steepest)
 
 
 # Drawing
