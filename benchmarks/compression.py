@@ -3,8 +3,8 @@
     python -m benchmarks.compression [--rows mnist,fashion,text,random,flips] [--minutes 10] [--runs FOLDER]
         [--images 10000] [--flips 10000] [--threads 1]
 
-Runs are taken from FOLDER/mnist, FOLDER/fashion and FOLDER/text where they are, else fitted there. Pictures are coded as
-one array of the test split; of the other compressors both groupings are told.
+Runs are taken from FOLDER/mnist, FOLDER/fashion and FOLDER/text where they are, else fitted there. Pictures are coded
+as one array of the test split; of the other compressors both groupings are told.
 """
 
 from __future__ import annotations

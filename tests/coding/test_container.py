@@ -1,5 +1,6 @@
 """Damage is noticed, named and contained; nothing wrong is ever written."""
 
+import dataclasses
 import errno
 import os
 import re
@@ -184,6 +185,19 @@ def test_tables_that_change_on_the_way_stop_it(runs, here, monkeypatch):
         assert names_in(here / "out") == []
     finally:
         weight.data.copy_(saved)
+
+
+def test_values_that_are_not_those_encoded_are_never_written(runs, here, pictures):
+    start = starts(pictures)[1]
+    block, stop = read_block(pictures, start, 1)
+    forged = dataclasses.replace(block, values=block.values ^ 1).pack()
+    (here / "y.ptz").write_bytes(pictures[:start] + forged + pictures[stop:])
+    with pytest.raises(CodingError, match="the values of block 1 are not those that were encoded"):
+        decompress(runs["grey"], "y.ptz", "out")
+    longer = dataclasses.replace(block, count=block.count + 1).pack()
+    (here / "y.ptz").write_bytes(pictures[:start] + longer + pictures[stop:])
+    with pytest.raises(CodingError, match="holds 109 values instead of 108"):
+        decompress(runs["grey"], "y.ptz", "out")
 
 
 def test_what_cannot_be_repeated_is_stored(runs, here, monkeypatch):
