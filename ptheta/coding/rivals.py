@@ -62,8 +62,10 @@ def sizes(contents: list[bytes], pictures: list[np.ndarray]) -> dict[str, dict[s
 
 
 def xz(content: bytes) -> int:
-    """Bytes by xz -9e."""
-    return len(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
+    """Bytes by xz -9e, whose dictionary need not be longer than the content."""
+    size = min(max(len(content), 2**12), 2**26)
+    settings = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": size}
+    return len(lzma.compress(content, filters=[settings]))
 
 
 def _picture(kind: str, pixels: np.ndarray) -> int:
