@@ -177,7 +177,8 @@ def densities(
             axes.set_yscale("log")
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
-        axes.legend()
+        axes.locator_params(axis="x", nbins=6)
+        _legend_above(axes)
 
     return paint
 
@@ -200,9 +201,14 @@ def bars(names: Sequence[str], shares: Mapping[str, np.ndarray], xlabel: str) ->
         axes.set_yticks(places, [name if len(name) <= 20 else name[:19] + "…" for name in names])
         axes.invert_yaxis()
         axes.set_xlabel(xlabel)
-        axes.legend()
+        _legend_above(axes)
 
     return paint
+
+
+def _legend_above(axes: Axes) -> None:
+    """The legend in one line, where it hides nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, columnspacing=1.2)
 
 
 def heatmap(

@@ -27,6 +27,7 @@ from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import figure, joined, panels, paragraph, table
 from ptheta.reporting.report.page import Section
 from ptheta.reporting.report.twosample import classifier_test, features, listable, point_masses
+from ptheta.spaces import Sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,15 +86,13 @@ def calibration(evidence: Evidence) -> Section:
         charts.append(figure(evidence.charts.draw(alt, _reliability_chart(r)), caption))
         numbers |= {"calibration_error": r.error, "calibration_error_usual": r.usual_error}
     parts.append(panels(charts))
-    if not isinstance(evidence.run.model, Flow) and u.shape[1] > 1:
+    unnamed = isinstance(evidence.run.model, Flow) or isinstance(evidence.run.model.space, Sequence)
+    if not unnamed and u.shape[1] > 1:
         distances = np.array([uniform_distance(column) for column in u.T])
         worst = np.argsort(-distances, kind="stable")[:LISTED]
         rows = [(evidence.name(int(j)), f"{distances[j]:.3f}", f"{u[:, j].mean():.3f}") for j in worst]
-        few = (
-            f"The {len(worst)} dimensions of {u.shape[1]:,} farthest from uniform"
-            if len(worst) < u.shape[1]
-            else "Dimensions"
-        )
+        part = f"The {len(worst)} of {u.shape[1]:,} dimensions farthest from uniform"
+        few = part if len(worst) < u.shape[1] else "Dimensions"
         usual = usual_distance(len(u))
         caption = f"{few}; below {usual:.3f} in 95 % of cases for one calibrated dimension of {len(u):,} events"
         parts.append(table(caption, ("dimension", "distance", "mean u"), rows))

@@ -33,6 +33,8 @@ header { padding-top: 2rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .4rem; padding-top: .6rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
+h4 { font-size: .92rem; margin: 1rem 0 .2rem; }
+li { max-width: 56rem; overflow-wrap: anywhere; }
 p { max-width: 46rem; margin: .4rem 0 .8rem; overflow-wrap: anywhere; }
 a { color: var(--s1); }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; margin: 1rem 0 0; list-style: none; }
@@ -71,6 +73,7 @@ pre { background: var(--raised); border: 1px solid var(--line); border-radius: .
 .end::before { content: "∎"; }
 footer { margin-top: 3rem; padding-bottom: 2rem; }
 @media (max-width: 34rem) { dl div { grid-template-columns: 1fr; gap: 0; } }
+@page { margin: 14mm; }
 @media print {
   body { font-size: 10.5pt; }
   nav { display: none; }
@@ -78,6 +81,10 @@ footer { margin-top: 3rem; padding-bottom: 2rem; }
   figure, tr, .tile { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .scroll { overflow: visible; }
+  table { font-size: 7pt; width: 100%; }
+  th, td { padding-right: .4rem; overflow-wrap: anywhere; }
+  th.n { white-space: normal; }
+  .panels > figure { flex-basis: 18rem; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
