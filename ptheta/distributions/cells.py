@@ -309,7 +309,7 @@ class Cell(Distribution):
         column, mixture, shape = self.column, self.mixture, self.batch_shape
         if column.per:
             points = self._atoms_as_points()
-            total = mixture.log_survival(self.floor.expand(shape)).logsumexp(-1).double()
+            total = mixture.log_survival(self.floor).double().logsumexp(-1)
 
             def log_mass(low: Tensor, high: Tensor) -> Tensor:
                 """Of the points low ≤ k < high that are no atoms."""

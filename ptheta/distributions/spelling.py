@@ -44,7 +44,7 @@ def bisected(low: Tensor, high: Tensor, k: Tensor | None, log_mass: Mass, even: 
 
 
 def ordered(x: Tensor) -> Tensor:
-    """Numbers of float64 values in the order of the reals, int64; its own inverse on `ordered(x)` through `reals`."""
+    """Whole numbers [r], int64, in the order of the float64 values x; neighbours are neighbours."""
     bits = x.double().contiguous().view(torch.int64)
     return bits ^ ((bits >> 63) & (2**63 - 1))
 

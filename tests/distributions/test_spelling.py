@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
+from ptheta.distributions.cells import Cell, Mixture, Scale
 from ptheta.distributions.spelling import bisected, ordered, reals
+from ptheta.spaces import Column
 
 LAW = stats.logistic(3.2, 40.0)
 
@@ -65,6 +67,48 @@ def test_where_nothing_is_known_halves_are_alike_and_small_ranges_even():
     assert torch.equal(spell(*ends, k, nothing)[0], k)
     _, _, total = spell(*ends, k, nothing, even=2**16)
     torch.testing.assert_close(total, torch.full_like(total, -math.log(13)))
+
+
+COLUMNS = {
+    "whole": Column("a", per=1),
+    "whole from a low": Column("a", per=1, low=-3.0),
+    "cents with atoms": Column("a", per=100, low=0.0, atoms=(0.0, 5.0), missing=True),
+    "tenths beside the whole": Column("a", per=10, offset=0.05, atoms=(1.05,)),
+    "real": Column("a"),
+    "real from a low": Column("a", low=-2.5, atoms=(1.0,), missing=True),
+    "category": Column("a", levels=5, missing=True),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_cell_takes_the_bits_of_its_probability(name):
+    column, n = COLUMNS[name], 60
+    g = torch.Generator().manual_seed(0)
+    scale = Scale([column])
+    scale.fit(0, torch.randn(200, generator=g, dtype=torch.float64) * 30 + 4)
+    logits = torch.randn(1, column.codes, generator=g, dtype=torch.float64).expand(n, -1)
+    mixture = None
+    if not column.is_category:
+        mixture = Mixture.of(torch.randn(1, 12, generator=g, dtype=torch.float64)).at(torch.zeros(n, dtype=torch.long))
+    cell = Cell(column, 0, scale, logits, mixture)
+    x = cell.sample(torch.rand(n, 3, generator=g, dtype=torch.float64))
+    x = column.values(column.points(x)) if column.per else x
+    bits, found = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.float64)
+    for i in range(n):
+        spelling = cell[i : i + 1].spelled(x[i : i + 1])
+        try:
+            p, symbols = next(spelling)
+            while True:
+                bits[i] -= p.gather(1, symbols[:, None]).log2().item()
+                p, symbols = spelling.send(symbols)
+        except StopIteration as done:
+            found[i] = done.value[0]
+    assert torch.equal(found.nan_to_num(-99.0), x.nan_to_num(-99.0))
+    expected = -cell.log_prob(x) / math.log(2)
+    if not column.per and not column.is_category:  # a density: the bits of float64's spacing come on top
+        other = ~(torch.isnan(x) | torch.isin(x, torch.tensor(column.atoms, dtype=torch.float64)))
+        expected[other] -= torch.from_numpy(np.log2(np.spacing(x[other].abs().numpy())))
+    torch.testing.assert_close(bits, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_reals_in_their_order():
