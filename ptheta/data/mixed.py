@@ -186,11 +186,12 @@ def _grid(distinct: np.ndarray, counts: np.ndarray) -> tuple[int, float]:
     for offset in (0.0, float(distinct[counts.argmax()])):
         for per in DECIMALS:
             at = (distinct - offset) * per
-            cells = largest * per
-            allowed = max(1e-9, 1.2e-7 * cells)  # float32 keeps so much
-            if allowed >= ON_GRID:
-                allowed = 4.5e-16 * cells  # as float64 does
-            if allowed < ON_GRID and float(np.abs(at - np.round(at)).max()) <= allowed:
+            points = np.round(at)
+            off = float(np.abs(at - points).max())
+            double, single = 2e-15 * largest * per, 1.2e-7 * largest * per  # what rounding leaves of either type
+            if off <= double < ON_GRID:
+                return per, offset
+            if off <= single < ON_GRID and len(np.unique(points)) >= 0.9 * len(points):  # and not small beside large
                 return per, offset
     return 0, 0.0
 

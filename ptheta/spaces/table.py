@@ -48,7 +48,8 @@ class Column:
 
     def __post_init__(self):
         whole = type(self.levels) is int and type(self.per) is int
-        if not (isinstance(self.name, str) and whole and type(self.missing) is bool):
+        numbers = all(isinstance(a, int | float) for a in self.atoms)
+        if not (isinstance(self.name, str) and whole and numbers and type(self.missing) is bool):
             raise SpaceError(f"column {self.name!r} is not usable", "its description was damaged or edited")
         object.__setattr__(self, "atoms", tuple(float(a) for a in self.atoms))
         usable = 0 <= self.levels <= MAX_LEVELS and 0 <= self.per <= MOST_POINTS and math.isfinite(self.offset)
