@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from ptheta.errors import SourceError
 
 
-def fill_delimited(text: str, separator: str, names: Sequence[str], n: int, cells: Mapping[str, Sequence[str | None]]) -> str:
+def fill_delimited(
+    text: str, separator: str, names: Sequence[str], n: int, cells: Mapping[str, Sequence[str | None]]
+) -> str:
     """A table as text with some cells replaced.
 
     Args:

@@ -206,9 +206,10 @@ class TableTransformer(Autoregressive):
             parts = [
                 self._filled(rows[part], None if given is None else given[part], noise[part].to(self.device))
                 for part in torch.arange(len(rows)).split(IMPUTED)
+                if len(part)
             ]
         filled = torch.cat(parts) if parts else rows
-        return filled.clone().reshape(len(x), n, -1)
+        return filled.clone().reshape(len(x), n, self.space.dimensions)
 
     def _partial(self, x: Any) -> Tensor:
         """Rows of which any cell may be missing, [b, m] float64, the present ones checked."""
