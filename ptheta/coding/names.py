@@ -19,7 +19,7 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
     A relative path is kept; of an absolute one, or one that leaves the present folder, the last part.
 
     Raises:
-        SourceError: a file that is missing, a link, or no regular file.
+        SourceError: a file that is missing, a link, or no regular file; a name that is no UTF-8.
         UsageError: two files of one name, or none at all.
     """
     found: list[tuple[Path, str]] = []
@@ -40,6 +40,11 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
     if not found:
         raise UsageError("FILE is missing", "see ptheta compress --help")
     names = [name for _, name in found]
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise SourceError(f"the file name {name!r} is no UTF-8", "rename it") from None
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise UsageError(f"two files would both be called {twice}", "compress them from the folder that holds both")

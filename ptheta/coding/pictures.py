@@ -12,6 +12,8 @@ import numpy as np
 from ptheta.data.codecs.images import MAX_PIXELS, PictureCodec, open_picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD_BYTES = 25
+"""Of the chunk IHDR, with its length, name and CRC-32."""
 _GREY, _RGB = 0, 2
 _OURS = (b"IHDR", b"IDAT", b"IEND")
 _IDAT = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -26,7 +28,12 @@ def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] |
         no still 8-bit one of grey or RGB.
     """
     chunks = _chunks(content)
-    if not chunks or chunks[0][0] != b"IHDR" or any(name in (b"PLTE", b"acTL") for name, _ in chunks):
+    if (
+        not chunks
+        or chunks[0][0] != b"IHDR"
+        or len(chunks[0][1]) != _HEAD_BYTES
+        or any(name in (b"PLTE", b"acTL") for name, _ in chunks)
+    ):
         return None
     width, height, depth, colour = struct.unpack_from(">IIBB", chunks[0][1], 8)
     if depth != 8 or colour not in (_GREY, _RGB) or width * height > MAX_PIXELS:
@@ -45,17 +52,23 @@ def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] |
 
 
 def restore(event: np.ndarray, kept: bytes, codec: PictureCodec) -> tuple[bytes, str]:
-    """The PNG file of an event [1, *shape] with the chunks beside its pixels, and its digest."""
+    """The PNG file of an event [1, *shape] with the chunks beside its pixels, and the digest of what is found in it.
+
+    Raises:
+        ValueError: the chunks are damaged.
+    """
     picture = codec.picture(event[0])
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     content = buffer.getvalue()
     if kept:
-        before, _, after = kept.partition(_IDAT)
-        pixels = [raw for name, raw in _chunks(content) if name == b"IDAT"]
-        head, end = _chunks(content)[0][1], _chunks(content)[-1][1]
-        content = b"".join([_SIGNATURE, head, before, *pixels, after, end])
-    return content, _digest(np.asarray(picture), kept)
+        ours = _chunks(content)
+        head, end = ours[0][1], ours[-1][1]
+        others = [raw for _, raw in _chunks(_SIGNATURE + kept + end)][:-1]
+        at = others.index(_IDAT)  # as a chunk: the same bytes may stand in another one
+        pixels = [raw for name, raw in ours if name == b"IDAT"]
+        content = b"".join([_SIGNATURE, head, *others[:at], *pixels, *others[at + 1 :], end])
+    return content, _digest(np.asarray(open_picture(content)), _kept(_chunks(content)))
 
 
 def _digest(pixels: np.ndarray, kept: bytes) -> str:

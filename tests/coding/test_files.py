@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +108,34 @@ def test_what_a_picture_says_besides_its_pixels_is_kept(runs, here):
     _, out = both_ways(runs["grey"], ["see.png"])
     with Image.open(out / "see.png") as found:
         assert found.info["transparency"] == grey[0, 0]
+
+
+def chunk(name, content):
+    body = name + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def test_a_note_that_looks_like_the_place_of_the_pixels_is_a_note(runs, here):
+    save(here / "plain.png", greys(2, 1)[0])
+    plain = (here / "plain.png").read_bytes()
+    at = plain.index(b"IDAT") - 4
+    whole = plain[:at] + chunk(b"teXt", b"k\0" + chunk(b"IDAT", b"") + b"rest") + plain[at:]
+    (here / "noted.png").write_bytes(whole)
+    _, out = both_ways(runs["grey"], ["noted.png"])
+    assert (out / "noted.png").read_bytes() == whole
+
+
+def test_a_picture_with_half_a_head_is_stored(runs, here):
+    (here / "headless.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"") + chunk(b"IEND", b""))
+    report, out = both_ways(runs["grey"], ["headless.png"])
+    assert report.stored == ["headless.png"]
+    assert (out / "headless.png").read_bytes() == (here / "headless.png").read_bytes()
+
+
+def test_a_name_that_is_no_text_is_named(runs, here):
+    Path(os.fsdecode(b"\xff.txt")).write_bytes(b"hello")
+    with pytest.raises(SourceError, match=r"udcff.txt' is no UTF-8"):
+        compress(runs["chain"], [os.fsdecode(b"\xff.txt")], "x.ptz")
 
 
 @pytest.mark.parametrize(("name", "array"), [
