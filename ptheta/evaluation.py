@@ -14,7 +14,7 @@ from ptheta.data import Split
 from ptheta.errors import DensityError
 from ptheta.models import Model
 from ptheta.numbers import count
-from ptheta.spaces import Discrete, Space
+from ptheta.spaces import Discrete, Space, Table
 
 BATCH_DIMENSIONS = {"cpu": 2**14, "cuda": 2**18}
 """Dimensions scored together, by device: on a CPU, batches that stay in its caches are faster."""
@@ -133,7 +133,7 @@ def affordable(model: Model, split: Split, seconds: float) -> int:
 
 
 def enumerate_events(space: Space) -> Tensor:
-    """All events of a small discrete space, [N, *shape], the last dimension varying fastest.
+    """All events of a small discrete space or table of categories, [N, *shape], the last dimension varying fastest.
 
     Raises:
         DensityError: there are more than 2^22 of them, or uncountably many.
@@ -148,16 +148,23 @@ def enumerated(space: Space, size: int) -> Iterator[Tensor]:
         DensityError: there are more than 2^22 of them, or uncountably many.
     """
     events_in_all = space.event_count
-    if not isinstance(space, Discrete) or events_in_all is None:
+    if not isinstance(space, Discrete | Table) or events_in_all is None:
         raise DensityError(f"{space} has uncountably many events", "integrate instead, or use a discrete space")
     if events_in_all > MAX_ENUMERATED:
         raise DensityError(
             f"{space} has {count(events_in_all)} events, too many to list",
             f"at most {MAX_ENUMERATED:,} are listed; score samples instead",
         )
-    sizes = torch.tensor(space.sizes or (space.levels,) * space.dimensions)
+    discrete = isinstance(space, Discrete)
+    sizes = torch.tensor(
+        (space.sizes or (space.levels,) * space.dimensions) if discrete else [c.codes for c in space.columns]
+    )
     places = sizes.flip(0).cumprod(0).flip(0) // sizes  # [m], how many events share a value and all before it
-    return (
-        (torch.arange(start, min(start + size, events_in_all))[:, None] // places % sizes).reshape(-1, *space.shape)
+    listed = (
+        torch.arange(start, min(start + size, events_in_all))[:, None] // places % sizes
         for start in range(0, events_in_all, size)
     )
+    if discrete:
+        return (x.reshape(-1, *space.shape) for x in listed)
+    levels = torch.tensor([column.levels for column in space.columns])
+    return (torch.where(x < levels, x.double(), torch.nan) for x in listed)

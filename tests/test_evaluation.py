@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ptheta.data import Split
+from ptheta.divergences import forward_kl
 from ptheta.errors import DensityError
 from ptheta.evaluation import Score, enumerate_events, evaluate, log_probs
 from ptheta.models import family
 from ptheta.models.counting import Independent
-from ptheta.spaces import Discrete, Real
+from ptheta.spaces import Column, Discrete, Real, Table
 
 
 def test_a_score_is_the_mean_with_the_textbook_standard_error():
@@ -92,3 +93,12 @@ def test_what_cannot_be_listed_is_refused(space, said):
     with pytest.raises(DensityError) as caught:
         enumerate_events(space)
     assert said in str(caught.value)
+
+
+def test_a_table_of_categories_is_listed_and_its_probabilities_sum_to_one():
+    space = Table((Column("a", 3), Column("b", 2, missing=True)))
+    rows = enumerate_events(space)
+    assert len({tuple(map(str, row)) for row in rows.tolist()}) == space.event_count == 9
+    model = family("table").load()(space, width=8, layers=1, heads=1).double()
+    assert float(model.log_prob(rows).detach().exp().sum()) == pytest.approx(1, abs=1e-12)
+    assert forward_kl(model, model).exact
