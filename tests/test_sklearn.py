@@ -287,3 +287,15 @@ def test_integers_of_a_table_model_carry_mass_also_where_none_was_seen():
 def test_mistakes_are_named(options, problem):
     with pytest.raises(PthetaError, match=problem):
         DensityEstimator(**options).fit(np.arange(12).reshape(6, 2))
+
+
+@pytest.mark.parametrize("X", [np.array([[1e19], [3.0]]), np.array([[2**63 + 5], [1]], np.uint64)])
+def test_whole_numbers_beyond_64_bits_are_refused_and_not_wrapped(X):
+    with pytest.raises(UsageError, match=r"X\[0, 0\] is .*, beyond 64 bits"):
+        DensityEstimator("independent", values="discrete").fit(X)
+
+
+@pytest.mark.parametrize("column", [[1e17, 1e17], [-1e308, 1e308]])
+def test_what_float64_cannot_cut_into_bins_is_refused(column):
+    with pytest.raises(UsageError, match="column 1 goes from"):
+        DensityEstimator("histogram").fit(np.column_stack([[0.0, 1.0], column]))

@@ -84,10 +84,17 @@ class Bins(Rows):
             raise UsageError(f"bins is {bins}", "give at least 1")
         low, high = X.min(0).astype(np.float64), X.max(0).astype(np.float64)
         low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
-        outer = high - low
-        inner = np.linspace(low, high, bins + 1)
-        self.edges = np.concatenate([[low - outer], inner, [high + outer]])  # [bins + 3, m]
-        self.log_width = np.log(np.diff(self.edges, axis=0))
+        with np.errstate(all="ignore"):
+            outer = high - low
+            inner = np.linspace(low, high, bins + 1)
+            self.edges = np.concatenate([[low - outer], inner, [high + outer]])  # [bins + 3, m]
+            self.log_width = np.log(np.diff(self.edges, axis=0))
+        if not (uncut := np.isfinite(self.log_width).all(0)).all():
+            raise UsageError(
+                f"column {int(uncut.argmin())} goes from {low[uncut.argmin()]:g} to {high[uncut.argmin()]:g}, which "
+                f"float64 cannot cut into {bins} bins",
+                "subtract an offset from that column, or scale it",
+            )
         self.space = Discrete((X.shape[1],), bins + 2)
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,9 +174,14 @@ def _whole(X: np.ndarray) -> np.ndarray:
     """Whole numbers, int64.
 
     Raises:
-        UsageError: some are not whole.
+        UsageError: some are not whole, or too large for int64.
     """
     if X.dtype.kind == "f" and (wrong := np.argwhere(np.round(X) != X)).size:
         row, column = wrong[0]
         raise UsageError(f"X[{row}, {column}] is {X[row, column]}, no whole number", 'give values="real" or "binned"')
+    if (wrong := np.argwhere((X >= 2**63) | (X < -(2**63)))).size:
+        row, column = wrong[0]
+        raise UsageError(
+            f"X[{row}, {column}] is {X[row, column]}, beyond 64 bits", "subtract an offset from that column"
+        )
     return X.astype(np.int64)
