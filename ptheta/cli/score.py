@@ -82,8 +82,8 @@ def score(
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
-    known = fitted.same(source) if event is None and context is None else None
-    data = known or fitted.read(source, event, context)
+    own = fitted.same(source)
+    data = own if own is not None and event is None and context is None else fitted.read(source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
@@ -100,7 +100,7 @@ def score(
         result, files = _documents(fitted, events, place, limit, per_dimension, of)
     else:
         detector = Detector(fitted, anomaly, background, per_dimension=per_dimension or is_table(fitted))
-        held_out = _held_out(fitted, known, name, calibrate)
+        held_out = _held_out(fitted, own, name, calibrate)
         events = events if limit is None else events.subset(limit)
         result, files = _events(detector, events, held_out, place, per_dimension, of)
     if json:
@@ -117,6 +117,8 @@ def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str
         return f"no p-values: {error.problem}", None
     if own.fingerprint != run.config["data"]["fingerprint"]:
         return "no p-values: the data of the fit have changed", None
+    if known is not None and scored not in known.splits:
+        return f"no p-values: among the events scored are those of {own.name} that were held out", None
     for name in ("test", "validation"):
         if name in own.splits and not (known is not None and name == scored):
             part = own.splits[name].subset(most)

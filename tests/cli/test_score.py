@@ -45,6 +45,7 @@ def test_the_rank_among_held_out_events_is_the_p_value(ptheta, pictures):
 def test_events_are_never_ranked_among_themselves(ptheta, pictures):
     assert "3 validation events" in ptheta("score", "pic", "pictures", "--out", "a.parquet").err
     assert "3 test events" in ptheta("score", "pic", "pictures", "--split", "train", "--out", "b.parquet").err
+    assert "no p-values" in ptheta("score", "pic", "pictures", "--event", "image", "--out", "c.parquet").err
 
 
 def test_the_ratio_compares_with_a_background(ptheta, pictures):
