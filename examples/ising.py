@@ -102,12 +102,12 @@ def fit(size: int, beta: float, minutes: float, *, seed: int = 0, out: str | Non
 
 SETTINGS = {
     "batch_size": 100,
-    "optimizer": "muon",
-    "learning_rate": 1e-2,
+    "optimizer": "adamw",
+    "learning_rate": 5e-3,
     "average": 0.0,
     "weight_decay": 0.0,
     "anneal": 0.3,
-    "anneal_until": 0.4,
+    "anneal_until": 0.5,
 }
 """Of learning. (The network's first layer sees all the lattice behind it, since the torus closes there.)"""
 
