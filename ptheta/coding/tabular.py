@@ -101,9 +101,9 @@ def _way(written: np.ndarray, column: Any) -> dict[str, Any]:
             raise ValueError("missing cells are written in several ways")
         way["missing"] = ways[0]
     present = written[~absent]
-    if column.dtype.kind == "f" and len(present):
+    if column.dtype.kind in "fi" and len(present):
         decimals = {len(cell.partition(".")[2]) for cell in present}
-        if len(decimals) == 1:
+        if len(decimals) == 1 and (column.dtype.kind == "f" or decimals != {0}):
             way["decimals"] = decimals.pop()
     return way
 
