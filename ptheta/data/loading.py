@@ -150,8 +150,12 @@ def _load(
         made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
         labels = (context_space or find_labels(source, choice.context)) if choice.context else None
-        made, found = (codec, []) if codec is not None else make_codec(source, choice, options)
-        masks, notes = divide(source, options, everything=codec is not None)
+        if choice.kind == "table":  # what repeats in test is not looked at
+            masks, notes = divide(source, options, everything=codec is not None)
+            made, found = codec or table_codec(source, choice.event, options.columns, masks), []
+        else:
+            made, found = (codec, []) if codec is not None else make_codec(source, choice, options)
+            masks, notes = divide(source, options, everything=codec is not None)
         splits = encode(source, choice, made, labels, masks, options.seed)
         notes = found + notes
         if isinstance(made, ImageCodec) and codec is None:
@@ -173,12 +177,10 @@ def _load(
 
 
 def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec, list[str]]:
-    """The codec for the chosen columns, found from the data and the options, and what was assumed."""
+    """The codec of a column of pictures or arrays, found from the data and the options, and what was assumed."""
     if choice.kind == "picture":
         return picture_codec(source, choice.event[0], options)
-    if choice.kind == "array":
-        return array_codec(source, choice.event[0]), []
-    return table_codec(source, choice.event, options.columns), []
+    return array_codec(source, choice.event[0]), []
 
 
 def columns_of(codec: Codec, source: Source) -> list[str] | None:

@@ -23,8 +23,11 @@ MAX_NAMES = 2**16
 FEW = 10
 """Numbers of at most so many different values are categories."""
 
-REPEATED = 0.5
+REPEATED = 0.9
 """Part of a column's values that are different, below which the column repeats itself."""
+
+BY_CHANCE = 30
+"""Real numbers are not whole by chance if there are so many of them."""
 
 ATOMS = 1_024
 """Most atoms of a column, the most frequent values."""
@@ -36,8 +39,17 @@ DECIMALS = (1, 2, 4, 5, 10, 20, 25, 50, 100, 1_000, 10_000, 100_000, 1_000_000)
 """Points per unit of the grids that are tried."""
 
 
-def rows_codec(source: Source, names: list[str]) -> RowCodec:
+Masks = dict[str, dict[str, np.ndarray]]
+"""Table → split → bool [rows], true for the rows of the split."""
+
+
+def rows_codec(source: Source, names: list[str], masks: Masks) -> RowCodec:
     """Codec of mixed columns.
+
+    Args:
+        source: with its tables. What a cell can be, its levels, grid and least value, is what occurs anywhere.
+        names: of the columns.
+        masks: splits; which values carry mass is not learned from test.
 
     Raises:
         SourceError: a column without any value, or a category of very many values.
@@ -51,7 +63,7 @@ def rows_codec(source: Source, names: list[str]) -> RowCodec:
     rows = sum(len(table) for table in source.tables.values())
     step = max(1, TOGETHER // max(rows, 1))
     for start in range(0, len(figures), step):
-        found |= _figures(source, figures[start : start + step])
+        found |= _figures(source, figures[start : start + step], masks)
     return RowCodec([found[name] for name in names])
 
 
@@ -124,7 +136,7 @@ def _categories(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _figures(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
+def _figures(source: Source, names: list[str], masks: Masks) -> dict[str, dict[str, Any]]:
     import pyarrow as pa
 
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -142,16 +154,19 @@ def _figures(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
 
             column[rows] = exact_numbers(array.take(pa.array(rows)), name, place)
             parts[name].append(column)
-    return {name: figure(name, types[name], np.concatenate(parts[name])) for name in names}
+    known = [masks[name].get("test", np.zeros(len(table), bool)) for name, table in source.tables.items()]
+    learned = ~np.concatenate(known)
+    return {name: figure(name, types[name], np.concatenate(parts[name]), learned) for name in names}
 
 
-def figure(name: str, kind: str, values: np.ndarray) -> dict[str, Any]:
+def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None = None) -> dict[str, Any]:
     """What a column of numbers [n], NaN where missing, holds.
 
     Args:
         name: of the column.
         kind: its Arrow type.
         values: of all splits.
+        learned: rows [n] that tell which values repeat; None: all.
 
     Raises:
         SourceError: all are missing.
@@ -166,11 +181,17 @@ def figure(name: str, kind: str, values: np.ndarray) -> dict[str, Any]:
     if len(distinct) <= FEW and len(distinct) <= n / 2:
         return _described(name, kind, any_missing, [int(v) if whole else float(v) for v in distinct])
     repeats = len(distinct) < REPEATED * n
-    per, offset = (1, 0.0) if whole and (repeats or "int" in kind) else _grid(distinct, counts) if repeats else (0, 0.0)
+    per, offset = 0, 0.0
+    if whole and ("int" in kind or repeats or n >= BY_CHANCE):
+        per = 1
+    elif repeats:
+        per, offset = _grid(distinct, counts)
+    if learned is not None:
+        distinct, counts = np.unique(values[~missing & learned] + 0.0, return_counts=True)
     return _described(name, kind, any_missing, None) | {
         "per": per,
         "offset": offset,
-        "low": 0.0 if distinct[0] >= 0 else None,
+        "low": 0.0 if present.min() >= 0 else None,
         "atoms": [float(v) for v in _atoms(distinct, counts, repeats)],
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.rows import RowCodec
 from ptheta.data.codecs.tables import TableCodec
-from ptheta.data.mixed import FEW, is_plain, rows_codec
+from ptheta.data.mixed import FEW, Masks, is_plain, rows_codec
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
@@ -22,7 +22,7 @@ MAX_CATEGORIES = 4_096
 """Most different values of a column of categories; whole numbers of more are real numbers."""
 
 
-def table_codec(source: Source, names: list[str], columns: str = "auto") -> TableCodec | RowCodec:
+def table_codec(source: Source, names: list[str], columns: str, masks: Masks) -> TableCodec | RowCodec:
     """Codec for columns.
 
     Args:
@@ -31,6 +31,7 @@ def table_codec(source: Source, names: list[str], columns: str = "auto") -> Tabl
         columns: `categories`: unordered values; `real`: one vector of real numbers; `mixed`: each column as what it is;
             `auto`: categories if all columns are strings or all are whole numbers of few values, real if all are real
             numbers that do not repeat, else mixed.
+        masks: splits, as `rows_codec` takes them.
 
     Raises:
         SourceError: columns that cannot be taken so.
@@ -45,13 +46,13 @@ def table_codec(source: Source, names: list[str], columns: str = "auto") -> Tabl
     if columns == "categories" and reals:
         raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
     if columns == "mixed":
-        return rows_codec(source, names)
+        return rows_codec(source, names, masks)
     if columns == "auto" and text and reals:
-        found = rows_codec(source, names)
+        found = rows_codec(source, names, masks)
         _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
         return found
     if reals:
-        found = rows_codec(source, names)
+        found = rows_codec(source, names, masks)
         return TableCodec(names, None, _precision(source, names)) if all(map(is_plain, found.columns)) else found
     values = _categories(source, names, stop=not text, missing=columns == "auto")
     most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
@@ -61,7 +62,7 @@ def table_codec(source: Source, names: list[str], columns: str = "auto") -> Tabl
     if not many:
         return TableCodec(names, [values[name] for name in names])
     if columns == "auto":
-        return rows_codec(source, names)
+        return rows_codec(source, names, masks)
     rest = [name for name in names if name not in many]
     remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
     raise SourceError(

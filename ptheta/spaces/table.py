@@ -86,7 +86,7 @@ class Column:
         if self.is_category:
             return 0.0
         least = 0.0 if self.low is None else self.low
-        return float(self.values(torch.ceil(torch.tensor((least - self.offset) * self.per)))) if self.per else least
+        return self.offset + math.ceil((least - self.offset) * self.per) / self.per if self.per else least
 
     def points(self, x: Tensor) -> Tensor:
         """Numbers of the grid's points nearest to values, float64."""

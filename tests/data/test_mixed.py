@@ -463,3 +463,31 @@ def test_a_table_with_a_column_context_is_written_beside_labels(tmp_path):
         again = pd.read_csv(path) if form == "csv" else pd.read_parquet(path)
         assert list(again.columns) == ["context__", "context", "context_"]
         np.testing.assert_array_equal(codec.encode(again), x)
+
+
+def test_rounded_and_whole_numbers_lie_on_a_grid_even_where_most_occur_once():
+    g = np.random.default_rng(0)
+    cents, whole = g.normal(0, 3, 1000).round(2), g.normal(0, 1e6, 1000).round()
+    assert len(np.unique(cents)) > 600
+    assert figure("cents", "double", cents)["per"] == 100
+    assert figure("whole", "double", whole)["per"] == 1
+    assert figure("real", "double", g.normal(0, 3, 1000))["per"] == 0
+
+
+def test_what_repeats_in_test_is_not_looked_at():
+    g = np.random.default_rng(0)
+    train, test = g.normal(size=400), np.r_[np.full(300, 0.25), g.normal(size=100)]
+    column = load({"train": pd.DataFrame({"a": train, "b": "x"}), "test": pd.DataFrame({"a": test, "b": "x"})}).space
+    assert column.columns[0].atoms == ()
+    both = np.r_[train, test]
+    assert load(
+        {"train": pd.DataFrame({"a": both, "b": "x"}), "test": pd.DataFrame({"a": test, "b": "x"})}
+    ).space.columns[0].atoms == (0.25,)
+
+
+@pytest.mark.parametrize(
+    ("per", "offset", "low"), [(1, 16777217 + 1 / 3, None), (1000, 1234567.891, 0.0), (1, 0.0, 3.5)]
+)
+def test_the_filler_of_a_cell_is_one_of_its_values(per, offset, low):
+    column = Column("t", per=per, offset=offset, low=low)
+    assert not column.wrong(torch.tensor([column.filler], dtype=torch.float64)).any()
