@@ -45,12 +45,14 @@ class Limits:
         files: number of files.
         bytes: of all files together.
         block: values of one block.
+        blocks: number of blocks, and of lanes of text.
     """
 
     header: int = 2**27
     files: int = 2**22
     bytes: int = 2**35
     block: int = 2**26
+    blocks: int = 2**22
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,10 @@ def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[di
         raise CodingError(f"the header of {name} is damaged", FETCH)
     if version != VERSION:
         raise CodingError(f"{name} has format {version}, and this ptheta reads {VERSION}", "use the ptheta that fits")
-    header = json.loads(unzstd(packed, size))
-    return header, _HEAD.size + stored
+    try:
+        return json.loads(unzstd(packed, size)), _HEAD.size + stored
+    except (ValueError, RecursionError) as error:
+        raise CodingError(f"the header of {name} makes no sense: {type(error).__name__}", FETCH) from None
 
 
 def read_block(data: bytes | memoryview, offset: int, number: int) -> tuple[Block, int]:

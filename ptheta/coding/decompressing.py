@@ -28,7 +28,7 @@ from ptheta.coding.container import (
     read_header,
 )
 from ptheta.coding.errors import CodingError
-from ptheta.coding.plan import Cut, Events, Side, Stretches, checked, plan
+from ptheta.coding.plan import Cut, Events, Side, Stretches, checked, counted, plan
 from ptheta.coding.probe import differences, environment, probe
 from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
@@ -82,6 +82,10 @@ def decompress(
             found = archive.read(data, offset, recover, advance)
         except CodingError as error:
             raise CodingError(f"{file}: {error.problem}{archive.elsewhere(error)}", error.remedy) from None
+        except MemoryError:
+            raise CodingError(
+                f"{file} claims more than memory holds", f"decompress it on a larger machine, or {FETCH}"
+            ) from None
     restored.damaged_blocks = sorted(archive.lost)
     contents, digests = [], []
     for i, name in enumerate(archive.names):
@@ -148,9 +152,15 @@ class Archive:
         self.cut: Cut = checked(header["cut"], m, limits)
         self.side, self.texts = side, texts
         units = self.events + len(texts) if self.model.context_space is not None else 0
-        self.blocks = list(plan(side, self.events, m, texts, self.cut))
-        if header["labels"] != units or header["blocks"] != len(self.blocks):
+        blocks, lanes = counted(side, self.events, texts, self.cut)
+        if header["labels"] != units or header["blocks"] != blocks:
             raise ValueError("the numbers of labels or of blocks do not fit the files")
+        if max(blocks, lanes) > limits.blocks:
+            raise CodingError(
+                f"{self.name} claims {blocks:,} blocks and {lanes:,} lanes",
+                f"at most {limits.blocks:,} are read, see Limits",
+            )
+        self.blocks = list(plan(side, self.events, m, texts, self.cut))
         self.there = {str(key): str(value) for key, value in header["environment"].items()}
         self.threads = int(self.there["threads"])
         self.family, self.identity = str(header["model"]["family"]), str(header["model"]["sha256"])

@@ -108,6 +108,16 @@ def plan(
         yield Stretches(tuple(lanes[start : start + cut.lanes]))
 
 
+def counted(side: int, events: int, texts: Sequence[int], cut: Cut) -> tuple[int, int]:
+    """How many blocks there are in a plan, and lanes of text, without making it."""
+    lanes = 0
+    for tokens in texts:
+        if tokens:
+            length = -(-tokens // -(-tokens // cut.stretch))
+            lanes += -(-tokens // length)
+    return -(-side // SIDE_BYTES) + -(-events // cut.events) + -(-lanes // cut.lanes), lanes
+
+
 def _stretches(text: int, tokens: int, most: int) -> Iterator[tuple[int, int, int]]:
     """A text in parts of at most so many tokens, equal but for the last."""
     if tokens:

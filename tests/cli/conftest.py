@@ -111,7 +111,8 @@ def text_runs(tmp_path_factory):
             assert main(["fit", "corpus", "transformer", *small, "--tokenizer", name, *more, "--out", name]) == 0
         assert main(["fit", "corpus", "markov_chain", "--length", "16", "--tokenizer", "bytes", "--out", "chain"]) == 0
         assert main(["fit", "corpus", "transformer", *small, "--any-order", "--out", "any"]) == 0
-        assert main(["fit", "numbers.csv", "made", "--columns", "real", "--width", "8", "--steps", "2", "--out", "num"]) == 0
+        numbers = ["fit", "numbers.csv", "made", "--columns", "real"]
+        assert main([*numbers, "--width", "8", "--steps", "2", "--out", "num"]) == 0
     return folder
 
 

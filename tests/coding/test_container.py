@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from ptheta.coding.container import (
     pack_header,
     read_block,
     read_header,
+    zstd,
 )
+from ptheta.coding.plan import Cut, Stretches, counted, plan
 from ptheta.coding.tables import Encoder
 from ptheta.errors import UsageError
 
@@ -271,6 +274,25 @@ def test_a_header_may_not_claim_more_than_the_limits(runs, here, pictures):
         decompress(runs["grey"], "x.ptz", "out", limits=Limits(block=50))
     with pytest.raises(CodingError, match="300 of the others"):
         decompress(runs["grey"], "x.ptz", "out", limits=Limits(bytes=300))
+    with pytest.raises(CodingError, match="at most 2 are read"):
+        decompress(runs["grey"], "x.ptz", "out", limits=Limits(blocks=2))
+
+
+@pytest.mark.parametrize("content", [b"{nope", b"\xff\xfe", b"[" * 100_000], ids=["json", "utf-8", "deep"])
+def test_a_header_that_is_no_json_is_refused(content, runs, here):
+    packed = zstd(content)
+    crc = zlib.crc32(packed, zlib.crc32(struct.pack("<HII", 1, len(packed), len(content))))
+    (here / "y.ptz").write_bytes(struct.pack("<8sHIII", MAGIC, 1, len(packed), len(content), crc) + packed)
+    with pytest.raises(CodingError, match=r"header of y\.ptz makes no sense"):
+        decompress(runs["grey"], "y.ptz", "out")
+
+
+@pytest.mark.parametrize("texts", [[], [0], [1, 5, 12, 13, 0, 25]])
+def test_blocks_are_counted_without_a_plan(texts):
+    for cut in (Cut(3, 2, 4), Cut(1, 1, 1), Cut(10, 64, 4096)):
+        blocks = list(plan(2**22 + 1, 7, 5, texts, cut))
+        lanes = sum(len(block.lanes) for block in blocks if isinstance(block, Stretches))
+        assert counted(2**22 + 1, 7, texts, cut) == (len(blocks), lanes)
 
 
 def test_a_newer_format_is_refused(runs, here, pictures, monkeypatch):

@@ -375,6 +375,10 @@ def test_values_that_only_test_has_are_known_and_new_ones_are_refused():
             codec.encode(made[:3].assign(**{name: value}))
     with pytest.raises(SourceError, match="no column 'age'"):
         codec.encode(made.drop(columns="age"))
+    with pytest.raises(SourceError, match=r"'age' is -5 at row 3"):  # rows are counted with those that are missing
+        codec.partial({name: [None, None, -5 if name == "age" else None] for name in codec.names})
+    with pytest.raises(SourceError, match=r"'job, today' is 'new' at row 2"):
+        codec.partial({name: [None, "new" if name == "job, today" else None] for name in codec.names})
     partial = codec.partial(made[:3].assign(price=math.nan))
     np.testing.assert_array_equal(np.isnan(partial[:, 2]), [True] * 3)
 

@@ -17,7 +17,7 @@ from ptheta.reporting.report.columns import (
     rank_correlation,
     ranks,
 )
-from ptheta.reporting.report.twosample import classifier_test, roc_area
+from ptheta.reporting.report.twosample import classifier_test
 
 
 def column(*values):
@@ -95,22 +95,6 @@ def test_a_table_of_mixed_columns_with_missing_cells():
     assert found[0, 2] > 0.8
     assert np.isnan(found[3, :3]).all()
     assert found[0, 0] == 1
-
-
-def test_the_area_under_the_curve_is_that_of_scikit_learn_and_its_error_that_of_repetition():
-    from sklearn.metrics import roc_auc_score
-
-    g = np.random.default_rng(0)
-
-    def scores():
-        return g.normal(size=60).round(1), g.normal(0.7, 1, size=40).round(1)
-
-    low, high = scores()
-    area, variance = roc_area(low, high)
-    assert area == pytest.approx(roc_auc_score(np.repeat([0, 1], [60, 40]), np.concatenate([low, high])))
-    areas = [roc_area(*scores())[0] for _ in range(400)]
-    assert math.sqrt(variance) == pytest.approx(np.std(areas), rel=0.25)
-    assert roc_area(np.zeros(3), np.ones(3)) == (1.0, 0.0)
 
 
 def test_the_classifier_tells_apart_what_can_be_told_apart():

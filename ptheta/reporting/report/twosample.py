@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from ptheta.anomalies import auroc
 from ptheta.data import Split
 from ptheta.data.codecs.text import TextCodec
 from ptheta.models import Density, Model
@@ -93,27 +94,14 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
 
     x = np.concatenate([a, b])
     y = np.repeat([0, 1], [len(a), len(b)])
-    areas, variances = [], []
+    areas, errors = [], []
     for learned, judged in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x, y):
         trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed)
         score = trees.fit(x[learned], y[learned]).predict_proba(x[judged])[:, 1]
-        area, variance = roc_area(score[y[judged] == 0], score[y[judged] == 1])
+        area, error = auroc(score[y[judged] == 0], score[y[judged] == 1])
         areas.append(area)
-        variances.append(variance)
-    return float(np.mean(areas)), math.sqrt(sum(variances)) / FOLDS
-
-
-def roc_area(low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
-    """Area under the ROC curve, P(high > low) + ½ P(high = low), and its variance (DeLong et al. 1988).
-
-    Args:
-        low: scores of the one class [n].
-        high: scores of the other [m].
-    """
-    above = (high[:, None] > low).astype(np.float64) + 0.5 * (high[:, None] == low)  # [m, n]
-    rows, columns = above.mean(1), above.mean(0)
-    variance = sum(float(part.var(ddof=1)) / len(part) if len(part) > 1 else 0.0 for part in (rows, columns))
-    return float(above.mean()), variance
+        errors.append(error)
+    return float(np.mean(areas)), math.hypot(*errors) / FOLDS
 
 
 def listable(model: Model) -> bool:
