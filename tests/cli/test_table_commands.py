@@ -350,6 +350,18 @@ def test_draws_are_the_models_and_follow_the_seed(at):
         np.testing.assert_array_equal(run.codec.read(file), expected[:, k])
 
 
+def test_several_files_are_completed_each_with_its_own_rows(at):
+    made = odd()
+    made[:20].to_csv("one.csv", index=False)
+    made[20:50].to_parquet("two.parquet")
+    run = Run.load("odd")
+    expected = run.model.impute(run.codec.partial(made[:50]), 1, seed=2)[:, 0].numpy()
+    result = at("complete", "odd", "one.csv", "two.parquet", "--seed", 2, "--out", "drawn", "--json")
+    one, two = result.json["files"]
+    assert (Path(one).name, Path(two).name) == ("one.csv", "two.parquet")
+    np.testing.assert_array_equal(np.concatenate([run.codec.read(one), run.codec.read(two)]), expected)
+
+
 def test_a_point_is_the_most_frequent_level_and_the_median(at):
     made = odd()[:30]
     made.to_csv("in.csv", index=False)
