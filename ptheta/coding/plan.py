@@ -35,8 +35,8 @@ class Cut:
     """
 
     events: int
-    lanes: int = 64
-    stretch: int = 4096
+    lanes: int = 256
+    stretch: int = 1024
 
     @classmethod
     def of(cls, dimensions: int, lanes: int | None = None, stretch: int | None = None) -> Cut:
