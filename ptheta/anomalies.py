@@ -166,8 +166,8 @@ def auroc(ordinary: Any, strange: Any) -> tuple[float, float]:
     Args:
         ordinary, strange: scores of the two kinds of events, at least two of each.
 
-    >>> auroc([1.0, 2.0, 3.0], [2.5, 4.0])[0]
-    0.8333333333333334
+    >>> auroc([1.0, 2.0, 3.0, 4.0], [2.5, 5.0])[0]
+    0.75
     """
     low, high = _nats("ordinary", ordinary), _nats("strange", strange)
     if min(len(low), len(high)) < 2:

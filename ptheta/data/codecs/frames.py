@@ -105,7 +105,9 @@ class FrameCodec(Codec):
             UsageError: another suffix.
         """
         if path.suffix.lower() not in FORMATS:
-            raise UsageError(f"rows cannot be a {path.suffix} file", f"name a {' or '.join(FORMATS)} file, or a folder")
+            raise UsageError(
+                f"these samples cannot be a {path.suffix} file", f"name a folder or a {' or '.join(FORMATS)} file"
+            )
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)
         if context_names is not None:
