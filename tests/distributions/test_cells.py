@@ -371,8 +371,8 @@ def test_impossible_codes_are_never_drawn():
 )
 def test_a_cell_known_to_be_present_is_renormalised(column):
     one = cell(column)
-    known = one.present()
     missing = float(log_prob(one, [NAN]).exp())
+    known = one.present()
     values = [0.0, 1.0, 2.0]
     assert torch.allclose(log_prob(known, values), log_prob(one, values) - math.log1p(-missing), rtol=0, atol=1e-12)
     assert float(log_prob(known, [NAN])) == -math.inf
@@ -452,6 +452,7 @@ def test_a_scale_is_robust_invertible_and_stays_in_float64():
         [0.0] * 9 + [7.0],
         [-1e300, 0.0, 1e300],
         [-1.5e308, 1.5e308, 0.0, 1.0],
+        [-0.95e308, -0.95e308, 0.0, 0.95e308, 0.95e308],
         [1e12, 1e12 + 1],
         [5e-324, 0.0],
     ],
