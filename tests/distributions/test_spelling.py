@@ -82,7 +82,7 @@ COLUMNS = {
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_cell_takes_the_bits_of_its_probability(name):
-    column, n = COLUMNS[name], 60
+    column, n = COLUMNS[name], 15
     g = torch.Generator().manual_seed(0)
     scale = Scale([column])
     scale.fit(0, torch.randn(200, generator=g, dtype=torch.float64) * 30 + 4)
