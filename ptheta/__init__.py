@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from ptheta.errors import PthetaError
     from ptheta.fitting import fit
     from ptheta.runs import Run
-    from ptheta.spaces import Column, Discrete, Grid, Image, Label, Real, Sequence, Space, Table
+    from ptheta.spaces import (
+        Column,
+        Discrete,
+        Document,
+        Grid,
+        Image,
+        Joint,
+        Label,
+        Real,
+        Sequence,
+        Space,
+        Spectrogram,
+        Table,
+        Waveform,
+    )
 
 __version__ = "0.1.0"
 
@@ -26,15 +40,19 @@ _HOME = {
     "Column": "spaces",
     "Data": "data",
     "Discrete": "spaces",
+    "Document": "spaces",
     "Grid": "spaces",
     "Image": "spaces",
+    "Joint": "spaces",
     "Label": "spaces",
     "PthetaError": "errors",
     "Real": "spaces",
     "Run": "runs",
     "Sequence": "spaces",
     "Space": "spaces",
+    "Spectrogram": "spaces",
     "Table": "spaces",
+    "Waveform": "spaces",
     "fit": "fitting",
     "load": "data",
 }
@@ -43,15 +61,19 @@ __all__ = [
     "Column",
     "Data",
     "Discrete",
+    "Document",
     "Grid",
     "Image",
+    "Joint",
     "Label",
     "PthetaError",
     "Real",
     "Run",
     "Sequence",
     "Space",
+    "Spectrogram",
     "Table",
+    "Waveform",
     "anomalies",
     "divergences",
     "fit",

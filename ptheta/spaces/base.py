@@ -63,6 +63,12 @@ class Space(ABC):
         """How many different events there are (an exact integer), or None if uncountable."""
         return None
 
+    def null(self, n: int) -> Tensor:
+        """n rows that stand for "nothing is known", outside the space: −1, or NaN where events are real."""
+        if self.event_count is None:
+            return torch.full((n, *self.shape), torch.nan, dtype=torch.float64)
+        return torch.full((n, *self.shape), -1)
+
     def order(self) -> Tensor:
         """Default visiting order: flat indices [m] into an event, first to last."""
         return torch.arange(self.dimensions)

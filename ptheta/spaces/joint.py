@@ -1,0 +1,117 @@
+"""Several spaces side by side: contexts that consist of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ptheta.errors import SpaceError, nearest
+from ptheta.spaces.base import Space
+
+
+@dataclass(frozen=True)
+class Joint(Space):
+    """Values of several named spaces together, flat: [n, sum of their dimensions].
+
+    Batches are int64 if all parts are discrete, else float64, which holds every level exactly.
+
+    Args:
+        parts: (name, space) pairs, or a mapping.
+
+    >>> from ptheta.spaces import Discrete, Label
+    >>> space = Joint({"who": Label(("a", "b")), "what": Discrete((2,), 5)})
+    >>> space.validate({"who": ["b"], "what": [[3, 4]]})
+    tensor([[1, 3, 4]])
+    """
+
+    kind = "joint"
+    parts: tuple[tuple[str, Space], ...] = ()
+
+    def __init__(self, parts: Mapping[str, Space] | tuple[tuple[str, Any], ...]):
+        pairs = parts.items() if isinstance(parts, Mapping) else parts
+        made = tuple(
+            (str(name), space if isinstance(space, Space) else Space.from_json(dict(space))) for name, space in pairs
+        )
+        if not made or len({name for name, _ in made}) != len(made):
+            raise SpaceError("a joint space has no parts, or two of one name", "give each part one name of its own")
+        if any(isinstance(space, Joint) for _, space in made):
+            raise SpaceError("a joint space is part of a joint space", "give all parts side by side")
+        object.__setattr__(self, "parts", made)
+        self.__post_init__()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(sum of the parts' dimensions,)."""
+        return (sum(space.dimensions for _, space in self.parts),)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return tuple(name for name, _ in self.parts)
+
+    @property
+    def event_count(self) -> int | None:
+        """Product of the parts' counts, or None if one is uncountable."""
+        count = 1
+        for _, space in self.parts:
+            if space.event_count is None:
+                return None
+            count *= space.event_count
+        return count
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of batches."""
+        return torch.float64 if self.event_count is None else torch.long
+
+    def validate(self, x: Any) -> Tensor:
+        """Check a batch: flat [n, dimensions], or a mapping from every part's name to its batch (or one row).
+
+        In a mapping a part may be left out or None: nothing is then said of it.
+        """
+        if not isinstance(x, Mapping):
+            x = self._as_batch(x)
+            if x.is_floating_point() != self.dtype.is_floating_point:
+                raise SpaceError(f"x holds {x.dtype} values", f"batches of {self} are {self.dtype}")
+            return self.join({name: space.validate(part) for (name, space), part in zip(self.parts, self._cut(x))})
+        if unknown := [name for name in x if name not in self.names]:
+            raise SpaceError(f"no part is called {unknown[0]!r}", nearest(str(unknown[0]), list(self.names)))
+        found = {name: space.validate(x[name]) for name, space in self.parts if x.get(name) is not None}
+        counts = {len(part) for part in found.values()} - {1} or {1}
+        if len(counts) > 1 or not found:
+            said = ", ".join(f"{name} {len(part)}" for name, part in found.items())
+            raise SpaceError(f"the parts have different numbers of rows: {said or 'none'}", "give equally many of each")
+        n = counts.pop()
+        rows = {name: part.expand(n, *part.shape[1:]) for name, part in found.items()}
+        return self.join({name: rows[name] if name in rows else space.null(n) for name, space in self.parts})
+
+    def join(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """One flat batch of batches of all parts with equally many rows."""
+        return torch.cat([parts[name].flatten(1).to(self.dtype) if parts[name].ndim > 1 else
+                          parts[name][:, None].to(self.dtype) for name in self.names], 1)  # fmt: skip
+
+    def split(self, x: Tensor) -> dict[str, Tensor]:
+        """The parts' batches of a flat batch, each of its own type and shape."""
+        return dict(zip(self.names, self._cut(x)))
+
+    def _cut(self, x: Tensor) -> list[Tensor]:
+        columns = x.split([space.dimensions for _, space in self.parts], 1)
+        return [
+            (part if space.event_count is None else part.long()).reshape(len(x), *space.shape)
+            for (_, space), part in zip(self.parts, columns)
+        ]
+
+    def null(self, n: int) -> Tensor:
+        """n rows that say nothing of any part."""
+        return self.join({name: space.null(n) for name, space in self.parts})
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form."""
+        return {"kind": self.kind, "parts": [[name, space.to_json()] for name, space in self.parts]}
+
+    def __str__(self) -> str:
+        return f"Joint({', '.join(f'{name}: {space}' for name, space in self.parts)})"
