@@ -36,12 +36,24 @@ from ptheta.spaces import Space
 from ptheta.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
-    from ptheta.data import Codec, Data
+    from ptheta.data import Codec, ContextCodec, Data
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's format; a newer one is refused."""
 
-FIELDS = ("format", "model", "space", "context_space", "codec", "data", "fit", "seed", "versions", "sha256")
+FIELDS = (
+    "format",
+    "model",
+    "space",
+    "context_space",
+    "codec",
+    "context_codec",
+    "data",
+    "fit",
+    "seed",
+    "versions",
+    "sha256",
+)
 
 _REFIT = "restore it from a copy, or fit again"
 
@@ -81,6 +93,18 @@ class Run:
 
         return Codec.from_json(self.config["codec"])
 
+    @functools.cached_property
+    def context_codec(self) -> ContextCodec | None:
+        """What a person gives ↔ context, as it was in the fit; None if there is no context."""
+        from ptheta.data import Codec, ContextCodec
+
+        if self.config["context_codec"] is None:
+            return None
+        codec = Codec.from_json(self.config["context_codec"])
+        if not isinstance(codec, ContextCodec) or codec.space != self.model.context_space:
+            raise RunError(f"the context codec of {self.path} does not fit its model", _REFIT)
+        return codec
+
     @property
     def has_data(self) -> bool:
         """Whether it was fitted on data, and not to a target density."""
@@ -118,7 +142,7 @@ class Run:
             event=event or request["event"],
             context=context or request["context"],
             codec=self.codec,
-            context_space=self.model.context_space,  # type: ignore[arg-type]
+            context_codec=self.context_codec,
         )
 
     def same(self, source: str) -> Data | None:
@@ -248,6 +272,7 @@ class Run:
             "space": model.space.to_json(),
             "context_space": None if model.context_space is None else model.context_space.to_json(),
             "codec": data.codec.to_json(),
+            "context_codec": None if data.context_codec is None else data.context_codec.to_json(),
             "data": describe(data),
             "fit": fit,
             "seed": seed,

@@ -234,7 +234,7 @@ def test_weights_of_another_config_are_refused(folder, data, tmp_path):
     [
         (lambda c: c.update(colour="red"), ("does not fit this format", "unknown field 'colour'")),
         (lambda c: c.pop("seed"), ("does not fit this format", "missing field 'seed'")),
-        (lambda c: c.update(format=3), ("has format 3, newer than the 2 this ptheta reads", "upgrade ptheta")),
+        (lambda c: c.update(format=4), ("has format 4, newer than the 3 this ptheta reads", "upgrade ptheta")),
         (lambda c: c.update(format=1), ("has format 1", "fit again")),
         (lambda c: c["model"].update(family="gpt9"), ("no model is called 'gpt9'",)),
         (lambda c: c["model"]["hyperparameters"].update(depth=3), ("the config describes no model", "depth")),
@@ -266,7 +266,7 @@ def test_an_edited_config_is_noticed(folder):
     refused(folder, "config.json was edited: its content does not match its hash")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"{", b"\xff\xfe", b'{"format": 2}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"{", b"\xff\xfe", b'{"format": 3}'])
 def test_a_damaged_config_is_refused(content, folder):
     (folder / "config.json").write_bytes(content)
     refused(folder, "config.json")

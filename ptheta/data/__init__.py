@@ -4,8 +4,8 @@
 train, validation and test, and the `Codec` that turns events back into what the user had.
 """
 
-from ptheta.data.codecs import Codec
+from ptheta.data.codecs import Codec, ContextCodec
 from ptheta.data.loading import address, load
 from ptheta.data.splits import Data, Split
 
-__all__ = ["Codec", "Data", "Split", "address", "load"]
+__all__ = ["Codec", "ContextCodec", "Data", "Split", "address", "load"]

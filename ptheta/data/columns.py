@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ptheta.data.tables import CHUNK, Column, Source, as_numpy
+from ptheta.data.tables import Column, Source, as_numpy
 from ptheta.errors import SourceError, nearest
+
+PICTURE_VIEW = re.compile(r"(?:(?P<height>\d+)[x×](?P<width>\d+)|(?P<colour>grey|rgb))")
+"""A part of a view that reduces pictures."""
+
+VALUE_VIEWS = ("text", "label", "number")
+"""Views that say what a value is taken for."""
 
 MAX_NAMES = 1_000
 """Most classes a context may have."""
@@ -17,65 +24,128 @@ TEXT_LENGTH = 24
 """Mean number of characters from which a string column is text rather than a name."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """A column that is a context, or a part of one.
+
+    Args:
+        column: its name.
+        view: how to see it: "", "grey", "rgb", "8x8", "grey:8x8", "text", "label" or "number".
+    """
+
+    column: str
+    view: str = ""
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether it is a reduced view of pictures, so that the pictures themselves can be the event."""
+        return bool(self.view) and self.view not in VALUE_VIEWS
+
+    def __str__(self) -> str:
+        return f"{self.column}:{self.view}" if self.view else self.column
+
+
 @dataclass
 class Choice:
     """Columns taken.
 
     Args:
-        kind: picture, text, table or array.
+        kind: picture, sound, text, document (whole texts), table or array.
         event: columns of the event.
-        context: column of the context, or None.
+        context: columns of the context; empty if there is none.
         notes: what was taken, in sentences.
     """
 
     kind: str
     event: list[str]
-    context: str | None
+    context: list[Part]
     notes: list[str] = field(default_factory=list)
 
 
-def choose(source: Source, event: Any, context: Any, *, as_text: bool = False) -> Choice:
+def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, whole: bool = False) -> Choice:
     """Take the columns asked for, or find the event from the kinds of columns.
 
-    The event is the image column; else, where no column holds real numbers, the text column; else the one array
-    column; else all columns. There is no context unless one is asked for.
+    The event is the image column; else the sound column; else the one array column; else, where no column holds real
+    numbers, the text column; else all columns. There is no context unless one is asked for. Texts with a context are
+    whole texts.
 
     Args:
         source: with its columns.
-        event, context: comma-separated names or a list, or None.
+        event: comma-separated names or a list, or None.
+        context: the same, each name perhaps with a view after a colon.
         as_text: whether strings are text however short they are.
+        whole: whether every text is an event of its own.
 
     Raises:
-        SourceError: unknown columns, or none that can be an event.
+        SourceError: unknown columns or views, or none that can be an event.
     """
-    contexts = _names(context, source)
-    if len(contexts) > 1:
-        raise SourceError(f"{len(contexts)} context columns were asked for", "a context is one column")
-    label = contexts[0] if contexts else None
+    contexts = parts_of(context, source)
     events = _names(event, source)
-    if label in events:
-        raise SourceError(f"column {label!r} is both event and context", "leave it out of one of them")
+    if twice := [part.column for part in contexts if part.column in events and not part.is_reduced]:
+        remedy = "leave it out of one of them, or give the context a view such as :grey or :8x8 if it is a picture"
+        raise SourceError(f"column {twice[0]!r} is both event and context", remedy)
     for table in source.tables.values():
-        if lacking := [name for name in [*events, *contexts] if name not in table.columns]:
+        if lacking := [name for name in [*events, *(p.column for p in contexts)] if name not in table.columns]:
             raise SourceError(f"{table.title} has no column {lacking[0]!r}", "give every split the same columns")
-    columns = {name: c for name, c in source.columns.items() if name != label}
-    first = next(next(iter(source.tables.values())).chunks(_strings(columns)), {}) if _strings(columns) else {}
-    text = {
-        name
-        for name, c in columns.items()
-        if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
-    }
+    taken = {part.column for part in contexts if not part.is_reduced}
+    columns = {name: c for name, c in source.columns.items() if name not in taken}
+    text = texts_among(source, columns, as_text=as_text)
     everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
     asked, events = events, events or _find(everywhere, text, source)
-    _same_kinds(source, events + contexts)
-    choice = Choice(_kind(source, [columns[name] for name in events], text), events, label)
+    _same_kinds(source, events + [part.column for part in contexts])
+    kind = _kind(source, [columns[name] for name in events], text)
+    if whole and kind != "text":
+        raise SourceError(f"the events of {source.name} are no texts", "leave out whole")
+    kind = "document" if kind == "text" and (whole or contexts) else kind
+    choice = Choice(kind, events, contexts)
     others = [name for name, c in everywhere.items() if c.kind == "other" and choice.kind == "table"]
     if others and not asked:
         some = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
         choice.notes.append(f"left out, neither numbers nor names: {some}")
-    if label is None:
-        choice.notes.append(_candidates(source, columns, choice))
     return choice
+
+
+def parts_of(asked: Any, source: Source) -> list[Part]:
+    """Columns of a context, each perhaps with a view; a column whose whole name has a colon has none.
+
+    Raises:
+        SourceError: an unknown column or view, or a part twice.
+    """
+    if asked is None:
+        return []
+    names = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else [str(name) for name in asked]
+    parts = [_part(name, source) for name in ([asked] if asked in source.columns else names)]
+    if len(set(parts)) < len(parts):
+        twice = next(str(part) for part in parts if parts.count(part) > 1)
+        raise SourceError(f"the context has {twice!r} twice", "name it once")
+    return parts
+
+
+def _part(name: str, source: Source) -> Part:
+    for at in [len(name), *(i for i in range(len(name) - 1, 0, -1) if name[i] == ":")]:
+        if name[:at] in source.columns:
+            view = name[at + 1 :]
+            pieces = [PICTURE_VIEW.fullmatch(piece) for piece in view.split(":")]
+            kinds = ["colour" if piece and piece["colour"] else "size" for piece in pieces]
+            if view and view not in VALUE_VIEWS and (not all(pieces) or len(set(kinds)) < len(kinds)):
+                raise SourceError(
+                    f"{view!r} is no view of column {name[:at]!r}",
+                    f"give grey, rgb, a size such as 8x8, grey:8x8, or one of {', '.join(VALUE_VIEWS)}",
+                )
+            return Part(name[:at], view)
+    column = name.split(":")[0]
+    raise SourceError(f"{source.name} has no column {column!r}", nearest(column, list(source.columns)))
+
+
+def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = False) -> set[str]:
+    """The columns that hold texts: documents; strings that are long on average, or in a column called `text`."""
+    strings = [name for name, c in columns.items() if c.kind == "string"]
+    first = next(next(iter(source.tables.values())).chunks(strings), {}) if strings else {}
+    return {
+        name
+        for name, c in columns.items()
+        if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
+    }
 
 
 def _names(asked: Any, source: Source) -> list[str]:
@@ -102,22 +172,14 @@ def _same_kinds(source: Source, names: list[str]) -> None:
                 )
 
 
-def _strings(columns: dict[str, Column]) -> list[str]:
-    return [name for name, c in columns.items() if c.kind == "string"]
-
-
 def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[str]:
     by_kind: dict[str, list[str]] = {}
     for name, column in columns.items():
         by_kind.setdefault("text" if name in text else column.kind, []).append(name)
     if images := by_kind.get("image"):
         return images[:1]
-    if "sound" in by_kind:
-        others = [name for name, c in columns.items() if c.kind != "sound"]
-        raise SourceError(
-            f"column {by_kind['sound'][0]!r} is sound, which is not an event yet",
-            f"name another column with --event: {', '.join(others)}" if others else "give another source",
-        )
+    if sounds := by_kind.get("sound"):
+        return sounds[:1]
     for kind in ("array", "bytes"):
         if kind in by_kind:
             several = [name for name in by_kind[kind] if name != "x"] if "x" not in by_kind[kind] else ["x"]
@@ -138,17 +200,19 @@ def _kind(source: Source, columns: list[Column], text: set[str]) -> str:
         if only.name in text:
             return "text"
         if only.kind == "array":
-            return "picture" if _is_picture_array(source, only.name) else "array"
+            return "picture" if is_picture_array(source, only.name) else "array"
         if only.kind in ("image", "bytes"):
             return "picture"
+        if only.kind == "sound":
+            return "sound"
     for column in columns:
         if column.kind in ("image", "array", "bytes", "document", "sound", "other"):
-            remedy = "give it alone" if column.kind not in ("sound", "other") else "choose other columns with --event"
+            remedy = "give it alone" if column.kind != "other" else "choose other columns with --event"
             raise SourceError(f"column {column.name!r} ({column.kind}) cannot be one of several event columns", remedy)
     return "table"
 
 
-def _is_picture_array(source: Source, name: str) -> bool:
+def is_picture_array(source: Source, name: str) -> bool:
     """Whether arrays are uint8 or bool [n, H, W], or with 3 (or 1) channels first or last."""
     values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
     colour = values.ndim == 4 and (values.shape[1] in (1, 3) or values.shape[3] in (1, 3))
@@ -160,42 +224,12 @@ def _long(values: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else _values(values)
+    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else as_arrow(values)
     return (pc.mean(pc.utf8_length(strings)).as_py() or 0) >= TEXT_LENGTH  # type: ignore[attr-defined]
 
 
-def _candidates(source: Source, columns: dict[str, Column], choice: Choice) -> str:
-    """Columns that could be the context: few classes, and far fewer than rows."""
-    table = next(iter(source.tables.values()))
-    whole_table = choice.kind == "table" and set(choice.event) == {n for n, c in columns.items() if c.kind != "other"}
-    counts = {name: len(c.names) for name, c in columns.items() if c.names and name not in choice.event}
-    # In a table of whole numbers any column could be one: only strings are worth a word.
-    kinds = ("string",) if whole_table else ("string", "int", "bool")
-    names = [n for n, c in columns.items() if c.kind in kinds and (whole_table or n not in choice.event)]
-    if choice.kind == "text":
-        return "context: none (text has none yet)"
-    found: dict[str, set] = {name: set() for name in names}
-    seen = 0
-    for chunk in table.chunks(names) if names else ():
-        for name in names:
-            found[name].update(_values(chunk[name]).unique().to_pylist())
-        seen += len(chunk[names[0]])
-        if seen >= CHUNK:
-            break
-    counts |= {name: len(values) for name, values in found.items() if len(values) <= max(2, seen / 4)}
-    fit = [(name, count) for name, count in counts.items() if 2 <= count <= MAX_NAMES]
-    if not fit:
-        return "context: none"
-    least = "" if seen == len(table) or not seen else "at least "
-    listed = ", ".join(
-        f"--context {name} would condition on {'' if columns[name].names else least}{count:,} classes"
-        for name, count in fit[:3]
-    )
-    rest = f", and {', '.join(name for name, _ in fit[3:8])} could be one too" if len(fit) > 3 else ""
-    return f"context: none; {listed}{rest}"
-
-
-def _values(values: Any) -> Any:
+def as_arrow(values: Any) -> Any:
+    """A chunk's column as an Arrow array."""
     import pyarrow as pa
 
     return values if isinstance(values, pa.Array) else pa.array(values)

@@ -1,32 +1,195 @@
-"""The context: one column of classes → a `Label` space and class numbers."""
+"""The context: columns of any kind → a codec, and events of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ptheta.data.arrays import array_codec
+from ptheta.data.codecs import (
+    ContextCodec,
+    DocumentCodec,
+    ImageCodec,
+    JointCodec,
+    LabelCodec,
+    NumberCodec,
+    SoundCodec,
+)
 from ptheta.data.codecs.base import Place
-from ptheta.data.codecs.frames import as_arrow
-from ptheta.data.columns import MAX_NAMES
-from ptheta.data.tables import Column, Source, named
-from ptheta.errors import SourceError, nearest
-from ptheta.spaces import Label
+from ptheta.data.codecs.labels import ValueCodec, distinct
+from ptheta.data.columns import MAX_NAMES, PICTURE_VIEW, VALUE_VIEWS, Part, is_picture_array, texts_among
+from ptheta.data.options import COLOURS, Options
+from ptheta.data.pictures import picture_codec
+from ptheta.data.sounds import sound_codec, sound_notes, survey
+from ptheta.data.tables import Source, Table, as_numpy, named
+from ptheta.data.wholes import Masks, as_text, cut_notes, document_codec
+from ptheta.errors import SourceError
+from ptheta.numbers import plural
+
+PICTURES = ("image", "bytes", "array")
+"""Kinds of columns that can be pictures."""
+
+NUMBERS = ("int", "float", "bool")
+"""Kinds of columns that can be numbers."""
 
 
-def find_labels(source: Source, name: str) -> Label:
-    """Label space of a column: its published class names, or its sorted distinct values over all splits.
+@dataclass
+class Conditions:
+    """The contexts of a source.
+
+    Args:
+        codec: column values ↔ contexts.
+        parts: the columns, in the order of the codec's parts.
+        notes: what was taken and assumed, in sentences.
+    """
+
+    codec: ContextCodec
+    parts: list[Part]
+    notes: list[str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, each once."""
+        return list(dict.fromkeys(part.column for part in self.parts))
+
+    def encode(self, chunk: dict[str, Any], table: Table, place: Place) -> np.ndarray:
+        """Contexts [n, *shape] of a chunk of rows."""
+        if not isinstance(self.codec, JointCodec):
+            return _encode(self.codec, chunk, self.parts[0], table, place)
+        flat = [
+            _encode(codec, chunk, part, table, place) for codec, part in zip(self.codec.codecs.values(), self.parts)
+        ]
+        return np.concatenate([x.reshape(len(x), -1).astype(self.codec.dtype, copy=False) for x in flat], 1)
+
+    def cut(self, contexts: dict[str, np.ndarray]) -> list[str]:
+        """Notes on texts that were cut."""
+        if isinstance(self.codec, DocumentCodec):
+            return cut_notes(self.codec, self.parts[0].column, contexts)
+        if not isinstance(self.codec, JointCodec):
+            return []
+        split = {name: self.codec.split(x) for name, x in contexts.items()}
+        return [
+            note
+            for (name, codec), part in zip(self.codec.codecs.items(), self.parts)
+            if isinstance(codec, DocumentCodec)
+            for note in cut_notes(codec, part.column, {key: parts[name] for key, parts in split.items()})
+        ]
+
+
+def find_conditions(source: Source, parts: list[Part], options: Options, masks: Masks) -> Conditions:
+    """The codec of columns that are a context, each taken for what it is or for what its view says.
+
+    Args:
+        source: with its tables.
+        parts: columns, at least one.
+        options: of texts, pictures and sounds; `length` is of texts in the context.
+        masks: table → split → bool [rows]; what is learned, is learned from train.
+
+    Raises:
+        SourceError: a column that is no context, or a view that does not suit it.
+    """
+    texts = texts_among(source, source.columns)
+    found = [_codec(source, part, options, masks, part.column in texts) for part in parts]
+    notes = [note for _, more in found for note in more]
+    if len(found) == 1:
+        codec = found[0][0]
+        return Conditions(codec, parts, [f"context: {parts[0]}, {_said(codec)}", *notes])
+    columns = [part.column for part in parts]
+    names = [part.column if columns.count(part.column) == 1 else str(part) for part in parts]
+    codec = JointCodec({name: made.to_json() for name, (made, _) in zip(names, found)})
+    taken = [f"context: {part}, {_said(made)}" for part, (made, _) in zip(parts, found)]
+    return Conditions(codec, parts, taken + notes)
+
+
+def known_conditions(source: Source, parts: list[Part], codec: ContextCodec, masks: Masks) -> Conditions:
+    """Columns as the contexts of a run, through its codec.
+
+    Raises:
+        SourceError: another number of columns.
+    """
+    parts = [replace(part, view="") for part in parts]
+    codecs = list(codec.codecs.values()) if isinstance(codec, JointCodec) else [codec]
+    if len(codecs) != len(parts):
+        have = f"{plural(len(parts), 'context column')} of {source.origin}"
+        raise SourceError(f"{have} cannot be the {len(codecs)} of the run", "name as many with --context")
+    notes = []
+    for part, one in zip(parts, codecs):
+        if isinstance(one, SoundCodec):
+            notes += sound_notes(one, part.column, survey(source, part.column, masks))
+    return Conditions(codec, parts, notes)
+
+
+def kind_of_context(source: Source, part: Part) -> str:
+    """picture, sound, text (perhaps) or value."""
+    kind = source.columns[part.column].kind
+    if kind in PICTURES or kind == "sound":
+        return "sound" if kind == "sound" else "picture"
+    maybe = kind in ("string", "document") and part.view not in ("label", "number")
+    return "text" if maybe or part.view == "text" else "value"
+
+
+def _said(codec: ContextCodec) -> str:
+    return f"{len(codec.classes):,} classes" if isinstance(codec, LabelCodec) else str(codec.space)
+
+
+def _codec(source: Source, part: Part, options: Options, masks: Masks, is_text: bool) -> tuple[ContextCodec, list[str]]:
+    name, kind = part.column, source.columns[part.column].kind
+    is_picture = kind in ("image", "bytes") or (kind == "array" and is_picture_array(source, name))
+    if part.is_reduced and not is_picture:
+        raise SourceError(f"column {name!r} ({kind}) is no picture", f"it has no view {part.view}")
+    if part.view in VALUE_VIEWS and kind in (*PICTURES, "sound", "other"):
+        raise SourceError(f"column {name!r} ({kind}) is no {part.view}", "leave out the view")
+    if is_picture:
+        return _picture(source, part, options)
+    if kind == "sound":
+        return sound_codec(source, name, options, masks)
+    if kind == "array":
+        return array_codec(source, name), []
+    if part.view == "number" or (kind == "float" and not part.view):
+        if kind not in NUMBERS:
+            raise SourceError(f"column {name!r} ({kind}) holds no numbers", "leave out the view")
+        return NumberCodec(name), []
+    if part.view == "text" or (is_text and not part.view):
+        return document_codec(source, name, options, masks)
+    labels = None if kind == "other" else find_labels(source, name, strict=kind != "string" or bool(part.view))
+    if labels is None:
+        if kind == "other":
+            raise SourceError(f"column {name!r} is nothing known", "choose another context")
+        return document_codec(source, name, options, masks)
+    return LabelCodec(labels, name), []
+
+
+def _picture(source: Source, part: Part, options: Options) -> tuple[ImageCodec, list[str]]:
+    """The codec of pictures as a context: as large as asked in the view, or as the events are, without loss."""
+    pieces = [PICTURE_VIEW.fullmatch(piece) for piece in part.view.split(":")] if part.view else []
+    size, channels = options.size, options.channels
+    for piece in pieces:
+        assert piece is not None
+        size = (int(piece["height"]), int(piece["width"])) if piece["height"] else size
+        channels = COLOURS[piece["colour"]] if piece["colour"] else channels
+    return picture_codec(source, part.column, Options(size=size, channels=channels))
+
+
+def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
+    """The classes of a column: its published names, or its sorted distinct values over all splits.
+
+    Args:
+        source: with its tables.
+        name: of the column.
+        strict: whether too many are an error; otherwise None is returned.
 
     Raises:
         SourceError: a column that is no set of classes.
     """
     column = source.columns[name]
     if column.names:
-        return Label(column.names)
+        return list(column.names)
     if column.kind not in ("string", "int", "bool"):
         raise SourceError(
             f"column {name!r} ({column.kind}) is no set of classes",
-            "a context is a column of labels, strings or whole numbers",
+            "classes are labels, strings or whole numbers",
         )
     values: set[Any] = set()
     for table in source.tables.values():
@@ -36,37 +199,24 @@ def find_labels(source: Source, name: str) -> Label:
             values.update(found)
             start += len(chunk[name])
             if len(values) > MAX_NAMES:
+                if not strict:
+                    return None
+                remedy = f", or take it as {name}:number" if column.kind == "int" else f", or take it as {name}:text"
                 raise SourceError(
-                    f"column {name!r} has more than {MAX_NAMES:,} different values", "condition on a column of fewer"
+                    f"column {name!r} has more than {MAX_NAMES:,} different values",
+                    f"condition on a column of fewer{remedy}",
                 )
-    return Label([str(value) for value in sorted(values)])
+    return [str(value) for value in sorted(values)]
 
 
-def encode_labels(values: Any, column: Column, labels: Label, place: Place) -> np.ndarray:
-    """Class numbers [n] of a chunk of a context column.
-
-    Raises:
-        SourceError: a missing value, a number without a name, or a name that the labels lack.
-    """
-    found, inverse = distinct(named(values, column, place), column.name, place)
-    index = {name: i for i, name in enumerate(labels.names)}
-    for i, value in enumerate(found):
-        if str(value) not in index:
-            raise SourceError(
-                f"column {column.name!r} is {str(value)!r} at {place(int(np.argmax(inverse == i)))}, not a known label",
-                nearest(str(value), list(labels.names)),
-            )
-    return np.array([index[str(value)] for value in found], np.int64)[inverse]
-
-
-def distinct(values: Any, name: str, place: Place) -> tuple[list[Any], np.ndarray]:
-    """Distinct values of a column [k] and, for every row, which of them it is [n]."""
-    import pyarrow as pa
-
-    array = as_arrow(values, name, place)
-    coded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
-    inverse = coded.indices.to_numpy(zero_copy_only=False)
-    used = np.unique(inverse)  # a dictionary can hold values that no row of the chunk has
-    rank = np.zeros(len(coded.dictionary), np.int64)
-    rank[used] = np.arange(len(used))
-    return coded.dictionary.take(pa.array(used)).to_pylist(), rank[inverse]
+def _encode(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:
+    column = table.columns[part.column]
+    values = named(chunk[part.column], column, place)
+    if isinstance(codec, ValueCodec):
+        return replace(codec, column=part.column).encode(values, place)  # type: ignore[call-arg]
+    if column.kind == "array":
+        values = as_numpy(values)
+    elif isinstance(codec, DocumentCodec):
+        listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
+        values = [None if value is None else as_text(value) for value in listed]
+    return codec.encode(values, place)

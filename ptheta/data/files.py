@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ptheta.data.codecs.waves import SOUNDS
 from ptheta.data.lines import json_table
 from ptheta.data.objects import arrays_table, frame_table
 from ptheta.data.tables import ArrayTable, Column, ParquetTable, Source, Table
@@ -95,6 +96,11 @@ def _text(path: Path) -> Table:
 def _picture(path: Path) -> Table:
     files = [{"path": str(path), "bytes": None}]
     return ArrayTable(path.name, {"image": Column("image", "image")}, {"image": files}, [str(path)])
+
+
+def _sound(path: Path) -> Table:
+    files = [{"path": str(path), "bytes": None}]
+    return ArrayTable(path.name, {"audio": Column("audio", "sound")}, {"audio": files}, [str(path)])
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -243,5 +249,6 @@ OPENERS: dict[str, Callable[[Path], Table | dict[str, Table]]] = {
     ".npz": _npz,
     **dict.fromkeys(TEXTS, _text),
     **dict.fromkeys(PICTURES, _picture),
+    **dict.fromkeys(SOUNDS, _sound),
 }
 """Suffix → function that opens a file."""

@@ -1,9 +1,10 @@
-"""Folders as sources: data sets of Hugging Face, pictures, documents."""
+"""Folders as sources: data sets of Hugging Face, pictures, sounds, documents."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ptheta.data.codecs.waves import SOUNDS
 from ptheta.data.files import OPENERS, PICTURES, TEXTS, is_idx, open_file
 from ptheta.data.hub import open_dataset_folder, open_saved
 from ptheta.data.sources import PUBLISHED, named_splits
@@ -12,6 +13,9 @@ from ptheta.errors import SourceError
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
 """Suffixes of data files, in the order in which they decide what a folder is."""
+
+KINDS = {"image": "image", "audio": "sound", "text": "document"}
+"""Name of the column of a folder of files → its kind."""
 
 
 def open_folder(path: Path) -> Source:
@@ -22,15 +26,18 @@ def open_folder(path: Path) -> Source:
     """
     files = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
     if not files:
-        raise SourceError(f"folder {path} is empty", "give a folder with pictures, texts or data files")
+        raise SourceError(f"folder {path} is empty", "give a folder with pictures, sounds, texts or data files")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path)
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
+    sounds = [f for f in files if f.suffix.lower() in SOUNDS]
     described = any(f.stem == "metadata" for f in files)
-    if described or (not pictures and any(f.suffix.lower() in DATA for f in files)):
+    if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
         return open_dataset_folder(path)
     if pictures:
         return _folder_of_files(path, pictures, "image")
+    if sounds:
+        return _folder_of_files(path, sounds, "audio")
     if texts := [f for f in files if f.suffix.lower() in TEXTS and f.name.lower() not in ("readme.md", "readme.txt")]:
         return _folder_of_files(path, texts, "text")
     if idx := [f for f in files if is_idx(f)]:
@@ -48,7 +55,7 @@ def _hidden(file: Path, folder: Path) -> bool:
 
 
 def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
-    """One row a file. Top folders named like splits are splits; the folder a picture lies in is its label."""
+    """One row a file. Top folders named like splits are splits; the folder a file lies in is its label."""
     groups: dict[str, list[tuple[Path, str]]] = {}
     for file in files:
         parts = file.relative_to(path).parts[:-1]
@@ -62,7 +69,7 @@ def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
     labelled = len(labels) > 1 and "" not in labels
     tables: dict[str, Table] = {}
     for split, rows in groups.items():
-        columns = {column: Column(column, "image" if column == "image" else "document")}
+        columns = {column: Column(column, KINDS[column])}
         arrays: dict[str, list] = {column: [_content(file, column) for file, _ in rows]}
         if labelled:
             columns["label"] = Column("label", "class", tuple(labels))
@@ -72,4 +79,4 @@ def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
 
 
 def _content(file: Path, column: str) -> dict | Path:
-    return {"path": str(file), "bytes": None} if column == "image" else file
+    return file if column == "text" else {"path": str(file), "bytes": None}

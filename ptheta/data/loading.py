@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ptheta.data.arrays import array_codec
-from ptheta.data.codecs import ArrayCodec, Codec, FrameCodec, ImageCodec, PictureCodec, RowCodec, TableCodec, TextCodec
-from ptheta.data.codecs.base import Place, compact
+from ptheta.data.candidates import candidates
+from ptheta.data.codecs import (
+    ArrayCodec,
+    Codec,
+    ContextCodec,
+    DocumentCodec,
+    FrameCodec,
+    ImageCodec,
+    PictureCodec,
+    RowCodec,
+    SoundCodec,
+    TableCodec,
+    TextCodec,
+)
 from ptheta.data.columns import Choice, choose
-from ptheta.data.contexts import encode_labels, find_labels
+from ptheta.data.contexts import Conditions, find_conditions, kind_of_context, known_conditions
+from ptheta.data.encoding import encode
 from ptheta.data.hub import reading
 from ptheta.data.mixed import described
 from ptheta.data.options import Options
 from ptheta.data.palettes import palette_codec
 from ptheta.data.pictures import picture_codec, two_valued
 from ptheta.data.rows import repeats, table_codec
+from ptheta.data.sounds import sound_codec, sound_notes, survey
 from ptheta.data.sources import open_source
-from ptheta.data.splits import Data, Split, allocate, divide
-from ptheta.data.tables import Source, Table, as_numpy, named, take
+from ptheta.data.splits import Data, Split, divide
+from ptheta.data.tables import Source
 from ptheta.data.texts import load_text
+from ptheta.data.wholes import Masks, cut_notes, document_codec
 from ptheta.errors import SourceError, UsageError, nearest
-from ptheta.spaces import Label
 
-CODECS = {"picture": PictureCodec, "text": TextCodec, "table": FrameCodec, "array": ArrayCodec}
+CODECS = {
+    "picture": PictureCodec,
+    "sound": SoundCodec,
+    "text": TextCodec,
+    "document": DocumentCodec,
+    "table": FrameCodec,
+    "array": ArrayCodec,
+}
 """Kind of choice → its codec."""
+
+WITHOUT_SPLITS = ("picture", "array")
+"""Kinds of choice whose codec does not depend on what is train."""
 
 
 def load(
@@ -43,38 +66,56 @@ def load(
     tokenizer: str | None = None,
     vocabulary: int | None = None,
     columns: str = "auto",
+    whole: bool = False,
+    sound: str = "spectrogram",
+    rate: int | None = None,
+    seconds: float | None = None,
+    bands: int | None = None,
+    hop: float | None = None,
     limit: int | None = None,
     validation: float | None = None,
     seed: int = 0,
     codec: Codec | None = None,
-    context_space: Label | None = None,
+    context_codec: ContextCodec | None = None,
 ) -> Data:
     """Load samples from anywhere.
 
     Args:
-        source: `digits`; a file (CSV, TSV, Parquet, JSON, JSONL, text, NPY, NPZ, IDX, a picture); a folder of pictures,
-            text files or data files; a Hugging Face data set folder or Hub id; or arrays, tensors, a data frame,
+        source: `digits`; a file (CSV, TSV, Parquet, JSON, JSONL, text, NPY, NPZ, IDX, a picture, a sound); a folder of
+            pictures, sounds, text files or data files; a Hugging Face data set folder or Hub id; or arrays, tensors, a data frame,
             a `datasets.Dataset`, or a dict of splits.
         event: column(s) of x, comma-separated or a list; None: found from the kinds of columns, and said in the notes.
-        context: column of the context y; None: unconditional.
+        context: column(s) of the context y, as `event`; None: unconditional. Labels, texts, pictures, sounds and numbers
+            are taken for what they are. A view after a colon takes a column otherwise: `img:grey`, `img:8x8` and
+            `img:grey:8x8` are pictures reduced, for colouring and enlarging, where the event may be the same column;
+            `name:text`, `name:label` and `name:number` say what a value is.
         size: of pictures, "HxW" or (height, width) in pixels; other sizes are resized (stretched) to it.
         colour: "grey" or "rgb".
         levels: of pictures: an 8-bit value v becomes v · levels // 256.
         palette: of pictures: every pixel becomes one of so many colours, found by k-means on pixels of train.
         binarize: "none"; "threshold" (v at least half of white); "once" (1 with probability v / white, drawn once with the
             seed); "epoch" (train drawn anew on every visit, validation and test once).
-        length: of text: tokens in one event; 256 if None.
+        length: of text: tokens in one event; None: 256, or of whole texts the longest with its end, at most 512.
         tokenizer: of text: what a token is. "bytes"; "characters", those that occur in the source; "bpe", byte pairs
-            merged as learned from train. None: bytes below 4 MB of training text, bpe from there on.
-        vocabulary: of bpe: how many tokens; None: 512 for a megabyte of training text to 32,768 for a gigabyte.
+            merged as learned from train. None: bytes below 4 MB of training text, bpe from there on; of whole texts
+            and contexts, from 100 kB on.
+        vocabulary: of bpe: how many tokens; None: 512 for a megabyte of training text to 32,768 for a gigabyte; of whole
+            texts and contexts, one for every 500 bytes of training text, 512 to 8,192.
+        whole: whether every text is an event of its own, with its end, instead of a part of a stream; so it is
+            whenever a text has a context.
         columns: of a table: "mixed", each column as what it is: categories, numbers on a grid, real numbers, missing
             cells; "real", one vector of real numbers; "categories", unordered values; "auto", the one that fits.
+        sound: what a sound becomes: "spectrogram", log-mel loudness of frames and bands; or "waveform", µ-law samples.
+        rate: of sounds, in Hz; others are resampled. None: the most frequent one, at most 16,000.
+        seconds: of sounds: the length of an event; None: the 99th percentile. Longer ones are cut.
+        bands: of spectrograms; None: 32 up to 8,000 Hz, else 64.
+        hop: of spectrograms: milliseconds from a frame to the next; None: 16.
         limit: use at most so many events of each split, drawn with the seed; of text, the first.
         validation: events of train to hold out where no validation split is published: a number, or a part below 1;
             None: a tenth, at most 10,000. Text of 100 documents or more is held out in whole documents, which are
             then what is counted; other text in order, a twentieth if it is not divided at all.
         seed: of every draw.
-        codec, context_space: of a run, to see new data as that run does; nothing is then divided at random: published
+        codec, context_codec: of a run, to see new data as that run does; nothing is then divided at random: published
             splits are kept and undivided data become one split, "all".
 
     Returns:
@@ -97,18 +138,25 @@ def load(
         "tokenizer": tokenizer,
         "vocabulary": vocabulary,
         "columns": columns,
+        "whole": whole,
+        "sound": sound,
+        "rate": rate,
+        "seconds": seconds,
+        "bands": bands,
+        "hop": hop,
         "limit": limit,
         "validation": validation,
         "seed": seed,
     }
     drawn = {"limit": limit, "validation": validation, "seed": seed}
-    of_kind = {"tokenizer": tokenizer, "vocabulary": vocabulary, "columns": columns}
-    options = Options.of(size, colour, levels, palette, binarize, length, **of_kind, **drawn)
+    of_kind = {"tokenizer": tokenizer, "vocabulary": vocabulary, "columns": columns, "whole": whole}
+    of_sound = {"sound": sound, "rate": rate, "seconds": seconds, "bands": bands, "hop": hop}
+    options = Options.of(size, colour, levels, palette, binarize, length, **of_kind, **of_sound, **drawn)
     opened = open_source(source)
     if codec is not None and event is None:
         event = columns_of(codec, opened)
     with reading(opened.origin):
-        data = _load(opened, event, context, options, codec, context_space)
+        data = _load(opened, event, context, options, codec, context_codec)
     data.request = request
     return data
 
@@ -121,66 +169,107 @@ def address(source: Any) -> str | None:
 
 
 def _load(
-    source: Source, event: Any, context: Any, options: Options, codec: Codec | None, context_space: Label | None
+    source: Source,
+    event: Any,
+    context: Any,
+    options: Options,
+    codec: Codec | None,
+    context_codec: ContextCodec | None,
 ) -> Data:
-    choice = choose(source, event, context, as_text=bool(options.of_text) or isinstance(codec, TextCodec))
+    as_text = options.whole or bool(options.of_text) or isinstance(codec, TextCodec | DocumentCodec)
+    whole = options.whole or isinstance(codec, DocumentCodec)
+    choice = choose(source, event, context, as_text=as_text, whole=whole)
     if codec is not None and not isinstance(codec, CODECS[choice.kind]):
         what = f"column {choice.event[0]!r}" if len(choice.event) == 1 else f"{len(choice.event)} columns"
         raise SourceError(
             f"{what} of {source.origin} would be {choice.kind}s, but the run is about {codec.space}",
             "name the right column with --event, or give another source",
         )
-    if context_space is not None and choice.context is None:
-        raise SourceError(f"the run needs a context in {context_space}", "name its column with --context")
-    pictures_only = options.size or options.channels or options.levels or options.palette or options.binarize != "none"
-    if pictures_only and choice.kind != "picture":
-        remedy = "leave out size, colour, levels, palette and binarize"
-        raise UsageError(f"the events of {source.name} are no pictures", remedy)
-    if options.columns != "auto" and choice.kind != "table":
-        raise UsageError(f"the events of {source.name} are no rows of a table", "leave out columns")
-    if options.of_text and choice.kind != "text":
-        raise UsageError(f"the events of {source.name} are no text", f"leave out {' and '.join(options.of_text)}")
+    if context_codec is not None and not choice.context:
+        raise SourceError(f"the run needs a context in {context_codec.space}", "name its column with --context")
+    _check_suits(source, choice, options)
+    given: Conditions | None = None
     if choice.kind == "text":
-        if choice.context is not None:
-            raise SourceError(
-                "text events are cut from a stream and have no context yet",
-                "leave out --context, or name another event",
-            )
-        labels = None
         made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
-        labels = (context_space or find_labels(source, choice.context)) if choice.context else None
-        if choice.kind == "table":  # what repeats in test is not looked at
-            masks, notes = divide(source, options, everything=codec is not None)
-            made, found = codec or table_codec(source, choice.event, options.columns, masks), []
-        else:
-            made, found = (codec, []) if codec is not None else make_codec(source, choice, options)
-            masks, notes = divide(source, options, everything=codec is not None)
-        splits = encode(source, choice, made, labels, masks, options.seed)
-        notes = found + notes
-        if isinstance(made, ImageCodec) and codec is None:
-            if options.palette:
-                made, splits, found = palette_codec(made, splits, options.palette, options.seed)
-                notes += found
-            elif options.levels is None and not made.draws:
-                made = two_valued(made, splits)
+        made, found = codec, []
+        if made is None and choice.kind in WITHOUT_SPLITS:  # damaged ones are said before there being too few
+            made, found = make_codec(source, choice, options, {})
+        masks, drawn = divide(source, options, everything=codec is not None)
+        if made is None:
+            made, found = make_codec(source, choice, options, masks)
+        if codec is not None and isinstance(codec, SoundCodec):
+            found = sound_notes(codec, choice.event[0], survey(source, choice.event[0], masks))
+        if choice.context and context_codec is not None:
+            given = known_conditions(source, choice.context, context_codec, masks)
+        elif choice.context:
+            own = replace(options, length=None) if choice.kind == "document" else options
+            given = find_conditions(source, choice.context, own, masks)
+        splits = encode(source, choice, made, given, masks, options.seed)
+        notes = found + drawn
+        if codec is None:
+            made, splits, lost = _finished(made, splits, options)
+            notes += lost
         if isinstance(made, TableCodec) and "train" in splits:
             notes += repeats(made, splits["train"])
         elif isinstance(made, RowCodec):
             notes = described(made) + notes
+        elif isinstance(made, DocumentCodec):
+            notes += cut_notes(made, choice.event[0], {name: split.x for name, split in splits.items()})
     taken = [f"event: {', '.join(choice.event[:8])}{', …' if len(choice.event) > 8 else ''}, {made.space}"]
-    if labels is not None:
-        taken.append(f"context: {choice.context}, {labels.levels:,} classes")
+    if given is None:
+        choice.notes.append(candidates(source, choice))
+    else:
+        taken += given.notes + given.cut({name: s.context for name, s in splits.items() if s.context is not None})
     return Data(
-        source.name, source.origin, made.space, labels, made, splits, taken + choice.notes + source.notes + notes
+        source.name,
+        source.origin,
+        made.space,
+        None if given is None else given.codec.space,
+        made,
+        splits,
+        taken + choice.notes + source.notes + notes,
+        context_codec=None if given is None else given.codec,
     )
 
 
-def make_codec(source: Source, choice: Choice, options: Options) -> tuple[Codec, list[str]]:
-    """The codec of a column of pictures or arrays, found from the data and the options, and what was assumed."""
+def _check_suits(source: Source, choice: Choice, options: Options) -> None:
+    """Options of a kind of data that is neither the event nor a context are an error."""
+    kinds = {choice.kind} | {kind_of_context(source, part) for part in choice.context}
+    if (options.of_pictures or (options.levels and "sound" not in kinds)) and "picture" not in kinds:
+        remedy = "leave out size, colour, levels, palette and binarize"
+        raise UsageError(f"the events of {source.name} are no pictures", remedy)
+    if (options.palette or options.binarize != "none") and choice.kind != "picture":
+        raise UsageError(f"the events of {source.name} are no pictures", "leave out palette and binarize")
+    if options.columns != "auto" and choice.kind != "table":
+        raise UsageError(f"the events of {source.name} are no rows of a table", "leave out columns")
+    if options.of_text and kinds.isdisjoint({"text", "document"}):
+        raise UsageError(f"the events of {source.name} are no text", f"leave out {' and '.join(options.of_text)}")
+    if options.of_sound and "sound" not in kinds:
+        raise UsageError(f"the events of {source.name} are no sounds", f"leave out {' and '.join(options.of_sound)}")
+
+
+def make_codec(source: Source, choice: Choice, options: Options, masks: Masks) -> tuple[Codec, list[str]]:
+    """The codec of the event's columns, found from the data and the options, and what was assumed."""
+    name = choice.event[0]
     if choice.kind == "picture":
-        return picture_codec(source, choice.event[0], options)
-    return array_codec(source, choice.event[0]), []
+        return picture_codec(source, name, options)
+    if choice.kind == "sound":
+        return sound_codec(source, name, options, masks)
+    if choice.kind == "document":
+        return document_codec(source, name, options, masks)
+    if choice.kind == "table":  # what repeats in test is not looked at
+        return table_codec(source, choice.event, options.columns, masks), []
+    return array_codec(source, name), []
+
+
+def _finished(codec: Codec, splits: dict[str, Split], options: Options) -> tuple[Codec, dict[str, Split], list[str]]:
+    """Pictures as tokens of a palette if asked for, or as two levels if they have no more; all else as it is."""
+    if isinstance(codec, ImageCodec) and options.palette:
+        return palette_codec(codec, splits, options.palette, options.seed)
+    if isinstance(codec, ImageCodec) and options.levels is None and not codec.draws:
+        return two_valued(codec, splits), splits, []
+    return codec, splits, []
 
 
 def columns_of(codec: Codec, source: Source) -> list[str] | None:
@@ -191,82 +280,3 @@ def columns_of(codec: Codec, source: Source) -> list[str] | None:
         if name not in source.columns:
             raise SourceError(f"{source.origin} has no column {name!r}", nearest(name, list(source.columns)))
     return codec.names
-
-
-def encode(
-    source: Source,
-    choice: Choice,
-    codec: Codec,
-    labels: Label | None,
-    masks: dict[str, dict[str, np.ndarray]],
-    seed: int,
-) -> dict[str, Split]:
-    """Encode the rows of every split, a chunk at a time.
-
-    Args:
-        masks: table → split → bool [rows], true for the rows of the split.
-        seed: of binarisations.
-    """
-    splits: dict[str, Split] = {}
-    for name, table in source.tables.items():
-        for split, mask in masks[name].items():
-            n = int(mask.sum())
-            x = allocate((n, *codec.space.shape), codec.dtype)
-            splits[split] = Split(x, None if labels is None else np.empty(n, compact(labels.levels)))
-            splits[split].files = table.files_of(np.flatnonzero(mask))
-        _fill(table, choice, codec, labels, masks[name], splits)
-    if isinstance(codec, ImageCodec) and codec.draws:
-        for i, (name, split) in enumerate(splits.items()):
-            greys = split.x
-            split.x = codec.draw(greys, np.random.default_rng([seed, i]))
-            if codec.binarize == "epoch" and name == "train":
-                split.greys, split.white = greys, codec.white
-    return {name: splits[name] for name in ("all", "train", "validation", "test") if name in splits}
-
-
-def _fill(
-    table: Table,
-    choice: Choice,
-    codec: Codec,
-    labels: Label | None,
-    masks: dict[str, np.ndarray],
-    splits: dict[str, Split],
-) -> None:
-    names = choice.event + ([choice.context] if choice.context else [])
-    wanted = np.logical_or.reduce(list(masks.values()))
-    filled = dict.fromkeys(masks, 0)
-    start = 0
-    for chunk in table.chunks(names):
-        n = len(chunk[names[0]])
-        rows = np.flatnonzero(wanted[start : start + n])
-        if len(rows) < n:
-            chunk = {name: take(values, rows) for name, values in chunk.items()}
-
-        def place(row: int, rows: np.ndarray = rows, start: int = start) -> str:
-            return table.place(start + int(rows[row]))
-
-        if len(rows):
-            x = _events(chunk, choice, codec, table, place)
-            y = None
-            if labels is not None and choice.context:
-                y = encode_labels(chunk[choice.context], table.columns[choice.context], labels, place)
-            for split, mask in masks.items():
-                mine = mask[start : start + n][rows]
-                count = int(mine.sum())
-                to = slice(filled[split], filled[split] + count)
-                splits[split].x[to] = x if count == len(x) else x[mine]
-                if y is not None:
-                    splits[split].context[to] = y[mine]  # type: ignore[index]
-                filled[split] += count
-        start += n
-
-
-def _events(chunk: dict[str, Any], choice: Choice, codec: Codec, table: Table, place: Place) -> np.ndarray:
-    """Events of a chunk; greys, if events are to be drawn from them."""
-    if choice.kind == "table":
-        missing = isinstance(codec, RowCodec)
-        return codec.encode({n: named(chunk[n], table.columns[n], place, missing=missing) for n in choice.event}, place)
-    raw = chunk[choice.event[0]]
-    if table.columns[choice.event[0]].kind == "array":
-        raw = as_numpy(raw)
-    return codec.greys(raw, place) if isinstance(codec, ImageCodec) and codec.draws else codec.encode(raw, place)

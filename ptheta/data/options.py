@@ -20,6 +20,12 @@ VOCABULARIES = (257, 2**20)
 KINDS = ("auto", "mixed", "real", "categories")
 """What the columns of a table can be taken for."""
 
+SOUND = ("spectrogram", "waveform")
+"""What a sound can be as an event."""
+
+SOUND_LIMITS = {"rate": (100, 192_000), "seconds": (0.01, 3600), "bands": (1, 1024), "hop": (0.1, 1000)}
+"""Least and most of Hz, seconds, bands and milliseconds."""
+
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
 
@@ -37,6 +43,12 @@ class Options:
     tokenizer: str | None = None
     vocabulary: int | None = None
     columns: str = "auto"
+    whole: bool = False
+    sound: str = "spectrogram"
+    rate: int | None = None
+    seconds: float | None = None
+    bands: int | None = None
+    hop: float | None = None
     limit: int | None = None
     validation: float | None = None
     seed: int = 0
@@ -66,6 +78,7 @@ class Options:
         options._check_text()
         if options.columns not in KINDS:
             raise UsageError(f"columns are {options.columns!r}", nearest(str(options.columns), list(KINDS)))
+        options._check_sound()
         for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
             value = getattr(options, name)
             if value is not None and value < least:
@@ -76,6 +89,28 @@ class Options:
     def of_text(self) -> list[str]:
         """Names of the options given that only text has."""
         return [name for name in ("length", "tokenizer", "vocabulary") if getattr(self, name) is not None]
+
+    @property
+    def of_pictures(self) -> list[str]:
+        """Names of the options given that only pictures have."""
+        given = {"size": self.size, "colour": self.channels, "palette": self.palette}
+        return [name for name, value in given.items() if value] + ["binarize"] * (self.binarize != "none")
+
+    @property
+    def of_sound(self) -> list[str]:
+        """Names of the options given that only sounds have."""
+        given = [name for name in ("rate", "seconds", "bands", "hop") if getattr(self, name) is not None]
+        return ["sound"] * (self.sound != "spectrogram") + given
+
+    def _check_sound(self) -> None:
+        if self.sound not in SOUND:
+            raise UsageError(f"no kind of sound is called {self.sound!r}", nearest(str(self.sound), list(SOUND)))
+        for name, (least, most) in SOUND_LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"{name} is {value:g}", f"give {least:g} to {most:g}")
+        if self.sound == "waveform" and (self.bands or self.hop):
+            raise UsageError("a waveform has no bands and no hop", "leave them out, or take a spectrogram")
 
     def _check_text(self) -> None:
         if self.tokenizer is not None and self.tokenizer not in TOKENIZERS:

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs import Codec
+from ptheta.data.codecs import Codec, ContextCodec
 from ptheta.data.options import Options
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
-from ptheta.spaces import Label, Space
+from ptheta.spaces import Space
 
 HELD_OUT = 0.1
 """Part of train that becomes validation (and of an undivided source that becomes test)."""
@@ -36,7 +36,7 @@ class Split:
 
     Args:
         x: [n, *space.shape] in a compact type: uint8, int16 or int32 for discrete spaces, float32 or float64 for real.
-        context: class numbers [n], or None.
+        context: [n, *context space's shape] in a compact type, such as class numbers [n]; or None.
         greys: if events are binarised anew on every visit, the grey values [n, *space.shape] behind them; `x` is
             then one fixed draw.
         white: the grey value that is drawn as 1 with probability 1.
@@ -65,10 +65,12 @@ class Split:
             generator: draws a new binarisation where the split has one; without it the fixed draw is returned.
 
         Returns:
-            x [n, *space.shape], int64 or floating point, and the context, int64 [n], or None.
+            x [n, *space.shape], int64 or floating point, and the context [n, …], int64 or float64, or None.
         """
         rows: Any = slice(None) if index is None else index.cpu().numpy() if isinstance(index, Tensor) else index
-        context = None if self.context is None else torch.from_numpy(np.ascontiguousarray(self.context[rows])).long()
+        context = None if self.context is None else torch.from_numpy(np.ascontiguousarray(self.context[rows]))
+        if context is not None:
+            context = context.double() if context.is_floating_point() else context.long()
         if self.greys is not None and generator is not None:
             probability = torch.from_numpy(np.ascontiguousarray(self.greys[rows])).float() / self.white
             return torch.bernoulli(probability, generator=generator).long(), context
@@ -106,17 +108,19 @@ class Data:
         notes: what was taken and assumed, a sentence each.
         request: options of `load` that give the same data again.
         fingerprint: SHA-256 over the splits.
+        context_codec: column values ↔ context; None if there is none.
     """
 
     name: str
     source: str
     space: Space
-    context_space: Label | None
+    context_space: Space | None
     codec: Codec
     splits: dict[str, Split]
     notes: list[str] = field(default_factory=list)
     request: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    context_codec: ContextCodec | None = None
 
     def __post_init__(self):
         self.fingerprint = self.fingerprint or fingerprint(self.splits)

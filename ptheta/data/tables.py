@@ -25,6 +25,9 @@ CHUNK = 65_536
 
 CHUNK_LARGE = 1_000
 
+LARGE = ("image", "sound", "string", "document", "bytes", "array")
+"""Kinds of columns whose values can be large."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -71,7 +74,7 @@ class Table(ABC):
 
     def chunk_rows(self, names: list[str]) -> int:
         """How many rows to read at a time."""
-        large = any(self.columns[name].kind in ("image", "string", "document", "bytes", "array") for name in names)
+        large = any(self.columns[name].kind in LARGE for name in names)
         return CHUNK_LARGE if large and len(names) <= 2 else CHUNK
 
 

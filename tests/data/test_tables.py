@@ -7,7 +7,7 @@ import pytest
 import ptheta.data.splits
 from ptheta.data import Codec, load
 from ptheta.errors import SourceError, UsageError
-from ptheta.spaces import Column, Discrete, Real, Table
+from ptheta.spaces import Column, Discrete, Document, Real, Table
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_run_meets_a_table_in_another_order(cats, tmp_path):
     with pytest.raises(SourceError, match="no column 'sold'"):
         load(cats[["colour", "doors"]], codec=codec)
     with pytest.raises(SourceError, match="not a known label"):
-        load(cats.assign(colour="pink"), context="colour", context_space=load(cats, context="colour").context_space)
+        load(cats.assign(colour="pink"), context="colour", context_codec=load(cats, context="colour").context_codec)
 
 
 def bad(text, tmp_path):
@@ -147,7 +147,8 @@ def test_too_many_categories_are_refused_with_the_rest_to_choose():
         load(frame, columns="categories")
     assert load(frame).space == Table((Column("name", levels=5000), Column("kind", levels=2)))
     with pytest.raises(SourceError, match="'name' has more than 1,000"):
-        load(frame, context="name")
+        load(frame, context="name:label")
+    assert isinstance(load(frame, context="name").context_space, Document)
 
 
 def test_repeated_real_values_are_remarked():

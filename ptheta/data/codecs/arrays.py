@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, compact, nowhere
+from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
 
 
 @dataclass(frozen=True)
-class ArrayCodec(Codec):
+class ArrayCodec(ContextCodec):
     """Arrays of whole numbers 0 … levels − 1, or of real numbers, as they are.
 
     Args:

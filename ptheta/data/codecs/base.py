@@ -146,6 +146,26 @@ class Codec(ABC):
             ) from None
 
 
+class ContextCodec(Codec):
+    """A codec whose events can be contexts: it also says how a person writes one, and what to call it."""
+
+    def parse(self, text: str) -> np.ndarray:
+        """The context [1, *space.shape] that a person writes as `text`: a path, unless the kind has its own spelling.
+
+        Raises:
+            PthetaError: no such file or value.
+        """
+        return self.read(text)
+
+    def names(self, x: Tensor | np.ndarray) -> list[str]:
+        """A short caption for each context [n, *space.shape]."""
+        return [f"context-{i:04d}" for i in range(len(x))]
+
+    def remark(self, text: str) -> str | None:
+        """What `parse` would make of a value that a person should know, in a sentence; None if nothing."""
+        return None
+
+
 def compact(levels: int) -> np.dtype:
     """Smallest integer type that holds 0 … levels − 1 and that torch computes with."""
     return np.dtype(np.uint8 if levels <= 256 else np.int16 if levels <= 2**15 else np.int32)

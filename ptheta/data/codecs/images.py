@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs.base import Codec, Place, as_array, file_names, nowhere
+from ptheta.data.codecs.base import ContextCodec, Place, as_array, file_names, nowhere
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.spaces import Image
@@ -28,7 +28,7 @@ MAX_PIXELS = 2**26
 BINARIZE = ("none", "threshold", "once", "epoch")
 
 
-class PictureCodec(Codec):
+class PictureCodec(ContextCodec):
     """Pictures ↔ events of any space: they are read from and written to picture files one at a time."""
 
     is_picture = True

@@ -1,0 +1,151 @@
+"""Several columns as one context."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.data.codecs.base import Codec, ContextCodec, Place, as_array, nowhere
+from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.files import write_bytes
+from ptheta.spaces import Joint
+
+
+@dataclass(frozen=True)
+class JointCodec(ContextCodec):
+    """Values of several columns ↔ events of a `Joint` space.
+
+    Args:
+        parts: name → JSON form of the part's codec.
+
+    >>> codec = JointCodec({"a": {"kind": "number", "column": "a"}, "b": {"kind": "number", "column": "b"}})
+    >>> codec.parse_all(["b=3"]).tolist(), codec.names([[1, 2]])
+    ([[nan, 3.0]], ['a=1 b=2'])
+    """
+
+    parts: dict[str, dict[str, Any]]
+
+    kind = "joint"
+
+    @cached_property
+    def codecs(self) -> dict[str, ContextCodec]:
+        """Name → codec of the part."""
+        made = {name: Codec.from_json(part) for name, part in self.parts.items()}
+        for name, codec in made.items():
+            if not isinstance(codec, ContextCodec):
+                raise ValueError(f"part {name} is a {codec.kind} codec, which makes no contexts")
+        return made  # type: ignore[return-value]
+
+    @cached_property
+    def _joint(self) -> Joint:
+        return Joint({name: codec.space for name, codec in self.codecs.items()})
+
+    @property
+    def space(self) -> Joint:
+        """Joint of the parts' spaces."""
+        return self._joint
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Smallest type that holds the values of all parts."""
+        return np.result_type(*(codec.dtype for codec in self.codecs.values()))
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Events [n, sum of the parts' dimensions] of a mapping from every part's name to its values."""
+        flat = [codec.encode(raw[name], place) for name, codec in self.codecs.items()]
+        return np.concatenate([x.reshape(len(x), -1).astype(self.dtype, copy=False) for x in flat], 1)
+
+    def split(self, x: Tensor | np.ndarray) -> dict[str, np.ndarray]:
+        """Name → the part's events."""
+        whole = torch.from_numpy(np.array(as_array(x)).astype(np.float64)).to(self.space.dtype)
+        return {name: part.numpy() for name, part in self.space.split(whole).items()}
+
+    def decode(self, x: Tensor | np.ndarray) -> dict[str, Any]:
+        """Name → raw values of the part; every part must be known."""
+        return {name: self.codecs[name].decode(part) for name, part in self.split(x).items()}
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The rows of a CSV file whose columns are parts, [n, …], int64 or float64; an empty cell says nothing."""
+        try:
+            rows = list(csv.DictReader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SourceError(f"{path} cannot be read: {error}", "give a CSV file with the parts as columns") from None
+        if not rows:
+            raise SourceError(f"{path} has no rows", "give at least one context")
+        given = [{name: text for name, text in row.items() if name is not None and text} for row in rows]
+        return np.concatenate([self._of(row) for row in given])
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One CSV file of captions, a column for each part."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.parts)
+        writer.writerows(zip(*(self.codecs[name].names(part) for name, part in self.split(x).items())))
+        return [write_bytes(Path(directory) / f"{stem}.csv", text.getvalue().encode(), flush=False)]
+
+    # As a context
+
+    def parse(self, text: str) -> np.ndarray:
+        """A context [1, …], int64 or float64, of which one part is given, as name=value."""
+        return self.parse_all([text])
+
+    def parse_all(self, texts: Sequence[str]) -> np.ndarray:
+        """A context [1, …], int64 or float64, of some parts, each as name=value; of the others nothing is said.
+
+        Raises:
+            UsageError: no part of that name, or one twice.
+        """
+        given: dict[str, str] = {}
+        for text in texts:
+            name, sign, value = text.partition("=")
+            if not sign or name not in self.parts:
+                close = nearest(name, list(self.parts)) if sign else f"give {' '.join(f'{n}=…' for n in self.parts)}"
+                raise UsageError(f"{text!r} names no part of the context", close)
+            if name in given:
+                raise UsageError(f"the context has two values of {name}", "give one")
+            given[name] = value
+        return self._of(given)
+
+    def _of(self, given: Mapping[str, str]) -> np.ndarray:
+        parts = {name: self.codecs[name].parse(text) for name, text in given.items() if name in self.parts}
+        if unknown := [name for name in given if name not in self.parts]:
+            raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(self.parts)))
+        spaces = dict(self.space.parts)
+        whole = {
+            name: torch.from_numpy(parts[name]) if name in parts else spaces[name].null(1) for name in self.space.names
+        }
+        return self.space.join(whole).numpy()
+
+    def names(self, x: Tensor | np.ndarray) -> list[str]:
+        """name=caption of each part that is given."""
+        said: list[list[str]] = [[] for _ in range(len(x))]
+        for name, part in self.split(x).items():
+            known = [row for row in range(len(part)) if not is_null(part[row])]
+            for row, caption in zip(known, self.codecs[name].names(part[known])):
+                said[row].append(f"{name}={caption}")
+        return [" ".join(parts) or "nothing given" for parts in said]
+
+    def remark(self, text: str) -> str | None:
+        """What the part's codec remarks."""
+        name, _, value = text.partition("=")
+        return self.codecs[name].remark(value) if name in self.parts else None
+
+
+def is_null(x: np.ndarray) -> bool:
+    """Whether events say nothing: `Space.null`."""
+    return bool(np.isnan(x).all() if x.dtype.kind == "f" else (x == -1).all())

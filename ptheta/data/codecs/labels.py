@@ -1,0 +1,167 @@
+"""Single values ↔ events: names of classes, and numbers. They are contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
+from ptheta.data.codecs.frames import as_arrow, as_number
+from ptheta.data.codecs.tables import numbers
+from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.files import write_bytes
+from ptheta.spaces import Label, Real
+
+
+class ValueCodec(ContextCodec):
+    """One value of a column ↔ an event of shape ()."""
+
+    column: str
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The values of a text file, one a line, [n]."""
+        try:
+            lines = Path(path).read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"{path} cannot be read: {error}", "give a text file with one value a line") from None
+        return np.concatenate([np.empty(0, self.dtype), *map(self.parse, lines)])
+
+    def write(
+        self,
+        x: Tensor | np.ndarray,
+        directory: str | Path,
+        stem: str = "sample",
+        context_names: Sequence[str] | None = None,
+    ) -> list[Path]:
+        """One text file, a value a line."""
+        path = Path(directory) / f"{stem}.txt"
+        return [write_bytes(path, "".join(f"{name}\n" for name in self.names(x)).encode(), flush=False)]
+
+
+@dataclass(frozen=True)
+class LabelCodec(ValueCodec):
+    """Names of classes ↔ their numbers.
+
+    Args:
+        classes: names; number k is the k-th.
+        column: where they come from, for errors.
+    """
+
+    classes: list[str]
+    column: str = "context"
+
+    kind = "label"
+
+    @cached_property
+    def _label(self) -> Label:
+        return Label(tuple(self.classes))
+
+    @property
+    def space(self) -> Label:
+        """Label(classes)."""
+        return self._label
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Smallest integers that hold all numbers."""
+        return compact(len(self.classes))
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Numbers [n] of names; values of other types are named as they print.
+
+        Raises:
+            SourceError: a missing value, or a name that there is not.
+        """
+        found, inverse = distinct(raw, self.column, place)
+        for i, value in enumerate(found):
+            if str(value) not in self._numbers:
+                raise SourceError(
+                    f"column {self.column!r} is {str(value)!r} at {place(int(np.argmax(inverse == i)))}, not a known"
+                    " label",
+                    nearest(str(value), self.classes),
+                )
+        return np.array([self._numbers[str(value)] for value in found], self.dtype)[inverse]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def decode(self, x: Tensor | np.ndarray) -> list[str]:
+        """Names."""
+        return [self.classes[int(k)] for k in as_array(x)]
+
+    def parse(self, text: str) -> np.ndarray:
+        """The number of a name, [1]; the nearest names are told if there is none."""
+        if text not in self._numbers:
+            raise UsageError(f"{text!r} is no {self.column} of the run", nearest(text, self.classes))
+        return np.array([self._numbers[text]], self.dtype)
+
+    def names(self, x: Tensor | np.ndarray) -> list[str]:
+        """Names."""
+        return self.decode(x)
+
+
+@dataclass(frozen=True)
+class NumberCodec(ValueCodec):
+    """Numbers as they are.
+
+    Args:
+        column: where they come from, for errors.
+    """
+
+    column: str = "context"
+
+    kind = "number"
+
+    @property
+    def space(self) -> Real:
+        """Real(())."""
+        return Real(())
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64."""
+        return np.dtype(np.float64)
+
+    def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
+        """Numbers [n], all finite.
+
+        Raises:
+            SourceError: one that is missing or not finite, or no number.
+        """
+        return numbers(as_arrow(raw, self.column, place), self.column, place).astype(np.float64)
+
+    def decode(self, x: Tensor | np.ndarray) -> list[float]:
+        """Numbers."""
+        return as_array(x).astype(np.float64).tolist()
+
+    def parse(self, text: str) -> np.ndarray:
+        """The number, [1]."""
+        return np.array([as_number(text, self.column)])
+
+    def names(self, x: Tensor | np.ndarray) -> list[str]:
+        """The numbers, to six digits."""
+        return [f"{value:g}" for value in self.decode(x)]
+
+
+def distinct(values: Any, name: str, place: Place) -> tuple[list[Any], np.ndarray]:
+    """Distinct values of a column [k] and, for every row, which of them it is [n].
+
+    Raises:
+        SourceError: a missing value.
+    """
+    import pyarrow as pa
+
+    array = as_arrow(values, name, place)
+    coded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
+    inverse = coded.indices.to_numpy(zero_copy_only=False)
+    used = np.unique(inverse)  # a dictionary can hold values that no row of the chunk has
+    rank = np.zeros(len(coded.dictionary), np.int64)
+    rank[used] = np.arange(len(used))
+    return coded.dictionary.take(pa.array(used)).to_pylist(), rank[inverse]

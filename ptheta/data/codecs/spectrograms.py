@@ -1,0 +1,132 @@
+"""Sounds ↔ log-mel spectrograms, seen as grey pictures, and back by Griffin and Lim's algorithm."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs.base import as_array, compact
+from ptheta.data.codecs.sounds import SoundCodec
+from ptheta.data.codecs.waves import audio_library
+from ptheta.spaces import Spectrogram
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+FLOOR = 1e-10
+"""Least power of a band: −100 dB."""
+
+ITERATIONS = 60
+"""Of Griffin and Lim's algorithm."""
+
+
+@dataclass(frozen=True)
+class SpectrogramCodec(SoundCodec):
+    """Sounds ↔ levels of loudness [1, frames, bands], from the first frame and the lowest band on.
+
+    The power of a band in a frame (Hann window, mel filters of librosa), in dB, becomes level
+    round((dB − low) / (high − low) · (levels − 1)), clipped. Frames after the end of a sound are level 0. Back: the
+    filters are inverted by non-negative least squares, and phases found by Griffin and Lim (1984), from the same random
+    ones every time.
+
+    Args:
+        rate: in Hz.
+        hop: samples from a frame to the next.
+        window: samples of a frame.
+        bands: of the mel scale, from 0 to half the rate.
+        frames: of one event.
+        low, high: dB of the least and the highest level.
+        levels: of loudness.
+    """
+
+    rate: int
+    hop: int
+    window: int
+    bands: int
+    frames: int
+    low: float = -80.0
+    high: float = 20.0
+    levels: int = 256
+
+    kind = "spectrogram"
+    is_picture = True
+
+    def __post_init__(self):
+        if min(self.rate, self.hop, self.bands, self.frames) < 1 or self.window < max(2, self.hop) or self.levels < 2:
+            raise ValueError("sizes are positive, a window is no shorter than a hop, and there are two levels or more")
+        if not self.low < self.high:
+            raise ValueError("low is less than high")
+
+    @property
+    def space(self) -> Spectrogram:
+        """Spectrogram(frames, bands, levels)."""
+        return Spectrogram(self.frames, self.bands, self.levels)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """uint8 up to 256 levels."""
+        return compact(self.levels)
+
+    @property
+    def samples(self) -> int:
+        """Samples that begin no frame beyond the last."""
+        return self.frames * self.hop
+
+    @cached_property
+    def _filters(self) -> np.ndarray:
+        librosa = audio_library("librosa", "a spectrogram")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of empty bands, which `empty_bands` counts
+            return librosa.filters.mel(sr=self.rate, n_fft=self.window, n_mels=self.bands)  # [bands, window // 2 + 1]
+
+    @property
+    def empty_bands(self) -> int:
+        """Bands that hold no frequency, because they are many and the window is short."""
+        return int((self._filters.max(1) == 0).sum())
+
+    def decibels(self, sound: np.ndarray) -> np.ndarray:
+        """Power of every frame and band in dB, float32 [k, bands], of samples at the codec's rate."""
+        librosa = audio_library("librosa", "a spectrogram")
+        k = 1 + len(sound) // self.hop
+        padded = np.pad(sound, (0, max(0, self.window - len(sound))))
+        spectrum = librosa.stft(padded, n_fft=self.window, hop_length=self.hop)[:, :k]
+        power = self._filters @ (np.abs(spectrum) ** 2)  # [bands, k]
+        return 10 * np.log10(np.maximum(power, FLOOR)).T.astype(np.float32)
+
+    def event(self, sound: np.ndarray) -> np.ndarray:
+        """Levels [1, frames, bands]."""
+        x = np.zeros(self.space.shape, self.dtype)
+        loudness = (self.decibels(sound)[: self.frames] - self.low) / (self.high - self.low)
+        x[0, : len(loudness)] = np.rint(np.clip(loudness, 0, 1) * (self.levels - 1))
+        return x
+
+    def sound(self, event: np.ndarray) -> np.ndarray:
+        """Samples [k]; frames of level 0 at the end are left out."""
+        librosa = audio_library("librosa", "a spectrogram")
+        loud = np.flatnonzero(event[0].any(1))
+        if not len(loud):
+            return np.zeros(self.hop, np.float32)
+        k = max(int(loud[-1]) + 1, 2)
+        decibels = self.low + event[0, :k].T.astype(np.float32) / (self.levels - 1) * (self.high - self.low)
+        power = np.where(event[0, :k].T > 0, 10 ** (decibels / 10), 0).astype(np.float32)  # [bands, k]
+        spectrum = librosa.feature.inverse.mel_to_stft(power, sr=self.rate, n_fft=self.window)
+        return librosa.griffinlim(
+            spectrum,
+            n_iter=ITERATIONS,
+            hop_length=self.hop,
+            n_fft=self.window,
+            length=self.hop * (k - 1),
+            random_state=0,
+        ).astype(np.float32, copy=False)
+
+    def picture(self, event: Tensor | np.ndarray) -> Picture:
+        """One event as a grey picture: time from left to right, low bands at the bottom."""
+        from PIL import Image as pil
+
+        levels = as_array(event)[0].T[::-1].astype(np.int64)
+        return pil.fromarray((levels * 255 // (self.levels - 1)).astype(np.uint8))

@@ -1,0 +1,128 @@
+"""Reading and writing sound files: samples of one channel, −1 … 1, at a rate in Hz.
+
+Plain PCM WAV files (8, 16, 24 and 32 bits) are read by Python itself; all others by soundfile, of the extra `audio`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs.base import Place, nowhere
+from ptheta.errors import SourceError
+from ptheta.files import write_bytes
+
+SOUNDS = (".wav", ".flac", ".ogg")
+"""Suffixes of sound files."""
+
+MAX_SAMPLES = 2**28
+"""Most samples of all channels that a sound may claim, checked before they are read."""
+
+
+def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
+    """Samples [k] of one channel (the mean of all), float32, and their rate in Hz.
+
+    Args:
+        value: a path, the bytes of a file, or a dict with bytes or path, as `datasets` stores it.
+        place: names it in an error.
+
+    Raises:
+        SourceError: missing, damaged, of no length, silent, or of a kind that needs the extra `audio`.
+    """
+    if isinstance(value, dict):
+        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+    if value is None:
+        raise SourceError(f"{place(0)} has no sound", "remove that row")
+    try:
+        content = value if isinstance(value, bytes) else Path(value).read_bytes()
+    except FileNotFoundError:
+        raise SourceError(f"{place(0)} does not exist", "check the path") from None
+    except OSError as error:
+        raise SourceError(f"{place(0)} cannot be read: {error.strerror}", "check the path") from None
+    channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
+    if len(channels) == 0:
+        raise SourceError(f"{place(0)} is a sound of no length", "remove it or record it again")
+    if not channels.any():
+        raise SourceError(f"{place(0)} is silent: all {len(channels):,} samples are 0", "remove it or record it again")
+    return channels.mean(1, dtype=np.float32), rate
+
+
+def _pcm(content: bytes, place: Place) -> tuple[np.ndarray, int] | None:
+    """Samples [k, channels] of a plain PCM WAV file, and their rate; None for any other file."""
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            width, channels, rate, n = file.getsampwidth(), file.getnchannels(), file.getframerate(), file.getnframes()
+            _claims(n * channels, place)
+            data = file.readframes(n)
+    except (wave.Error, EOFError):
+        return None
+    if width not in (1, 2, 3, 4) or rate < 1:
+        return None
+    if len(data) != n * channels * width:
+        raise SourceError(
+            f"{place(0)} claims {n:,} samples but holds {len(data) // (channels * width):,}", "fetch or save it again"
+        )
+    raw = np.frombuffer(data, np.uint8)
+    if width == 1:  # 8-bit WAV is unsigned
+        whole = (raw.astype(np.int32) - 128) << 24
+    else:
+        wide = np.zeros((len(raw) // width, 4), np.uint8)
+        wide[:, 4 - width :] = raw.reshape(-1, width)
+        whole = wide.view("<i4")[:, 0]
+    return (whole / 2**31).astype(np.float32).reshape(-1, channels), rate
+
+
+def _decoded(content: bytes, place: Place) -> tuple[np.ndarray, int]:
+    """Samples [k, channels] of any sound file, and their rate."""
+    soundfile = audio_library("soundfile", f"{place(0)} is no plain PCM WAV file, and reading it")
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            _claims(file.frames * file.channels, place)
+            samples, n = file.read(dtype="float32", always_2d=True), file.frames
+            rate = file.samplerate
+    except soundfile.SoundFileError as error:
+        raise SourceError(f"{place(0)} is no readable sound ({error})", "remove it or save it again as WAV") from None
+    if len(samples) != n or not np.isfinite(samples).all():
+        raise SourceError(f"{place(0)} is damaged", "fetch or save it again")
+    return samples, rate
+
+
+def _claims(samples: int, place: Place) -> None:
+    if samples > MAX_SAMPLES:
+        raise SourceError(f"{place(0)} claims {samples:,} samples", f"at most {MAX_SAMPLES:,} are read; cut it")
+
+
+def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """A sound [k] at another rate, float32."""
+    if rate == wanted:
+        return samples
+    librosa = audio_library("librosa", f"resampling from {rate:,} to {wanted:,} Hz")
+    return librosa.resample(samples, orig_sr=rate, target_sr=wanted).astype(np.float32, copy=False)
+
+
+def write_wave(samples: np.ndarray, rate: int, path: Path) -> Path:
+    """Write samples [k], −1 … 1, as a 16-bit PCM WAV file; what is louder is clipped."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return write_bytes(path, buffer.getvalue(), flush=False)
+
+
+def audio_library(name: str, what: str) -> Any:
+    """A package of the extra `audio`.
+
+    Raises:
+        SourceError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise SourceError(f"{what} needs {name}, which is not installed", "pip install ptheta[audio]") from None
