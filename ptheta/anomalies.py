@@ -309,7 +309,7 @@ class Detector:
             context = split.context if self.against.model.context_space is not None else None
             reference = log_probs(self.against.model, Split(split.x, context)).numpy()
         elif self.method == "complexity":
-            groups = [self.run.codec.decode(split.x[start : start + GROUP]) for start in range(0, len(split), GROUP)]
+            groups = [self.run.codec.pictures(split.x[start : start + GROUP]) for start in range(0, len(split), GROUP)]
             reference = -np.concatenate([compressed_nats(group) for group in groups] or [np.zeros(0)])
         return log_prob.numpy(), reference, pieces
 

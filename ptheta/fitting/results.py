@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ptheta.data import Data, Split
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.evaluation import Score, affordable, evaluate
 from ptheta.models import Autoregressive
 from ptheta.numbers import jsonable
@@ -32,7 +32,7 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, events, advance=advance)
     results = summary(run, score, split, seconds)
-    if isinstance(run.codec, TextCodec):
+    if isinstance(run.codec, TextCodec | DocumentCodec):
         results |= rates_of_blocks(run.codec, score, events.x).to_json()
     if isinstance(run.model, Autoregressive) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])

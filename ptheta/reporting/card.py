@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from ptheta.files import write_text
 from ptheta.models import family
 from ptheta.numbers import count, nats
+from ptheta.reporting.contexts import given_words
 from ptheta.reporting.documents import said
 from ptheta.reporting.overview import file_lines
 from ptheta.runs import Run
-from ptheta.spaces import Label
 
 
 def write_card(run: Run) -> None:
@@ -41,7 +40,7 @@ def card(run: Run) -> str:
         "",
         *file_lines(run, "copies", "surprise"),
         "```sh",
-        f"ptheta sample {run.path}{_some_context(run)}    # draw from it",
+        f"ptheta sample {run.path}{given_words(run)}    # draw from it",
         f"ptheta score {run.path} FILE    # log-likelihood of your own data",
         "```",
     ]
@@ -85,12 +84,6 @@ def free_energy_said(results: dict[str, Any]) -> str:
         f"which {results['ess']:,.0f} of {results['n']:,} draws carry"
         + (f"; {results['impossible']:,} draws are impossible by the target" if results["impossible"] else "")
     )
-
-
-def _some_context(run: Run) -> str:
-    """--context with the first label, if the model needs one."""
-    labels = run.model.context_space
-    return f" --context {shlex.quote(labels.names[0])}" if isinstance(labels, Label) else ""
 
 
 def _fit(fit: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ptheta.data import Data
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.models import family
 from ptheta.numbers import count, nats
 from ptheta.spaces import Discrete, Image, Space
@@ -28,7 +28,7 @@ def comparison(results: list[dict[str, Any]], data: Data, file: TextIO) -> None:
     console = Console(file=file, highlight=False)
     title = f"{data.name}: mean −log p(x) of {results[0]['split']} events, lower is better"
     table = Table(title=title, title_justify="left", box=None)
-    of_text = isinstance(data.codec, TextCodec)  # whose tokens may be longer than bytes
+    of_text = isinstance(data.codec, TextCodec | DocumentCodec)  # whose tokens may be longer than bytes
     bits = "bits/byte" if of_text else data.codec.bits_label
     for column in ("model", "nats ± s.e.", bits, "events", "free parameters", "seconds"):
         table.add_column(column, justify="left" if column == "model" else "right")

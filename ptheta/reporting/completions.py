@@ -13,7 +13,7 @@ from ptheta.data.codecs.images import eight_bit, open_picture
 from ptheta.errors import SourceError
 from ptheta.reporting.pictures import grid, save_picture
 from ptheta.runs import Run
-from ptheta.spaces import Grid, Image, Space
+from ptheta.spaces import Grid, Image, Space, Spectrogram
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -42,12 +42,12 @@ def write_completions(
     """
     files = run.codec.write(drawn.flatten(0, 1), directory, "completion")
     if run.codec.is_picture:
-        height, width = kept.shape[-2:]
-        shown = kept.reshape(-1, height, width).all(0).cpu().numpy()
+        upright = run.codec.upright(kept[None])[0]
+        shown = upright.reshape(-1, *upright.shape[-2:]).all(0).cpu().numpy()
         cells: list[Picture | None] = []
         for event, several in zip(x[:ROWS], drawn[:ROWS]):
-            original = run.codec.decode(event[None])[0]
-            cells += [original, _veiled(original, shown), *run.codec.decode(several)]
+            original = run.codec.pictures(event[None])[0]
+            cells += [original, _veiled(original, shown), *run.codec.pictures(several)]
         headers = ["original", "kept", *(str(i + 1) for i in range(drawn.shape[1]))]
         titles = [name[:16] for name in names[:ROWS]] if names and len(names) > 1 else None
         sheet = grid(cells, len(headers), titles=titles, headers=headers)
@@ -64,6 +64,8 @@ def read_mask(path: Path, space: Space) -> Tensor:
     if not isinstance(space, Image | Grid):
         raise SourceError(f"{path} masks pictures, and the run is about {space}", "use --keep")
     height, width = space.shape[-2:]
+    if isinstance(space, Spectrogram):  # whose pictures show time from left to right
+        height, width = width, height
     picture = open_picture(str(path), lambda _: f"the mask {path}")
     if picture.size != (width, height):
         raise SourceError(
@@ -71,7 +73,8 @@ def read_mask(path: Path, space: Space) -> Tensor:
             "give a mask of that size",
         )
     white = eight_bit(picture, 1, background="black")[0] >= 128
-    return torch.from_numpy(white).expand(space.shape)
+    mask = torch.from_numpy(white)
+    return (mask.flip(0).T if isinstance(space, Spectrogram) else mask).expand(space.shape)
 
 
 def _veiled(picture: Picture, shown: np.ndarray) -> Picture:

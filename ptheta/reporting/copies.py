@@ -145,8 +145,8 @@ def _affordable(codec: Codec, x: np.ndarray, train: Split, seconds: float) -> np
 def _block(codec: Codec, x: np.ndarray, train: Split, found: Neighbours, name: str) -> Picture:
     """The pictures that are nearest to a training picture, beside it, under a line that says how near all are."""
     order = np.argsort(found.rms, kind="stable")
-    pictures = codec.decode(x[order[:PAIRS]])
-    neighbours = codec.decode(train.x[found.index[order[:PAIRS]]])
+    pictures = codec.pictures(x[order[:PAIRS]])
+    neighbours = codec.pictures(train.x[found.index[order[:PAIRS]]])
     pairs = [together([enlarged(a), enlarged(b)], gap=2) for a, b in zip(pictures, neighbours)]
     columns = max(1, min(4, SHEET // (2 * pairs[0].width)))
     pairs = pairs[: 4 * columns]
@@ -158,6 +158,6 @@ def _block(codec: Codec, x: np.ndarray, train: Split, found: Neighbours, name: s
 
 def _colours(codec: Codec, x: np.ndarray | Tensor) -> np.ndarray:
     """8-bit sub-pixels of the pictures of events, as float64, [n, d]."""
-    pictures: list[Picture] = codec.decode(x)
+    pictures: list[Picture] = codec.pictures(x)
     plain = [picture if picture.mode in ("L", "RGB") else picture.convert("RGB") for picture in pictures]
     return np.stack([np.asarray(picture).reshape(-1) for picture in plain]).astype(np.float64)

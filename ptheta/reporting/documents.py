@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.streams import TextSplit
 from ptheta.evaluation import Score
 from ptheta.files import replacing, write_text
@@ -90,8 +90,11 @@ def byte_count(codec: TextCodec, tokens: np.ndarray) -> int:
     return sum(int(lengths[flat[start : start + STEP]].sum()) for start in range(0, len(flat), STEP))
 
 
-def rates_of_blocks(codec: TextCodec, score: Score, blocks: np.ndarray) -> Rates:
-    """Rates of events [n, m] that were all scored."""
+def rates_of_blocks(codec: TextCodec | DocumentCodec, score: Score, blocks: np.ndarray) -> Rates:
+    """Rates of events [n, m] that were all scored; of whole texts by their own tokens, each with its end."""
+    if isinstance(codec, DocumentCodec):
+        tokens = int(np.minimum(codec.lengths(blocks) + 1, codec.length).sum())
+        return Rates(score.nats * score.n, tokens, sum(map(len, codec.to_bytes(blocks))))
     return Rates(score.nats * score.n, blocks.size, byte_count(codec, blocks))
 
 

@@ -12,25 +12,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
 from ptheta.errors import PthetaError
 from ptheta.evaluation import suited_batch
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
+from ptheta.reporting.contexts import names_of, shown_contexts
 from ptheta.reporting.copies import copy_check
 from ptheta.reporting.documents import write_text_surprise
 from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surprise_scale, together
-from ptheta.reporting.samples import names_of, sheet
+from ptheta.reporting.samples import sheet
 from ptheta.reporting.surprise import END
 from ptheta.runs import Run
-from ptheta.spaces import Label
 
 CELLS = 64
 """Events in the overview of a run, about."""
 
 TEXTS = 16
 """Texts in the overview of a run."""
+
+HEARD = 8
+"""Sounds in the overview of a run."""
 
 SCORED = 1000
 """Events among which the most surprising ones are sought."""
@@ -121,7 +124,7 @@ def write_surprise(run: Run) -> list[Path]:
     top = surprise_scale(torch.cat(list(pieces.values())))
     blocks = []
     for line, part in chosen.items():
-        pictures = run.codec.decode(split.x[rows[part.numpy()]])
+        pictures = run.codec.pictures(split.x[rows[part.numpy()]])
         captions = [f"{-value:.1f}" if math.isfinite(value) else nats(-value) for value in log_prob[part].tolist()]
         blocks.append(headed(surprise_grid(pictures, pieces[line], top=top, captions=captions), [line]))
     scale = "pictures above −log p of their pixels, as the model visits them:"
@@ -131,7 +134,7 @@ def write_surprise(run: Run) -> list[Path]:
 
 
 _LINKED = {
-    "samples": ("samples.txt", "texts drawn from it, each a block of tokens."),
+    "samples": ("samples.txt", "texts drawn from it."),
     "surprise": ("surprise.html", "−log p of every token of unseen text; open it in a browser."),
 }
 """What a run on text has instead of pictures."""
@@ -180,27 +183,35 @@ def copies_line(record: dict[str, Any]) -> str:
 
 
 def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
-    """Samples and the files they are written to; given labels, a row of a grid for each of the first ones."""
-    if isinstance(run.codec, TextCodec):
-        x = run.model.sample(TEXTS, seed=seed).cpu()
-        return x, [write_bytes(run.path / "samples.txt", _in_one(run.codec, x).encode())]
-    labels = run.model.context_space
-    context = None
-    if isinstance(labels, Label):
-        rows = min(labels.levels, 12)
-        context = torch.arange(rows).repeat_interleave(max(1, CELLS // rows))
-    x = run.model.sample(CELLS if context is None else len(context), context, seed=seed).cpu()
-    if run.codec.is_picture:
-        return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]
-    return x, run.codec.write(x, run.path, "samples", names_of(run, context))
+    """Samples and the files they are written to; given contexts, a row of a grid for each of some."""
+    context = shown_contexts(run)
+    if isinstance(run.codec, TextCodec | DocumentCodec):
+        x = run.model.sample(TEXTS if context is None else len(context), context, seed=seed).cpu()
+        text = _in_one(run.codec, x, names_of(run, context))
+        return x, [write_bytes(run.path / "samples.txt", text.encode())]
+    n = HEARD if isinstance(run.codec, SoundCodec) and not run.codec.is_picture else CELLS
+    x = run.model.sample(n if context is None else len(context), context, seed=seed).cpu()
+    if not isinstance(run.codec, SoundCodec):
+        if run.codec.is_picture:
+            return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]
+        return x, run.codec.write(x, run.path, "samples", names_of(run, context))
+    sheets = [save_picture(sheet(run, x, context), run.path / "samples.png")] if run.codec.is_picture else []
+    rows = np.unique(np.linspace(0, len(x) - 1, HEARD).astype(np.int64))
+    names = names_of(run, None if context is None else context[rows])
+    return x, [*sheets, *run.codec.write(x[rows], run.path / "samples", context_names=names)]
 
 
-def _in_one(codec: TextCodec, x: Tensor) -> str:
-    """Texts one below the other, with a mark where a document ends."""
+def _in_one(codec: TextCodec | DocumentCodec, x: Tensor, names: list[str] | None) -> str:
+    """Texts one below the other, with a mark where a document ends; whole texts after their contexts, if any."""
+    if isinstance(codec, DocumentCodec) and names is not None:
+        return "".join(f"{name}\t{' '.join(text.split())}\n" for name, text in zip(names, codec.decode(x)))
     parts = []
     for i, row in enumerate(x.tolist()):
+        if isinstance(codec, DocumentCodec):
+            row = row[: int(codec.lengths(np.array([row]))[0]) + 1]
         text = b"".join(END.encode() + b"\n" if token == codec.end else codec.piece(token) for token in row)
-        parts.append(f"── {i + 1} of {len(x)} ──\n{text.decode('utf-8', 'replace')}\n")
+        given = "" if names is None else f", {names[i]}"
+        parts.append(f"── {i + 1} of {len(x)}{given} ──\n{text.decode('utf-8', 'replace')}\n")
     return "\n".join(parts)
 
 
@@ -208,7 +219,7 @@ def _pieces(run: Run, x: Tensor, context: Tensor | None) -> Tensor:
     """log p of every dimension, nats [n, *space.shape]."""
     assert isinstance(run.model, Autoregressive)
     with torch.no_grad():
-        return run.model.log_prob_per_dimension(x, context).cpu()
+        return run.codec.upright(run.model.log_prob_per_dimension(x, context).cpu())
 
 
 def _problem(error: BaseException) -> str:

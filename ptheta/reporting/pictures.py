@@ -89,6 +89,22 @@ def enlarged(picture: Picture) -> Picture:
     return picture.convert("RGB").resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
+def fitted(picture: Picture, model: Picture | None) -> Picture:
+    """A picture as large as another, on paper: enlarged by a whole factor, or shrunk if it is larger."""
+    from PIL import Image
+
+    assert model is not None
+    size = model.size
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    scale = int(scale) if scale >= 1 else scale
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    how = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    whole = Image.new("RGB", size, PAPER)
+    at = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    whole.paste(picture.convert("RGB").resize(inner, how), at)
+    return whole
+
+
 def headed(sheet: Picture, lines: list[str], *, least: int = 460) -> Picture:
     """Lines of text above a sheet, on paper, broken where they are too long.
 

@@ -19,9 +19,9 @@ from ptheta.errors import UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
-from ptheta.reporting.pictures import grid, headed, save_picture, surprise_grid
+from ptheta.reporting.contexts import groups_of, names_of, pictures_of
+from ptheta.reporting.pictures import fitted, grid, headed, save_picture, surprise_grid
 from ptheta.runs import Run
-from ptheta.spaces import Label
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -32,6 +32,9 @@ SHOWN = 1024
 MAPPED = 24
 """Pictures whose surprise is drawn: the strangest ones."""
 
+
+CAPTION = 32
+"""Characters of a context beside its samples, at most."""
 
 NAMED = 3
 """Columns that are named as making a row strange, at most."""
@@ -44,7 +47,7 @@ def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -
         run: whose codec writes.
         x: events [n, *shape].
         directory: made if missing; or one file, by its ending: a table, an array, the grid of pictures, one text.
-        context: class of each event [n], or None.
+        context: of each event [n, …], or None.
 
     Raises:
         UsageError: the events are no one file of that ending.
@@ -101,9 +104,8 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
         columns["p_value"] = scores.p_value
     if scores.reference is not None:
         columns["reference"] = scores.reference
-    labels = run.model.context_space
-    if isinstance(labels, Label) and events.context is not None:
-        columns["context"] = np.array(labels.names)[np.asarray(events.context)]
+    if run.model.context_space is not None and events.context is not None:
+        columns["context"] = names_of(run, events.events()[1])
     if scores.pieces is not None:
         flat = pa.array(scores.pieces.flatten().numpy())
         columns["log_prob_per_dimension"] = pa.FixedSizeListArray.from_arrays(flat, run.model.space.dimensions)
@@ -119,9 +121,10 @@ def _surprise_sheet(run: Run, events: Split, scores: Scores) -> Picture:
     """Maps of the surprise of the strangest pictures, each with its row and nats."""
     assert scores.pieces is not None
     strangest = scores.ranking[:MAPPED]
-    pictures = run.codec.decode(events.x[strangest])
+    pictures = run.codec.pictures(events.x[strangest])
     captions = [f"{row}: {nats(-float(scores.log_prob[row]))}" for row in strangest]
-    maps = surprise_grid(pictures, scores.pieces[torch.from_numpy(strangest)], captions=captions)
+    pieces = run.codec.upright(scores.pieces[torch.from_numpy(strangest)])
+    maps = surprise_grid(pictures, pieces, captions=captions)
     return headed(maps, ["row: −log p in nats. Above the picture, below it −log p of every pixel; strangest first"])
 
 
@@ -150,29 +153,37 @@ def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> lis
 
 
 def sheet(run: Run, x: Tensor, context: Tensor | None = None) -> Picture:
-    """One grid of picture events [n, *space.shape]; given labels, rows of each label with its name, in their order."""
-    pictures: list[Picture | None] = [*run.codec.decode(x)]
+    """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture."""
+    pictures: list[Picture | None] = [*run.codec.pictures(x)]
     names = names_of(run, None if context is None else context[: len(x)])
-    if names is None:
+    if names is None or context is None:
         return grid(pictures)
-    groups = [len(list(group)) for _, group in itertools.groupby(names)]
+    groups = groups_of(context[: len(x)])
     columns = _columns(groups)
+    starts = np.cumsum([0, *groups])
+    given = pictures_of(run, context[starts[:-1]])
     cells: list[Picture | None] = []
     titles: list[str] = []
-    for size in groups:
-        rows = math.ceil(size / columns)
-        start = sum(cell is not None for cell in cells)
-        titles += [names[start][:16], *[""] * (rows - 1)]
-        cells += [*pictures[start : start + size], *[None] * (rows * columns - size)]
-    return grid(cells, columns, titles=titles)
+    for number, size in enumerate(groups):
+        rows, start = math.ceil(size / columns), int(starts[number])
+        padded = [*pictures[start : start + size], *[None] * (rows * columns - size)]
+        titles += [shortened(names[start], CAPTION) if given is None else "", *[""] * (rows - 1)]
+        for row in range(rows):
+            first = [] if given is None else [None if row else fitted(given[number], pictures[0])]
+            cells += [*first, *padded[row * columns : (row + 1) * columns]]
+    if given is None:
+        return grid(cells, columns, titles=titles)
+    headers = ["given", *[""] * columns]
+    return grid(cells, columns + 1, headers=headers)
 
 
-def names_of(run: Run, context: Tensor | None) -> list[str] | None:
-    """Names of the labels of events [n]; None if they have none."""
-    labels = run.model.context_space
-    if context is None or not isinstance(labels, Label):
-        return None
-    return [labels.names[int(row)] for row in context]
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters.
+
+    >>> shortened("hand, medium skin tone", 12)
+    'hand, mediu…'
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _columns(groups: list[int]) -> int:

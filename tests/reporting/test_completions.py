@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import ptheta
+from ptheta.data.codecs import PaletteCodec
 from ptheta.errors import SourceError
 from ptheta.reporting import read_mask, write_completions
 from ptheta.reporting.completions import ROWS, VEIL
@@ -79,22 +80,11 @@ def test_a_sheet_of_many_events_ends_and_their_files_do_not(run, tmp_path):
 
 
 def test_grids_without_a_channel_axis_are_veiled_too(tmp_path):
-    class Palette:
-        """A codec of [h, w] tokens."""
-
-        is_picture = True
-
-        def decode(self, x):
-            colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
-            return [Image.fromarray(colours[np.asarray(event)]) for event in x]
-
-        def write(self, x, directory, stem):
-            return []
-
+    codec = PaletteCodec(8, 8, [[255, 0, 0], [0, 255, 0], [0, 0, 255]])
     kept = torch.zeros(8, 8, dtype=torch.bool)
     kept[:, :3] = True
     x = torch.arange(64).reshape(1, 8, 8) % 3
-    (file,) = write_completions(SimpleNamespace(codec=Palette()), x, kept, x[:, None], tmp_path)
+    *_, file = write_completions(SimpleNamespace(codec=codec), x, kept, x[:, None], tmp_path)
     original, veiled, drawn = cells(file, 1, 3)[0]
     assert (veiled[:, :24] == original[:, :24]).all()
     assert (veiled[:, 24:] == VEIL).all()

@@ -19,7 +19,7 @@ class Palette:
     is_picture = True
     colours = np.random.default_rng(5).integers(0, 256, (7, 3), dtype=np.uint8)
 
-    def decode(self, x):
+    def pictures(self, x):
         pictures = [Image.fromarray(np.asarray(event).astype(np.uint8)) for event in x]
         for picture in pictures:
             picture.putpalette(self.colours.tobytes())

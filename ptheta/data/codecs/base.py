@@ -7,13 +7,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from ptheta.errors import PthetaError, RunError, nearest
+from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.spaces import Space
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 Place = Callable[[int], str]
 """Row of a chunk → where it is, for an error."""
@@ -93,6 +96,18 @@ class Codec(ABC):
         Returns:
             Files written, whole or not at all.
         """
+
+    def pictures(self, x: Tensor | np.ndarray) -> list[Picture]:
+        """Events [n, *space.shape] as pictures to look at, modes L or RGB.
+
+        Raises:
+            UsageError: these events have none (`is_picture` is false).
+        """
+        raise UsageError(f"{self.space} has no pictures", "look at its samples instead")
+
+    def upright(self, values: Tensor) -> Tensor:
+        """Values of dimensions [n, *space.shape] as they lie in `pictures`: [n, …, height, width]."""
+        return values
 
     @property
     def bits_label(self) -> str:

@@ -41,9 +41,21 @@ class PictureCodec(ContextCodec):
         """Pictures, modes L or RGB."""
         return [self.picture(event) for event in as_array(x)]
 
+    def pictures(self, x: Tensor | np.ndarray) -> list[Picture]:
+        """The pictures themselves."""
+        return self.decode(x)
+
     def read(self, path: str | Path) -> np.ndarray:
         """The one event of a picture file, [1, *space.shape]."""
         return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
+
+    def remark(self, text: str) -> str | None:
+        """That a picture is resized."""
+        picture = open_picture(text, lambda _: text)
+        height, width = self.space.shape[-2:]
+        if picture.size == (width, height):
+            return None
+        return f"{text} is resized from {picture.height}x{picture.width} to {height}x{width} pixels"
 
     def write(
         self,

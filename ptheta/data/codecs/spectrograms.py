@@ -124,6 +124,14 @@ class SpectrogramCodec(SoundCodec):
             random_state=0,
         ).astype(np.float32, copy=False)
 
+    def pictures(self, x: Tensor | np.ndarray) -> list[Picture]:
+        """Events as grey pictures."""
+        return [self.picture(event) for event in as_array(x)]
+
+    def upright(self, values: Tensor) -> Tensor:
+        """Values [n, 1, frames, bands] as [n, 1, bands, frames], the lowest band last."""
+        return values.transpose(-1, -2).flip(-2)
+
     def picture(self, event: Tensor | np.ndarray) -> Picture:
         """One event as a grey picture: time from left to right, low bands at the bottom."""
         from PIL import Image as pil

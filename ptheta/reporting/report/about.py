@@ -9,16 +9,15 @@ import shlex
 from itertools import pairwise
 from typing import Any
 
-from ptheta.data.codecs.text import TextCodec
 from ptheta.models import Counting, Density, family
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows
+from ptheta.reporting.contexts import given_words
 from ptheta.reporting.report.charts import S1, S2, Line, curves
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.page import Section
 from ptheta.runs import Run
-from ptheta.spaces import Label
 from ptheta.training import Settings
 
 DENSITIES = {
@@ -42,7 +41,7 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
         error = results.get("nats_se", math.nan)
         bound = " at most" * (run.model.density is Density.LOWER_BOUND)
         tiles.append((nats(value, error), f"{results['split']} nats{bound}, ± standard error"))
-        rates = (("bits_per_byte", "bits/byte"),) if isinstance(run.codec, TextCodec) else ((run.codec.bits_key, None),)
+        rates = (("bits_per_byte", "bits/byte"),) if "bits_per_byte" in results else ((run.codec.bits_key, None),)
         tiles += [(f"{results[key]:.4f}", label or run.codec.bits_label) for key, label in rates if key in results]
         tiles.append((f"{results['n']:,}", f"{results['split']} events scored"))
         numbers |= {"nats": value, "nats_se": error}
@@ -158,8 +157,7 @@ def files(evidence: Evidence) -> Section:
         rows.append(
             (path.relative_to(run.path).as_posix(), f"{path.stat().st_size:,}", tag("code", digest.hexdigest()))
         )
-    where, labels = shlex.quote(str(run.path)), run.model.context_space
-    context = f" --context {shlex.quote(labels.names[0])}" if isinstance(labels, Label) else ""
+    where, context = shlex.quote(str(run.path)), given_words(run)
     source = shlex.quote(run.config["data"]["request"].get("source") or "SOURCE")
     commands = [
         (f"ptheta sample {where} -n 64{context}", "draw from it"),

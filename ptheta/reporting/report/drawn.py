@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
+from ptheta.reporting.contexts import names_of
 from ptheta.reporting.overview import copies_line
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import Html, figure, joined, panels, paragraph, picture, table, tag
 from ptheta.reporting.report.page import Section
-from ptheta.reporting.samples import names_of, sheet
+from ptheta.reporting.samples import sheet
 from ptheta.reporting.surprise import END
 
 PICTURES = 64
@@ -48,6 +49,10 @@ def samples(evidence: Evidence) -> Section:
         )
         body = tag("div", *columns, cls="excerpts")
         how += f" The first {CHARACTERS} characters of blocks of {model.space.dimensions} tokens."
+    elif isinstance(codec, DocumentCodec):
+        body = joined(
+            _documents(evidence, title, x[rows[:ROWS]], _at(context, rows[:ROWS])) for title, x in kinds.items()
+        )
     else:
         body = joined(_rows(evidence, title, x[rows[:ROWS]], _at(context, rows[:ROWS])) for title, x in kinds.items())
     return Section("Samples", joined([paragraph(how, cls="how"), body]))
@@ -58,8 +63,8 @@ def _at(context: Tensor | None, rows: Any) -> Tensor | None:
 
 
 def _by_context(rows: Tensor, context: Tensor | None) -> Tensor:
-    """Rows in the order of their contexts."""
-    return rows if context is None else rows[context[rows].argsort(stable=True)]
+    """Rows in the order of their contexts, if these are labels."""
+    return rows if context is None or context.ndim > 1 else rows[context[rows].argsort(stable=True)]
 
 
 def _pictures(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:
@@ -73,11 +78,21 @@ def _text(codec: TextCodec, row: Tensor) -> str:
     return text if len(text) <= CHARACTERS else text[:CHARACTERS] + "…"
 
 
+def _documents(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:
+    """Whole texts, after their contexts if there are any."""
+    names = names_of(evidence.run, context)
+    cells = [(text[:CHARACTERS],) for text in evidence.run.codec.decode(x)]
+    if names is None:
+        return table(title, ("text",), cells, text=[0], named=False)
+    return table(title, ("given", "text"), [(name, *row) for name, row in zip(names, cells)], text=[0, 1], named=False)
+
+
 def _rows(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:
     labels = names_of(evidence.run, context)
     frame = evidence.frame(x)
     if frame is None:
-        values = np.asarray(evidence.run.codec.decode(x)).reshape(len(x), -1)
+        codec = evidence.run.codec
+        values = np.asarray(x if isinstance(codec, SoundCodec) else codec.decode(x)).reshape(len(x), -1)
         lines = ["  ".join(said(v) for v in row[:FLAT_SHOWN]) + " …" * (len(row) > FLAT_SHOWN) for row in values]
         return joined([tag("h3", title), tag("pre", "\n".join(lines))])
     names = [str(name) for name in frame.columns[:COLUMNS]]

@@ -125,7 +125,7 @@ class Evidence:
         import pandas as pd
 
         codec, space = self.run.codec, self.run.model.space
-        if codec.is_picture or codec.kind == "text":
+        if codec.is_picture or codec.kind in ("text", "document"):
             return None
         values = codec.decode(x)
         if isinstance(values, pd.DataFrame):

@@ -89,11 +89,12 @@ def _maps(evidence: Evidence, surprise: Tensor, order: Tensor) -> list[Html]:
     if not n:
         return []
     chosen = {"most": order[:n], "least": order[-n:].flip(0)}
-    pieces = {name: _pieces(evidence, rows) for name, rows in chosen.items()}
+    upright = evidence.run.codec.upright
+    pieces = {name: upright(_pieces(evidence, rows)) for name, rows in chosen.items()}
     top = surprise_scale(torch.cat(list(pieces.values())))
     figures = []
     for name, rows in chosen.items():
-        pictures = evidence.run.codec.decode(evidence.real.events(rows)[0])
+        pictures = evidence.run.codec.pictures(evidence.real.events(rows)[0])
         captions = [nats(value) if not math.isfinite(value) else f"{value:.1f}" for value in surprise[rows].tolist()]
         alt = f"the {n} {name} surprising {evidence.heldout_said}, each above a map of the surprise of its pixels"
         drawn = surprise_grid(pictures, pieces[name], top=top, captions=captions)

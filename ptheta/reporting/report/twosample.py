@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ptheta.anomalies import auroc
 from ptheta.data import Split
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
 from ptheta.models import Density, Model
 from ptheta.models.empirical import Empirical
 from ptheta.reporting.report.evidence import Evidence
@@ -43,7 +43,7 @@ def features(evidence: Evidence, several: list[Tensor]) -> list[np.ndarray]:
         return _of_frames(frames)  # type: ignore[arg-type]
     codec = evidence.run.codec
     ends = np.cumsum([len(x) for x in several])[:-1]
-    if isinstance(codec, TextCodec):
+    if isinstance(codec, TextCodec | DocumentCodec):
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -51,7 +51,7 @@ def features(evidence: Evidence, several: list[Tensor]) -> list[np.ndarray]:
         matrix = counts.transform([text for x in several for text in codec.decode(x)])
         whole = TruncatedSVD(FEATURES, random_state=0).fit_transform(matrix)
     else:
-        values = [codec.decode(x) for x in several]
+        values = several if isinstance(codec, SoundCodec) else [codec.decode(x) for x in several]
         arrays = [np.stack([np.asarray(v) for v in part]).reshape(len(part), -1) for part in values]
         whole = np.concatenate(arrays).astype(np.float64)
         if whole.shape[1] > FEATURES:

@@ -1,0 +1,95 @@
+"""Contexts in print and in pictures."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.data.codecs import JointCodec
+from ptheta.runs import Run
+from ptheta.spaces import Document, Label
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+LABELS, CELLS = 12, 64
+"""Labels in the overview of a run, and events, about."""
+
+CONTEXTS, TEXTS = 8, 16
+"""Contexts in the overview of a run: of pictures and sounds, and of texts, which have one event each."""
+
+
+def names_of(run: Run, context: Tensor | None) -> list[str] | None:
+    """Captions of the contexts of events [n, …]; None if they have none."""
+    if context is None or run.model.context_space is None:
+        return None
+    labels = run.model.context_space
+    if isinstance(labels, Label):
+        return ["nothing given" if int(row) < 0 else labels.names[int(row)] for row in context]
+    if run.context_codec is None:
+        return [f"context-{i:04d}" for i in range(len(context))]
+    said = labels.is_null(context)
+    found = iter(run.context_codec.names(context[~said]))
+    return ["nothing given" if absent else next(found) for absent in said.tolist()]
+
+
+def pictures_of(run: Run, context: Tensor | None) -> list[Picture] | None:
+    """The pictures that contexts [n, …] are or hold; None if they are none, or not all are given."""
+    codec = run.context_codec
+    if codec is None or context is None:
+        return None
+    parts = {"": np.asarray(context)} if not isinstance(codec, JointCodec) else codec.split(context)
+    codecs = {"": codec} if not isinstance(codec, JointCodec) else codec.codecs
+    for name, x in parts.items():
+        if codecs[name].is_picture and not (x.reshape(len(x), -1) < 0).all(1).any():
+            return codecs[name].pictures(x)
+    return None
+
+
+def groups_of(context: Tensor) -> list[int]:
+    """Lengths of the runs of equal contexts that follow each other.
+
+    >>> groups_of(torch.tensor([3, 3, 1, 3]))
+    [2, 1, 1]
+    """
+    flat = context.reshape(len(context), -1)
+    changed = (flat[1:] != flat[:-1]).any(1)  # NaN, which says nothing, differs from itself
+    changed &= ~(torch.isnan(flat[1:]) & torch.isnan(flat[:-1])).all(1) if flat.is_floating_point() else True
+    starts = [0, *(changed.nonzero().flatten() + 1).tolist(), len(context)]
+    return [b - a for a, b in itertools.pairwise(starts)]
+
+
+def shown_contexts(run: Run) -> Tensor | None:
+    """Contexts for the samples of an overview, one for each: the first labels, or some of the run's unseen data."""
+    space = run.model.context_space
+    if space is None or not run.has_data:
+        return None
+    if isinstance(space, Label):
+        rows = min(space.levels, LABELS)
+        return torch.arange(rows).repeat_interleave(max(1, CELLS // rows))
+    splits = run.data.splits
+    split = splits[next(name for name in ("test", "validation", "train") if name in splits)]
+    few = TEXTS if isinstance(run.model.space, Document) else CONTEXTS
+    rows = np.unique(np.linspace(0, len(split) - 1, few).astype(np.int64))
+    context = split.events(rows)[1]
+    assert context is not None
+    return context.repeat_interleave(CELLS // few if run.codec.is_picture else 1, 0)
+
+
+def given_words(run: Run) -> str:
+    """--context with some value, for a command that a person can try."""
+    space = run.model.context_space
+    if space is None:
+        return ""
+    codec = run.context_codec
+    if isinstance(codec, JointCodec):
+        return f" --context {' '.join(f'{name}=…' for name in codec.parts)}"
+    if isinstance(space, Label):
+        return f" --context {shlex.quote(space.names[0])}"
+    example = {"document": '"some text"', "image": "photo.png", "spectrogram": "sound.wav", "waveform": "sound.wav"}
+    return f" --context {example.get(codec.kind if codec else '', 'VALUE')}"
