@@ -113,8 +113,9 @@ def parts_of(asked: Any, source: Source) -> list[Part]:
     """
     if asked is None:
         return []
-    names = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else [str(name) for name in asked]
-    parts = [_part(name, source) for name in ([asked] if asked in source.columns else names)]
+    if isinstance(asked, str):
+        asked = [asked] if asked in source.columns else [name.strip() for name in asked.split(",")]
+    parts = [_part(str(name), source) for name in asked]
     if len(set(parts)) < len(parts):
         twice = next(str(part) for part in parts if parts.count(part) > 1)
         raise SourceError(f"the context has {twice!r} twice", "name it once")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ptheta.data.codecs.waves import SOUNDS
 from ptheta.data.files import OPENERS, PICTURES, TEXTS, is_idx, open_file
 from ptheta.data.hub import open_dataset_folder, open_saved
 from ptheta.data.sources import PUBLISHED, named_splits
-from ptheta.data.tables import ArrayTable, Column, Source, Table
+from ptheta.data.tables import ArrayTable, Column, Source, Table, describe
 from ptheta.errors import SourceError
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
 """Suffixes of data files, in the order in which they decide what a folder is."""
+
+METADATA = ("metadata.csv", "metadata.jsonl")
+"""Files that describe the sounds beside them."""
 
 KINDS = {"image": "image", "audio": "sound", "text": "document"}
 """Name of the column of a folder of files → its kind."""
@@ -32,6 +36,8 @@ def open_folder(path: Path) -> Source:
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
     sounds = [f for f in files if f.suffix.lower() in SOUNDS]
     described = any(f.stem == "metadata" for f in files)
+    if sounds and not pictures and (tables := [f for f in files if f.name in METADATA]):
+        return _described_sounds(path, tables)
     if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
         return open_dataset_folder(path)
     if pictures:
@@ -76,6 +82,27 @@ def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
             arrays["label"] = [labels.index(label) for _, label in rows]
         tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [str(file) for file, _ in rows])
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+def _described_sounds(path: Path, tables: list[Path]) -> Source:
+    """Rows of metadata files, whose column `file_name` names sounds beside them; the folders they lie in are splits."""
+    import pandas as pd
+    import pyarrow as pa
+
+    parts: dict[str, Table] = {}
+    for file in tables:
+        frame = pd.read_csv(file) if file.suffix == ".csv" else pd.read_json(file, lines=True)
+        if "file_name" not in frame:
+            raise SourceError(f"{file} has no column 'file_name'", "name a sound in each row, relative to the file")
+        places = [str(file.parent / str(name)) for name in frame["file_name"]]
+        columns = {"audio": Column("audio", "sound")}
+        arrays: dict[str, Any] = {"audio": [{"path": place, "bytes": None} for place in places]}
+        for name in frame.columns.drop("file_name"):
+            arrays[str(name)] = pa.array(frame[name], from_pandas=True)
+            columns |= describe(pa.schema([(str(name), arrays[str(name)].type)]))
+        split = file.parent.relative_to(path).parts[:1]
+        parts[split[0] if split else "all"] = ArrayTable(file.name, columns, arrays, places)
+    return Source(path.resolve().name, str(path), named_splits(parts, str(path)))
 
 
 def _content(file: Path, column: str) -> dict | Path:

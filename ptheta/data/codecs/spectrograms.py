@@ -112,17 +112,13 @@ class SpectrogramCodec(SoundCodec):
         if not len(loud):
             return np.zeros(self.hop, np.float32)
         k = max(int(loud[-1]) + 1, 2)
-        decibels = self.low + event[0, :k].T.astype(np.float32) / (self.levels - 1) * (self.high - self.low)
-        power = np.where(event[0, :k].T > 0, 10 ** (decibels / 10), 0).astype(np.float32)  # [bands, k]
+        levels = np.zeros((self.bands, max(k, 1 + self.window // self.hop)), np.float32)  # as long as a window at least
+        levels[:, :k] = event[0, :k].T
+        decibels = self.low + levels / (self.levels - 1) * (self.high - self.low)
+        power = np.where(levels > 0, 10 ** (decibels / 10), 0).astype(np.float32)
         spectrum = librosa.feature.inverse.mel_to_stft(power, sr=self.rate, n_fft=self.window)
-        return librosa.griffinlim(
-            spectrum,
-            n_iter=ITERATIONS,
-            hop_length=self.hop,
-            n_fft=self.window,
-            length=self.hop * (k - 1),
-            random_state=0,
-        ).astype(np.float32, copy=False)
+        sound = librosa.griffinlim(spectrum, n_iter=ITERATIONS, hop_length=self.hop, n_fft=self.window, random_state=0)
+        return sound[: self.hop * (k - 1)].astype(np.float32, copy=False)
 
     def pictures(self, x: Tensor | np.ndarray) -> list[Picture]:
         """Events as grey pictures."""
