@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ptheta.coding.tables import Coder
 from ptheta.distributions import Distribution
-from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.decoders import Decoder
 from ptheta.models.language import LanguageModel
 
 

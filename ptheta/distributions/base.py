@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
@@ -49,6 +49,14 @@ class Distribution(ABC):
             DensityError: the distribution knows no such function.
         """
         raise DensityError(f"{type(self).__name__} has no distribution function", "use log_prob")
+
+    def categorical(self) -> Any:
+        """The same distribution as probabilities of levels.
+
+        Raises:
+            UsageError: the values are real numbers.
+        """
+        raise UsageError("guidance mixes probabilities of levels, and this model's values are real", "leave it at 1")
 
     def spelled(self, values: Tensor | None) -> Spelling:
         """Spell values of a batch [n] as symbols that each have a finite table.

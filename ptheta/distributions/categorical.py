@@ -58,6 +58,10 @@ class Categorical(Distribution):
         cdf = cdf / cdf[..., -1:]
         return torch.searchsorted(cdf, noise.to(cdf).contiguous(), right=True).squeeze(-1)
 
+    def categorical(self) -> Categorical:
+        """Itself."""
+        return self
+
     def spelled(self, values: Tensor | None) -> Spelling:
         """One symbol: the level."""
         return (yield self.logits.cpu().double().softmax(-1), values)

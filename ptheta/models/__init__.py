@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.base import Counting, Density, Model
+from ptheta.models.decoders import Decoder
 from ptheta.models.zoo import ZOO, Family, family, name_of
 
 __all__ = ["ZOO", "Autoregressive", "Counting", "Decoder", "Density", "Family", "Model", "family", "name_of"]

@@ -10,7 +10,8 @@ Here z [n, m] is an event flattened in visiting order: z[:, j] is the j-th dimen
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from typing import Any, get_args
@@ -22,8 +23,20 @@ from torch import Tensor
 from ptheta.distributions import Distribution
 from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.base import Model, _count, _evaluating
+from ptheta.models.decoders import Decoder
 from ptheta.models.orders import Order, as_order, visiting_order
-from ptheta.sampling import Effort, Method, Warp, ancestral, fixed_point, generator_for, uniforms
+from ptheta.sampling import (
+    Effort,
+    GuidedStepper,
+    Method,
+    Warp,
+    ancestral,
+    fixed_point,
+    generator_for,
+    guided_pass,
+    uniforms,
+)
+from ptheta.sampling.ancestral import Drawable
 from ptheta.spaces import Discrete, Image, Sequence, Space
 
 CHUNK_DIMENSIONS = 2**18
@@ -35,25 +48,6 @@ CHUNK_LOGITS = 2**24
 
 ANY_ORDER = "fit a model for any order: transformer --any-order"
 """Remedy where another order is asked for."""
-
-
-class Decoder(ABC):
-    """Conditionals one at a time, never recomputing the past."""
-
-    @abstractmethod
-    def step(self, previous: Tensor | None) -> Distribution:
-        """p(x_j | x_<j) over [n].
-
-        Args:
-            previous: the values [n] that x_{j−1} took; None at the first step.
-        """
-
-    def prefill(self, values: Tensor) -> Distribution:
-        """Read the first values [n, k] at once; returns the conditional that follows them, over [n]."""
-        conditional = self.step(None)
-        for previous in values.unbind(1):
-            conditional = self.step(previous)
-        return conditional
 
 
 class Autoregressive(Model):
@@ -118,6 +112,18 @@ class Autoregressive(Model):
         """log p of validated events, each visited in an order of its own [n, m]; nats [n], float64."""
         raise NotImplementedError
 
+    def _guided_decoder(self, n: int, context: Tensor | None, guidance: float) -> Any:
+        """A decoder of n events, guided by their contexts if guidance is not 1."""
+        if guidance == 1:
+            return self._decoder(n, context)
+        return GuidedStepper(self._decoder(2 * n, self._with_and_without(context)), guidance)
+
+    def _with_and_without(self, context: Tensor | None) -> Tensor:
+        """n contexts, and then as many that say nothing."""
+        assert context is not None
+        assert self.context_space is not None
+        return torch.cat([context, self.context_space.null(len(context)).to(context)])
+
     @property
     def faster_method(self) -> Method:
         """The faster way to draw events on the model's device: `ancestral` or `fixed_point`."""
@@ -151,6 +157,7 @@ class Autoregressive(Model):
         """Mean negative log-likelihood in nats per dimension; of a model of any order, in random orders."""
         if not self.any_order:
             return super().loss(x, context, player)
+        context = self._forgetting(context)
         return -self._log_prob_in(x, self.random_orders(len(x)), context).mean() / self.space.dimensions
 
     def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
@@ -221,6 +228,7 @@ class Autoregressive(Model):
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        guidance: float = 1.0,
         effort: Effort | None = None,
     ) -> Tensor:
         """Draw events.
@@ -233,6 +241,8 @@ class Autoregressive(Model):
                 again and again until nothing changes (see `ptheta.sampling.fixed_point`); `auto`: the faster. Both
                 give the same events for the same seed, up to the rounding of the conditionals.
             temperature, top_k, top_p, min_p: reshape every conditional, see `ptheta.sampling.Warp`.
+            guidance: above 1 overstates what the context says, see `ptheta.sampling.guidance`; what is drawn then no
+                longer follows p_θ(x | context).
             effort: is told the method and the number of network passes.
 
         Returns:
@@ -241,7 +251,7 @@ class Autoregressive(Model):
         n = _count(n)
         warp = Warp(temperature, top_k, top_p, min_p)
         context = self._validated_context(context, n)
-        return self._draw(n, context, None, warp, generator_for(seed, generator), method, effort)
+        return self._draw(n, context, None, warp, generator_for(seed, generator), method, effort, guidance)
 
     def complete(
         self,
@@ -257,6 +267,7 @@ class Autoregressive(Model):
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        guidance: float = 1.0,
         effort: Effort | None = None,
     ) -> Tensor:
         """Draw the missing part of partial events from its exact conditional distribution.
@@ -269,7 +280,7 @@ class Autoregressive(Model):
                 [height, width] for images, True where x is kept.
             n: completions of each event.
             context: b rows, or one.
-            seed, generator, method, temperature, top_k, top_p, min_p, effort: as for `sample`.
+            seed, generator, method, temperature, top_k, top_p, min_p, guidance, effort: as for `sample`.
 
         Returns:
             Events [b, n, *space.shape].
@@ -286,7 +297,8 @@ class Autoregressive(Model):
         prefix = model.flatten(x)[:, :kept].repeat_interleave(n, 0)
         context = None if context is None else context.repeat_interleave(n, 0)
         warp = Warp(temperature, top_k, top_p, min_p)
-        drawn = model._draw(len(prefix), context, prefix, warp, generator_for(seed, generator), method, effort)
+        source = generator_for(seed, generator)
+        drawn = model._draw(len(prefix), context, prefix, warp, source, method, effort, guidance)
         return drawn.reshape(len(x), n, *self.space.shape)
 
     def kept(self, keep: Tensor | np.ndarray | float) -> Tensor:
@@ -324,9 +336,11 @@ class Autoregressive(Model):
         generator: torch.Generator,
         method: Method = "auto",
         effort: Effort | None = None,
+        guidance: float = 1.0,
     ) -> Tensor:
         """Events after a prefix [n, k], in chunks, all noise drawn first."""
         m = self.space.dimensions
+        self._check_guidance(guidance)
         if method not in get_args(Method):
             raise UsageError(f"no method is called {method!r}", nearest(str(method), list(get_args(Method))))
         if prefix is not None and prefix.shape[1] == m:  # nothing is missing
@@ -345,15 +359,33 @@ class Autoregressive(Model):
                 begun = begun.to(self.device, self.event_dtype)
                 u = noise[rows].to(self.device)
                 if chosen == "ancestral":
-                    drawn = ancestral(self._decoder(len(begun), given), u, begun, warp)
+                    drawn = ancestral(self._guided_decoder(len(begun), given, guidance), u, begun, warp)
                     passes = m - begun.shape[1]
                 else:
-                    drawn, passes = fixed_point(self._pass(given), u, begun, warp)
+                    drawn, passes = fixed_point(self._guided_pass(len(begun), given, guidance), u, begun, warp)
                 parts.append(drawn)
                 if effort is not None:
                     effort.add(chosen, passes)
         drawn = torch.cat(parts) if parts else torch.zeros(0, m, device=self.device)
         return self.unflatten(drawn.to(self.event_dtype))
+
+    def _check_guidance(self, guidance: float) -> None:
+        if guidance == 1:
+            return
+        if not 0 <= guidance < math.inf:
+            raise UsageError(f"guidance is {guidance}", "give a finite number of at least 0")
+        if self.context_space is None:
+            raise UsageError("guidance is towards a context, and this model has none", "leave it at 1")
+        if not self.context_dropout:
+            remedy = "leave it at 1, or fit with --context-dropout 0.1"
+            raise UsageError("guidance needs a model that was also taught without contexts", remedy)
+
+    def _guided_pass(
+        self, n: int, context: Tensor | None, guidance: float
+    ) -> Callable[[Tensor, Tensor, int], Drawable]:
+        if guidance == 1:
+            return self._pass(context)
+        return guided_pass(self._pass(self._with_and_without(context)), n, guidance)
 
     def _pass(self, context: Tensor | None) -> Callable[[Tensor, Tensor, int], Distribution]:
         """One network pass over some rows of a chunk, as `fixed_point` asks for it."""
@@ -363,24 +395,3 @@ class Autoregressive(Model):
     def event_dtype(self) -> torch.dtype:
         """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
         return torch.float64 if self.space.event_count is None else torch.long
-
-
-class ConditionalsDecoder(Decoder):
-    """A decoder that runs all conditionals at every step: the slow reference that caches are tested against.
-
-    Args:
-        model: any autoregressive model.
-        n: events.
-        context: validated, n rows.
-    """
-
-    def __init__(self, model: Autoregressive, n: int, context: Tensor | None):
-        self.model, self.context, self.j = model, context, -1
-        self.z = torch.zeros(n, model.space.dimensions, dtype=model.event_dtype, device=model.device)
-
-    def step(self, previous: Tensor | None) -> Distribution:
-        """p(x_j | x_<j) by a full pass."""
-        if previous is not None:
-            self.z[:, self.j] = previous
-        self.j += 1
-        return self.model._conditionals(self.z, self.context)[:, self.j]

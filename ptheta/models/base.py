@@ -6,6 +6,8 @@ Rules that hold for all families, and that the shared contract tests check:
   attribute of the same name, so that `Family(space, context_space, **model.hyperparameters())` is the same
   architecture. Types and defaults in that signature are the command line's flags.
 - A context has n rows, or one row that is broadcast; a model without a context space accepts none.
+- A model with a `context_dropout` above 0 was taught with contexts left out now and then, and is p_θ(x) without one;
+  any other model with a context space needs a context.
 - Log-probabilities are nats per event, summed over dimensions in float64.
 - Randomness comes from an explicit seed or generator; the global random state is never touched.
 """
@@ -22,8 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, SpaceError, UsageError
+from ptheta.models.conditions import ContextEncoder
 from ptheta.sampling import generator_for
-from ptheta.spaces import Label, Space
+from ptheta.spaces import Joint, Label, Space
 
 
 class Density(enum.Enum):
@@ -52,6 +55,8 @@ class Model(nn.Module, ABC):
     """Kinds of context space it can condition on."""
     recipe: ClassVar[Mapping[str, Any]] = {}
     """Defaults of `ptheta.training.Settings` that suit the family."""
+    context_dropout: float = 0.0
+    """Part of the training events whose context is left out, so that the model also knows p_θ(x)."""
 
     def __init__(self, space: Space, context_space: Space | None = None):
         super().__init__()
@@ -79,6 +84,12 @@ class Model(nn.Module, ABC):
 
     def prepare(self, x: Tensor) -> None:
         """Set data-dependent constants (centring, output biases) from training events, once, before learning."""
+
+    def prepare_context(self, context: Tensor) -> None:
+        """Set what depends on the contexts, moments of numbers, from those of training events, once."""
+        for module in self.modules():
+            if isinstance(module, ContextEncoder):
+                module.prepare(context)
 
     # What every model has
 
@@ -112,7 +123,7 @@ class Model(nn.Module, ABC):
 
         Args:
             x: events [n, *space.shape].
-            context: [n, *context_space.shape], one row, or names of labels.
+            context: [n, *context_space.shape], one row, or names of labels; a mapping if it has parts.
 
         Returns:
             Nats [n], float64; −∞ for an event of probability 0.
@@ -163,13 +174,46 @@ class Model(nn.Module, ABC):
         with torch.no_grad(), _evaluating(self):
             return self._sample(n, context, generator_for(seed, generator))
 
+    def sample_each(self, k: int, context: Any, **how: Any) -> Tensor:
+        """Draw k events for each of n contexts.
+
+        Args:
+            k: how many for each.
+            context: n rows.
+            how: as for `sample`.
+
+        Returns:
+            Events [n, k, *space.shape].
+
+        Raises:
+            ContextError: the model has no context.
+        """
+        k = _count(k)
+        if self.context_space is None:
+            raise ContextError("this model has no context", "use sample, or fit with a context")
+        rows = self._context_rows(context)
+        drawn = self.sample(len(rows) * k, rows.repeat_interleave(k, 0), **how)
+        return drawn.reshape(len(rows), k, *self.space.shape)
+
     def players(self) -> dict[str, nn.Module]:
         """Modules whose parameters are learned in turn."""
         return {"model": self}
 
     def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
         """What fit minimises, a scalar: mean negative log-likelihood in nats per dimension."""
-        return -self._log_prob(x, context).mean() / self.space.dimensions
+        return -self._log_prob(x, self._forgetting(context)).mean() / self.space.dimensions
+
+    def _forgetting(self, context: Tensor | None) -> Tensor | None:
+        """In training, the context with a random part of its rows left out; of several parts also single ones."""
+        if context is None or self.context_space is None or not (self.training and self.context_dropout):
+            return context
+        n, space, nothing = len(context), self.context_space, self.context_space.null(1).to(context.device)
+        left = torch.rand(n, device=context.device) < self.context_dropout
+        if isinstance(space, Joint):
+            sizes = torch.tensor([part.dimensions for _, part in space.parts], device=context.device)
+            single = torch.rand(n, len(sizes), device=context.device) < self.context_dropout
+            left = (left[:, None] | single).repeat_interleave(sizes, 1)
+        return torch.where(left.reshape(n, *left.shape[1:], *(1,) * (context.ndim - left.ndim)), nothing, context)
 
     def _validated(self, x: Any, context: Any) -> tuple[Tensor, Tensor | None]:
         """x and context checked, on the model's device, with equal numbers of rows."""
@@ -183,17 +227,32 @@ class Model(nn.Module, ABC):
             if context is not None:
                 raise ContextError("this model has no context", "leave the context out, or fit with one")
             return None
-        if context is None:
+        if context is None and not self.context_dropout:
             raise ContextError(f"this model needs a context in {self.context_space}", "give n rows, or one for all")
-        try:
-            rows = self.context_space.validate(context)
-        except SpaceError as error:
-            raise ContextError(f"the context does not match: {error.problem}", error.remedy) from error
+        rows = self.context_space.null(1) if context is None else self._context_rows(context)
         if len(rows) == 1 and n != 1:
             rows = rows.expand(n, *rows.shape[1:])
         if len(rows) != n:
             raise ContextError(f"the context has {len(rows)} rows for {n} events", "give n rows, or one for all")
         return rows.to(self.device)
+
+    def _context_rows(self, context: Any) -> Tensor:
+        """A context checked, as rows; rows that say nothing (`Space.null`) only where the model knows p_θ(x)."""
+        space, knows = self.context_space, self.context_dropout > 0
+        assert space is not None
+        try:
+            if knows and isinstance(context, Tensor) and tuple(context.shape[1:]) == space.shape:
+                said = context[~space.is_null(context)]
+                if len(said) < len(context):
+                    space.validate(said)
+                    return context
+            rows = space.validate(context)
+        except SpaceError as error:
+            raise ContextError(f"the context does not match: {error.problem}", error.remedy) from error
+        if isinstance(space, Joint) and not knows and bool((absent := space.absent(rows)).any()):
+            part = space.names[int(absent.any(0).int().argmax())]
+            raise ContextError(f"the context says nothing of {part}", "give all parts, or fit with a context dropout")
+        return rows.double() if rows.is_floating_point() else rows
 
 
 class Counting(Model):

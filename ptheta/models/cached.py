@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ptheta.distributions import Categorical, Distribution
-from ptheta.models.autoregressive import Decoder
+from ptheta.models.decoders import Decoder
 from ptheta.nn import KeyValueCache, Turn
+from ptheta.nn.attention import Memory
 
 if TYPE_CHECKING:
     from ptheta.models.transformer import Transformer
@@ -25,11 +26,16 @@ TURNS = 256
 
 
 def through_blocks(
-    h: Tensor, turns: tuple[Turn, Turn], blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None
+    h: Tensor,
+    turns: tuple[Turn, Turn],
+    blocks: list[Any],
+    caches: list[KeyValueCache],
+    back: Tensor | None,
+    memories: list[Memory | None],
 ) -> Tensor:
     """The stream [n, t, width] after all blocks."""
-    for block, cache in zip(blocks, caches):
-        h = block(h, turns, cache, back)
+    for block, cache, memory in zip(blocks, caches, memories):
+        h = block(h, turns, cache, back, memory)
     return h
 
 
@@ -43,19 +49,21 @@ def compiled_blocks() -> Callable[..., Tensor]:
 
     compiled, usable = torch.compile(through_blocks, dynamic=True), True
 
-    def run(h: Tensor, turns: Any, blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None) -> Tensor:
+    def run(
+        h: Tensor, turns: Any, blocks: list[Any], caches: list[KeyValueCache], back: Tensor | None, memories: list[Any]
+    ) -> Tensor:
         nonlocal usable
         if usable:
             filled = [cache.filled for cache in caches]
             try:
-                return compiled(h, turns, blocks, caches, back)
+                return compiled(h, turns, blocks, caches, back, memories)
             except TorchDynamoException as error:
                 usable = False
                 for cache, slots in zip(caches, filled):  # it may have failed half-way
                     cache.filled = slots
                 reason = str(error).strip().splitlines()
                 warnings.warn(f"decoding is not compiled: {reason[0] if reason else error!r}", stacklevel=2)
-        return through_blocks(h, turns, blocks, caches, back)
+        return through_blocks(h, turns, blocks, caches, back, memories)
 
     return run
 
@@ -87,7 +95,7 @@ class CachedDecoder(Decoder):
     ):
         self.through = compiled_blocks() if compile else through_blocks
         m, like = model.space.dimensions, model.token.weight
-        self.model, self.context, self.j = model, context, 0
+        self.model, self.told, self.j = model, model.told(context), 0
         self.slots = slots or m
         window = window or model.window
         self.chunk = self.slots if window is None else max(window, CHUNK)
@@ -125,12 +133,17 @@ class CachedDecoder(Decoder):
         for part in before.split(self.chunk, 1):
             h, here = self._stream(part)
         last = slice(here.stop - 1, here.stop)
-        return self.model.head(self.model._outputs(h[:, -1:], last), last)[:, 0]
+        return self.model.head(self.model._outputs(h[:, -1:], last, before[:, -1:]), last)[:, 0]
 
     def extend(self, values: Tensor) -> Distribution:
         """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
         parts = [self._next(part) for part in values.split(self.chunk, 1)]
         return parts[0] if len(parts) == 1 else self.model.head(torch.cat([part.logits for part in parts], 1))
+
+    def settled(self, previous: Tensor) -> Tensor | None:
+        """Ends, if all texts have ended."""
+        ends = self.model.ends
+        return previous if ends is not None and bool((previous == ends).all()) else None
 
     def rewind(self, count: int) -> None:
         """Forget the last values of those extended together."""
@@ -148,14 +161,14 @@ class CachedDecoder(Decoder):
             cache.keep(rows)
         self.start = self.start[rows]
         self.firsts = None if self.firsts is None else self.firsts[rows]
-        self.context = None if self.context is None else self.context[rows]
+        self.told = None if self.told is None else self.told.rows(rows)
         self.z = None if self.z is None else self.z[rows]
         self.recent = None if self.recent is None else self.recent[rows]
 
     def _next(self, before: Tensor) -> Categorical:
         """The conditionals of the next t slots from the values before them [n, t]."""
         h, here = self._stream(before)
-        return self.model.head(self.model._outputs(h, here), here)
+        return self.model.head(self.model._outputs(h, here, before), here)
 
     def _stream(self, before: Tensor) -> tuple[Tensor, slice]:
         """The stream of the next t slots [n, t, width] from the values before them [n, t], and these slots."""
@@ -178,9 +191,10 @@ class CachedDecoder(Decoder):
             told = model.neighbours.count - 1
             values = torch.cat([self.recent[:, self.recent.shape[1] - told :], before], 1)
             around, self.recent = model.neighbours.before(values, back), values
-        h = model._embed(before, around, self.context, here, sources)
+        h = model._embed(before, around, self.told, here, sources)
         turns = self._turn(t)
-        h = self.through(h, turns, list(model.blocks), self.caches, back)
+        memories = self.told.memories if self.told is not None else [None] * len(self.caches)
+        h = self.through(h, turns, list(model.blocks), self.caches, back, memories)
         self.j += t
         return h, here
 

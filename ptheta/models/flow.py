@@ -22,7 +22,8 @@ from torch.distributions import Distribution
 
 from ptheta.errors import UsageError, nearest
 from ptheta.models.base import Model, _evaluating
-from ptheta.models.inputs import ContextVector, moments
+from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
+from ptheta.models.inputs import moments
 from ptheta.spaces import Real, Space
 
 FlowKind = Literal["nsf", "maf"]
@@ -66,7 +67,7 @@ class Flow(Model):
 
     Args:
         space: real, of any shape; dimensions are visited in the order in which they are stored.
-        context_space: labels, or None.
+        context_space: of any kind, or None.
         kind: `nsf`, neural splines, or `maf`, affine transforms.
         transforms: how many follow each other.
         width: units of a hidden layer of the network of a transform.
@@ -75,12 +76,14 @@ class Flow(Model):
         passes: groups of dimensions in a transform, each conditioned on the groups before it; None: every dimension
             is a group of its own.
         permutation: of the dimensions from one transform to the next, `reverse` or `random`.
+        context_dropout: see `Model.context_dropout`.
 
     Raises:
         UsageError: a hyperparameter that makes no sense.
     """
 
     spaces = (Real,)
+    context_spaces = CONTEXTS
     recipe = {"optimizer": "adamw", "learning_rate": 6e-3, "batch_size": 256}  # noqa: RUF012
 
     def __init__(
@@ -95,6 +98,7 @@ class Flow(Model):
         bins: int = 16,
         passes: int | None = None,
         permutation: Permutation = "reverse",
+        context_dropout: float = 0.1,
     ):
         super().__init__(space, context_space)
         for name, value, known in (
@@ -114,6 +118,7 @@ class Flow(Model):
                 raise UsageError(f"{name} of a flow is {value}", f"give at least {least}")
         self.kind, self.transforms, self.width, self.layers = kind, transforms, width, layers
         self.bins, self.passes, self.permutation = bins, passes, permutation
+        self.context_dropout = checked_part(context_dropout)
         self.units = Units(space.dimensions)
         self.condition = ContextVector(context_space, CONTEXT_WIDTH)
         self.chain = nn.ModuleList(self._transform(number) for number in range(transforms))
@@ -204,7 +209,7 @@ class Flow(Model):
 
     def _f(self, context: Tensor | None) -> Any:
         """The chain of transforms from standardised values [n, m] to noise, given a context with n rows."""
-        vector = None if self.context_space is None else self.condition(context)
+        vector = None if self.context_space is None else self.condition(context)[0]
         return import_zuko().transforms.ComposedTransform(*(transform(vector) for transform in self.chain))
 
 

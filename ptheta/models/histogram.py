@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ptheta.distributions import Categorical
 from ptheta.errors import DensityError, UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.base import Counting
+from ptheta.models.decoders import Decoder
 from ptheta.numbers import count
 from ptheta.spaces import Discrete, Label
 

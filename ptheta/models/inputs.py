@@ -1,4 +1,4 @@
-"""How events and contexts enter a network."""
+"""How events enter a network."""
 
 from __future__ import annotations
 
@@ -35,29 +35,6 @@ class ScalarInputs(nn.Module):
         if self.channels > 1:
             return F.one_hot(z, self.channels).to(dtype)
         return (z.to(dtype) * (2.0 / max(self.levels - 1, 1)) - 1.0)[..., None]  # type: ignore[operator]
-
-
-class ContextVector(nn.Module):
-    """A context as one vector [n, width]; zero without a context space.
-
-    Args:
-        space: of the context: discrete of any shape, its dimensions' embeddings are summed.
-        width: of the vector.
-    """
-
-    def __init__(self, space: Space | None, width: int):
-        super().__init__()
-        self.space = space
-        if isinstance(space, Discrete):
-            self.table = nn.Parameter(torch.randn(space.dimensions, space.levels, width) * 0.1)
-
-    def forward(self, context: Tensor | None) -> Tensor | float:
-        """[n, *space.shape] → [n, width]; 0.0 if there is none."""
-        if context is None or self.space is None:
-            return 0.0
-        flat = context.reshape(len(context), self.space.dimensions)
-        dimension = torch.arange(flat.shape[1], device=flat.device)
-        return self.table[dimension, flat].sum(1)
 
 
 def marginal_logits(z: Tensor, levels: int) -> Tensor:

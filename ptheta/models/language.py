@@ -22,10 +22,10 @@ from torch import Tensor
 
 from ptheta.errors import UsageError, nearest
 from ptheta.models.autoregressive import CHUNK_DIMENSIONS, Autoregressive
-from ptheta.models.base import _evaluating
+from ptheta.models.base import _count, _evaluating
 from ptheta.models.cached import CHUNK, CachedDecoder
-from ptheta.sampling import Draft, Generation, Listener, Warp, generate, generator_for, uniforms
-from ptheta.spaces import Sequence
+from ptheta.sampling import Draft, Generation, Listener, Warp, beam_search, generate, generator_for, uniforms
+from ptheta.spaces import Document, Sequence
 
 TOGETHER = 2**14
 """Tokens of short sequences that are scored together, at most."""
@@ -47,6 +47,14 @@ class LanguageModel(Autoregressive):
     ) -> CachedDecoder:
         """A decoder of n sequences of up to so many tokens; see `CachedDecoder`."""
 
+    ends: int | None
+    """The token after which an event is nothing but ends, where events are whole texts in their own order."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it reads and writes sequences of any length: blocks of a stream do, whole texts do not."""
+        return self.reads_on and not isinstance(self.space, Document)
+
     @property
     def context_window(self) -> int:
         """d: slots that a block of the network sees of a sequence of any length: the window, or the event's length.
@@ -63,9 +71,12 @@ class LanguageModel(Autoregressive):
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
         """As the base; in float64 sequences are scored one at a time, so that nothing depends on their company."""
         if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
-            rows = range(len(x))
-            parts = [super(LanguageModel, self)._log_prob(x[i : i + 1], _row(context, i)) for i in rows]
-            return torch.cat(parts)
+            return torch.cat([self._log_prob(x[i : i + 1], _row(context, i)) for i in range(len(x))])
+        if isinstance(self.space, Document) and self.ends is not None and len(x):
+            said = (x != self.space.end).int()
+            last = int((said * torch.arange(1, x.shape[1] + 1, device=x.device)).max())  # only ends follow
+            z = self.flatten(x)[:, : last + 1]
+            return self._conditionals(z, context).log_prob(z).sum(-1)
         return super()._log_prob(x, context)
 
     def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:
@@ -79,7 +90,7 @@ class LanguageModel(Autoregressive):
             Nats [k] each, float64, on the CPU. In float32 they do not depend on what else is scored to within 1e-4
             nats a sequence of up to some thousand tokens, and in float64 not at all.
         """
-        if not self.reads_on:
+        if not self.streams:
             return super().log_prob_per_token(sequences, context)
         assert isinstance(self.space, Sequence)
         rows = [self.space.validate_tokens(row).to(self.device) for row in sequences]
@@ -120,6 +131,39 @@ class LanguageModel(Autoregressive):
             parts.append(reader.extend(before[:, here]).log_prob(z[:, here]).cpu())
         return torch.cat(parts, 1)
 
+    def beam_search(
+        self, context: Any = None, *, n: int | None = None, beams: int = 4, length_penalty: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """The most probable whole text given each context, as far as a beam sees; see `ptheta.sampling.beam`.
+
+        Args:
+            context: n rows; None: without.
+            n: how many, where there is no context.
+            beams: beginnings kept of each text; 1 is greedy.
+            length_penalty: texts are ranked by log p / length^length_penalty.
+
+        Returns:
+            Texts [n, *space.shape] and their log p(x | context) in nats [n], float64.
+
+        Raises:
+            UsageError: the events are no whole texts in their own order.
+        """
+        if self.ends is None:
+            raise UsageError(f"beam search is for whole texts, and the events are {self.space}", "use sample")
+        count = n if n is not None else 1 if context is None else len(self._context_rows(context))
+        rows = self._validated_context(context, _count(count))
+        many = max(1, CHUNK_DIMENSIONS // (self.space.dimensions * beams))
+        texts, scores = [torch.zeros(0, self.space.dimensions, dtype=torch.long)], [torch.zeros(0).double()]
+        with torch.inference_mode(), _evaluating(self):
+            for start in range(0, count, many):
+                part = None if rows is None else rows[start : start + many].repeat_interleave(beams, 0)
+                size = min(many, count - start)
+                reader = CachedDecoder(self, size * beams, part)  # type: ignore[arg-type]
+                found = beam_search(reader, size, beams, self.space.dimensions, self.ends, length_penalty)
+                texts.append(found[0].cpu())
+                scores.append(found[1].cpu())
+        return torch.cat(texts).clone(), torch.cat(scores).clone()
+
     def generate(
         self,
         prompts: int | SequenceOf[Any],
@@ -158,7 +202,7 @@ class LanguageModel(Autoregressive):
         Raises:
             UsageError: the space holds no sequences, or an argument makes no sense.
         """
-        if not self.reads_on:
+        if not self.streams:
             raise UsageError(f"{self.space} is not written token after token in this model's order", "use sample")
         assert isinstance(self.space, Sequence)
         if draft not in get_args(Draft):

@@ -17,8 +17,10 @@ from torch.nn import functional as F
 
 from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, MixtureKind, head_for
 from ptheta.errors import UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
-from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
+from ptheta.models.decoders import Decoder
+from ptheta.models.inputs import ScalarInputs, marginal_logits, moments
 from ptheta.models.levels import OrdinalLogits, rank_for
 from ptheta.models.orders import Order
 from ptheta.nn import MaskedLinear, masked_layers
@@ -30,7 +32,7 @@ class MADE(Autoregressive):
 
     Args:
         space: discrete or real.
-        context_space: labels, or None.
+        context_space: of any kind, or None.
         width: units of a hidden layer.
         layers: hidden layers.
         dropout: probability with which hidden units are dropped in training.
@@ -38,10 +40,12 @@ class MADE(Autoregressive):
             for images, 0 otherwise.
         mixture: density of real values, `logistic` or `gaussian`.
         components: of the mixture.
+        context_dropout: see `Model.context_dropout`.
         order: visiting order, see `Autoregressive`.
     """
 
     spaces = (Discrete, Real)
+    context_spaces = CONTEXTS
     recipe = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 100}  # noqa: RUF012
 
     def __init__(
@@ -55,6 +59,7 @@ class MADE(Autoregressive):
         rank: int | None = None,
         mixture: MixtureKind = "logistic",
         components: int = 8,
+        context_dropout: float = 0.1,
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
@@ -62,6 +67,7 @@ class MADE(Autoregressive):
             raise UsageError("width and layers must be at least 1", "give larger numbers")
         self.width, self.layers, self.dropout, self.rank = width, layers, dropout, rank
         self.mixture, self.components = mixture, components
+        self.context_dropout = checked_part(context_dropout)
         m = space.dimensions
         self.head = head_for(space, self.visit, mixture, components)
         self.noise_size = self.head.noise_size
@@ -72,7 +78,7 @@ class MADE(Autoregressive):
         outputs = torch.arange(m).repeat_interleave(self.levels.rank)  # dimension of every output
         self.first_units: list[int] = torch.searchsorted(degrees, torch.arange(m + 1)).tolist()  # of every degree
         self.hidden = nn.ModuleList(MaskedLinear(mask) for mask in masks)
-        self.condition = nn.ModuleList(ContextVector(context_space, width) for _ in masks)
+        self.condition = ContextVector(context_space, width, len(masks))
         self.out = MaskedLinear(outputs[:, None] >= degrees[None, :])
         self.direct = MaskedLinear(outputs[:, None] > inputs[None, :])
         self.drop = nn.Dropout(dropout)
@@ -95,9 +101,10 @@ class MADE(Autoregressive):
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
         x = self.inputs(z, self.dtype).flatten(1)  # [n, m · channels]
-        h = self.drop(F.relu(self.hidden[0](x) + self.condition[0](context)))
-        for layer, condition in zip(list(self.hidden)[1:], list(self.condition)[1:]):
-            h = h + self.drop(F.relu(layer(h) + condition(context)))
+        first, *others = self.condition(context)
+        h = self.drop(F.relu(self.hidden[0](x) + first))
+        for layer, condition in zip(list(self.hidden)[1:], others):
+            h = h + self.drop(F.relu(layer(h) + condition))
         outputs = self.out(h) + self.direct(x)
         return self.head(self.levels(outputs.view(len(z), self.space.dimensions, self.levels.rank)))
 
@@ -112,7 +119,7 @@ class _DegreeDecoder(Decoder):
         m = model.space.dimensions
         self.model, self.j = model, 0
         self.weights = [layer.masked_weight() for layer in model.hidden]  # type: ignore[operator]
-        self.bias = [layer.bias + c(context) for layer, c in zip(model.hidden, model.condition)]
+        self.bias = [layer.bias + condition for layer, condition in zip(model.hidden, model.condition(context))]
         self.out, self.direct = model.out.masked_weight(), model.direct.masked_weight()
         zeros = torch.zeros(n, 1, device=model.device, dtype=model.dtype)
         self.x = zeros.repeat(1, m * model.inputs.channels)

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 
 from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, MixtureKind, head_for
 from ptheta.errors import UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
-from ptheta.models.inputs import ContextVector, ScalarInputs, marginal_logits, moments
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
+from ptheta.models.decoders import Decoder
+from ptheta.models.inputs import ScalarInputs, marginal_logits, moments
 from ptheta.models.orders import Order
 from ptheta.spaces import Discrete, Real, Sequence, Space
 
@@ -23,7 +25,7 @@ class MarkovMLP(Autoregressive):
 
     Args:
         space: discrete or real.
-        context_space: labels, or None.
+        context_space: of any kind, or None.
         window: d, how many values before it a value depends on.
         width: hidden units.
         layers: hidden layers.
@@ -31,10 +33,12 @@ class MarkovMLP(Autoregressive):
         positions: whether the MLP also knows j; None: yes, but not for sequences.
         mixture: density of real values, `logistic` or `gaussian`.
         components: of the mixture.
+        context_dropout: see `Model.context_dropout`.
         order: visiting order, see `Autoregressive`.
     """
 
     spaces = (Discrete, Real)
+    context_spaces = CONTEXTS
     recipe = {"optimizer": "adamw", "learning_rate": 2e-3, "batch_size": 64}  # noqa: RUF012
 
     def __init__(
@@ -49,6 +53,7 @@ class MarkovMLP(Autoregressive):
         positions: bool | None = None,
         mixture: MixtureKind = "logistic",
         components: int = 8,
+        context_dropout: float = 0.1,
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
@@ -56,6 +61,7 @@ class MarkovMLP(Autoregressive):
             raise UsageError("window, width and layers must be at least 1", "give larger numbers")
         self.window, self.width, self.layers, self.dropout = window, width, layers, dropout
         self.positions, self.mixture, self.components = positions, mixture, components
+        self.context_dropout = checked_part(context_dropout)
         m = space.dimensions
         self.head = head_for(space, self.visit, mixture, components)
         self.noise_size = self.head.noise_size
@@ -84,11 +90,10 @@ class MarkovMLP(Autoregressive):
         """[n, m] → [n, m, channels + 1], or [n] → [n, channels + 1]."""
         return F.pad(self.inputs(z, self.dtype, step), (0, 1), value=1.0)
 
-    def _outputs(self, windows: Tensor, context: Tensor | None, step: int | None) -> Tensor:
-        """Windows [n, m, d · features] → numbers for the head [n, m, size]; [n, …] for one step."""
+    def _outputs(self, windows: Tensor, condition: Tensor | float, step: int | None) -> Tensor:
+        """Windows [n, m, d · features] and a context's vector → numbers for the head [n, m, size]; one step: [n, …]."""
         index = slice(None) if step is None else step
         h = self.first(windows)
-        condition = self.condition(context)
         if isinstance(condition, Tensor):
             h = h + (condition if step is not None else condition[:, None])
         if self.place is not None:
@@ -103,7 +108,7 @@ class MarkovMLP(Autoregressive):
         features = self._features(z)  # [n, m, f]
         past = F.pad(features, (0, 0, self.window, 0))[:, :-1]  # [n, d + m − 1, f]
         windows = past.unfold(1, self.window, 1)  # [n, m, f, d]
-        return self.head(self._outputs(windows.flatten(2), context, None))
+        return self.head(self._outputs(windows.flatten(2), self.condition(context)[0], None))
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _WindowDecoder(self, n, context)
@@ -113,13 +118,13 @@ class _WindowDecoder(Decoder):
     """Keeps the last d values' features."""
 
     def __init__(self, model: MarkovMLP, n: int, context: Tensor | None):
-        self.model, self.context, self.j = model, context, 0
+        self.model, self.condition, self.j = model, model.condition(context)[0], 0
         self.past = torch.zeros(n, model.inputs.channels + 1, model.window, device=model.device, dtype=model.dtype)
 
     def step(self, previous: Tensor | None) -> Distribution:
         if previous is not None:
             latest = self.model._features(previous, self.j - 1)[:, :, None]
             self.past = torch.cat([self.past[:, :, 1:], latest], 2)
-        outputs = self.model._outputs(self.past.flatten(1), self.context, self.j)
+        outputs = self.model._outputs(self.past.flatten(1), self.condition, self.j)
         self.j += 1
         return self.model.head(outputs, self.j - 1)

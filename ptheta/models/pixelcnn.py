@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from ptheta.distributions import Distribution
 from ptheta.errors import UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
-from ptheta.models.inputs import ContextVector
+from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.conditions import CONTEXTS, PictureConditions, checked_part
+from ptheta.models.decoders import Decoder
 from ptheta.models.levels import rank_for
 from ptheta.models.pixel_heads import CategoricalPixelHead, LogisticPixelHead
 from ptheta.nn import CausalConvolution, GatedBlock, channel_norm
@@ -40,7 +41,7 @@ class PixelCNN(Autoregressive):
 
     Args:
         space: an image, or a grid of tokens.
-        context_space: labels, or None.
+        context_space: of any kind, or None; pictures are spread over the places of the event.
         width: channels of each stack.
         layers: gated layers; each sees one row further up and one column further to both sides.
         reach: rows above, columns to both sides and pixels to the left that the first layer sees.
@@ -51,10 +52,12 @@ class PixelCNN(Autoregressive):
         rank: coefficients from which categorical logits are made, see `MADE`; None: at most 8 for images.
         coupling: whether g depends on r, and b on r and g, of the same pixel; without it they are independent given
             the pixels before.
+        context_dropout: see `Model.context_dropout`.
         order: `raster` or `column`.
     """
 
     spaces = (Image, Grid)
+    context_spaces = CONTEXTS
     recipe = {"optimizer": "muon", "learning_rate": 4e-3, "batch_size": 16, "average": 0.998}  # noqa: RUF012
 
     def __init__(
@@ -70,6 +73,7 @@ class PixelCNN(Autoregressive):
         components: int = 10,
         rank: int | None = None,
         coupling: bool = True,
+        context_dropout: float = 0.1,
         order: Literal["raster", "column"] | None = None,
     ):
         super().__init__(space, context_space, order)
@@ -84,6 +88,7 @@ class PixelCNN(Autoregressive):
             raise UsageError(f"the levels of {space} have no order", "use --likelihood categorical")
         self.width, self.layers, self.reach, self.dropout = width, layers, reach, dropout
         self.likelihood, self.components, self.rank, self.coupling = likelihood, components, rank, coupling
+        self.context_dropout = checked_part(context_dropout)
         self.columns = space.height if order == "column" else space.width  # of the picture as it is visited
         self.channels = space.channels if isinstance(space, Image) else 1
         many = isinstance(space, Image) and space.levels >= MANY_LEVELS
@@ -99,7 +104,11 @@ class PixelCNN(Autoregressive):
         )
         self.first_left = CausalConvolution(self.inputs.channels, width, 1, reach, strict=True)
         self.blocks = nn.ModuleList(GatedBlock(width, KERNEL, dropout) for _ in range(layers))
-        self.condition = nn.ModuleList(ContextVector(context_space, 2 * width) for _ in range(layers))
+        self.condition = None
+        if context_space is not None:
+            turned, size = order == "column", (space.height, space.width)
+            self.condition = PictureConditions(context_space, width, *(size[::-1] if turned else size), turned)
+            self.told = nn.ModuleList(nn.Conv2d(width, 2 * width, 1) for _ in range(layers))
 
     def prepare(self, x: Tensor) -> None:
         """Start at the marginals of the training events x [n, *shape], if the likelihood is categorical."""
@@ -115,16 +124,20 @@ class PixelCNN(Autoregressive):
         return z.view(len(z), z.shape[1] // (self.columns * self.channels), self.columns, self.channels)
 
     def _conditions(self, context: Tensor | None) -> list[Tensor | float]:
-        """What each layer's gates are told of the context, [n, 2 · width, 1, 1]."""
-        vectors = (condition(context) for condition in self.condition)
-        return [vector[..., None, None] if isinstance(vector, Tensor) else vector for vector in vectors]
+        """What each layer's gates are told of the context, [n, 2 · width, H or 1, W or 1]."""
+        if self.condition is None or context is None:
+            return [0.0] * self.layers
+        told = self.condition(context)
+        return [layer(told) for layer in self.told]
 
-    def _features(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """Features [n, P, width] of the pixels of z [n, P · C]."""
+    def _features(self, z: Tensor, context: Tensor | None, start: int = 0) -> Tensor:
+        """Features [n, P, width] of the pixels of z [n, P · C], whose first row is number `start` of the picture."""
         x = self.inputs(self._pixels(z), self.dtype).contiguous(memory_format=torch.channels_last)
         above = self.first_above(x).to(self.dtype)  # the streams stay in full precision under autocast
         left = self.first_left(x).to(self.dtype) + above
         for block, condition in zip(self.blocks, self._conditions(context)):
+            if isinstance(condition, Tensor) and condition.shape[2] > 1:
+                condition = condition[:, :, start : start + x.shape[2]]
             above, left = block(above, left, condition)
         return channel_norm(left).flatten(2).transpose(1, 2)
 
@@ -138,9 +151,10 @@ class PixelCNN(Autoregressive):
 
     def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
         """From dimension `first` on; rows that no later pixel sees are cut off before the network."""
-        start = max(0, first // (self.columns * self.channels) - self._rows_seen) * self.columns
+        row = max(0, first // (self.columns * self.channels) - self._rows_seen)
+        start = row * self.columns
         pixels = self._pixels(z).flatten(1, 2)[:, start:]
-        h = self._features(pixels.flatten(1), context)
+        h = self._features(pixels.flatten(1), context, row)
         done = first // self.channels - start
         dims = self.head(h[:, done:], pixels[:, done:], first=first // self.channels)
         return dims[:, first % self.channels :]
@@ -220,7 +234,9 @@ class _RowDecoder(Decoder):
         for number, (block, condition) in enumerate(zip(model.blocks, self.conditions)):
             assert isinstance(block, GatedBlock)
             self.rows[number] = torch.cat([self.rows[number][:, :, 1:], channel_norm(above)[:, :, None]], 2)
-            context = condition[..., 0] if isinstance(condition, Tensor) else condition
+            context = condition  # [n, 2 · width, W or 1] of this row
+            if isinstance(condition, Tensor):
+                context = condition[:, :, row if condition.shape[2] > 1 else 0]
             gated = block.gate(block.vertical.row(self.rows[number]) + context)
             above = above + block.vertical_out.row(gated[:, :, None])
             self.crossed.append(block.cross.row(channel_norm(above)[:, :, None]) + context)

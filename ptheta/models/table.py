@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from ptheta.distributions import Cell, Mixture, Row, Scale, codes_of, real_columns
 from ptheta.errors import UsageError
-from ptheta.models.autoregressive import Autoregressive, Decoder
+from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.base import _count, _evaluating
-from ptheta.models.inputs import ContextVector
+from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
+from ptheta.models.decoders import Decoder
 from ptheta.models.orders import Order, as_order, visiting_order
 from ptheta.nn import Block, KeyValueCache, norm
 from ptheta.sampling import generator_for, uniforms
@@ -48,18 +49,20 @@ class TableTransformer(Autoregressive):
 
     Args:
         space: a table, or a vector of real numbers.
-        context_space: labels, or None.
+        context_space: of any kind, or None.
         width: of the stream.
         layers: blocks.
         heads: attention heads.
         components: logistic densities of a number's mixture.
         bins: quantile bins in which a number enters.
         dropout: probability with which entries of a branch are dropped in training.
+        context_dropout: see `Model.context_dropout`.
         any_order: learn to condition on every part of the columns; without, the model knows its own order only.
         order: in which columns are visited, a permutation of their numbers; None: as they stand.
     """
 
     spaces = (Table, Real)
+    context_spaces = CONTEXTS
     noise_size = Row.noise_size
 
     edges: Tensor
@@ -76,6 +79,7 @@ class TableTransformer(Autoregressive):
         components: int = 8,
         bins: int = 24,
         dropout: float = 0.0,
+        context_dropout: float = 0.1,
         any_order: bool = True,
         order: Order = None,
     ):
@@ -84,6 +88,7 @@ class TableTransformer(Autoregressive):
             raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
         if min(layers, components, bins) < 1 or not 0 <= dropout < 1:
             raise UsageError("layers, components and bins must be at least 1, dropout from 0 to below 1", "mend them")
+        self.context_dropout = checked_part(context_dropout)
         self.width, self.layers, self.heads, self.components = width, layers, heads, components
         self.bins, self.dropout, self.any_order = bins, dropout, any_order
         self.columns = (space if isinstance(space, Table) else real_columns(space.dimensions)).columns
@@ -226,13 +231,13 @@ class TableTransformer(Autoregressive):
         known = int((~missing).sum(1).min())
         if known == m:
             return x
-        caches = self._caches(n)
+        caches, condition = self._caches(n), self.condition(context)[0]
         values = self._values(torch.where(missing, self._fillers(), x))  # drawn cells are put in as they come
         columns = [j for j in range(m) if bool(missing[:, j].any())]
         h = None
         for t in range(known, m):
             first = 0 if h is None else t
-            h = self._through(self._told(values, visits, context, first, t + 1), caches)[:, -1]
+            h = self._through(self._told(values, visits, condition, first, t + 1), caches)[:, -1]
             visited = visits[:, t]
             for j in columns:
                 rows = ((visited == j) & missing[:, j]).nonzero()[:, 0]
@@ -266,16 +271,15 @@ class TableTransformer(Autoregressive):
         """Embeddings [n, m, width] of rows x [n, m] in the columns' order."""
         return torch.stack([self._value(x[:, j], j) for j in range(x.shape[1])], 1)
 
-    def _told(self, values: Tensor, visits: Tensor, context: Tensor | None, first: int, last: int) -> Tensor:
+    def _told(self, values: Tensor, visits: Tensor, condition: Tensor | float, first: int, last: int) -> Tensor:
         """What the steps first … last − 1 are told, [n, last − first, width]."""
         before = visits[:, max(first - 1, 0) : last - 1]
         told = values.gather(1, before[..., None].expand(-1, -1, self.width)) + self.source[before]
         if first == 0:
             told = torch.cat([self.start.expand(len(values), 1, -1), told], 1)
-        return self._conditioned(told + self.target[visits[:, first:last]], context)
+        return self._conditioned(told + self.target[visits[:, first:last]], condition)
 
-    def _conditioned(self, h: Tensor, context: Tensor | None) -> Tensor:
-        condition = self.condition(context)
+    def _conditioned(self, h: Tensor, condition: Tensor | float) -> Tensor:
         return self.drop(h + condition[:, None] if isinstance(condition, Tensor) else h)
 
     def _through(self, h: Tensor, caches: list[KeyValueCache] | None = None) -> Tensor:
@@ -291,7 +295,7 @@ class TableTransformer(Autoregressive):
 
     def _stream(self, x: Tensor, visits: Tensor, context: Tensor | None) -> Tensor:
         """[n, m, width] at all steps, from rows x [n, m] in the columns' order."""
-        return self._through(self._told(self._values(x), visits, context, 0, x.shape[1]))
+        return self._through(self._told(self._values(x), visits, self.condition(context)[0], 0, x.shape[1]))
 
     def _cell(self, h: Tensor, j: int) -> Cell:
         """Column j's conditional from the stream [n, width]."""
@@ -319,7 +323,7 @@ class _ColumnDecoder(Decoder):
     """Keeps keys and values of the columns visited."""
 
     def __init__(self, model: TableTransformer, n: int, context: Tensor | None):
-        self.model, self.n, self.context, self.t = model, n, context, 0
+        self.model, self.n, self.condition, self.t = model, n, model.condition(context)[0], 0
         self.caches, self.columns = model._caches(n), model.visit.tolist()
 
     def step(self, previous: Tensor | None) -> Cell:
@@ -329,6 +333,6 @@ class _ColumnDecoder(Decoder):
         else:
             before = self.columns[self.t - 1]
             told = model._value(previous, before) + model.source[before]
-        h = model._through(model._conditioned((told + model.target[column])[:, None], self.context), self.caches)
+        h = model._through(model._conditioned((told + model.target[column])[:, None], self.condition), self.caches)
         self.t += 1
         return model._cell(h[:, 0], column)

@@ -2,8 +2,8 @@
 
 Slot j predicts x_j from x_{<j}:
 
-    h_j = embedding(x_{j−1}) + local(neighbours of j already visited) + place(j) + context
-    h   = blocks of causal attention with rotary positions, then feed-forward
+    h_j = embedding(x_{j−1}) + local(neighbours of j already visited) + place(j) + vector(context)
+    h   = blocks of causal attention with rotary positions, attention to the context's tokens, and feed-forward
     p(x_j | x_<j, y) = softmax(head(h_j) + bias_j)
 
 Features:
@@ -16,6 +16,8 @@ Features:
   al. 2024, arXiv:2404.09562, σ-GPTs)
 - `window`: each block sees so many slots, in decoding exactly as in training
 - `across_documents`: whether a slot sees past the end of the last document
+- contexts of any kind: their encoder runs once for an event, and its keys and values are kept while decoding
+- whole texts (`Document`): after its end a text goes on with ends, with probability 1
 - decoding with a key–value cache equals the parallel pass, and goes on beyond the event's length for sequences
 """
 
@@ -31,13 +33,14 @@ from ptheta.distributions import CategoricalHead, Distribution
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.cached import CachedDecoder
-from ptheta.models.inputs import ContextVector, marginal_logits
+from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
+from ptheta.models.inputs import marginal_logits
 from ptheta.models.language import LanguageModel
 from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.models.neighbours import Neighbourhood
 from ptheta.models.orders import Order, as_order, random_orders, visiting_order
-from ptheta.nn import Block, Rotary, Turn, norm
-from ptheta.spaces import Discrete, Sequence, Space
+from ptheta.nn import Block, Rotary, Told, Turn, norm
+from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
 """Tokens of one optimiser step of a language model, unless the batch size is given."""
@@ -51,23 +54,27 @@ class Transformer(LanguageModel):
 
     Args:
         space: discrete.
-        context_space: labels, or None.
+        context_space: of any kind, or None.
         width: of the stream.
         layers: blocks.
         heads: attention heads.
         window: slots a block sees, itself included; None for all.
         local: radius of the neighbourhood of visited values given to each slot; None: 2 for images, 5 for sequences in
             their order, 0 otherwise.
-        dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences.
+        dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences
+            without a context.
         across_documents: whether a token sees past the end-of-document token before it; without, every document begins
             as an event does, and its probability does not depend on what it was packed with.
         any_order: learn all orders; `order` is then the one in which events are scored and sampled.
+        context_layers: blocks over the tokens of a context.
+        context_dropout: see `Model.context_dropout`.
         order: visiting order, see `Autoregressive`.
     """
 
     slots: Tensor
     coordinates: Tensor
     spaces = (Discrete,)
+    context_spaces = CONTEXTS
 
     def __init__(
         self,
@@ -82,19 +89,24 @@ class Transformer(LanguageModel):
         dropout: float | None = None,
         across_documents: bool = True,
         any_order: bool = False,
+        context_layers: int = 2,
+        context_dropout: float = 0.1,
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
         assert isinstance(space, Discrete)
         if width < 2 * heads or width % (2 * heads):
             raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
-        if layers < 1 or (window is not None and window < 1):
+        if layers < 1 or (window is not None and window < 1) or context_layers < 0:
             raise UsageError("layers and window must be at least 1", "give larger numbers")
         self.width, self.layers, self.heads, self.window = width, layers, heads, window
         self.local, self.dropout, self.any_order = local, dropout, any_order
-        dropped = (0.0 if isinstance(space, Sequence) else 0.2) if dropout is None else dropout
+        self.context_layers, self.context_dropout = context_layers, checked_part(context_dropout)
+        plain = isinstance(space, Sequence) and context_space is None
+        dropped = (0.0 if plain else 0.2) if dropout is None else dropout
         self.across_documents = across_documents
-        end = space.end if isinstance(space, Sequence) else None
+        whole = isinstance(space, Document)
+        end = space.end if isinstance(space, Sequence) and not whole else None
         if not across_documents and end is None:
             raise UsageError(f"{space} has no end-of-document token", "leave out --no-across-documents")
         if not across_documents and (any_order or order is not None):
@@ -111,9 +123,13 @@ class Transformer(LanguageModel):
         usual = 5 if self.reads_on else 2 if coordinates.shape[1] > 1 else 0
         radius = usual if local is None else local
         self.neighbours = Neighbourhood(coordinates, radius, space, width, any_order) if radius else None
-        self.condition = ContextVector(context_space, width)
+        self.ends = space.end if whole and self.reads_on else None
+        self.condition = None
+        if context_space is not None:
+            self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
+        attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(Block(width, heads, window, dropped) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, window, dropped, attends) for _ in range(layers))
         self.drop = nn.Dropout(dropped)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
@@ -127,7 +143,9 @@ class Transformer(LanguageModel):
     def recipe(self) -> dict[str, Any]:  # type: ignore[override]
         """Settings that suit it: on sequences, `BATCH_TOKENS` a step."""
         chosen = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32}
-        if isinstance(self.space, Sequence):
+        if isinstance(self.space, Document):
+            chosen |= {"precision": "native"}
+        elif isinstance(self.space, Sequence):
             chosen |= {"batch_size": max(1, BATCH_TOKENS // self.space.length), "precision": "native"}
         return chosen
 
@@ -160,8 +178,16 @@ class Transformer(LanguageModel):
         z = self._in_slots(self.flatten(x)).gather(1, orders)
         return self._in_order(z, orders, context).log_prob(z).sum(-1)
 
+    def told(self, context: Tensor | None) -> Told | None:
+        """What the blocks are told of a context [n, …], computed once."""
+        if self.condition is None or context is None:
+            return None
+        encoded = self.condition(context)
+        memories = [None if block.cross is None else block.cross.memory(encoded) for block in self.blocks]
+        return Told(encoded.vector, memories)
+
     def _embed(
-        self, previous: Tensor, around: Tensor | None, context: Tensor | None, slots: Slots, sources: Slots | None
+        self, previous: Tensor, around: Tensor | None, told: Told | None, slots: Slots, sources: Slots | None
     ) -> Tensor:
         """Stream at slots [n, t, width] from the tokens before them [n, t], where these were, and those around them."""
         h = self.token(previous)
@@ -171,15 +197,27 @@ class Transformer(LanguageModel):
             h = h + self.place[slots]
         if self.source is not None:
             h = h + self.source[sources]
-        condition = self.condition(context)
-        if isinstance(condition, Tensor):
-            h = h + condition[:, None]
+        if told is not None:
+            h = h + told.vector[:, None]
         return self.drop(h)
 
-    def _outputs(self, h: Tensor, slots: Slots) -> Tensor:
-        """Logits [n, t, K] from the stream."""
+    def _through(self, h: Tensor, turns: tuple[Turn, Turn], told: Told | None, back: Tensor | None = None) -> Tensor:
+        """The stream [n, t, width] after all blocks."""
+        memories = told.memories if told is not None else [None] * len(self.blocks)
+        for block, memory in zip(self.blocks, memories):
+            h = block(h, turns, back=back, memory=memory)
+        return h
+
+    def _outputs(self, h: Tensor, slots: Slots, before: Tensor) -> Tensor:
+        """Logits [n, t, K] from the stream and the values before the slots [n, t]."""
         logits = self.out(norm(h))
-        return logits if self.output_bias is None else logits + self.output_bias[slots]
+        if self.output_bias is not None:
+            logits = logits + self.output_bias[slots]
+        if self.ends is not None:  # nothing but ends follows an end
+            certain = logits.new_full(logits.shape[-1:], -torch.inf)
+            certain[self.ends] = 0
+            logits = torch.where((before == self.ends)[..., None], certain, logits)
+        return logits
 
     def _turns(self, slots: Slots, sources: Slots | None) -> tuple[Turn, Turn]:
         """Rotary positions of queries, and of keys: those of the values that slots were told, where orders vary."""
@@ -191,18 +229,17 @@ class Transformer(LanguageModel):
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
         if self.any_order:
             return self._in_order(z, self.slots.expand(len(z), -1), context)
-        slots = slice(None)
+        slots = slice(0, z.shape[1])
         previous, back = self._shifted(z, self.head.size), None
         if self.cut is not None:
             place = torch.arange(z.shape[1], device=z.device)
             back = place - torch.where(previous == self.cut, place, 0).cummax(1).values  # since the document began
             previous = self._as_starts(previous)
         around = None if self.neighbours is None else self._around(z, previous, back)
-        h = self._embed(previous, around, context, slots, None)
-        turns = self._turns(slots, None)
-        for block in self.blocks:
-            h = block(h, turns, back=back)
-        return self.head(self._outputs(h, slots))
+        told = self.told(context)
+        h = self._embed(previous, around, told, slots, None)
+        h = self._through(h, self._turns(slots, None), told, back)
+        return self.head(self._outputs(h, slots, previous), slots)
 
     def _as_starts(self, previous: Tensor) -> Tensor:
         """Values with every end of a document as the start of the next, if documents are kept apart."""
@@ -222,11 +259,10 @@ class Transformer(LanguageModel):
         around = None
         if self.neighbours is not None:
             around = self.neighbours.in_order(torch.empty_like(z).scatter_(1, slots, z), slots)
-        h = self._embed(self._shifted(z, self.head.size), around, context, slots, sources)
-        turns = self._turns(slots, sources)
-        for block in self.blocks:
-            h = block(h, turns)
-        return self.head(self._outputs(h, slots), slots)
+        before, told = self._shifted(z, self.head.size), self.told(context)
+        h = self._embed(before, around, told, slots, sources)
+        h = self._through(h, self._turns(slots, sources), told)
+        return self.head(self._outputs(h, slots, before), slots)
 
     def _in_slots(self, z: Tensor) -> Tensor:
         """Values [n, m] in visiting order → in the order in which parameters know dimensions."""

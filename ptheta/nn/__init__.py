@@ -1,6 +1,6 @@
 """Networks; no probability inside."""
 
-from ptheta.nn.attention import Attention, Block, KeyValueCache, norm
+from ptheta.nn.attention import Attention, Block, KeyValueCache, Told, norm
 from ptheta.nn.gated import CausalConvolution, GatedBlock, channel_norm
 from ptheta.nn.masked import MaskedLinear, masked_layers
 from ptheta.nn.rotary import Rotary, Turn
@@ -13,6 +13,7 @@ __all__ = [
     "KeyValueCache",
     "MaskedLinear",
     "Rotary",
+    "Told",
     "Turn",
     "channel_norm",
     "masked_layers",

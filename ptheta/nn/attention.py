@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -191,17 +193,97 @@ def windowed_attention(query: Tensor, key: Tensor, value: Tensor, window: int, b
     return mixed.reshape(n, heads, blocks * window, size)[:, :, :m]
 
 
+class Encoded(NamedTuple):
+    """What a context says.
+
+    Args:
+        vector: [n, width].
+        tokens: [n, S, width].
+        present: bool [n, S], which tokens are there.
+    """
+
+    vector: Tensor
+    tokens: Tensor
+    present: Tensor
+
+
+class Memory(NamedTuple):
+    """Keys and values [n, heads, S, size] of a context's tokens for one layer, and which are there [n, 1, 1, S]."""
+
+    key: Tensor
+    value: Tensor
+    present: Tensor
+
+    def rows(self, rows: Tensor) -> Memory:
+        """Those of some rows."""
+        return Memory(self.key[rows], self.value[rows], self.present[rows])
+
+
+class Told(NamedTuple):
+    """What all layers are told of a context, computed once for an event.
+
+    Args:
+        vector: [n, width].
+        memories: of each layer that attends.
+    """
+
+    vector: Tensor
+    memories: list[Memory | None]
+
+    def rows(self, rows: Tensor) -> Told:
+        """That of some rows."""
+        return Told(self.vector[rows], [None if memory is None else memory.rows(rows) for memory in self.memories])
+
+
+class CrossAttention(nn.Module):
+    """Attention from a stream to a context's tokens.
+
+    Args:
+        width: of stream and tokens.
+        heads: number of heads.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def memory(self, encoded: Encoded) -> Memory:
+        """Keys and values of a context's tokens."""
+        n, s, width = encoded.tokens.shape
+        key, value = self.key_value(encoded.tokens).view(n, s, 2, self.heads, width // self.heads).unbind(2)
+        return Memory(norm(key).transpose(1, 2), value.transpose(1, 2), encoded.present[:, None, None])
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """[n, t, width] → [n, t, width]."""
+        n, t, width = x.shape
+        query = norm(self.query(x).view(n, t, self.heads, width // self.heads)).transpose(1, 2)
+        mixed = attend_to_all(query, memory.key, memory.value, memory.present)
+        return self.out(mixed.transpose(1, 2).reshape(n, t, width))
+
+
+def attend_to_all(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
+    """Attention [n, heads, t, size] to all keys that are there, a mask that broadcasts to [n, heads, t, S]."""
+    kind = value.dtype  # norms are in full precision under autocast
+    return _masked(query.to(kind), key.to(kind), value, present)
+
+
 class Block(nn.Module):
     """x + attention(norm x), then x + feed-forward(norm x).
 
     Args:
         width, heads, window: see `Attention`.
         dropout: probability with which entries of each branch's output are dropped in training.
+        cross: whether it also attends to a context, after itself.
     """
 
-    def __init__(self, width: int, heads: int, window: int | None, dropout: float):
+    def __init__(self, width: int, heads: int, window: int | None, dropout: float, cross: bool = False):
         super().__init__()
         self.attention = Attention(width, heads, window)
+        self.cross = CrossAttention(width, heads) if cross else None
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
         self.dropout = dropout
@@ -209,10 +291,17 @@ class Block(nn.Module):
         nn.init.zeros_(self.down.weight)
 
     def forward(
-        self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None, back: Tensor | None = None
+        self,
+        x: Tensor,
+        turns: tuple[Turn, Turn],
+        cache: KeyValueCache | None = None,
+        back: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
-        """[n, t, width] → [n, t, width]; see `Attention`."""
+        """[n, t, width] → [n, t, width]; see `Attention` and `CrossAttention`."""
         x = x + self._dropped(self.attention(norm(x), turns, cache, back))
+        if self.cross is not None and memory is not None:
+            x = x + self._dropped(self.cross(norm(x), memory))
         hidden = F.relu(F.linear(norm(x), self.up.weight))
         return x + self._dropped(F.linear(hidden * hidden, self.down.weight))
 

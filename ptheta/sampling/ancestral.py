@@ -63,6 +63,10 @@ class Stepper(Protocol):
         """The conditional of the next dimension, after the previous one took the values `previous` [n]."""
         ...
 
+    def settled(self, previous: Tensor) -> Tensor | None:
+        """The value of all later dimensions [n], if the previous one's values [n] leave no doubt; else None."""
+        ...
+
 
 def generator_for(seed: int | None, generator: torch.Generator | None) -> torch.Generator:
     """The given generator, or a new one on the CPU from `seed`, or from the system's entropy; never the global one.
@@ -106,6 +110,9 @@ def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, war
     values: list[Tensor] = []
     for j in range(kept, m):
         if values:
+            if (rest := decoder.settled(values[-1])) is not None:
+                values += [rest] * (m - j)
+                break
             conditional = decoder.step(values[-1])
         values.append(conditional.warped(warp).sample(noise[:, j]))
     return torch.cat([prefix, torch.stack(values, 1).to(prefix.dtype)], 1) if kept else torch.stack(values, 1)

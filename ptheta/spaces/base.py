@@ -69,6 +69,11 @@ class Space(ABC):
             return torch.full((n, *self.shape), torch.nan, dtype=torch.float64)
         return torch.full((n, *self.shape), -1)
 
+    def is_null(self, x: Tensor) -> Tensor:
+        """Which rows [n] of a batch stand for "nothing is known"."""
+        first = x.reshape(len(x), self.dimensions)[:, 0]
+        return torch.isnan(first) if self.event_count is None else first < 0
+
     def order(self) -> Tensor:
         """Default visiting order: flat indices [m] into an event, first to last."""
         return torch.arange(self.dimensions)

@@ -71,13 +71,18 @@ class Joint(Space):
     def validate(self, x: Any) -> Tensor:
         """Check a batch: flat [n, dimensions], or a mapping from every part's name to its batch (or one row).
 
-        In a mapping a part may be left out or None: nothing is then said of it.
+        A part may be left out, be None, or hold rows of `null`: nothing is then said of it.
         """
         if not isinstance(x, Mapping):
             x = self._as_batch(x)
             if x.is_floating_point() != self.dtype.is_floating_point:
                 raise SpaceError(f"x holds {x.dtype} values", f"batches of {self} are {self.dtype}")
-            return self.join({name: space.validate(part) for (name, space), part in zip(self.parts, self._cut(x))})
+            for (name, space), part in zip(self.parts, self._cut(x)):
+                try:
+                    space.validate(part[~space.is_null(part)])
+                except SpaceError as error:
+                    raise SpaceError(f"{name}: {error.problem}", error.remedy) from error
+            return x.to(self.dtype)
         if unknown := [name for name in x if name not in self.names]:
             raise SpaceError(f"no part is called {unknown[0]!r}", nearest(str(unknown[0]), list(self.names)))
         found = {name: space.validate(x[name]) for name, space in self.parts if x.get(name) is not None}
@@ -91,8 +96,8 @@ class Joint(Space):
 
     def join(self, parts: Mapping[str, Tensor]) -> Tensor:
         """One flat batch of batches of all parts with equally many rows."""
-        return torch.cat([parts[name].flatten(1).to(self.dtype) if parts[name].ndim > 1 else
-                          parts[name][:, None].to(self.dtype) for name in self.names], 1)  # fmt: skip
+        flat = [parts[name].reshape(len(parts[name]), space.dimensions) for name, space in self.parts]
+        return torch.cat([part.to(self.dtype) for part in flat], 1)
 
     def split(self, x: Tensor) -> dict[str, Tensor]:
         """The parts' batches of a flat batch, each of its own type and shape."""
@@ -108,6 +113,14 @@ class Joint(Space):
     def null(self, n: int) -> Tensor:
         """n rows that say nothing of any part."""
         return self.join({name: space.null(n) for name, space in self.parts})
+
+    def absent(self, x: Tensor) -> Tensor:
+        """Of which parts nothing is said, bool [n, parts]."""
+        return torch.stack([space.is_null(part) for (_, space), part in zip(self.parts, self._cut(x))], 1)
+
+    def is_null(self, x: Tensor) -> Tensor:
+        """Rows that say nothing of any part, bool [n]."""
+        return self.absent(x).all(1)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form."""

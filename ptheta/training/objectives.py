@@ -125,7 +125,10 @@ class MaximumLikelihood(Objective):
         """Show the model some training events."""
         count = min(len(self.train), PREPARE_EVENTS)
         rows = torch.randperm(len(self.train), generator=generator(self.seed, 0))[:count]
-        self.model.prepare(self.train.events(rows, generator(self.seed, 1))[0].to(self.world.device))
+        x, context = self.train.events(rows, generator(self.seed, 1))
+        self.model.prepare(x.to(self.world.device))
+        if context is not None:
+            self.model.prepare_context(context.to(self.world.device))
 
     def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
         """Events and contexts of this process's share of the batch."""

@@ -58,7 +58,7 @@ def plain_logits(model: Any, z: Tensor, label: int | None = None, block: bool = 
             ]
             h[j] += weights["neighbours.mix.weight"] @ values[known].flatten()
     if label is not None:
-        h = h + weights["condition.table"][0, label]
+        h = h + weights["condition.parts.0.encoder.table"][0, label]
     pairs = model.width // model.heads // 2
     frequencies = min(10_000.0, 4.0 * (m - 1)) ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
     turn = torch.polar(torch.ones(len(previous), pairs).double(), i[:, None] * frequencies)

@@ -43,8 +43,8 @@ from zoo_cases import (
 
 from ptheta.errors import ContextError, SpaceError, UsageError
 from ptheta.models import ZOO, Autoregressive, Counting, Density, name_of
-from ptheta.models.autoregressive import ConditionalsDecoder
-from ptheta.spaces import Discrete, Real, Space
+from ptheta.models.decoders import ConditionalsDecoder
+from ptheta.spaces import Discrete, Label, Real, Space
 
 # The distribution
 
@@ -73,7 +73,7 @@ def test_probabilities_sum_to_one(case: Case, dtype, tolerance):
 @autoregressive_real
 def test_real_conditionals_are_the_densities_of_what_is_drawn(case: Case):
     model, x = model_of(case), likely_events(case, 1)
-    context = None if case.context_space is None else [1]
+    context = each_context(case)[-1]
     u = torch.linspace(-30, 30, 64001, dtype=torch.float64)
     grid = torch.sinh(u)  # tails may be heavy
     for j in range(case.space.dimensions):
@@ -105,7 +105,7 @@ def test_a_conditional_does_not_see_its_own_value_or_later_ones(case: Case):
 def test_gradients_flow_only_from_earlier_values(case: Case):
     model, m = model_of(case), case.space.dimensions
     z = model.flatten(random_events(case.space, 1, seed=3)).requires_grad_()
-    context = None if case.context_space is None else torch.tensor([1])
+    context = None if case.context_space is None else contexts(case, 2)[1:]
     for j in range(m):
         at_zero = model._conditionals(z, context)[:, j].log_prob(torch.zeros(1).double())
         (gradient,) = torch.autograd.grad(at_zero.sum(), z)
@@ -225,6 +225,11 @@ def test_one_context_stands_for_all_rows(case: Case):
     if case.context_space is None:
         return
     model, x = model_of(case), likely_events(case, 2)[1:].repeat(6, *[1] * len(case.space.shape))
+    one = contexts(case, 2)[1:]
+    assert torch.equal(model.log_prob(x, one), model.log_prob(x, one.expand(6, *one.shape[1:])))
+    assert torch.equal(model.sample(6, one, seed=0), model.sample(6, one.expand(6, *one.shape[1:]), seed=0))
+    if not isinstance(case.context_space, Label):
+        return
     assert torch.equal(model.log_prob(x, [1]), model.log_prob(x, [1] * 6))
     assert torch.equal(model.log_prob(x, ["dog"]), model.log_prob(x, torch.ones(6).int()))
     assert torch.equal(model.sample(6, ["dog"], seed=0), model.sample(6, [1] * 6, seed=0))
@@ -235,14 +240,47 @@ def test_the_context_matters(case: Case):
     if case.context_space is None:
         return
     x = likely_events(case, 20)
-    seen = [model_of(case).log_prob(x, [y]) for y in range(case.context_space.levels)]
+    seen = [model_of(case).log_prob(x, y) for y in each_context(case)]
     assert not torch.equal(seen[0], seen[1])
+
+
+@exact
+def test_without_its_context_a_model_that_knows_is_another_distribution(case: Case):
+    model, space = model_of(case), case.context_space
+    if space is None or not model.context_dropout:
+        return
+    x = likely_events(case, 12)
+    alone = model.log_prob(x)
+    assert torch.equal(alone, model.log_prob(x, space.null(12)))
+    assert not torch.equal(alone, model.log_prob(x, contexts(case, 12)))
+    some = torch.arange(12) % 3 == 0
+    mixed = torch.where(some.view(-1, *[1] * len(space.shape)), space.null(12), contexts(case, 12))
+    expected = torch.where(some, alone, model.log_prob(x, contexts(case, 12)))
+    assert close(model.log_prob(x, mixed), expected, 1e-10)
+    assert torch.equal(model.sample(5, seed=3), model.sample(5, space.null(5), seed=3))
+
+
+@exact
+def test_k_samples_of_each_of_n_contexts(case: Case):
+    if case.context_space is None:
+        with pytest.raises(ContextError):
+            model_of(case).sample_each(2, [0])
+        return
+    y = contexts(case, 3)
+    x = model_of(case).sample_each(4, y, seed=0)
+    assert x.shape == (3, 4, *case.space.shape)
+    rows = y.repeat_interleave(4, 0)
+    assert torch.equal(x.reshape(12, *case.space.shape), model_of(case).sample(12, rows, seed=0))
 
 
 @exact
 def test_wrong_contexts_are_refused(case: Case):
     model, x = model_of(case), random_events(case.space, 4, seed=3)
-    wrong: list[Any] = [[0]] if case.context_space is None else [None, [0, 1], [2], [-1], [0.5], ["cow"]]
+    wrong: list[Any] = [[0]]
+    if isinstance(case.context_space, Label):
+        wrong = [[0, 1], [2], [-1], [0.5], ["cow"], *[None] * (not model.context_dropout)]
+    elif case.context_space is not None:
+        wrong = [contexts(case, 3), contexts(case, 5), torch.zeros(4, 77), "nonsense"]
     for context in wrong:
         with pytest.raises(ContextError):
             model.log_prob(x, context)

@@ -12,7 +12,7 @@ from torch import Tensor
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution
 from ptheta.errors import UsageError
 from ptheta.models import PixelCNN  # type: ignore[attr-defined]
-from ptheta.models.autoregressive import ConditionalsDecoder
+from ptheta.models.decoders import ConditionalsDecoder
 from ptheta.models.pixelcnn import MANY_LEVELS
 from ptheta.spaces import Grid, Image, Label, Sequence, Space
 
@@ -115,7 +115,7 @@ def test_rows_that_are_cut_off_were_not_seen(space: Space, options: dict[str, An
     z, context = model.flatten(events(space, 2)), torch.tensor([0, 2])
     expected = model._conditionals(z, context)
     features = model._features
-    monkeypatch.setattr(model, "_features", lambda z, context: widths.append(z.shape[1]) or features(z, context))
+    monkeypatch.setattr(model, "_features", lambda z, *told: widths.append(z.shape[1]) or features(z, *told))
     row = space.dimensions // 14
     for first in range(space.dimensions):
         assert_same(model._conditionals_from(z, context, first), expected[:, first:], 1e-12)

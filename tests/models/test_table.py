@@ -11,7 +11,7 @@ from scipy import stats
 
 import ptheta
 from ptheta.errors import ContextError, SpaceError, UsageError
-from ptheta.models.autoregressive import ConditionalsDecoder
+from ptheta.models.decoders import ConditionalsDecoder
 from ptheta.models.table import OWN_ORDER, TableTransformer
 from ptheta.reporting import FitProgress
 from ptheta.spaces import Column, Label, Real, Table
@@ -303,7 +303,7 @@ def test_contexts_belong_to_rows():
     counts = [np.array([[int((drawn[k][:, j] == v).sum()) for v in range(2)] for k in (0, 1)]) for j in range(4)]
     assert min(stats.chi2_contingency(count + 1).pvalue for count in counts) < 1e-6
     with pytest.raises(ContextError):
-        model.impute(x, 1)
+        model.impute(x, 1, ["cat", "dog", "cat"])
 
 
 def test_a_vector_of_real_numbers_is_imputed_too():

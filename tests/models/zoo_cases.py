@@ -17,7 +17,21 @@ from ptheta.distributions import Distribution
 from ptheta.errors import UsageError
 from ptheta.models import ZOO, Autoregressive, Counting, Density, Model
 from ptheta.models.zoo import Family
-from ptheta.spaces import Column, Discrete, Grid, Image, Label, Real, Sequence, Space, Table
+from ptheta.spaces import (
+    Column,
+    Discrete,
+    Document,
+    Grid,
+    Image,
+    Joint,
+    Label,
+    Real,
+    Sequence,
+    Space,
+    Spectrogram,
+    Table,
+    Waveform,
+)
 
 SPACES = {
     "discrete": Discrete((3,), 3),
@@ -26,11 +40,24 @@ SPACES = {
     "rgb": Image(2, 1, 3, levels=3),
     "grid": Grid(2, 2, levels=3),
     "sequence": Sequence(4, 3, end=2),
+    "document": Document(3, 3, end=1),
     "label": Label(("ant", "bee", "cow")),
     "real": Real((3,)),
     "table": Table((Column("kind", 2), Column("count", per=1, low=0, atoms=(0.0,)), Column("size", atoms=(1.0,)))),
 }
-CONTEXTS = {"": None, "labelled": Label(("cat", "dog"))}
+CONTEXTS: dict[str, Space | None] = {
+    "": None,
+    "labelled": Label(("cat", "dog")),
+    "told": Document(4, 3),
+    "shown": Image(2, 3, 3, levels=4),
+    "gridded": Grid(2, 2, levels=5),
+    "heard": Spectrogram(5, 2, levels=4),
+    "waved": Waveform(40, levels=8),
+    "measured": Real((2,)),
+    "joint": Joint({"kind": Label(("a", "b", "c")), "size": Real(()), "look": Image(2, 2, levels=2)}),
+}
+OTHER_CONTEXTS = {"image": None, "real": None, "document": "joint", "table": "joint"}
+"""Spaces on which contexts other than labels are tried, and which ones; None: all."""
 
 
 class Case(NamedTuple):
@@ -48,7 +75,7 @@ class Case(NamedTuple):
         return SPACES[self.space_name]
 
     @property
-    def context_space(self) -> Label | None:
+    def context_space(self) -> Space | None:
         return CONTEXTS[self.context_name]
 
     @property
@@ -75,6 +102,9 @@ def accepts(cls: type[Model], case: Case) -> bool:
         return False
     if case.context_space is not None and not isinstance(case.context_space, cls.context_spaces):
         return False
+    if case.context_name not in ("", "labelled"):
+        if case.variant or OTHER_CONTEXTS.get(case.space_name, "") not in (None, case.context_name):
+            return False
     try:
         cls(case.space, case.context_space, **case.hyperparameters)
     except UsageError:  # a variant for other spaces
@@ -122,24 +152,27 @@ def all_events(space: Space) -> Tensor:
     return torch.tensor(list(itertools.product(*map(range, sizes)))).reshape(-1, *space.shape)
 
 
-def build(row: Family, space: Space, context_space: Label | None, **hyperparameters: Any) -> Model:
+def build(row: Family, space: Space, context_space: Space | None, **hyperparameters: Any) -> Model:
     """A small instance whose distribution is far from uniform: perturbed weights, or counts of random events."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = row.load()(space, context_space, **{**row.small, **hyperparameters})
     x = random_events(space, 14, seed=1)
-    context = None if context_space is None else torch.arange(14) % context_space.levels
+    context = None if context_space is None else random_contexts(context_space, 14, seed=3)
     if isinstance(model, Counting):
         model.observe(x, context)
         model.finish()
     else:
         if not isinstance(space, Discrete):
             model.prepare(x)
+        if context is not None:
+            model.prepare_context(context)
         g = torch.Generator().manual_seed(2)
         size = 0.4 if isinstance(space, Discrete) else 0.15
         with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn(parameter.shape, generator=g) * size)
+            for name, parameter in model.named_parameters():  # wide encoders of contexts would saturate the rest
+                scale = 0.05 if name.startswith("condition.") and not isinstance(context_space, Label) else 1.0
+                parameter.add_(torch.randn(parameter.shape, generator=g) * size * scale)
     return model.eval()
 
 
@@ -149,12 +182,30 @@ def model_of(case: Case, dtype: torch.dtype = torch.float64) -> Any:
     return build(case.row, case.space, case.context_space, **case.hyperparameters).to(dtype)
 
 
+def random_contexts(space: Space, n: int, seed: int) -> Tensor:
+    if isinstance(space, Label):
+        return torch.arange(n) % space.levels
+    if isinstance(space, Joint):
+        return space.join({name: random_contexts(part, n, seed + i) for i, (name, part) in enumerate(space.parts)})
+    x = random_events(space, n, seed)
+    return space.pad([row[: row.tolist().index(space.end)] if space.end in row else row for row in x]) if isinstance(
+        space, Document) else x  # fmt: skip
+
+
 def contexts(case: Case, n: int) -> Tensor | None:
-    return None if case.context_space is None else torch.arange(n) % case.context_space.levels
+    space = case.context_space
+    if space is None or isinstance(space, Label):
+        return None if space is None else random_contexts(space, n, seed=4)
+    return random_contexts(space, 3, seed=4)[torch.arange(n) % 3]
 
 
 def each_context(case: Case) -> list[Any]:
-    return [None] if case.context_space is None else [[y] for y in range(case.context_space.levels)]
+    space = case.context_space
+    if space is None:
+        return [None]
+    if isinstance(space, Label):
+        return [[y] for y in range(space.levels)]
+    return [contexts(case, 3)[i : i + 1] for i in range(2)]  # type: ignore[index]
 
 
 def likely_events(case: Case, n: int) -> Tensor:

@@ -27,6 +27,9 @@ class TwoCoins:
         p = FIRST.expand(self.n, 2) if previous is None else SECOND[previous]
         return Categorical(p.log())
 
+    def settled(self, previous):
+        return None
+
     def prefill(self, values):
         self.told += [None, *values.unbind(1)]
         return Categorical(SECOND[values[:, -1]].log())

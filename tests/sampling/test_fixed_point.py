@@ -79,6 +79,9 @@ class TableDecoder:
             self.z = torch.cat([self.z, previous.long()[:, None]], 1)
         return Categorical(self.tables.at(self.z, self.rows, self.z.shape[1]))
 
+    def settled(self, previous):
+        return None
+
     def prefill(self, values: Tensor) -> Categorical:
         self.z = values.long()
         return Categorical(self.tables.at(self.z, self.rows, self.z.shape[1]))

@@ -1,0 +1,256 @@
+"""How a context enters a model: encoders by the context's space."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ptheta.errors import UsageError
+from ptheta.nn.context import (
+    ContextMaps,
+    Encoded,
+    FrameEncoder,
+    NumbersEncoder,
+    PatchEncoder,
+    TextEncoder,
+    ValuesEncoder,
+    WaveEncoder,
+)
+from ptheta.spaces import Discrete, Grid, Image, Joint, Real, Sequence, Space, Spectrogram, Waveform
+
+CONTEXTS: tuple[type[Space], ...] = (Discrete, Real, Joint)
+"""Kinds of context space that every neural family can condition on."""
+
+
+def checked_part(value: float) -> float:
+    """A part of the training events whose context is left out.
+
+    Raises:
+        UsageError: no part.
+    """
+    if not 0 <= value < 1:
+        raise UsageError(f"context dropout is {value}", "give a part from 0 to below 1")
+    return value
+
+
+class ContextEncoder(nn.Module):
+    """A context of any kind as tokens and a vector.
+
+    A context of several parts gives the tokens of all parts and the sum of their vectors. A part that says nothing
+    (`Space.null`) gives one learned token and one learned vector instead.
+
+    Args:
+        space: of the context.
+        width: of tokens and vector.
+        layers: blocks of attention over texts, pictures and sounds.
+        heads: of their attention.
+        dropout: in these blocks.
+    """
+
+    def __init__(self, space: Space, width: int, layers: int = 2, heads: int = 4, dropout: float = 0.0):
+        super().__init__()
+        self.space = space
+        self.parts = nn.ModuleList(Part(part, width, layers, heads, dropout) for _, part in parts_of(space))
+
+    def prepare(self, context: Tensor) -> None:
+        """Take the moments of numbers from training contexts."""
+        for part, values in zip(self.parts, values_of(self.space, context)):
+            part.prepare(values)  # type: ignore[operator]
+
+    def forward(self, context: Tensor) -> Encoded:
+        """[n, *space.shape]; one row that was broadcast is encoded once."""
+        n = len(context)
+        if n > 1 and context.stride(0) == 0:
+            one = self(context[:1])
+            return Encoded(*(value.expand(n, *value.shape[1:]) for value in one))
+        found = [part(values) for part, values in zip(self.parts, values_of(self.space, context))]
+        if len(found) == 1:
+            return found[0]
+        return Encoded(
+            torch.stack([one.vector for one in found]).sum(0),
+            torch.cat([one.tokens for one in found], 1),
+            torch.cat([one.present for one in found], 1),
+        )
+
+
+def parts_of(space: Space) -> tuple[tuple[str, Space], ...]:
+    """The parts of a context's space, or the space itself under no name."""
+    return space.parts if isinstance(space, Joint) else (("", space),)
+
+
+def values_of(space: Space, context: Tensor) -> list[Tensor]:
+    """The batches of a context's parts."""
+    return list(space.split(context).values()) if isinstance(space, Joint) else [context]
+
+
+class Part(nn.Module):
+    """One part of a context: its encoder, and what stands for its absence."""
+
+    def __init__(self, space: Space, width: int, layers: int, heads: int, dropout: float):
+        super().__init__()
+        self.space = space
+        size = {"width": width, "layers": layers, "heads": heads, "dropout": dropout}
+        self.inputs: nn.Module | None = None
+        if isinstance(space, Spectrogram):
+            self.encoder: nn.Module = FrameEncoder(space.frames, space.bands, **size)
+        elif isinstance(space, Image | Grid):
+            self.inputs = PictureInputs(space)
+            self.encoder = PatchEncoder(self.inputs.channels, space.height, space.width, **size)
+        elif isinstance(space, Waveform):
+            self.encoder = WaveEncoder(space.samples, **size)
+        elif isinstance(space, Sequence):
+            self.encoder = TextEncoder(space.length, space.levels, space.end, **size)
+        elif isinstance(space, Discrete):
+            self.encoder = ValuesEncoder(space.dimensions, space.levels, width)
+        else:
+            self.encoder = NumbersEncoder(space.dimensions, width)
+        self.nothing = nn.Parameter(torch.randn(2, width) * 0.02)  # token and vector
+
+    def prepare(self, values: Tensor) -> None:
+        """Take the moments of training contexts [n, *shape]."""
+        if isinstance(self.encoder, NumbersEncoder):
+            flat = values.reshape(len(values), self.space.dimensions)
+            self.encoder.prepare(flat[~torch.isnan(flat).any(1)])
+
+    def forward(self, values: Tensor) -> Encoded:
+        """[n, *shape]."""
+        absent = self.space.is_null(values)  # [n]
+        safe = values.masked_fill(absent.reshape(len(absent), *(1,) * (values.ndim - 1)), 0)
+        vector, tokens, present = self._encoded(safe)
+        nothing = self.nothing.to(vector.dtype)
+        first = torch.arange(tokens.shape[1], device=tokens.device) == 0
+        return Encoded(
+            torch.where(absent[:, None], nothing[1], vector),
+            torch.where(absent[:, None, None], nothing[0], tokens),
+            torch.where(absent[:, None], first, present),
+        )
+
+    def _encoded(self, values: Tensor) -> Encoded:
+        kind = self.nothing.dtype
+        if isinstance(self.space, Spectrogram):
+            frames = values[:, 0]  # [n, frames, bands]
+            sounding = (frames > 0).any(2).flip(1).cummax(1).values.flip(1)
+            return self.encoder(as_signal(frames, self.space.levels, kind), sounding)
+        if self.inputs is not None:
+            return self.encoder(self.inputs(values, kind))
+        if isinstance(self.space, Waveform):
+            return self.encoder(as_signal(values, self.space.levels, kind))
+        return self.encoder(values.reshape(len(values), self.space.dimensions))
+
+
+def as_signal(values: Tensor, levels: int, dtype: torch.dtype) -> Tensor:
+    """Levels as numbers from −1 to 1."""
+    return values.to(dtype) * (2.0 / max(levels - 1, 1)) - 1.0
+
+
+class PictureInputs(nn.Module):
+    """Pictures [n, *shape] as feature maps [n, channels, height, width]: levels as numbers, tokens embedded.
+
+    Args:
+        space: an image, or a grid of tokens.
+        size: of a token's embedding.
+    """
+
+    def __init__(self, space: Image | Grid, size: int = 16):
+        super().__init__()
+        self.levels = space.levels
+        self.table = None if isinstance(space, Image) else nn.Embedding(space.levels, size)
+        self.channels = space.channels if isinstance(space, Image) else size
+
+    def forward(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """See the class."""
+        if self.table is not None:
+            return self.table(values).movedim(-1, 1).contiguous()
+        return as_signal(values, self.levels, dtype)
+
+
+class ContextVector(nn.Module):
+    """A context as one vector [n, width] for each of several layers; zeros without a context space.
+
+    Args:
+        space: of the context, or None.
+        width: of the vectors.
+        layers: how many.
+    """
+
+    ENCODED: ClassVar[int] = 128
+    """Width of the encoder of texts, pictures and sounds."""
+
+    def __init__(self, space: Space | None, width: int, layers: int = 1):
+        super().__init__()
+        self.count = layers
+        self.encoder = None if space is None else ContextEncoder(space, self.ENCODED)
+        self.out = None if space is None else nn.ModuleList(nn.Linear(self.ENCODED, width) for _ in range(layers))
+
+    def prepare(self, context: Tensor | None) -> None:
+        """Take the moments of numbers from training contexts."""
+        if self.encoder is not None and context is not None:
+            self.encoder.prepare(context)
+
+    def forward(self, context: Tensor | None) -> list[Tensor | float]:
+        """[n, *space.shape] → a vector for each layer; 0.0 each if there is none."""
+        if self.encoder is None or self.out is None or context is None:
+            return [0.0] * self.count
+        vector = self.encoder(context).vector
+        return [out(vector) for out in self.out]
+
+
+class PictureConditions(nn.Module):
+    """What the layers of a model of pictures are told at each place: [n, width, height, columns].
+
+    Pictures in the context are spread over the places of the event; other kinds give a vector, from which a coarse
+    picture is made (van den Oord et al. 2016, arXiv:1606.05328, section 2.3).
+
+    Args:
+        space: of the context.
+        width: of what is told.
+        height, columns: places of the event as it is visited.
+        turned: whether the event is visited by columns.
+    """
+
+    def __init__(self, space: Space, width: int, height: int, columns: int, turned: bool):
+        super().__init__()
+        self.space, self.turned = space, turned
+        encoded = 8 * -(-width // 8)
+        self.encoder = ContextEncoder(space, encoded)
+        self.out = nn.Linear(encoded, width)
+        self.inputs = nn.ModuleDict()
+        channels = 0
+        for i, (_, part) in enumerate(parts_of(space)):
+            if isinstance(part, Image | Grid) and not isinstance(part, Spectrogram):
+                self.inputs[str(i)] = PictureInputs(part)
+                channels += self.inputs[str(i)].channels + 1
+        size = (columns, height) if turned else (height, columns)
+        self.places = ContextMaps(channels, width, *size) if channels else None
+        plain = all(isinstance(part, Discrete) and not part.shape for _, part in parts_of(space))
+        self.coarse = None if plain else ContextMaps(0, width, *size)
+
+    def prepare(self, context: Tensor) -> None:
+        """Take the moments of numbers from training contexts."""
+        self.encoder.prepare(context)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """[n, *space.shape] → [n, width, height, columns], or [n, width, 1, 1] for labels alone."""
+        vector = self.out(self.encoder(context).vector)
+        told = vector[..., None, None]
+        if self.coarse is not None:
+            told = told + self.coarse(vector)
+        if self.places is not None:
+            told = told + self.places(self._pictures(context, vector.dtype))
+        return told.transpose(2, 3) if self.turned else told
+
+    def _pictures(self, context: Tensor, dtype: torch.dtype) -> Tensor:
+        """All pictures of the context at the size of the places, each with a map that says whether it is there."""
+        assert self.places is not None
+        maps = []
+        for (name, values), (_, part) in zip(enumerate(values_of(self.space, context)), parts_of(self.space)):
+            if str(name) not in self.inputs:
+                continue
+            known = (~part.is_null(values)).to(dtype)[:, None, None, None]
+            picture = self.inputs[str(name)](values.clamp(min=0), dtype) * known
+            picture = F.interpolate(picture, size=self.places.size, mode="bilinear")
+            maps.append(torch.cat([picture, known.expand(-1, 1, *self.places.size)], 1))
+        return torch.cat(maps, 1)
