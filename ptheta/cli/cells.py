@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ptheta.cli.arguments import print_json
-from ptheta.cli.options import beside, contexts, output
+from ptheta.cli.contexts import context_columns, contexts
+from ptheta.cli.options import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.filling import fill_delimited
 from ptheta.errors import SourceError, UsageError
@@ -39,11 +40,14 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
     names = run.codec.names if isinstance(run.codec, FrameCodec) else []
     space = run.model.context_space
     labels = space.names if isinstance(space, Label) else ()
+    own = context_columns(run)
     cells: dict[str, str] = {}
     rest = []
     for value in values:
         name = next((n for n in sorted(names, key=len, reverse=True) if value.startswith(f"{n}=")), None)
-        if name is None and names and "=" in value and value not in labels:
+        if value.partition("=")[0] in own:
+            name = None
+        elif name is None and names and "=" in value and value not in labels:
             name = value.partition("=")[0]
         if name is None:
             rest.append(value)

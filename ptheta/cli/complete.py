@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values, beside, contexts, output
+from ptheta.cli.contexts import contexts
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values, beside, output
 from ptheta.errors import SourceError, UsageError
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Method, Warp
@@ -59,13 +60,14 @@ def complete(
         run: run folder
         files: events in the form of the data: pictures, a table's rows, a text
         keep: part that is kept, from the beginning of the model's order (the top of a picture, unless --order was given
-            to the fit); 0.5 if left out, but a text that a transformer goes on from is kept whole
+            to the fit; the beginning of a sound or a whole text); 0.5 if left out, but a text that a transformer goes
+            on from is kept whole
         mask: a picture of the run's size, white where events are kept
         tokens: of text, drawn after what is kept, at most; as many as an event has if left out
         n: completions of each event, 4 if left out; of tables 1
         point: of tables, fill each cell with one best guess instead: of -n draws (32) the most frequent category, the
             median of numbers
-        context: labels, for a model that has a context; the events are shared out over them in order
+        context: for a model that has a context, as for `ptheta sample`; the events are shared out over several in order
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
         top_p: draw from the fewest levels that hold so much probability
@@ -80,8 +82,8 @@ def complete(
     """
     import torch
 
-    from ptheta.cli import cells, writing
-    from ptheta.data.codecs import RowCodec
+    from ptheta.cli import cells, whole_texts, writing
+    from ptheta.data.codecs import DocumentCodec, RowCodec, SoundCodec
     from ptheta.data.codecs.text import TextCodec
     from ptheta.models import Autoregressive
     from ptheta.reporting import read_mask, write_completions
@@ -108,13 +110,18 @@ def complete(
     if point:
         raise UsageError("--point is for tables of mixed columns", "leave it out")
     n = n or 4
-    if mask is not None and isinstance(fitted.codec, TextCodec):
+    if mask is not None and isinstance(fitted.codec, TextCodec | DocumentCodec):
         raise UsageError("a text has no mask", "use --keep")
     if writing.writes_texts(fitted):
         if method != "auto":
             raise UsageError("texts are written token after token", "leave out --method")
         warp = Warp(temperature, top_k, top_p, min_p)
         _texts(fitted, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
+        return
+    if isinstance(fitted.codec, DocumentCodec) and tokens is mask is None:
+        warp = Warp(temperature, top_k, top_p, min_p)
+        part = 0.5 if keep is None else keep
+        whole_texts.complete(fitted, files, part, n, context, warp, seed, out, force, json)
         return
     if tokens is not None:
         raise UsageError(f"{fitted.path} holds events of a fixed size", "leave out --tokens")
@@ -123,6 +130,9 @@ def complete(
         given = f"--keep {keep}" if mask is None else str(mask)
         raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
     parts = [fitted.events(file) for file in files]
+    if isinstance(fitted.codec, SoundCodec):
+        for remark in filter(None, (fitted.codec.remark(str(file)) for file in files)):
+            print(remark, file=sys.stderr)
     x = torch.cat(parts)
     names = [file.stem for file, part in zip(files, parts) for _ in part]
     place = output(out, beside(run, "-completions"), force)

@@ -10,7 +10,8 @@ import tyro
 from torch import Tensor
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Count, Flag, RunArgument, Values, contexts
+from ptheta.cli.contexts import given_contexts
+from ptheta.cli.options import Count, Flag, RunArgument, Values
 from ptheta.errors import UsageError
 from ptheta.runs import Run
 from ptheta.spaces import Label
@@ -42,7 +43,9 @@ def divergence(
         run: run folder of p
         other: run folder of q
         n: events drawn from each side where not all are listed
-        context: labels at which to compare, averaged over; all labels if left out
+        context: labels, or contexts of other kinds as for `ptheta sample`, at which to compare, averaged over; all
+            labels
+            if left out
         seed: of the draws
         device: auto, cpu or cuda
         json: print value, se, n, method … of each as one JSON object on the last line
@@ -70,8 +73,9 @@ def divergence(
 
 
 def _rows(run: Run, given: list[str]) -> Tensor | None:
-    """Rows of context for the labels given, or for all there are."""
+    """Rows of context for the values given, or for all labels there are."""
     space = run.model.context_space
     if isinstance(space, Label) and not given:
         return torch.arange(space.levels)
-    return contexts(run, given, len(given))
+    found = given_contexts(run, given, said="compared without one")
+    return None if found is None else found.rows

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, print_json, take
-from ptheta.cli.options import Columns, Flag, ModelArgument
+from ptheta.cli.options import Columns, Flag, ModelArgument, Sound
 from ptheta.errors import UsageError, nearest
 
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
@@ -55,6 +55,12 @@ def fit(
     tokenizer: Literal["bytes", "characters", "bpe"] | None = None,
     vocabulary: int | None = None,
     columns: Columns = "auto",
+    whole: Flag = False,
+    sound: Sound = "spectrogram",
+    rate: int | None = None,
+    seconds: float | None = None,
+    bands: int | None = None,
+    hop: float | None = None,
     limit: int | None = None,
     validation: float | None = None,
     batch_size: int | None = None,
@@ -79,7 +85,9 @@ def fit(
         source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
         model: a name from `ptheta zoo`; chosen from the data if left out
         event: column(s) of x, comma-separated; found from the data if left out
-        context: column of the context y; none if left out
+        context: column(s) of the context y, comma-separated: labels, texts, pictures, sounds, numbers; none if left
+            out. A view after a colon takes a column otherwise: IMG:grey, IMG:8x8, IMG:grey:8x8, of which IMG can be the
+            event too; NAME:text, NAME:label, NAME:number
         preset: a recipe by name, see `ptheta zoo`; flags given beside it win
         minutes: budget in minutes; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
@@ -94,10 +102,17 @@ def fit(
         levels: of pictures, values of a pixel
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: pictures to black and white: at half of white, drawn once, or drawn anew every epoch
-        length: of text, tokens in one event; 256 if left out
-        tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
+        length: of text, tokens in one event; 256 if left out, or of whole texts the longest, at most 512
+        tokenizer: of text, what a token is; bytes below 4 MB of training text (100 kB of whole texts) and bpe from
+            there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         columns: of a table, mixed: each as what it is; real: one vector of real numbers; categories: unordered values
+        whole: every text is an event of its own, as it is wherever a text has a context
+        sound: what sounds become, loudness of frames and bands or samples
+        rate: of sounds, in Hz; others are resampled; the most frequent one, at most 16,000, if left out
+        seconds: of sounds, the length of an event; longer ones are cut; the 99th percentile if left out
+        bands: of spectrograms; 32 up to 8,000 Hz, else 64, if left out
+        hop: of spectrograms, milliseconds from a frame to the next; 16 if left out
         limit: use at most so many events of each split
         validation: events held out of train where no validation split is published: a number, or a part below 1
         batch_size: events of one step, over all processes
@@ -142,6 +157,12 @@ def fit(
         "tokenizer": tokenizer,
         "vocabulary": vocabulary,
         "columns": None if columns == "auto" else columns,
+        "whole": whole or None,
+        "sound": None if sound == "spectrogram" else sound,
+        "rate": rate,
+        "seconds": seconds,
+        "bands": bands,
+        "hop": hop,
         "limit": limit,
         "validation": validation,
     }

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
-from torch import Tensor
 
-from ptheta.errors import ContextError, UsageError
-from ptheta.runs import Run
-from ptheta.spaces import Label
+from ptheta.errors import UsageError
 
 SourceArgument = Annotated[str, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.Positional]
@@ -24,6 +18,7 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 Texts = Annotated[list[str], tyro.conf.arg(metavar="TEXT …")]
 Tokenizer = Literal["bytes", "characters", "bpe"]
+Sound = Literal["spectrogram", "waveform"]
 Columns = Literal["auto", "mixed", "real", "categories"]
 
 
@@ -54,22 +49,3 @@ def output(path: Path | None, default: Path, force: bool) -> Path:
     if taken and not force:
         raise UsageError(f"{path} exists", "choose another --out, or replace it with --force")
     return path
-
-
-def contexts(run: Run, values: Iterable[str], n: int) -> Tensor | None:
-    """Context rows [n] for the values of --context: n events are shared out over them, in their order.
-
-    Raises:
-        ContextError: the model needs a context and none was given, or the other way round, or no label is so called.
-    """
-    given, space = list(values), run.model.context_space
-    if space is None:
-        if given:
-            raise ContextError(f"{run.path} has no context", "leave out --context, or fit with --context COLUMN")
-        return None
-    assert isinstance(space, Label)
-    if not given:
-        names = " ".join(shlex.quote(name) for name in space.names[:10]) + (" …" if space.levels > 10 else "")
-        raise ContextError(f"{run.path} needs a context", f"give some of --context {names}")
-    rows = torch.tensor([space.index(value) for value in given])
-    return rows[torch.arange(n) * len(rows) // max(n, 1)]

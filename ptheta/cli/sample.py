@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptheta.cli.arguments import call, flag_of, print_json
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values, beside, contexts, output
+from ptheta.cli.contexts import Given, contexts, given_contexts
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values, beside, output
 from ptheta.errors import UsageError
+from ptheta.numbers import plural
 from ptheta.sampling import Draft, Effort, Method, Warp
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
 
 EVENTS = 64
-"""Events drawn unless asked otherwise."""
+"""Events drawn unless asked otherwise: of no context, or of labels and numbers, in all."""
+
+EACH = 4
+"""Events drawn for each context that is a text, a picture or a sound; of texts and sounds one."""
 
 TOKENS = 500
 """Tokens drawn after a prompt unless asked otherwise."""
@@ -38,6 +43,7 @@ def sample(
     run: RunArgument,
     *,
     n: OptionalCount = None,
+    each: int | None = None,
     prompt: Texts = [],  # noqa: B006
     tokens: int | None = None,
     stop: Texts = [],  # noqa: B006
@@ -49,19 +55,25 @@ def sample(
     top_k: int = 0,
     top_p: float = 1.0,
     min_p: float = 0.0,
+    guidance: float = 1.0,
+    beams: int | None = None,
+    length_penalty: float | None = None,
     seed: int | None = None,
     out: Path | None = None,
     force: Flag = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Draw events and write them in the form of the data: PNG files and a grid, CSV, text or NPY.
+    """Draw events and write them in the form of the data: PNG files and a grid, WAV, CSV, text or NPY.
 
-    With --prompt a run on text goes on from the beginning of a text instead, and prints: one text as it is drawn.
+    With --prompt a run on text goes on from the beginning of a text instead, and prints: one text as it is drawn. Whole
+    texts are printed too.
 
     Args:
         run: run folder
-        n: how many events, 64 if left out; with --prompt, how many texts from each prompt, 1 if left out
+        n: how many events in all, 64 if left out; with --prompt, how many texts from each prompt, 1 if left out
+        each: how many events for each context instead; if both are left out, 1 where events are texts or sounds, 4
+            where contexts are texts, pictures or sounds
         prompt: beginnings of texts; "" for none
         tokens: with --prompt, drawn after it, at most; 500 if left out
         stop: with --prompt, ends a text where one of these occurs in what is drawn
@@ -69,80 +81,149 @@ def sample(
             for text that repeats itself. ngram guesses what followed the same words before, fixed_point what the last
             pass would draw
         compile: with --prompt, compile the network's step first; pays for very many tokens only
-        context: labels to draw from; the n events are shared out over them in order. Of a table also NAME=VALUE for
-            cells of its columns, of which the others are then drawn
+        context: what to draw for: labels, texts, numbers, files or a folder of pictures or sounds, a file of many
+            (.txt, one a line, or .csv), or NAME=VALUE for each part of a context; the n events are shared out over
+            several in order. Of a table also NAME=VALUE for cells of its columns, of which the others are then drawn
         method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
             takes cached steps on a CPU
         temperature: below 1 more certain, 0 the most probable level
         top_k: draw from the k most probable levels; 0 from all
         top_p: draw from the fewest levels that hold so much probability
         min_p: draw from levels at least so probable, relative to the most probable
+        guidance: above 1 overstates what the context says, 0 forgets it; what is drawn then no longer follows the
+            model's p(x | context)
+        beams: of whole texts, the most probable one for each context, as far as a beam of so many sees, instead of
+            draws
+        length_penalty: with --beams, texts are ranked by log p / length^penalty; 1 if left out
         seed: same seed, same machine, same samples; drawn and told if left out
-        out: folder for pictures, else file or folder; a new one beside the run if left out, and none with --prompt
+        out: folder for pictures and sounds, else file or folder; a new one beside the run if left out, and none for
+            texts that are printed
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print files, n, seconds, passes and seed, with --prompt also texts, tokens and nats, as one JSON object on
-            the last line
+        json: print files, n, seconds, passes and seed, with contexts also these, of texts also the texts, and with
+            --prompt tokens and nats, as one JSON object on the last line
     """
+    from ptheta.cli import whole_texts
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
     fitted = Run.load(run, choose_device(device))
-    if n is not None and n < 1:
-        raise UsageError(f"-n is {n}", "give at least 1")
+    for flag, value in (("-n", n), ("--each", each), ("--beams", beams)):
+        if value is not None and value < 1:
+            raise UsageError(f"{flag} is {value}", "give at least 1")
+    if n is not None and each is not None:
+        raise UsageError("-n and --each both say how many", "give one of them")
+    if length_penalty is not None and beams is None:
+        raise UsageError("--length-penalty is for --beams", "give --beams too")
     seed = secrets.randbits(32) if seed is None else seed
     warp = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
     if prompt:
+        if each is not None or beams is not None or guidance != 1:
+            raise UsageError("--each, --beams and --guidance are for events", "leave them out with --prompt")
         if method != "auto":
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
         _texts(fitted, prompt, n or 1, context, seed, Warp(**warp), out, force, json, **written)
     elif given := [name for name, value in written.items() if value is not None]:
         raise UsageError(f"--{given[0]} is for texts after a prompt", 'give --prompt, "" to begin at the beginning')
+    elif beams is not None:
+        if (
+            n is not None
+            or each is not None
+            or any(
+                value != default
+                for value, default in (
+                    (temperature, 1.0),
+                    (top_k, 0),
+                    (top_p, 1.0),
+                    (min_p, 0.0),
+                    (guidance, 1.0),
+                    (method, "auto"),
+                )
+            )
+        ):
+            raise UsageError("a beam search finds one text for each context", "leave out -n, --each, --temperature …")
+        whole_texts.search(fitted, context, beams, 1.0 if length_penalty is None else length_penalty, out, force, json)
     else:
-        _events(fitted, n or EVENTS, context, seed, {**warp, "method": method}, out, force, json)
+        _events(fitted, n, each, context, seed, {**warp, "method": method, "guidance": guidance}, out, force, json)
 
 
 def _events(
-    run: Run, n: int, context: list[str], seed: int, how: dict[str, Any], out: Path | None, force: bool, json: bool
+    run: Run,
+    n: int | None,
+    each: int | None,
+    context: list[str],
+    seed: int,
+    how: dict[str, Any],
+    out: Path | None,
+    force: bool,
+    json: bool,
 ) -> None:
-    """Draw events into files."""
+    """Draw events into files; whole texts are printed."""
+    from ptheta.cli import whole_texts
     from ptheta.cli.cells import event_given, given_cells
+    from ptheta.data.codecs import DocumentCodec
     from ptheta.models import Autoregressive
     from ptheta.reporting import write_events
 
-    cells, labels = given_cells(run, context)
-    rows = contexts(run, labels, n)
+    cells, values = given_cells(run, context)
+    asked = given_contexts(run, values)
+    if asked is None and each is not None:
+        raise UsageError("--each is for contexts, and none is given", "give -n, or --context")
+    n = n or _count(run, asked, each)
+    given = None if asked is None else asked.shared(n)
+    rows, names = (None, None) if given is None else (given.rows, given.names)
     effort = Effort()
     defaults = inspect.signature(sample).parameters
-    given = {name: value for name, value in how.items() if value != defaults[name].default}
+    steps = {name: value for name, value in how.items() if value != defaults[name].default}
     if isinstance(run.model, Autoregressive):
-        given["effort"] = effort
-    elif given:
-        raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(given)))}")
+        steps["effort"] = effort
+    elif steps:
+        raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(steps)))}")
     elif cells:
         raise UsageError(f"{run.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
+    if "guidance" in steps and rows is None:
+        raise UsageError("guidance is towards a context, and none is given", "give --context, or leave it out")
     event = event_given(run, cells) if cells else None
-    place = output(out, beside(run.path, "-samples"), force)
+    printed = isinstance(run.codec, DocumentCodec)
+    place = whole_texts.place_of(out, force) if printed else output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
     if event is not None and isinstance(run.model, Autoregressive):
         x, kept = event
         many = x.expand(n, -1) if rows is not None else x
-        drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **given)
+        drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **steps)
         x = drawn.reshape(n, -1).cpu()
     else:
-        x = run.model.sample(n, rows, seed=seed, **given).cpu()
+        x = run.model.sample(n, rows, seed=seed, **steps).cpu()
     seconds = time.perf_counter() - clock
-    files = write_events(run, x, place, rows)
+    if isinstance(run.codec, DocumentCodec):
+        texts = run.codec.decode(x)
+        if not json:
+            whole_texts.show(texts, names)
+        files = whole_texts.save(texts, names, place)
+    else:
+        assert place is not None
+        texts, files = None, write_events(run, x, place, rows, names)
     said = f", {effort.said}" if effort.passes else ""
-    print(
-        f"{n:,} samples in {seconds:.1f} s{said}, seed {seed}: {files[0] if len(files) == 1 else place}",
-        file=sys.stderr,
-    )
+    where = f": {files[0] if len(files) == 1 else place}" if files else ""
+    print(f"{plural(n, 'sample')} in {seconds:.1f} s{said}, seed {seed}{where}", file=sys.stderr)
     if json:
         passes, used = effort.passes or 1, effort.method or "direct"
         took = {"seconds": round(seconds, 3), "passes": passes, "method": used}
-        print_json({"files": files, "n": n, **took, "seed": seed})
+        told = {"contexts": names} if names else {}
+        print_json({"files": files, "n": n, **took, "seed": seed, **told, **({"texts": texts} if texts else {})})
+
+
+def _count(run: Run, given: Given | None, each: int | None) -> int:
+    """How many events to draw where -n does not say."""
+    from ptheta.data.codecs import DocumentCodec, LabelCodec, NumberCodec, SoundCodec
+
+    if given is None:
+        return EVENTS
+    few = isinstance(run.codec, DocumentCodec | SoundCodec)
+    if each is None and not few and isinstance(run.context_codec, LabelCodec | NumberCodec):
+        return max(EVENTS, len(given))
+    return len(given) * (each or (1 if few else EACH))
 
 
 def _texts(

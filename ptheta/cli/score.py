@@ -55,7 +55,7 @@ def score(
         source: as for `ptheta fit`; the run's own source is split as it was in the fit
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
-        context: column of the context; as in the fit if left out
+        context: column(s) of the context; as in the fit if left out
         anomaly: what ranks the events: surprise, −log p; typicality, how far −log p is from its usual value; ratio, log
             q − log p of a background q named with --against; complexity, −log p less the size of a compressed picture.
             ratio with --against and surprise else, if left out
@@ -84,6 +84,8 @@ def score(
     background = None if against is None else Run.load(against, place_of)
     own = fitted.same(source)
     data = own if own is not None and event is None and context is None else fitted.read(source, event, context)
+    for remark in data.remarks if data is not own else ():
+        print(remark, file=sys.stderr)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))

@@ -16,8 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.cli.options import output
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.codecs.base import file_names
-from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import UsageError
 from ptheta.files import write_bytes
 from ptheta.models.language import LanguageModel
@@ -46,6 +46,11 @@ def check_prompts(run: Run) -> None:
     Raises:
         UsageError: it is about no text, or its family does not write on.
     """
+    if isinstance(run.codec, DocumentCodec):
+        raise UsageError(
+            f"{run.path} draws whole texts from their beginning",
+            "leave out --prompt; `ptheta complete` goes on from a file",
+        )
     if not isinstance(run.codec, TextCodec):
         raise UsageError(
             f"a prompt is the beginning of a text, and {run.path} is about {run.model.space}",

@@ -189,6 +189,7 @@ def _load(
         raise SourceError(f"the run needs a context in {context_codec.space}", "name its column with --context")
     _check_suits(source, choice, options)
     given: Conditions | None = None
+    remarks: list[str] = []
     if choice.kind == "text":
         made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
@@ -199,9 +200,10 @@ def _load(
         if made is None:
             made, found = make_codec(source, choice, options, masks)
         if codec is not None and isinstance(codec, SoundCodec):
-            found = sound_notes(codec, choice.event[0], survey(source, choice.event[0], masks))
+            remarks = sound_notes(codec, choice.event[0], survey(source, choice.event[0], masks))
         if choice.context and context_codec is not None:
             given = known_conditions(source, choice.context, context_codec, masks)
+            remarks = remarks + given.notes
         elif choice.context:
             own = replace(options, length=None) if choice.kind == "document" else options
             given = find_conditions(source, choice.context, own, masks)
@@ -215,12 +217,13 @@ def _load(
         elif isinstance(made, RowCodec):
             notes = described(made) + notes
         elif isinstance(made, DocumentCodec):
-            notes += cut_notes(made, choice.event[0], {name: split.x for name, split in splits.items()})
+            remarks = remarks + cut_notes(made, choice.event[0], {name: split.x for name, split in splits.items()})
     taken = [f"event: {', '.join(choice.event[:8])}{', …' if len(choice.event) > 8 else ''}, {made.space}"]
     if given is None:
         choice.notes.append(candidates(source, choice))
     else:
-        taken += given.notes + given.cut({name: s.context for name, s in splits.items() if s.context is not None})
+        taken += given.notes if context_codec is None else []
+        remarks = remarks + given.cut({name: s.context for name, s in splits.items() if s.context is not None})
     return Data(
         source.name,
         source.origin,
@@ -228,8 +231,9 @@ def _load(
         None if given is None else given.codec.space,
         made,
         splits,
-        taken + choice.notes + source.notes + notes,
+        taken + choice.notes + source.notes + notes + remarks,
         context_codec=None if given is None else given.codec,
+        remarks=remarks,
     )
 
 

@@ -109,6 +109,7 @@ class Data:
         request: options of `load` that give the same data again.
         fingerprint: SHA-256 over the splits.
         context_codec: column values ↔ context; None if there is none.
+        remarks: those of the notes that say what values lost on the way: sounds resampled or cut, texts cut.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Data:
     request: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     context_codec: ContextCodec | None = None
+    remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self):
         self.fingerprint = self.fingerprint or fingerprint(self.splits)

@@ -40,33 +40,40 @@ NAMED = 3
 """Columns that are named as making a row strange, at most."""
 
 
-def write_events(run: Run, x: Tensor, directory: Path, context: Tensor | None) -> list[Path]:
-    """Write events as files of the data's kind; for pictures also one grid of all, `samples.png`, last.
+def write_events(
+    run: Run, x: Tensor, directory: Path, context: Tensor | None, names: list[str] | None = None
+) -> list[Path]:
+    """Write events as files of the data's kind; for pictures also one grid of all, last.
+
+    The grid is `samples.png`, or with contexts `contexts.png`, in which every context has rows of its own.
 
     Args:
         run: whose codec writes.
         x: events [n, *shape].
         directory: made if missing; or one file, by its ending: a table, an array, the grid of pictures, one text.
         context: of each event [n, …], or None.
+        names: of the contexts, for files and captions; None: found by the context's codec.
 
     Raises:
         UsageError: the events are no one file of that ending.
     """
+    names = names_of(run, context) if names is None else names
     if directory.suffix and not directory.is_dir():
-        return [_write_one(run, x, directory, context)]
-    files = run.codec.write(x, directory, "sample", names_of(run, context))
+        return [_write_one(run, x, directory, context, names)]
+    files = run.codec.write(x, directory, "sample", names)
     if run.codec.is_picture:
-        files.append(save_picture(sheet(run, x[:SHOWN], context), directory / "samples.png"))
+        name = "samples.png" if context is None else "contexts.png"
+        files.append(save_picture(sheet(run, x[:SHOWN], context, names), directory / name))
     return files
 
 
-def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None) -> Path:
+def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: list[str] | None) -> Path:
     if run.codec.is_picture and path.suffix.lower() == ".png":
-        return save_picture(sheet(run, x[:SHOWN], context), path)
+        return save_picture(sheet(run, x[:SHOWN], context, names), path)
     if isinstance(run.codec, FrameCodec):
-        return run.codec.write_frame(x, path, names_of(run, context))
+        return run.codec.write_frame(x, path, names)
     with tempfile.TemporaryDirectory() as folder:
-        files = run.codec.write(x, Path(folder), "sample", names_of(run, context))
+        files = run.codec.write(x, Path(folder), "sample", names)
         if path.suffix.lower() != files[0].suffix:
             kinds = ".png" if run.codec.is_picture else files[0].suffix
             raise UsageError(f"these samples cannot be a {path.suffix} file", f"name a folder or a {kinds} file")
@@ -152,10 +159,10 @@ def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> lis
     return [(str(cells.index[j]), str(cells.iloc[j]), float(excess[j])) for j in most]
 
 
-def sheet(run: Run, x: Tensor, context: Tensor | None = None) -> Picture:
+def sheet(run: Run, x: Tensor, context: Tensor | None = None, names: list[str] | None = None) -> Picture:
     """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture."""
     pictures: list[Picture | None] = [*run.codec.pictures(x)]
-    names = names_of(run, None if context is None else context[: len(x)])
+    names = names or names_of(run, None if context is None else context[: len(x)])
     if names is None or context is None:
         return grid(pictures)
     groups = groups_of(context[: len(x)])

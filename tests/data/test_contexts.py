@@ -159,7 +159,7 @@ def test_parts_are_given_by_name_and_those_left_out_say_nothing(frame):
         (["kinds=cat"], "did you mean kind"),
         (["cat"], "give weight=… kind=… n=…"),
         (["kind=cat", "kind=dog"], "two values of kind"),
-        (["kind=cow"], "'cow' is no kind"),
+        (["kind=cow"], "no kind is called 'cow'"),
         (["weight=heavy"], "no number"),
     ]:
         with pytest.raises(UsageError, match=said):
@@ -182,7 +182,7 @@ def test_contexts_of_parts_are_read_from_a_table(frame, tmp_path):
 def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
     label = load(frame, event="caption", context="kind").context_codec
     assert label.parse("dog").tolist() == [1]
-    with pytest.raises(UsageError, match=r"'dgo' is no kind of the run; did you mean dog"):
+    with pytest.raises(UsageError, match=r"no kind is called 'dgo'; did you mean dog"):
         label.parse("dgo")
     (tmp_path / "kinds.txt").write_text("dog\ncat\n")
     assert label.read(tmp_path / "kinds.txt").tolist() == [1, 0]

@@ -99,7 +99,7 @@ class LabelCodec(ValueCodec):
     def parse(self, text: str) -> np.ndarray:
         """The number of a name, [1]; the nearest names are told if there is none."""
         if text not in self._numbers:
-            raise UsageError(f"{text!r} is no {self.column} of the run", nearest(text, self.classes))
+            raise UsageError(f"no {self.column} is called {text!r}", nearest(text, self.classes))
         return np.array([self._numbers[text]], self.dtype)
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:

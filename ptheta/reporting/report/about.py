@@ -9,6 +9,7 @@ import shlex
 from itertools import pairwise
 from typing import Any
 
+from ptheta.data import load
 from ptheta.models import Counting, Density, family
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows
@@ -81,7 +82,8 @@ def fit_command(run: Run) -> str:
     request, stored, plan = run.config["data"]["request"], run.config["model"], run.plan()
     source = request.get("source") or "DATA"
     words = ["ptheta", "fit", source, stored["family"]]
-    given = {k: v for k, v in request.items() if k not in ("source", "seed") and v not in (None, "none", "auto")}
+    usual_data = {name: parameter.default for name, parameter in inspect.signature(load).parameters.items()}
+    given = {k: v for k, v in request.items() if k not in ("source", "seed") and v not in (None, usual_data.get(k))}
     signature = family(stored["family"]).load().hyperparameter_signature()
     chosen = {k: v for k, v in stored["hyperparameters"].items() if not _is_default(v, signature.get(k))}
     budget = {k: v for k, v in (plan["budget"] or {}).items() if v is not None}

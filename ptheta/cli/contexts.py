@@ -1,0 +1,238 @@
+"""Contexts as people have them: labels, texts, numbers, pictures and sounds, parts by name, or files of many."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.errors import ContextError, SourceError, UsageError
+from ptheta.numbers import plural
+from ptheta.runs import Run
+from ptheta.spaces import Label
+
+if TYPE_CHECKING:
+    from ptheta.data import ContextCodec
+
+LISTS = (".txt", ".csv")
+"""Suffixes of files of many contexts: one a line, or a table with the column of the context."""
+
+VIEW = re.compile(r"(:(grey|rgb|\d+[x×]\d+|text|label|number))+$")
+"""The view at the end of a column's name."""
+
+SAID = 3
+"""Remarks on contexts that are printed, at most."""
+
+LISTED = 10
+"""Labels that an error lists."""
+
+
+@dataclass
+class Given:
+    """The contexts of a command line.
+
+    Args:
+        rows: [k, *context_space.shape].
+        names: of files and captions, k.
+    """
+
+    rows: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def shared(self, n: int) -> Given:
+        """So that n events are shared out over them, in their order.
+
+        Raises:
+            ContextError: there are fewer events than contexts.
+        """
+        k = len(self)
+        if n < k:
+            raise ContextError(
+                f"{k} contexts are given for {plural(n, 'event')}", "give as many events, or fewer contexts"
+            )
+        index = torch.arange(n) * k // max(n, 1)
+        return Given(self.rows[index], [self.names[i] for i in index])
+
+
+def contexts(run: Run, values: Iterable[str], n: int) -> Tensor | None:
+    """Context rows [n] for the values of --context: n events are shared out over them; None: without a context.
+
+    Raises:
+        PthetaError: as `given_contexts`, or there are more contexts than events.
+    """
+    given = given_contexts(run, values)
+    return None if given is None else given.shared(n).rows
+
+
+def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p(x)") -> Given | None:
+    """The contexts that the values of --context name; None: without a context.
+
+    Args:
+        run: with its context's codec.
+        values: labels, texts, numbers or paths; a folder or a file of many; NAME=VALUE for parts of a context.
+        said: what happens without a context, if the model can do without.
+
+    Raises:
+        ContextError: the model needs a context and none was given, or the other way round.
+        PthetaError: no such label, file or part; the nearest names are told.
+    """
+    words, space = list(values), run.model.context_space
+    if space is None:
+        if words:
+            raise ContextError(f"{run.path} has no context", "leave out --context, or fit with --context COLUMN")
+        return None
+    if not words:
+        if run.model.context_dropout > 0:
+            print(f"no context given: {said}", file=sys.stderr)
+            return None
+        raise ContextError(f"{run.path} needs a context", _example(run))
+    codec = run.context_codec
+    assert codec is not None
+    return _parts(codec, words) if codec.kind == "joint" else _values(run, codec, words)
+
+
+def _example(run: Run) -> str:
+    """What to give."""
+    from ptheta.reporting.contexts import given_words
+
+    space = run.model.context_space
+    if isinstance(space, Label):
+        names = " ".join(map(shlex.quote, space.names[:LISTED])) + " …" * (space.levels > LISTED)
+        return f"give some of --context {names}"
+    return f"give{given_words(run)}"
+
+
+def context_columns(run: Run) -> list[str]:
+    """By which names a person gives the context, or its parts, of a run; none if it has no context."""
+    codec = run.context_codec
+    if codec is None:
+        return []
+    if codec.kind == "joint":
+        return list(codec.parts)  # type: ignore[attr-defined]
+    asked = run.config["data"]["request"].get("context") or ["context"]
+    name = asked if isinstance(asked, str) else str(asked[0])
+    return [VIEW.sub("", name)]
+
+
+# Contexts of one column
+
+
+def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
+    column = context_columns(run)[0]
+    known = set(codec.space.names) if isinstance(codec.space, Label) else set()
+    found: list[tuple[str, str]] = []  # value, name
+    for word in words:
+        value = word if word in known else word.removeprefix(f"{column}=")
+        found += _expanded(codec, value, column, known)
+    rows = [codec.parse(value) for value, _ in found]
+    _say([remark for value, _ in found if (remark := codec.remark(value))])
+    return Given(_tensor(np.concatenate(rows)), [name for _, name in found])
+
+
+def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> list[tuple[str, str]]:
+    """The value, or those in the file or folder that it names, each with a name.
+
+    Raises:
+        SourceError: a file that does not exist or holds none.
+    """
+    from ptheta.data.codecs import PictureCodec, SoundCodec
+
+    path = Path(word)
+    if isinstance(codec, PictureCodec | SoundCodec):
+        files = _files(path, codec) if path.is_dir() else [path]
+        if not path.exists():
+            raise SourceError(f"{word} does not exist", "give a file, or a folder of files, as the context")
+        return [(str(file), file.stem) for file in files]
+    if word not in known and path.suffix.lower() in LISTS and not any(c.isspace() for c in word):
+        if not path.is_file():
+            raise SourceError(f"{word} does not exist", "check the path, or give the value itself")
+        return [(value, value) for value in _listed(path, column)]
+    return [(word, " ".join(word.split()))]
+
+
+def _files(folder: Path, codec: ContextCodec) -> list[Path]:
+    from ptheta.data.codecs import SoundCodec
+    from ptheta.data.codecs.waves import SOUNDS
+    from ptheta.data.files import PICTURES
+
+    suffixes = SOUNDS if isinstance(codec, SoundCodec) else PICTURES
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in suffixes)
+    if not files:
+        raise SourceError(f"{folder} holds no {'sounds' if suffixes is SOUNDS else 'pictures'}", "give another folder")
+    return files
+
+
+def _listed(path: Path, column: str) -> list[str]:
+    """The lines of a text file that are not empty, or the cells of a CSV file's column of contexts."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read: {error}", "give a UTF-8 text file, one context a line") from None
+    if path.suffix.lower() == ".csv":
+        rows = list(csv.DictReader(text.splitlines()))
+        names = list(rows[0]) if rows else []
+        wanted = column if column in names else names[0] if len(names) == 1 else None
+        if rows and wanted is None:
+            raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
+        values = [row[wanted] for row in rows if wanted is not None and row[wanted]]
+    else:
+        values = [line for line in text.splitlines() if line.strip()]
+    if not values:
+        raise SourceError(f"{path} holds no contexts", "give at least one")
+    return values
+
+
+# Contexts of parts
+
+
+def _parts(codec: ContextCodec, words: list[str]) -> Given:
+    """One context of the parts that words name, or the rows of CSV files."""
+    from ptheta.data.codecs import JointCodec
+
+    assert isinstance(codec, JointCodec)
+    tables = [word for word in words if word.lower().endswith(".csv") and "=" not in word]
+    if tables and len(tables) < len(words):
+        raise UsageError("a context is given by its parts or as a table", "give NAME=VALUE words or a CSV file")
+    if tables:
+        rows = np.concatenate([codec.read(path) for path in tables])
+        return Given(_tensor(rows), codec.names(rows))
+    row = codec.parse_all(words)
+    _say([remark for word in words if (remark := codec.remark(word))])
+    absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]
+    if absent:
+        print(f"nothing is said of {', '.join(absent)}", file=sys.stderr)
+    return Given(_tensor(row), [" ".join(_short(codec, word) for word in words)])
+
+
+def _short(codec: ContextCodec, word: str) -> str:
+    """NAME=VALUE with the stem of a path."""
+    from ptheta.data.codecs import JointCodec, PictureCodec, SoundCodec
+
+    assert isinstance(codec, JointCodec)
+    name, _, value = word.partition("=")
+    is_file = isinstance(codec.codecs[name], PictureCodec | SoundCodec)
+    return f"{name}={Path(value).stem if is_file else value}"
+
+
+def _tensor(rows: np.ndarray) -> Tensor:
+    x = torch.from_numpy(np.ascontiguousarray(rows))
+    return x.double() if x.is_floating_point() else x.long()
+
+
+def _say(remarks: list[str]) -> None:
+    for remark in remarks[:SAID]:
+        print(remark, file=sys.stderr)
+    if len(remarks) > SAID:
+        print(f"… and {len(remarks) - SAID} more such contexts", file=sys.stderr)

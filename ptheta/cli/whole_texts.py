@@ -1,0 +1,158 @@
+"""Whole texts on the command line: drawn or searched for, printed after their contexts, completed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ptheta.cli.arguments import print_json
+from ptheta.cli.contexts import contexts, given_contexts
+from ptheta.cli.options import output
+from ptheta.data.codecs import DocumentCodec
+from ptheta.errors import SourceError, UsageError
+from ptheta.files import write_bytes
+from ptheta.models.language import LanguageModel
+from ptheta.numbers import nats, plural
+from ptheta.sampling import Effort, Warp
+
+if TYPE_CHECKING:
+    from ptheta.runs import Run
+
+TEXTS = "samples.txt"
+"""File of all texts in a folder."""
+
+
+def search(
+    run: Run, values: list[str], beams: int, length_penalty: float, out: Path | None, force: bool, json: bool
+) -> None:
+    """Print the most probable text of each context, as far as a beam sees.
+
+    Raises:
+        UsageError: the run is about no whole texts, or its model cannot search.
+    """
+    codec, model = run.codec, run.model
+    if not isinstance(codec, DocumentCodec) or not isinstance(model, LanguageModel):
+        raise UsageError(f"beam search is for whole texts, and {run.path} is not", "leave out --beams")
+    given = given_contexts(run, values, said="searched for without one")
+    place = place_of(out, force)
+    clock = time.perf_counter()
+    rows = None if given is None else given.rows
+    x, found = model.beam_search(rows, beams=beams, length_penalty=length_penalty)
+    seconds = time.perf_counter() - clock
+    texts, names = codec.decode(x), None if given is None else given.names
+    if not json:
+        show(texts, names)
+    files = save(texts, names, place)
+    where = f": {files[0]}" if files else ""
+    mean = nats(-float(found.mean()))
+    print(
+        f"{plural(len(x), 'text')} of mean −log p {mean} nats, {beams} beams, {seconds:.1f} s{where}", file=sys.stderr
+    )
+    if json:
+        told = {} if names is None else {"contexts": names}
+        result = {"files": files, "n": len(x), "seconds": round(seconds, 3), "texts": texts}
+        print_json({**result, "nats": [-value for value in found.tolist()], **told})
+
+
+def show(texts: list[str], names: list[str] | None) -> None:
+    """Print texts, one a line after their contexts; a single one as it is."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(said(texts, names).encode(encoding, "replace").decode(encoding), end="")
+
+
+def said(texts: list[str], names: list[str] | None) -> str:
+    """Lines `context TAB text`; of a single text only itself.
+
+    >>> said(["un chat"], ["a cat"]), said(["un chat", "le chien"], ["a cat", "the dog"])
+    ('un chat\\n', 'a cat\\tun chat\\nthe dog\\tle chien\\n')
+    """
+    if len(texts) == 1:
+        return texts[0] + "\n"
+    lines = [" ".join(text.split()) for text in texts]
+    return "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
+
+
+def place_of(out: Path | None, force: bool) -> Path | None:
+    """The file of all texts, checked before anything is drawn; None if they are only printed.
+
+    Raises:
+        UsageError: it is taken, or is no text file.
+    """
+    if out is None:
+        return None
+    if out.suffix.lower() not in ("", ".txt", ".tsv"):
+        raise UsageError(f"these samples cannot be a {out.suffix} file", "name a folder or a .txt file")
+    return output(out, out, force)
+
+
+def save(texts: list[str], names: list[str] | None, place: Path | None) -> list[Path]:
+    """Write all texts, each after its context, into one file."""
+    if place is None:
+        return []
+    path = place if place.suffix and not place.is_dir() else place / TEXTS
+    lines = [" ".join(text.split()) for text in texts]
+    content = "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
+    return [write_bytes(path, content.encode(), flush=False)]
+
+
+def complete(
+    run: Run,
+    files: list[Path],
+    keep: float,
+    n: int,
+    values: list[str],
+    warp: Warp,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    json: bool,
+) -> None:
+    """Draw the ends of texts, each after the part of its own tokens that is kept.
+
+    Raises:
+        UsageError: a part that is none, or texts without a rest.
+    """
+    codec, model = run.codec, run.model
+    assert isinstance(codec, DocumentCodec)
+    if not 0 <= keep <= 1:
+        raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
+    x = torch.from_numpy(_read(codec, files)).long()
+    rows = contexts(run, values, len(x))
+    place = place_of(out, force)
+    effort = Effort()
+    texts: list[str] = []
+    kept: list[int] = []
+    clock = time.perf_counter()
+    for i, length in enumerate(codec.lengths(x).tolist()):
+        mask = torch.arange(codec.length) < min(round(keep * length), codec.length - 1)
+        kept.append(int(mask.sum()))
+        given = None if rows is None else rows[i : i + 1]
+        drawn = model.complete(  # type: ignore[operator]
+            x[i : i + 1], mask, n, given, seed=seed + i, temperature=warp.temperature, top_k=warp.top_k,
+            top_p=warp.top_p, min_p=warp.min_p, effort=effort,
+        )  # fmt: skip
+        texts += codec.decode(drawn[0].cpu())
+    seconds = time.perf_counter() - clock
+    names = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
+    if not json:
+        show(texts, names)
+    written = save(texts, names, place)
+    where = f": {written[0]}" if written else ""
+    what = f"each of {len(files)} files" if len(files) > 1 else str(files[0])
+    part = f"{plural(sum(kept), 'token')} kept"
+    print(f"{plural(n, 'completion')} of {what}, {part}, in {seconds:.1f} s, seed {seed}{where}", file=sys.stderr)
+    if json:
+        took = {"seconds": round(seconds, 3), "seed": seed}
+        print_json({"files": written, "kept": kept, "texts": texts, **took})
+
+
+def _read(codec: DocumentCodec, files: list[Path]):
+    """Events of text files, one each."""
+    for file in files:
+        if not file.is_file():
+            raise SourceError(f"{file} cannot be read: it is no file", "check the path")
+    return codec.encode(files, lambda row: str(files[row]))
