@@ -110,7 +110,7 @@ def test_samples_of_text_are_text(tmp_path):
 def test_samples_written_are_the_events(pictures, tmp_path):
     x = pictures.model.sample(3, ["4"], seed=0)
     files = write_events(pictures, x, tmp_path / "out", torch.full((3,), 4))
-    assert [f.name for f in files] == [*(f"sample-000{i}-4.png" for i in range(3)), "samples.png"]
+    assert [f.name for f in files] == [*(f"sample-000{i}-4.png" for i in range(3)), "contexts.png"]
     for file, event in zip(files, x):
         assert torch.equal(torch.from_numpy(pictures.codec.read(file)).long()[0], event)
     with pytest.raises(UsageError, match=r"cannot be a \.csv file; name a folder or a \.png file"):
