@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ptheta import anomalies, divergences, models
+    from ptheta.classifying import classify
     from ptheta.data import Data, load
     from ptheta.errors import PthetaError
     from ptheta.fitting import fit
@@ -53,6 +54,7 @@ _HOME = {
     "Spectrogram": "spaces",
     "Table": "spaces",
     "Waveform": "spaces",
+    "classify": "classifying",
     "fit": "fitting",
     "load": "data",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "Table",
     "Waveform",
     "anomalies",
+    "classify",
     "divergences",
     "fit",
     "load",
