@@ -123,7 +123,7 @@ def _rows(model: Model, candidates: Any, n: int) -> tuple[Tensor, bool]:
         if not isinstance(space, Label):
             raise ContextError(f"the contexts in {space} cannot be listed", "give the candidates")
         return torch.arange(space.levels), False
-    shape = np.shape(candidates) if isinstance(candidates, np.ndarray | Tensor) else ()
+    shape: tuple[int, ...] = tuple(candidates.shape) if isinstance(candidates, np.ndarray | Tensor) else ()
     if len(shape) == 2 + len(space.shape):
         if shape[0] != n:
             raise ContextError(f"there are candidates for {shape[0]} events, and {n} events", "give some for each")

@@ -12,6 +12,7 @@ COMMANDS = {
     "fit": "learn a distribution from data",
     "sample": "draw from a fitted model",
     "score": "log-likelihood of data, per event and per dimension",
+    "evaluate": "how well p(x | y) answers: nats gained by the context, and the task's own metric",
     "classify": "p(y | x) by Bayes, beside a classifier trained on the same data",
     "complete": "fill in the rest of a partial event",
     "compress": "lossless compression of files, to the bits the model promises",

@@ -1,0 +1,202 @@
+"""`ptheta evaluate`: how well p(x | y) answers its contexts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import tyro
+
+from ptheta.cli.arguments import call, print_json
+from ptheta.cli.options import Flag, RunArgument, output
+from ptheta.errors import ContextError, RunError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from ptheta.data import Data, Split
+    from ptheta.judging.base import Findings
+    from ptheta.judging.tasks import Judgement
+    from ptheta.metrics import Measure
+    from ptheta.runs import Run
+
+Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
+
+JUDGED = 500
+"""Events that are judged unless asked otherwise, at most."""
+
+SHOWN = 8
+"""Answers that are printed."""
+
+
+def main(args: list[str]) -> None:
+    """Parse and run."""
+    call(evaluate, args, "ptheta evaluate")
+
+
+def evaluate(
+    run: RunArgument,
+    source: Source = None,
+    *,
+    split: str | None = None,
+    event: str | None = None,
+    context: str | None = None,
+    limit: int = JUDGED,
+    samples: int = 1,
+    beams: int = 4,
+    length_penalty: float = 1.0,
+    guidance: float = 1.0,
+    against: Path | None = None,
+    judge: Path | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    force: Flag = False,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Judge a run with a context: the nats its context gains, and the metric of its task beside trivial baselines.
+
+    Texts are judged by exact matches, word and character errors, chrF and BLEU; pictures by a classifier for labels, by
+    --judge for texts, and by PSNR and SSIM for pictures; sounds by --judge. docs/conditional.md says how.
+
+    Args:
+        run: run folder
+        source: as for `ptheta fit`; the run's own if left out, and then split as in the fit
+        split: of the source; test if there is one
+        event: column(s) of x; as in the fit if left out
+        context: column(s) of the context; as in the fit if left out
+        limit: judge at most so many events, drawn with a fixed seed
+        samples: events drawn for each context
+        beams: of the search for texts
+        length_penalty: texts are ranked by log p / length^penalty
+        guidance: of draws, see `ptheta sample`
+        against: run folder of p(x), fitted to the same events without a context; its nats are compared, pair by pair
+        judge: run folder of the opposite direction, p(text | picture) or p(text | sound)
+        seed: of draws and of the shuffled contexts
+        out: folder for what was made: texts.tsv, pictures with a sheet, WAV files
+        force: replace what is in --out
+        device: auto, cpu or cuda
+        json: print nats, gains, metrics, notes and examples as one JSON object on the last line
+    """
+    from rich.console import Console
+
+    from ptheta.judging.base import How
+    from ptheta.judging.tasks import densities
+    from ptheta.judging.tasks import judge as judge_run
+    from ptheta.reporting import track
+    from ptheta.runs import Run
+    from ptheta.training import choose_device
+
+    for flag, value in (("--limit", limit), ("--samples", samples), ("--beams", beams)):
+        if value < 1:
+            raise UsageError(f"{flag} is {value}", "give at least 1")
+    place = choose_device(device)
+    fitted = Run.load(run, place)
+    if fitted.model.context_space is None:
+        raise ContextError(f"{run} has no context", "`ptheta score` tells its nats")
+    rivals = {name: None if path is None else Run.load(path, place) for name, path in (("p", against), ("q", judge))}
+    folder = None if out is None else output(out, out, force)
+    data, name, events = _events(fitted, source, split, event, context, limit)
+    how = How(samples, beams, length_penalty, guidance, seed, rivals["q"])
+    many = densities(fitted, rivals["p"]) * len(events)
+    with track("scoring", many, Console(stderr=True)) as advance:
+        found = judge_run(fitted, events, how, rivals["p"], advance)
+    of = f"{len(events):,} events of {data.name} ({name})"
+    _show(fitted, found, of, sys.stderr if json else sys.stdout)
+    files = [] if folder is None else _write(fitted, events, found.findings, folder)
+    if files:
+        print(f"made: {folder}", file=sys.stderr)
+    if json:
+        print_json({**_result(fitted, found), "n": len(events), "split": name, "seed": seed, "files": files})
+
+
+def _events(
+    run: Run, source: str | None, split: str | None, event: str | None, context: str | None, limit: int
+) -> tuple[Data, str, Split]:
+    """The data, the name of the split, and the events to judge."""
+    own = source is None or ((same := run.same(source)) is not None and event is None and context is None)
+    data = (run.data if source is None else same) if own else run.read(source, event, context)
+    assert data is not None
+    if source is None and data.fingerprint != run.config["data"]["fingerprint"]:
+        raise RunError(f"the data of {run.path} have changed since the fit", "name the SOURCE to judge it on")
+    for remark in () if own else data.remarks:
+        print(remark, file=sys.stderr)
+    name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
+    if name not in data.splits:
+        raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
+    return data, name, data.splits[name].subset(limit)
+
+
+def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
+    """Nats, gains and a table of metrics."""
+    from ptheta.numbers import nats
+
+    score = found.nats.score
+    print(f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}: −log p(x | y) of {of}", file=file)
+    for over, gained in found.nats.gains.items():
+        print(f"  gain of {nats(*gained)} nats over {over}", file=file)
+    if found.findings is None:
+        print("nothing but nats is known of such a task", file=file)
+        return
+    print(found.findings.task, file=file)
+    for line in lines(found.findings.rows):
+        print(f"  {line}", file=file)
+    for note in found.findings.notes:
+        print(f"  {note}", file=file)
+    for example in found.findings.examples[:SHOWN]:
+        print("  " + "\t".join(" ".join(part.split()) for part in example), file=file)
+
+
+def lines(rows: dict[str, dict[str, Measure]]) -> list[str]:
+    """A table of metrics in lines of text; the first names the columns.
+
+    >>> from ptheta.metrics import Measure
+    >>> for line in lines({"model": {"exact": Measure(0.5, 0.05)}, "copy": {"exact": Measure(0)}}): print(line)
+                    exact
+    model  0.500 ± 0.050
+    copy           0.000
+    """
+    columns = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+    cells = [["", *columns], *([name, *(str(row.get(c, "")) for c in columns)] for name, row in rows.items())]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:]))]).rstrip()
+        for first, *rest in cells
+        if rows
+    ]
+
+
+def _result(run: Run, found: Judgement) -> dict[str, Any]:
+    """What `--json` tells."""
+    score = found.nats.score
+    told: dict[str, Any] = {"run": run.path, "nats": score.nats, "nats_se": score.nats_se}
+    told["gains"] = {name: _plain(measure) for name, measure in found.nats.gains.items()}
+    if found.findings is not None:
+        rows = found.findings.rows
+        told["task"] = found.findings.task
+        told["metrics"] = {name: {k: _plain(v) for k, v in row.items()} for name, row in rows.items()}
+        told["notes"], told["examples"] = found.findings.notes, found.findings.examples[:SHOWN]
+    return told
+
+
+def _plain(measure: Measure) -> dict[str, float | None]:
+    return {"value": measure.value, "se": measure.error}
+
+
+def _write(run: Run, events: Split, found: Findings | None, folder: Path) -> list[Path]:
+    """Answers as files: texts in one table, drawn events in the form of the data, named after their contexts."""
+    from ptheta.files import write_bytes
+    from ptheta.reporting import write_events
+    from ptheta.reporting.contexts import names_of
+
+    files: list[Path] = []
+    if found is not None and found.examples:
+        rows = [("context", "reference", "output"), *found.examples]
+        text = "".join("\t".join(" ".join(part.split()) for part in row) + "\n" for row in rows)
+        files.append(write_bytes(folder / "texts.tsv", text.encode(), flush=False))
+    if found is not None and found.made is not None:
+        k = found.made.shape[1]
+        rows_of = events.events()[1]
+        assert rows_of is not None
+        context = rows_of.repeat_interleave(k, 0)
+        files += write_events(run, found.made.flatten(0, 1), folder, context, names_of(run, context))
+    return files

@@ -1,0 +1,85 @@
+"""What a context is worth: nats that log p(x | y) gains over densities that do not know y, on the same events."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.data import Split
+from ptheta.errors import RunError
+from ptheta.evaluation import Score, log_probs
+from ptheta.judging.base import derangement
+from ptheta.metrics import Measure, mean
+from ptheta.runs import Run
+
+
+@dataclasses.dataclass
+class Nats:
+    """Nats of events given their contexts, and what the contexts gain.
+
+    Attributes:
+        score: of p(x | y).
+        log_prob: log p(x | y) of the events, nats [n].
+        gains: over what → mean of log p(x | y) − log q(x) over the events, paired, in nats.
+    """
+
+    score: Score
+    log_prob: Tensor
+    gains: dict[str, Measure]
+
+
+def nats_of(
+    run: Run, events: Split, against: Run | None = None, seed: int = 0, advance: Callable[[int], None] | None = None
+) -> Nats:
+    """Score events given their contexts, without them, given others', and by another run.
+
+    Args:
+        run: with a context.
+        events: with contexts.
+        against: a run without a context, fitted to the same kind of events.
+        seed: of the shuffled contexts.
+        advance: called with the number of events scored.
+
+    Raises:
+        RunError: `against` is about other events, or needs a context.
+    """
+    model = run.model
+    if against is not None:
+        check_rival(run, against)
+    told = log_probs(model, events, advance=advance)
+    gains: dict[str, Measure] = {}
+    untold = Split(events.x)
+    if against is not None:
+        gains[f"p(x) of {against.path.name}"] = gain(told, log_probs(against.model, untold, advance=advance))
+    if model.context_dropout > 0:
+        gains["its own p(x)"] = gain(told, log_probs(model, untold, advance=advance))
+    assert events.context is not None
+    shuffled = Split(events.x, events.context[derangement(len(events), seed)])
+    gains["p(x | y') of shuffled contexts"] = gain(told, log_probs(model, shuffled, advance=advance))
+    return Nats(Score.of(told, model.space.dimensions), told, gains)
+
+
+def gain(told: Tensor, untold: Tensor) -> Measure:
+    """Mean difference of log-probabilities of the same events [n], with its standard error."""
+    difference = told - untold
+    both = torch.isneginf(told) & torch.isneginf(untold)  # neither allows it, so neither gains
+    return mean(np.where(both.numpy(), 0.0, difference.numpy()))
+
+
+def check_rival(run: Run, against: Run) -> None:
+    """Whether a run's density is of the same events.
+
+    Raises:
+        RunError: it is of others, or conditional.
+    """
+    if against.model.space != run.model.space or against.codec != run.codec:
+        raise RunError(
+            f"the events of {against.path} are {against.model.space} in another coding than those of {run.path}",
+            "fit it to the same event column, with the same options, and no --context (--whole for texts)",
+        )
+    if against.model.context_space is not None:
+        raise RunError(f"{against.path} has a context of its own", "fit it without --context")

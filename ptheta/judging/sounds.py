@@ -1,0 +1,72 @@
+"""Tasks whose events are sounds: does a recogniser hear what was to be said?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ptheta.data.codecs import DocumentCodec, SoundCodec
+from ptheta.data.codecs.waves import resampled
+from ptheta.errors import RunError
+from ptheta.judging.base import Case, Findings, Row
+from ptheta.judging.texts import searched
+from ptheta.metrics import character_error_rate, exact_match
+from ptheta.runs import Run
+
+
+def judge_spoken(case: Case) -> Findings:
+    """How often a recogniser, p(text | sound), hears the text that was asked for.
+
+    Every sound is heard: decoded to samples and analysed again. Rows: draws of the model; the same held against the
+    texts of others; the real events, decoded and analysed again (what the codec loses); and the real events as they are
+    (the recogniser's ceiling).
+    """
+    run, judge = case.run, case.how.judge
+    found = Findings("→ sound: a recogniser hears the text asked for")
+    if judge is None:
+        found.notes.append("no recognition without --judge, a run that finds texts for these sounds")
+        return found
+    codec = check_recogniser(run, judge)
+    assert isinstance(run.codec, SoundCodec)
+    assert isinstance(judge.codec, DocumentCodec)
+    asked = case.names()
+    found.made = drawn = case.draw()
+    n, k = drawn.shape[:2]
+    heard = recognise(judge, analysed(run.codec, codec, drawn.flatten(0, 1).numpy()), case.how.beams)
+    every = [asked[i] for i in range(n) for _ in range(k)]
+    others = case.others()
+    found.rows["model"] = recognition(every, heard)
+    found.rows["shuffled texts"] = recognition([asked[others[i]] for i in range(n) for _ in range(k)], heard)
+    again = recognise(judge, analysed(run.codec, codec, case.events.x), case.how.beams)
+    found.rows["real, through the codec"] = recognition(asked, again)
+    if codec == run.codec:
+        found.rows["real sounds"] = recognition(asked, recognise(judge, case.events.x, case.how.beams))
+    found.notes.append(f"recogniser: {judge.path.name}, {case.how.beams} beams")
+    found.examples = list(zip(every, every, heard))
+    return found
+
+
+def check_recogniser(run: Run, judge: Run) -> SoundCodec:
+    """The codec of the sounds that a recogniser hears.
+
+    Raises:
+        RunError: it is no p(text | sound).
+    """
+    if not isinstance(judge.codec, DocumentCodec) or not isinstance(judge.context_codec, SoundCodec):
+        raise RunError(f"{judge.path} is no recogniser for {run.path}", "fit one with --event TEXT --context SOUND")
+    return judge.context_codec
+
+
+def analysed(codec: SoundCodec, other: SoundCodec, x: np.ndarray) -> np.ndarray:
+    """Events [n, …] of one codec as those of another: decoded to samples and encoded again."""
+    return other.encode([resampled(sound, codec.rate, other.rate) for sound in codec.decode(x)])
+
+
+def recognise(judge: Run, contexts: np.ndarray, beams: int) -> list[str]:
+    """The most probable text of each sound."""
+    return searched(judge, contexts.astype(np.int64), beams)
+
+
+def recognition(asked: list[str], heard: list[str]) -> Row:
+    """Share of texts that are heard exactly, and character errors."""
+    asked, heard = ([" ".join(text.casefold().split()) for text in texts] for texts in (asked, heard))
+    return {"recognised": exact_match(asked, heard), "CER": character_error_rate(asked, heard)}

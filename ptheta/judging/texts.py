@@ -1,0 +1,71 @@
+"""Tasks whose events are texts: captions, translations, transcripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ptheta.data.codecs import DocumentCodec
+from ptheta.judging.base import Case, Findings, kind_of
+from ptheta.judging.neighbours import Lookup, nearest_training
+from ptheta.metrics import text_metrics
+from ptheta.models.language import LanguageModel
+from ptheta.runs import Run
+
+
+def judge_texts(case: Case) -> Findings:
+    """Exact matches, word and character errors, chrF and BLEU of the texts found for each context.
+
+    Baselines: the most frequent training text; the text of the training event with the nearest context; the model's own
+    texts shuffled; and where contexts are texts too, the context itself, and looking up word by word.
+    """
+    run, how = case.run, case.how
+    codec, context_codec = run.codec, run.context_codec
+    assert isinstance(codec, DocumentCodec)
+    assert context_codec is not None
+    references = codec.decode(case.events.x)
+    outputs, said = written(case)
+    known = codec.decode(case.train.x)
+    others = case.others()
+    found = Findings(f"{kind_of(context_codec)} → text: {said}")
+    answers = {
+        "model": outputs,
+        "shuffled outputs": [outputs[i] for i in others],
+        "most frequent": [Counter(known).most_common(1)[0][0]] * len(references),
+    }
+    nearest = nearest_training(context_codec, case.train, case.context, how.seed)
+    if nearest is not None:
+        answers["nearest neighbour"] = [known[i] for i in nearest]
+    if isinstance(context_codec, DocumentCodec):
+        sources = context_codec.decode(case.context)
+        assert case.train.context is not None
+        lookup = Lookup(context_codec.decode(case.train.context), known)
+        answers["word lookup"] = [lookup(source) for source in sources]
+        answers["copy"] = sources
+    found.rows = {name: text_metrics(references, texts) for name, texts in answers.items()}
+    found.examples = list(zip(case.names(), references, outputs))
+    return found
+
+
+def written(case: Case) -> tuple[list[str], str]:
+    """A text for each context, and how it was found: by beam search, or drawn where the family cannot search."""
+    run, how = case.run, case.how
+    assert isinstance(run.codec, DocumentCodec)
+    if isinstance(run.model, LanguageModel) and run.model.ends is not None and how.guidance == 1:
+        texts = searched(run, case.context, how.beams, how.length_penalty)
+        return texts, f"beam search, {how.beams} beams, length penalty {how.length_penalty:g}"
+    guided = "" if how.guidance == 1 else f", guidance {how.guidance:g}"
+    return run.codec.decode(case.draw()[:, 0]), f"one draw{guided}"
+
+
+def searched(run: Run, contexts: object, beams: int, length_penalty: float = 1.0) -> list[str]:
+    """The texts that a beam search finds for contexts [n, …].
+
+    Args:
+        run: of a language model whose events are whole texts.
+        contexts: [n, *context_space.shape].
+        beams, length_penalty: of the search.
+    """
+    assert isinstance(run.codec, DocumentCodec)
+    assert isinstance(run.model, LanguageModel)
+    x, _ = run.model.beam_search(contexts, beams=beams, length_penalty=length_penalty)
+    return run.codec.decode(x)
