@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ptheta.errors import UsageError
 from ptheta.nn.context import (
@@ -18,6 +17,7 @@ from ptheta.nn.context import (
     TextEncoder,
     ValuesEncoder,
     WaveEncoder,
+    spread_over,
 )
 from ptheta.spaces import Discrete, Grid, Image, Joint, Real, Sequence, Space, Spectrogram, Waveform
 
@@ -251,6 +251,6 @@ class PictureConditions(nn.Module):
                 continue
             known = (~part.is_null(values)).to(dtype)[:, None, None, None]
             picture = self.inputs[str(name)](values.clamp(min=0), dtype) * known
-            picture = F.interpolate(picture, size=self.places.size, mode="bilinear")
+            picture = spread_over(picture, self.places.size)
             maps.append(torch.cat([picture, known.expand(-1, 1, *self.places.size)], 1))
         return torch.cat(maps, 1)

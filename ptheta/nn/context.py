@@ -256,7 +256,9 @@ class WaveEncoder(nn.Module):
 class ContextMaps(nn.Module):
     """Feature maps over the places of an event from pictures of any size, or from a vector.
 
-    A picture is spread over the places; a vector becomes a coarse picture first. Two gated convolutions follow.
+    A vector becomes a coarse picture, which gated convolutions refine before it is spread over the places; a picture is
+    spread first. What is told has `width` channels, what is computed with half as many: the convolutions over all
+    places would otherwise cost more than the model that is told.
 
     Args:
         channels: of the pictures; 0: a vector is given.
@@ -266,26 +268,34 @@ class ContextMaps(nn.Module):
 
     COARSE = 4
     """Places a side that share one of a vector's coarse pixels."""
+    SPREADS = (1, 2, 4)
+    """Dilations of the convolutions over a picture; over a coarse one only the first."""
 
     def __init__(self, channels: int, width: int, height: int, columns: int):
         super().__init__()
-        self.size = (height, columns)
-        self.coarse = tuple(-(-side // self.COARSE) for side in self.size)
-        self.draw = None if channels else nn.Linear(width, width // 2 * self.coarse[0] * self.coarse[1])
-        self.first = nn.Conv2d(channels or width // 2, width, 5, padding=2)
+        self.size, self.inner = (height, columns), max(1, width // 2)
+        self.coarse = (-(-height // self.COARSE), -(-columns // self.COARSE))
+        self.draw = None if channels else nn.Linear(width, self.inner * self.coarse[0] * self.coarse[1])
+        self.first = nn.Conv2d(channels, self.inner, 5, padding=2) if channels else None
+        spreads = self.SPREADS if channels else self.SPREADS[:1]
         self.blocks = nn.ModuleList(
-            nn.Conv2d(width, 2 * width, 5, padding=2 * spread, dilation=spread) for spread in (1, 2)
+            nn.Conv2d(self.inner, 2 * self.inner, 3, padding=spread, dilation=spread) for spread in spreads
         )
+        self.out = nn.Conv2d(self.inner, width, 1)
 
     def forward(self, given: Tensor) -> Tensor:
         """Pictures [n, channels, …, …] or vectors [n, width] → [n, width, height, columns]."""
         if self.draw is not None:
-            given = self.draw(norm(given)).view(len(given), -1, *self.coarse)
-            given = F.interpolate(given, size=self.size, mode="bilinear")
-        elif given.shape[2:] != self.size:
-            given = F.interpolate(given, size=self.size, mode="bilinear")
-        h = self.first(given)
+            h = self.draw(norm(given)).view(len(given), self.inner, *self.coarse)
+        else:
+            assert self.first is not None
+            h = self.first(spread_over(given, self.size))
         for block in self.blocks:
             value, gate = block(F.silu(h)).chunk(2, 1)
             h = h + value * torch.sigmoid(gate)
-        return h
+        return self.out(spread_over(h, self.size))
+
+
+def spread_over(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps [n, channels, …, …] at another size, by bilinear interpolation."""
+    return maps if maps.shape[2:] == size else F.interpolate(maps, size=size, mode="bilinear")

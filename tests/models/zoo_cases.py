@@ -56,8 +56,8 @@ CONTEXTS: dict[str, Space | None] = {
     "measured": Real((2,)),
     "joint": Joint({"kind": Label(("a", "b", "c")), "size": Real(()), "look": Image(2, 2, levels=2)}),
 }
-OTHER_CONTEXTS = {"image": None, "real": None, "document": "joint", "table": "joint"}
-"""Spaces on which contexts other than labels are tried, and which ones; None: all."""
+OTHER_CONTEXTS = {"image": None, "real": "measured", "document": "joint", "table": "joint"}
+"""Spaces on which contexts other than labels are tried, and which one; None: all."""
 
 
 class Case(NamedTuple):
@@ -171,7 +171,7 @@ def build(row: Family, space: Space, context_space: Space | None, **hyperparamet
         size = 0.4 if isinstance(space, Discrete) else 0.15
         with torch.no_grad():
             for name, parameter in model.named_parameters():  # wide encoders of contexts would saturate the rest
-                scale = 0.05 if name.startswith("condition.") and not isinstance(context_space, Label) else 1.0
+                scale = 0.05 if name.startswith("condition.") else 1.0
                 parameter.add_(torch.randn(parameter.shape, generator=g) * size * scale)
     return model.eval()
 
