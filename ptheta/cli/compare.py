@@ -34,6 +34,7 @@ def compare(
     tokenizer: Tokenizer | None = None,
     vocabulary: int | None = None,
     columns: Columns = "auto",
+    whole: Flag = False,
     limit: int | None = None,
     out: Path | None = None,
     force: Flag = False,
@@ -49,7 +50,7 @@ def compare(
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each in optimiser steps
         event: column(s) of x
-        context: column of the context y
+        context: column(s) of the context y, as for `ptheta fit`
         size: of pictures, HEIGHTxWIDTH in pixels
         levels: of pictures, values of a pixel
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
@@ -58,6 +59,7 @@ def compare(
         tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
         vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
         columns: of a table, mixed: each as what it is; real: one vector of real numbers; categories: unordered values
+        whole: every text is an event of its own, as it is wherever a text has a context
         limit: use at most so many events of each split
         out: folder for the runs; a new one under runs/ if left out
         force: replace what is in --out
@@ -87,6 +89,7 @@ def compare(
         tokenizer=tokenizer,
         vocabulary=vocabulary,
         columns=columns,
+        whole=whole,
         limit=limit,
         seed=seed,
     )

@@ -137,8 +137,9 @@ def _events(
     import torch
     from rich.console import Console
 
+    from ptheta.data.codecs import DocumentCodec
     from ptheta.evaluation import Score
-    from ptheta.reporting import nats, plural, track, write_scores
+    from ptheta.reporting import nats, plural, rates_of_blocks, said, track, write_scores
 
     (name, calibration), run = held_out, detector.run
     many = len(events) + (0 if calibration is None else len(calibration))
@@ -148,8 +149,12 @@ def _events(
         scores = detector.score(events, advance=advance)
     files = write_scores(run, events, scores if per_dimension else dataclasses.replace(scores, pieces=None), place)
     score = Score.of(torch.from_numpy(scores.log_prob), run.model.space.dimensions)
-    said = f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}"
-    print(f"{said}: mean −log p of {plural(score.n, 'event')} of {of}", file=sys.stderr)
+    rates = rates_of_blocks(run.codec, score, events.x).to_json() if isinstance(run.codec, DocumentCodec) else {}
+    bits = said(rates) if rates else run.codec.said(score.nats)
+    print(
+        f"{nats(score.nats, score.nats_se)} nats, {bits}: mean −log p of {plural(score.n, 'event')} of {of}",
+        file=sys.stderr,
+    )
     ranked = 0 if detector.known is None else len(detector.known)
     if name:
         print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
@@ -158,7 +163,7 @@ def _events(
     for row in strangest:
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
     told = {"anomaly": detector.method, "calibrated": ranked, "strangest": strangest}
-    return {**_result(run, score, score.bits_per_dim), **told}, files
+    return {**_result(run, score, score.bits_per_dim), **rates, **told}, files
 
 
 def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str:

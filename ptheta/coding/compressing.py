@@ -207,7 +207,8 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
         if context:
             raise ContextError("this model has no context", "leave out --context")
         return None
-    assert isinstance(space, Label)
+    if not isinstance(space, Label):
+        raise ContextError(f"contexts in {space} are no labels", "compress with a model of labels, or of no context")
     units = [1 if part.kind == parts.TEXT else part.count for part in coded]
     if context:
         rows = torch.tensor([space.index(name) for name in context])

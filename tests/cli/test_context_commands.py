@@ -219,6 +219,14 @@ def test_whole_texts_are_completed_from_their_own_beginning(at):
     assert [text[:4] for text in result.json["texts"]] == ["a re"] * 3
 
 
+def test_whole_texts_are_scored_by_their_own_bytes_and_ends(at):
+    found = at("score", "tell", "cars.parquet", "--out", "OUT/s.parquet", "--json").json
+    run = Run.load("tell")
+    texts = run.codec.decode(run.data.test.x)
+    assert found["bits_per_byte"] == pytest.approx(found["nats"] * len(texts) / np.log(2) / sum(map(len, texts)))
+    assert found["nats_per_token"] == pytest.approx(found["nats"] * len(texts) / sum(len(t) + 1 for t in texts))
+
+
 def test_pairs_are_scored_given_their_contexts(at, tmp_path):
     result = at("score", "draw", "cars.parquet", "--out", "OUT/s.parquet", "--json")
     assert result.code == 0, result.err
