@@ -123,10 +123,11 @@ def _rows(model: Model, candidates: Any, n: int) -> tuple[Tensor, bool]:
         if not isinstance(space, Label):
             raise ContextError(f"the contexts in {space} cannot be listed", "give the candidates")
         return torch.arange(space.levels), False
-    shape: tuple[int, ...] = tuple(candidates.shape) if isinstance(candidates, np.ndarray | Tensor) else ()
-    if len(shape) == 2 + len(space.shape):
-        if shape[0] != n:
-            raise ContextError(f"there are candidates for {shape[0]} events, and {n} events", "give some for each")
+    if isinstance(candidates, np.ndarray | Tensor) and candidates.ndim == 2 + len(space.shape):
+        if len(candidates) != n:
+            raise ContextError(
+                f"there are candidates for {len(candidates)} events, and {n} events", "give some for each"
+            )
         flat = torch.as_tensor(candidates).reshape(-1, *space.shape)
         return space.validate(flat).reshape(n, -1, *space.shape), True
     return space.validate(candidates), False

@@ -142,7 +142,7 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
         print(f"  {line}", file=file)
     for note in found.findings.notes:
         print(f"  {note}", file=file)
-    for example in found.findings.examples[:SHOWN]:
+    for example in shown(found.findings.examples):
         print("  " + "\t".join(" ".join(part.split()) for part in example), file=file)
 
 
@@ -165,6 +165,11 @@ def lines(rows: dict[str, dict[str, Measure]]) -> list[str]:
     ]
 
 
+def shown(examples: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """At most `SHOWN` of the examples, evenly spread."""
+    return [examples[i * len(examples) // SHOWN] for i in range(SHOWN)] if len(examples) > SHOWN else examples
+
+
 def _result(run: Run, found: Judgement) -> dict[str, Any]:
     """What `--json` tells."""
     score = found.nats.score
@@ -174,7 +179,7 @@ def _result(run: Run, found: Judgement) -> dict[str, Any]:
         rows = found.findings.rows
         told["task"] = found.findings.task
         told["metrics"] = {name: {k: _plain(v) for k, v in row.items()} for name, row in rows.items()}
-        told["notes"], told["examples"] = found.findings.notes, found.findings.examples[:SHOWN]
+        told["notes"], told["examples"] = found.findings.notes, shown(found.findings.examples)
     return told
 
 

@@ -89,5 +89,5 @@ class Lookup:
 
     def __call__(self, text: str) -> str:
         """The target words of a text's words, in their order."""
-        words: list[str] = [self.words.get(word.lower(), word) for word in WORDS.findall(text)]
+        words = [self.words.get(word.lower(), word) for word in map(str, WORDS.findall(text))]
         return re.sub(r" ([^\w\s])", r"\1", " ".join(words))

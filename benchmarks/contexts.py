@@ -1,0 +1,207 @@
+"""The eight conditional tasks: a conditional model and an unconditional one on the same events, judged side by side.
+
+    python -m benchmarks.contexts --row sound-text [--minutes 10] [--threads 1] [--seed 0] --out DIR
+    python -m benchmarks.contexts --list
+
+A row is fitted by `ptheta fit`, once with its context and once without, for the same minutes, into DIR/ROW and
+DIR/ROW-alone, and judged by `ptheta evaluate`; what is made lies in DIR/ROW-made, the numbers in DIR/ROW.json. Runs
+that are there already are used as they are. Rows that need a judge take the row named as such from the same DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common import DATA, machine, table
+from ptheta.cli.main import main as ptheta
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task.
+
+    Args:
+        name: of the row.
+        task: number in the list of eight, and what becomes what.
+        source: folder of the data.
+        event, context: columns; no context for the unconditional task.
+        model: family.
+        hyperparameters: of the family; those of the context are left out of the unconditional fit.
+        settings: of learning.
+        data: further options of `load`.
+        judge: row whose run judges this one's events.
+        evaluate: options of `ptheta evaluate`.
+    """
+
+    name: str
+    task: str
+    source: str
+    event: str
+    context: str | None
+    model: str
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    judge: str | None = None
+    evaluate: Mapping[str, Any] = field(default_factory=dict)
+
+
+OF_CONTEXT = ("context_dropout", "context_layers")
+"""Hyperparameters that only a model with a context has a use for."""
+
+TEXT = {"width": 128, "layers": 4, "heads": 4, "dropout": 0.1, "context_dropout": 0.1}
+PICTURE = {"width": 64, "layers": 6, "dropout": 0.0, "context_dropout": 0.1}
+TEXT_SETTINGS = {"batch_size": 32, "learning_rate": 2e-3, "average": 0.99, "precision": "native"}
+PICTURE_SETTINGS = {"batch_size": 8, "learning_rate": 6e-3, "precision": "native"}
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in [
+        Row("image", "1: ∅ → image", "mnist", "image", None, "pixelcnn", PICTURE, PICTURE_SETTINGS,
+            {"binarize": "threshold"}),
+        Row("class-image", "2: class → image", "mnist", "image", "label", "pixelcnn", PICTURE, PICTURE_SETTINGS,
+            {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 500}),
+        Row("class-fashion", "2: class → image", "fashion_mnist", "image", "label", "pixelcnn", PICTURE,
+            PICTURE_SETTINGS, evaluate={"samples": 1, "limit": 200}),
+        Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", PICTURE, PICTURE_SETTINGS,
+            judge="image-text", evaluate={"samples": 1, "limit": 200}),
+        Row("small-large", "4: image → image, super-resolution", "olivetti_faces", "image", "image:8x8", "pixelcnn",
+            {**PICTURE, "dropout": 0.2}, PICTURE_SETTINGS, {"size": "32x32"}, evaluate={"samples": 8, "limit": 80}),
+        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", PICTURE,
+            PICTURE_SETTINGS, evaluate={"samples": 4, "limit": 100}),
+        Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", TEXT, TEXT_SETTINGS,
+            evaluate={"beams": 4, "limit": 500}),
+        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", TEXT, TEXT_SETTINGS,
+            evaluate={"beams": 4, "limit": 500}),
+        Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", TEXT, TEXT_SETTINGS,
+            evaluate={"beams": 4, "limit": 1000}),
+        Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", TEXT, TEXT_SETTINGS,
+            evaluate={"beams": 4, "limit": 500}),
+        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", PICTURE,
+            PICTURE_SETTINGS, judge="sound-text", evaluate={"samples": 1, "limit": 300}),
+    ]
+}  # fmt: skip
+
+
+def fit_words(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) -> list[str]:
+    """The words of `ptheta fit` for a row, or for the same events without a context."""
+    context = None if alone else row.context
+    kept = {k: v for k, v in row.hyperparameters.items() if context or k not in OF_CONTEXT}
+    words = ["fit", str(DATA / row.source), row.model, "--event", row.event]
+    words += ["--context", context] if context else []
+    words += ["--whole"] if row.model == "transformer" else []
+    words += flags({**row.data, **kept, **row.settings})
+    return [*words, "--minutes", f"{minutes:g}", "--seed", str(seed), "--out", str(out)]
+
+
+def flags(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line.
+
+    >>> flags({"batch_size": 8, "average": 0.99})
+    ['--batch-size', '8', '--average', '0.99']
+    """
+    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def called(words: Sequence[str]) -> dict[str, Any]:
+    """What a command's --json prints; the command is printed before it runs."""
+    print("$ ptheta", shlex.join(words).replace(f"{DATA}/", ""), file=sys.stderr, flush=True)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = ptheta([*words, "--json"])
+    if status:
+        raise SystemExit(status)
+    return json.loads(said.getvalue().splitlines()[-1])
+
+
+def fitted(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) -> Path:
+    """The run of a row, fitted unless it is there."""
+    place = out / (f"{row.name}-alone" if alone else row.name)
+    if not (place / "config.json").exists():
+        called(fit_words(row, minutes, seed, place, alone=alone))
+    return place
+
+
+def judged(row: Row, run: Path, alone: Path, out: Path, seed: int) -> dict[str, Any]:
+    """What `ptheta evaluate` says of a run with a context."""
+    words = ["evaluate", str(run), "--against", str(alone), "--seed", str(seed), *flags(row.evaluate)]
+    if row.judge is not None:
+        if not (out / row.judge / "config.json").exists():
+            raise SystemExit(f"row {row.name} is judged by {row.judge}: run that row first, with the same --out")
+        words += ["--judge", str(out / row.judge)]
+    return called([*words, "--out", str(out / f"{row.name}-made"), "--force"])
+
+
+def unconditional(row: Row, run: Path, seed: int, out: Path) -> dict[str, Any]:
+    """Nats of a run without a context, beside those of independent pixels on the same events."""
+    independent = out / f"{row.name}-independent"
+    if not (independent / "config.json").exists():
+        words = ["fit", str(DATA / row.source), "independent", "--event", row.event, *flags(row.data)]
+        called([*words, "--seed", str(seed), "--out", str(independent)])
+    scores = [called(["score", str(place), str(DATA / row.source), "--calibrate", "0"]) for place in (run, independent)]
+    gained = scores[1]["nats"] - scores[0]["nats"]
+    return {**scores[0], "gains": {"independent pixels": {"value": gained, "se": None}}}
+
+
+def printed(row: Row, found: Mapping[str, Any], minutes: float) -> str:
+    """A row's numbers as Markdown: nats and gains, then the metrics of the model and its baselines."""
+    lines = [(f"nats of {row.name}", value_of({"value": found["nats"], "se": found["nats_se"]}))]
+    lines += [(f"gain over {name}", value_of(gained)) for name, gained in found["gains"].items()]
+    parts = [f"\n{row.task} ({row.source}), {minutes:g} minutes each; {machine()}\n", table(["what", "nats"], lines)]
+    metrics = found.get("metrics")
+    if metrics:
+        columns = list(dict.fromkeys(name for values in metrics.values() for name in values))
+        rows = [[who, *(value_of(values.get(c)) for c in columns)] for who, values in metrics.items()]
+        parts.append(f"\n{found['task']}\n\n{table(['who', *columns], rows)}")
+    parts += [f"\n{note}" for note in found.get("notes", ())]
+    parts += ["\n" + "\n".join(" | ".join(example) for example in found["examples"])] if found.get("examples") else []
+    return "\n".join(parts)
+
+
+def value_of(measure: Mapping[str, float | None] | None) -> str:
+    """A value with its standard error, or nothing."""
+    if measure is None:
+        return ""
+    value, error = (float("nan") if measure["value"] is None else measure["value"]), measure["se"]
+    return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--row", nargs="+", choices=ROWS, default=[])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/contexts"))
+    parser.add_argument("--list", action="store_true", help="print the rows' commands and stop")
+    args = parser.parse_args()
+    if args.list:
+        for row in ROWS.values():
+            words = fit_words(row, args.minutes, args.seed, args.out / row.name, alone=False)
+            print(f"{row.task}\n  ptheta {shlex.join(words).replace(f'{DATA}/', '')}")
+    torch.set_num_threads(args.threads)
+    for name in args.row:
+        row = ROWS[name]
+        run = fitted(row, args.minutes, args.seed, args.out, alone=False)
+        if row.context is None:
+            found = unconditional(row, run, args.seed, args.out)
+        else:
+            alone = fitted(row, args.minutes, args.seed, args.out, alone=True)
+            found = judged(row, run, alone, args.out, args.seed)
+        (args.out / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        print(printed(row, found, args.minutes), flush=True)
+
+
+if __name__ == "__main__":
+    main()
