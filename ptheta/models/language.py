@@ -150,6 +150,8 @@ class LanguageModel(Autoregressive):
         """
         if self.ends is None:
             raise UsageError(f"beam search is for whole texts, and the events are {self.space}", "use sample")
+        if beams < 1:
+            raise UsageError(f"{beams} beams are asked for", "give at least 1")
         count = n if n is not None else 1 if context is None else len(self._context_rows(context))
         rows = self._validated_context(context, _count(count))
         many = max(1, CHUNK_DIMENSIONS // (self.space.dimensions * beams))

@@ -3,7 +3,7 @@
 Slot j predicts x_j from x_{<j}:
 
     h_j = embedding(x_{j−1}) + local(neighbours of j already visited) + place(j) + vector(context)
-    h   = blocks of causal attention with rotary positions, attention to the context's tokens, and feed-forward
+    h   = blocks of causal attention with rotary positions, to the context's tokens as well, then feed-forward
     p(x_j | x_<j, y) = softmax(head(h_j) + bias_j)
 
 Features:
@@ -127,9 +127,9 @@ class Transformer(LanguageModel):
         self.condition = None
         if context_space is not None:
             self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
-        attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
+        self.attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(Block(width, heads, window, dropped, attends) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, window, dropped) for _ in range(layers))
         self.drop = nn.Dropout(dropped)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
@@ -183,8 +183,9 @@ class Transformer(LanguageModel):
         if self.condition is None or context is None:
             return None
         encoded = self.condition(context)
-        memories = [None if block.cross is None else block.cross.memory(encoded) for block in self.blocks]
-        return Told(encoded.vector, memories)
+        if not self.attends:
+            return Told(encoded.vector, [None] * self.layers)
+        return Told(encoded.vector, [block.attention.memory(encoded) for block in self.blocks])
 
     def _embed(
         self, previous: Tensor, around: Tensor | None, told: Told | None, slots: Slots, sources: Slots | None

@@ -90,8 +90,20 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
+    def memory(self, encoded: Encoded) -> Memory:
+        """Keys and values of a context's tokens."""
+        n, s, width = encoded.tokens.shape
+        both = F.linear(encoded.tokens, self.query_key_value.weight[width:])
+        key, value = both.view(n, s, 2, self.heads, width // self.heads).unbind(2)
+        return Memory(norm(key).transpose(1, 2), value.transpose(1, 2), encoded.present[:, None, None])
+
     def forward(
-        self, x: Tensor, turns: tuple[Turn, Turn], cache: KeyValueCache | None = None, back: Tensor | None = None
+        self,
+        x: Tensor,
+        turns: tuple[Turn, Turn],
+        cache: KeyValueCache | None = None,
+        back: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """All slots at once, or, with a cache, the next ones; [n, t, width] → [n, t, width].
 
@@ -100,6 +112,7 @@ class Attention(nn.Module):
             turns: rotary positions of queries and of keys.
             cache: of the slots before; its window is this layer's.
             back: how many slots before itself each slot may see at most [n, t]; None: as the window allows.
+            memory: a context's tokens, which every slot sees; they have no place and do not turn.
         """
         n, t, width = x.shape
         qkv = F.linear(x, self.query_key_value.weight).view(n, t, 3, self.heads, width // self.heads).transpose(1, 3)
@@ -110,11 +123,18 @@ class Attention(nn.Module):
         value, window = qkv[:, :, 2].to(key.dtype), self.window
         if cache is not None:
             key, value, window = *cache.append(key, value), cache.window
-        mixed = attend(query, key, value, window, back)
+        mixed = attend(query, key, value, window, back, memory)
         return F.linear(mixed.transpose(1, 2).reshape(n, t, width), self.out.weight)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: Tensor | None = None) -> Tensor:
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    window: int | None,
+    back: Tensor | None = None,
+    memory: Memory | None = None,
+) -> Tensor:
     """Causal attention of the last t of S slots.
 
     Args:
@@ -122,8 +142,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: 
         key, value: [n, heads, S, size].
         window: slots seen, itself included; None for all.
         back: how many slots before itself each slot may see at most [n, t], or None.
+        memory: tokens of a context that all slots see besides, in the same softmax.
     """
     t, s = query.shape[2], key.shape[2]
+    if memory is not None:
+        seen = _seen(t, s, window, back, query.device).expand(len(query), 1, t, s)
+        seen = torch.cat([memory.present.expand(-1, 1, t, -1), seen], 3)
+        kind = value.dtype  # norms are in full precision under autocast
+        keys, values = torch.cat([memory.key.to(kind), key.to(kind)], 2), torch.cat([memory.value.to(kind), value], 2)
+        return _masked(query.to(kind), keys, values, seen)
     if t == 1 and back is None:
         if query.device.type == "cpu" and query.shape[0] * query.shape[1] >= MANY:
             weights = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
@@ -135,11 +162,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, back: 
         return windowed_attention(query, key, value, window, back)
     if back is None and window is None and t == s and not _written_out(query, s):
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
-    distance = torch.arange(s - t, s, device=query.device)[:, None] - torch.arange(s, device=query.device)  # [t, S]
+    return _masked(query, key, value, _seen(t, s, window, back, query.device))
+
+
+def _seen(t: int, s: int, window: int | None, back: Tensor | None, device: torch.device) -> Tensor:
+    """Which of S slots each of the last t may see: bool [t, S], or [n, 1, t, S] if rows differ."""
+    distance = torch.arange(s - t, s, device=device)[:, None] - torch.arange(s, device=device)  # [t, S]
     seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
-    if back is not None:
-        seen = seen & (distance <= back[..., None])[:, None]  # [n, 1, t, S]
-    return _masked(query, key, value, seen)
+    return seen if back is None else seen & (distance <= back[..., None])[:, None]
 
 
 def _written_out(query: Tensor, slots: int) -> bool:
@@ -235,36 +265,6 @@ class Told(NamedTuple):
         return Told(self.vector[rows], [None if memory is None else memory.rows(rows) for memory in self.memories])
 
 
-class CrossAttention(nn.Module):
-    """Attention from a stream to a context's tokens.
-
-    Args:
-        width: of stream and tokens.
-        heads: number of heads.
-    """
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        nn.init.zeros_(self.out.weight)
-
-    def memory(self, encoded: Encoded) -> Memory:
-        """Keys and values of a context's tokens."""
-        n, s, width = encoded.tokens.shape
-        key, value = self.key_value(encoded.tokens).view(n, s, 2, self.heads, width // self.heads).unbind(2)
-        return Memory(norm(key).transpose(1, 2), value.transpose(1, 2), encoded.present[:, None, None])
-
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        """[n, t, width] → [n, t, width]."""
-        n, t, width = x.shape
-        query = norm(self.query(x).view(n, t, self.heads, width // self.heads)).transpose(1, 2)
-        mixed = attend_to_all(query, memory.key, memory.value, memory.present)
-        return self.out(mixed.transpose(1, 2).reshape(n, t, width))
-
-
 def attend_to_all(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
     """Attention [n, heads, t, size] to all keys that are there, a mask that broadcasts to [n, heads, t, S]."""
     kind = value.dtype  # norms are in full precision under autocast
@@ -277,13 +277,11 @@ class Block(nn.Module):
     Args:
         width, heads, window: see `Attention`.
         dropout: probability with which entries of each branch's output are dropped in training.
-        cross: whether it also attends to a context, after itself.
     """
 
-    def __init__(self, width: int, heads: int, window: int | None, dropout: float, cross: bool = False):
+    def __init__(self, width: int, heads: int, window: int | None, dropout: float):
         super().__init__()
         self.attention = Attention(width, heads, window)
-        self.cross = CrossAttention(width, heads) if cross else None
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
         self.dropout = dropout
@@ -298,10 +296,8 @@ class Block(nn.Module):
         back: Tensor | None = None,
         memory: Memory | None = None,
     ) -> Tensor:
-        """[n, t, width] → [n, t, width]; see `Attention` and `CrossAttention`."""
-        x = x + self._dropped(self.attention(norm(x), turns, cache, back))
-        if self.cross is not None and memory is not None:
-            x = x + self._dropped(self.cross(norm(x), memory))
+        """[n, t, width] → [n, t, width]; see `Attention`."""
+        x = x + self._dropped(self.attention(norm(x), turns, cache, back, memory))
         hidden = F.relu(F.linear(norm(x), self.up.weight))
         return x + self._dropped(F.linear(hidden * hidden, self.down.weight))
 

@@ -6,7 +6,7 @@ Every encoder gives the same two things, so any model can take any context:
 - one vector [n, width], for models that take one.
 
 Texts, pictures and sounds go through blocks of attention in both directions, pre-norm with normalised queries and
-keys, rotary positions and ReLU² as in `ptheta.nn.attention`, where `CrossAttention` is how a model attends to tokens.
+keys, rotary positions and ReLU² as in `ptheta.nn.attention`, whose causal attention takes the tokens as further keys.
 """
 
 from __future__ import annotations

@@ -102,9 +102,9 @@ def accepts(cls: type[Model], case: Case) -> bool:
         return False
     if case.context_space is not None and not isinstance(case.context_space, cls.context_spaces):
         return False
-    if case.context_name not in ("", "labelled"):
-        if case.variant or OTHER_CONTEXTS.get(case.space_name, "") not in (None, case.context_name):
-            return False
+    tried = OTHER_CONTEXTS.get(case.space_name, "")
+    if case.context_name not in ("", "labelled") and (case.variant or tried not in (None, case.context_name)):
+        return False
     try:
         cls(case.space, case.context_space, **case.hyperparameters)
     except UsageError:  # a variant for other spaces
