@@ -1,10 +1,10 @@
 """The eight conditional tasks: a conditional model and an unconditional one on the same events, judged side by side.
 
-    python -m benchmarks.contexts --row sound-text [--minutes 10] [--threads 1] [--seed 0] --out DIR
+    python -m benchmarks.contexts --row sound-text [--minutes M] [--threads 1] [--seed 0] --out DIR
     python -m benchmarks.contexts --list
 
-A row is fitted by `ptheta fit`, once with its context and once without, for the same minutes, into DIR/ROW and
-DIR/ROW-alone, and judged by `ptheta evaluate`; what is made lies in DIR/ROW-made, the numbers in DIR/ROW.json. Runs
+A row is fitted by `ptheta fit`, with its context and, where there is time, without, into DIR/ROW and DIR/ROW-alone,
+and judged by `ptheta evaluate`; what is made lies in DIR/ROW-made, the numbers in DIR/ROW.json. Runs
 that are there already are used as they are. Rows that need a judge take the row named as such from the same DIR.
 """
 
@@ -37,6 +37,9 @@ class Row:
         source: folder of the data.
         event, context: columns; no context for the unconditional task.
         model: family.
+        minutes: of the fit.
+        alone: minutes of the fit to the same events without a context; None: there is none, and the context is compared
+            with the same weights without it.
         hyperparameters: of the family; those of the context are left out of the unconditional fit.
         settings: of learning.
         data: further options of `load`.
@@ -50,6 +53,8 @@ class Row:
     event: str
     context: str | None
     model: str
+    minutes: float
+    alone: float | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -60,35 +65,35 @@ class Row:
 OF_CONTEXT = ("context_dropout", "context_layers")
 """Hyperparameters that only a model with a context has a use for."""
 
-TEXT = {"width": 128, "layers": 4, "heads": 4, "dropout": 0.1, "context_dropout": 0.1}
-PICTURE = {"width": 64, "layers": 6, "dropout": 0.0, "context_dropout": 0.1}
-TEXT_SETTINGS = {"batch_size": 32, "learning_rate": 2e-3, "average": 0.99, "precision": "native"}
-PICTURE_SETTINGS = {"batch_size": 8, "learning_rate": 6e-3, "precision": "native"}
+PICTURE = {"width": 48, "layers": 5}
+PICTURE_SETTINGS = {"batch_size": 8, "precision": "native"}
+TRANSLATION = {"width": 128, "layers": 3, "dropout": 0.1}
+TRANSLATION_SETTINGS = {"batch_size": 48}
+DIGITS = {"width": 64, "layers": 5, "reach": 7, "dropout": 0.0}
+DIGITS_SETTINGS = {"batch_size": 16, "precision": "native"}
 
 ROWS: dict[str, Row] = {
     row.name: row
     for row in [
-        Row("image", "1: ∅ → image", "mnist", "image", None, "pixelcnn", PICTURE, PICTURE_SETTINGS,
+        Row("image", "1: ∅ → image", "mnist", "image", None, "pixelcnn", 8, None, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}),
-        Row("class-image", "2: class → image", "mnist", "image", "label", "pixelcnn", PICTURE, PICTURE_SETTINGS,
-            {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 500}),
-        Row("class-fashion", "2: class → image", "fashion_mnist", "image", "label", "pixelcnn", PICTURE,
-            PICTURE_SETTINGS, evaluate={"samples": 1, "limit": 200}),
-        Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", PICTURE, PICTURE_SETTINGS,
-            judge="image-text", evaluate={"samples": 1, "limit": 200}),
-        Row("small-large", "4: image → image, super-resolution", "olivetti_faces", "image", "image:8x8", "pixelcnn",
-            {**PICTURE, "dropout": 0.2}, PICTURE_SETTINGS, {"size": "32x32"}, evaluate={"samples": 8, "limit": 80}),
-        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", PICTURE,
-            PICTURE_SETTINGS, evaluate={"samples": 4, "limit": 100}),
-        Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", TEXT, TEXT_SETTINGS,
-            evaluate={"beams": 4, "limit": 500}),
-        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", TEXT, TEXT_SETTINGS,
-            evaluate={"beams": 4, "limit": 500}),
-        Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", TEXT, TEXT_SETTINGS,
-            evaluate={"beams": 4, "limit": 1000}),
-        Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", TEXT, TEXT_SETTINGS,
-            evaluate={"beams": 4, "limit": 500}),
-        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", PICTURE,
+        Row("class-image", "2: class → image", "mnist", "image", "label", "pixelcnn", 8, 8, DIGITS, DIGITS_SETTINGS,
+            {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
+        Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 15, None, PICTURE,
+            PICTURE_SETTINGS, judge="image-text", evaluate={"samples": 1, "limit": 378}),
+        Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 8, None,
+            {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
+        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 8, None,
+            {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
+        Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", 6, 2, {"width": 96, "layers": 3},
+            evaluate={"beams": 4, "limit": 378}),
+        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 16, 4, TRANSLATION,
+            TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
+        Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
+            TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
+        Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
+            {"width": 64, "layers": 2}, evaluate={"beams": 4, "limit": 300}),
+        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 10, None, PICTURE,
             PICTURE_SETTINGS, judge="sound-text", evaluate={"samples": 1, "limit": 300}),
     ]
 }  # fmt: skip
@@ -125,17 +130,19 @@ def called(words: Sequence[str]) -> dict[str, Any]:
     return json.loads(said.getvalue().splitlines()[-1])
 
 
-def fitted(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) -> Path:
+def fitted(row: Row, minutes: float | None, seed: int, out: Path, *, alone: bool) -> Path:
     """The run of a row, fitted unless it is there."""
+    minutes = minutes or (row.alone if alone else row.minutes) or row.minutes
     place = out / (f"{row.name}-alone" if alone else row.name)
     if not (place / "config.json").exists():
         called(fit_words(row, minutes, seed, place, alone=alone))
     return place
 
 
-def judged(row: Row, run: Path, alone: Path, out: Path, seed: int) -> dict[str, Any]:
+def judged(row: Row, run: Path, alone: Path | None, out: Path, seed: int) -> dict[str, Any]:
     """What `ptheta evaluate` says of a run with a context."""
-    words = ["evaluate", str(run), "--against", str(alone), "--seed", str(seed), *flags(row.evaluate)]
+    words = ["evaluate", str(run), "--seed", str(seed), *flags(row.evaluate)]
+    words += ["--against", str(alone)] if alone else []
     if row.judge is not None:
         if not (out / row.judge / "config.json").exists():
             raise SystemExit(f"row {row.name} is judged by {row.judge}: run that row first, with the same --out")
@@ -154,11 +161,14 @@ def unconditional(row: Row, run: Path, seed: int, out: Path) -> dict[str, Any]:
     return {**scores[0], "gains": {"independent pixels": {"value": gained, "se": None}}}
 
 
-def printed(row: Row, found: Mapping[str, Any], minutes: float) -> str:
+def printed(row: Row, found: Mapping[str, Any], minutes: float | None) -> str:
     """A row's numbers as Markdown: nats and gains, then the metrics of the model and its baselines."""
     lines = [(f"nats of {row.name}", value_of({"value": found["nats"], "se": found["nats_se"]}))]
     lines += [(f"gain over {name}", value_of(gained)) for name, gained in found["gains"].items()]
-    parts = [f"\n{row.task} ({row.source}), {minutes:g} minutes each; {machine()}\n", table(["what", "nats"], lines)]
+    took = f"{minutes or row.minutes:g} minutes" + (
+        f", {minutes or row.alone:g} without a context" if row.alone else ""
+    )
+    parts = [f"\n{row.task} ({row.source}), {took}; {machine()}\n", table(["what", "nats"], lines)]
     metrics = found.get("metrics")
     if metrics:
         columns = list(dict.fromkeys(name for values in metrics.values() for name in values))
@@ -180,7 +190,7 @@ def value_of(measure: Mapping[str, float | None] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--row", nargs="+", choices=ROWS, default=[])
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=None, help="of all fits; left out: each row's own")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/contexts"))
@@ -188,7 +198,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.list:
         for row in ROWS.values():
-            words = fit_words(row, args.minutes, args.seed, args.out / row.name, alone=False)
+            words = fit_words(row, args.minutes or row.minutes, args.seed, args.out / row.name, alone=False)
             print(f"{row.task}\n  ptheta {shlex.join(words).replace(f'{DATA}/', '')}")
     torch.set_num_threads(args.threads)
     for name in args.row:
@@ -197,7 +207,7 @@ def main() -> None:
         if row.context is None:
             found = unconditional(row, run, args.seed, args.out)
         else:
-            alone = fitted(row, args.minutes, args.seed, args.out, alone=True)
+            alone = fitted(row, args.minutes, args.seed, args.out, alone=True) if row.alone else None
             found = judged(row, run, alone, args.out, args.seed)
         (args.out / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
         print(printed(row, found, args.minutes), flush=True)
