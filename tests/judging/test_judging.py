@@ -9,6 +9,7 @@ from ptheta.data.codecs import ImageCodec
 from ptheta.errors import ContextError, RunError, UsageError
 from ptheta.judging.base import Case, How, as_pixels, derangement
 from ptheta.judging.nats import gain, nats_of
+from ptheta.judging.neighbours import nearest_training
 from ptheta.judging.pictures import around, candidates, constraint, enlarged, judge_restored, neighbour_nats, recognised
 from ptheta.judging.tasks import judge
 from ptheta.spaces import Discrete, Label
@@ -158,9 +159,12 @@ def test_descriptions_are_judged_with_a_judge_or_by_nats_alone(fit, captions):
     assert list(alone.rows) == ["nearest neighbour"]
     found = judge(run, run.data.test, How(judge=captions)).findings
     assert list(found.rows) == ["model", "shuffled captions", "nearest neighbour", "real pictures"]
-    nearest = np.zeros(len(run.data.test), np.int64)
-    nats, _ = neighbour_nats(Case(run, run.data.test, How()), nearest)
-    assert found.rows["nearest neighbour"]["nats"].value < -nats.mean()  # a picture of any colour explains less
+    nearest = nearest_training(run.context_codec, run.data.train, run.data.test.context)
+    near, scale = neighbour_nats(Case(run, run.data.test, How()), nearest)
+    np.testing.assert_allclose(near, around(run.data.test.x, run.data.train.x[nearest], scale, 256))
+    assert found.rows["nearest neighbour"]["nats"].value == pytest.approx(-near.mean())
+    anyone, _ = neighbour_nats(Case(run, run.data.test, How()), np.zeros_like(nearest))
+    assert 0 < -near.mean() < -anyone.mean()  # a picture of any colour explains less
     with pytest.raises(RunError, match="no judge"):
         judge(run, run.data.test, How(judge=run))
 
