@@ -164,7 +164,7 @@ def unconditional(row: Row, run: Path, seed: int, out: Path) -> dict[str, Any]:
 def printed(row: Row, found: Mapping[str, Any], minutes: float | None) -> str:
     """A row's numbers as Markdown: nats and gains, then the metrics of the model and its baselines."""
     lines = [(f"nats of {row.name}", value_of({"value": found["nats"], "se": found["nats_se"]}))]
-    lines += [(f"gain over {name}", value_of(gained)) for name, gained in found["gains"].items()]
+    lines += [(f"gain over {name}".replace("|", "\\|"), value_of(gained)) for name, gained in found["gains"].items()]
     took = f"{minutes or row.minutes:g} minutes" + (
         f", {minutes or row.alone:g} without a context" if row.alone else ""
     )

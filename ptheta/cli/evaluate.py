@@ -150,8 +150,9 @@ def lines(rows: dict[str, dict[str, Measure]]) -> list[str]:
     """A table of metrics in lines of text; the first names the columns.
 
     >>> from ptheta.metrics import Measure
-    >>> for line in lines({"model": {"exact": Measure(0.5, 0.05)}, "copy": {"exact": Measure(0)}}): print(line)
-                    exact
+    >>> for line in lines({"model": {"exact": Measure(0.5, 0.05)}, "copy": {"exact": Measure(0)}}):
+    ...     print(line.strip())
+    exact
     model  0.500 ± 0.050
     copy           0.000
     """
