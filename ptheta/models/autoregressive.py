@@ -394,4 +394,4 @@ class Autoregressive(Model):
     @property
     def event_dtype(self) -> torch.dtype:
         """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
-        return torch.float64 if self.space.event_count is None else torch.long
+        return torch.long if self.space.countable else torch.float64

@@ -230,18 +230,17 @@ class Model(nn.Module, ABC):
         if context is None and not self.context_dropout:
             raise ContextError(f"this model needs a context in {self.context_space}", "give n rows, or one for all")
         rows = self.context_space.null(1) if context is None else self._context_rows(context)
-        if len(rows) == 1 and n != 1:
-            rows = rows.expand(n, *rows.shape[1:])
-        if len(rows) != n:
+        if len(rows) not in (1, n):
             raise ContextError(f"the context has {len(rows)} rows for {n} events", "give n rows, or one for all")
-        return rows.to(self.device)
+        rows = rows.to(self.device)  # before it is broadcast, which then stays one row in memory
+        return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 and n != 1 else rows
 
     def _context_rows(self, context: Any) -> Tensor:
         """A context checked, as rows; rows that say nothing (`Space.null`) only where the model knows p_θ(x)."""
         space, knows = self.context_space, self.context_dropout > 0
         assert space is not None
         try:
-            if knows and isinstance(context, Tensor) and tuple(context.shape[1:]) == space.shape:
+            if knows and isinstance(context, Tensor) and context.ndim and tuple(context.shape[1:]) == space.shape:
                 said = context[~space.is_null(context)]
                 if len(said) < len(context):
                     space.validate(said)

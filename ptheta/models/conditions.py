@@ -137,7 +137,9 @@ class Part(nn.Module):
         if self.inputs is not None:
             return self.encoder(self.inputs(values, kind))
         if isinstance(self.space, Waveform):
-            return self.encoder(as_signal(values, self.space.levels, kind))
+            silence = round((self.space.levels - 1) / 2)
+            sounding = (values != silence).flip(1).cummax(1).values.flip(1)
+            return self.encoder(as_signal(values, self.space.levels, kind), sounding)
         return self.encoder(values.reshape(len(values), self.space.dimensions))
 
 

@@ -11,6 +11,7 @@ pixel of the horizontal stack, and once a row, one row of the vertical stack.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -130,19 +131,19 @@ class PixelCNN(Autoregressive):
         told = self.condition(context)
         return [layer(told) for layer in self.told]
 
-    def _features(self, z: Tensor, context: Tensor | None, start: int = 0) -> Tensor:
+    def _features(self, z: Tensor, told: list[Tensor | float], start: int = 0) -> Tensor:
         """Features [n, P, width] of the pixels of z [n, P · C], whose first row is number `start` of the picture."""
         x = self.inputs(self._pixels(z), self.dtype).contiguous(memory_format=torch.channels_last)
         above = self.first_above(x).to(self.dtype)  # the streams stay in full precision under autocast
         left = self.first_left(x).to(self.dtype) + above
-        for block, condition in zip(self.blocks, self._conditions(context)):
+        for block, condition in zip(self.blocks, told):
             if isinstance(condition, Tensor) and condition.shape[2] > 1:
                 condition = condition[:, :, start : start + x.shape[2]]
             above, left = block(above, left, condition)
         return channel_norm(left).flatten(2).transpose(1, 2)
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
-        return self.head(self._features(z, context), self._pixels(z).flatten(1, 2))
+        return self.head(self._features(z, self._conditions(context)), self._pixels(z).flatten(1, 2))
 
     @property
     def _rows_seen(self) -> int:
@@ -151,10 +152,23 @@ class PixelCNN(Autoregressive):
 
     def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
         """From dimension `first` on; rows that no later pixel sees are cut off before the network."""
+        return self._told_from(z, self._conditions(context), first)
+
+    def _pass(self, context: Tensor | None) -> Callable[[Tensor, Tensor, int], Distribution]:
+        """One network pass over some rows of a chunk; what the layers are told is computed once for all passes."""
+        told = self._conditions(context)
+
+        def conditionals(z: Tensor, rows: Tensor, first: int) -> Distribution:
+            return self._told_from(z, [c[rows] if isinstance(c, Tensor) else c for c in told], first)
+
+        return conditionals
+
+    def _told_from(self, z: Tensor, told: list[Tensor | float], first: int) -> Distribution:
+        """Conditionals from dimension `first` on, given what the layers are told."""
         row = max(0, first // (self.columns * self.channels) - self._rows_seen)
         start = row * self.columns
         pixels = self._pixels(z).flatten(1, 2)[:, start:]
-        h = self._features(pixels.flatten(1), context, row)
+        h = self._features(pixels.flatten(1), told, row)
         done = first // self.channels - start
         dims = self.head(h[:, done:], pixels[:, done:], first=first // self.channels)
         return dims[:, first % self.channels :]

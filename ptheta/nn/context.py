@@ -11,6 +11,8 @@ keys, rotary positions and ReLU² as in `ptheta.nn.attention`, whose causal atte
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -179,7 +181,7 @@ class PatchEncoder(nn.Module):
     """Pictures, cut into patches.
 
     Args:
-        channels, height, width_: of the feature maps that are given.
+        channels, height, columns: of the feature maps that are given.
         width, layers, heads, dropout: see `Encoder`.
     """
 
@@ -244,13 +246,16 @@ class WaveEncoder(nn.Module):
             slots = slots // stride + 1
         self.encoder = Encoder(torch.arange(slots)[:, None], width, layers, heads, dropout)
 
-    def forward(self, samples: Tensor) -> Encoded:
-        """Loudness [n, samples] from −1 to 1."""
+    def forward(self, samples: Tensor, sounding: Tensor) -> Encoded:
+        """Loudness [n, samples] from −1 to 1, and which samples come before the sound's end [n, samples]."""
         h = samples[:, None]
         for convolution in self.convolutions:
             h = F.silu(convolution(h))
         h = h.transpose(1, 2)
-        return self.encoder(h, torch.ones(h.shape[:2], dtype=torch.bool, device=h.device))
+        starts = torch.arange(h.shape[1], device=h.device) * math.prod(STRIDES)
+        present = starts < sounding.sum(1, keepdim=True)
+        present[:, 0] = True
+        return self.encoder(h, present)
 
 
 class ContextMaps(nn.Module):

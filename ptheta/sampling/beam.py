@@ -78,7 +78,7 @@ def beam_search(
         ended = found[..., end]
         note(texts, ended, ended / (t + 1) ** length_penalty)
         found[..., end] = -torch.inf
-        score, chosen = found.view(n, -1).topk(min(beams, beams * levels), 1)
+        score, chosen = found.view(n, -1).topk(beams, 1)
         parent, token = chosen // levels, chosen % levels
         texts = texts.gather(1, parent[..., None].expand(-1, -1, most))
         texts[:, :, t] = token

@@ -63,16 +63,21 @@ class Space(ABC):
         """How many different events there are (an exact integer), or None if uncountable."""
         return None
 
+    @property
+    def countable(self) -> bool:
+        """Whether events are integers; else they are real."""
+        return False
+
     def null(self, n: int) -> Tensor:
         """n rows that stand for "nothing is known", outside the space: −1, or NaN where events are real."""
-        if self.event_count is None:
-            return torch.full((n, *self.shape), torch.nan, dtype=torch.float64)
-        return torch.full((n, *self.shape), -1)
+        if self.countable:
+            return torch.full((n, *self.shape), -1)
+        return torch.full((n, *self.shape), torch.nan, dtype=torch.float64)
 
     def is_null(self, x: Tensor) -> Tensor:
-        """Which rows [n] of a batch stand for "nothing is known"."""
-        first = x.reshape(len(x), self.dimensions)[:, 0]
-        return torch.isnan(first) if self.event_count is None else first < 0
+        """Which rows [n] of a batch stand for "nothing is known": those of `null`, whole."""
+        flat = x.reshape(len(x), self.dimensions)
+        return (flat == -1).all(1) if self.countable else torch.isnan(flat).all(1)
 
     def order(self) -> Tensor:
         """Default visiting order: flat indices [m] into an event, first to last."""

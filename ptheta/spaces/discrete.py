@@ -54,6 +54,11 @@ class Discrete(Space):
         """Number of different events, exact."""
         return math.prod(self.sizes) if self.sizes else self.levels**self.dimensions
 
+    @property
+    def countable(self) -> bool:
+        """True."""
+        return True
+
     def allowed(self) -> Tensor | None:
         """Which levels each dimension has: bool [m, K] in flat order, or None if all have all."""
         if self.sizes is None:

@@ -54,6 +54,11 @@ class Joint(Space):
         return tuple(name for name, _ in self.parts)
 
     @property
+    def countable(self) -> bool:
+        """Whether all parts are."""
+        return all(space.countable for _, space in self.parts)
+
+    @property
     def event_count(self) -> int | None:
         """Product of the parts' counts, or None if one is uncountable."""
         count = 1
@@ -66,7 +71,7 @@ class Joint(Space):
     @property
     def dtype(self) -> torch.dtype:
         """Type of batches."""
-        return torch.float64 if self.event_count is None else torch.long
+        return torch.long if self.countable else torch.float64
 
     def validate(self, x: Any) -> Tensor:
         """Check a batch: flat [n, dimensions], or a mapping from every part's name to its batch (or one row).
@@ -77,7 +82,9 @@ class Joint(Space):
             x = self._as_batch(x)
             if x.is_floating_point() != self.dtype.is_floating_point:
                 raise SpaceError(f"x holds {x.dtype} values", f"batches of {self} are {self.dtype}")
-            for (name, space), part in zip(self.parts, self._cut(x)):
+            for (name, space), raw, part in zip(self.parts, self._columns(x), self._cut(x)):
+                if space.countable and not torch.equal(raw, raw.round()):
+                    raise SpaceError(f"{name} holds fractions", f"values of {space} are whole")
                 try:
                     space.validate(part[~space.is_null(part)])
                 except SpaceError as error:
@@ -104,11 +111,14 @@ class Joint(Space):
         return dict(zip(self.names, self._cut(x)))
 
     def _cut(self, x: Tensor) -> list[Tensor]:
-        columns = x.split([space.dimensions for _, space in self.parts], 1)
         return [
-            (part if space.event_count is None else part.long()).reshape(len(x), *space.shape)
-            for (_, space), part in zip(self.parts, columns)
+            (part.long() if space.countable else part).reshape(len(x), *space.shape)
+            for (_, space), part in zip(self.parts, self._columns(x))
         ]
+
+    def _columns(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The columns of each part, as they are."""
+        return x.split([space.dimensions for _, space in self.parts], 1)
 
     def null(self, n: int) -> Tensor:
         """n rows that say nothing of any part."""

@@ -173,3 +173,39 @@ def test_texts_go_on_with_ends_after_their_end():
         model.generate(1, 3)
     with pytest.raises(SpaceError):
         model.log_prob([[0, 1, 2, 3, 4]])
+
+
+def test_only_whole_null_rows_say_nothing():
+    """What merely looks like one, such as a picture whose first pixel wrapped around, is an error."""
+    for space, row in (
+        (Label("abc"), torch.tensor([-3])),
+        (Image(1, 2), torch.tensor([[[[-1, 7]]]])),
+        (Real((3,)), torch.tensor([[float("nan"), 5.0, 7.0]])),
+        (Label("abc"), torch.tensor(1)),
+    ):
+        model = MADE(EVENTS, space, width=8)
+        with pytest.raises(ContextError):
+            model.sample(1, row)
+
+
+def test_fractions_are_no_levels_of_a_part():
+    space = Joint({"kind": Label(("a", "b", "c")), "size": Real(())})
+    with pytest.raises(SpaceError, match="kind holds fractions"):
+        space.validate(torch.tensor([[1.9, 3.0]]))
+
+
+def test_silence_after_a_waveform_is_not_seen():
+    space = Waveform(1280)
+    x = torch.full((1, 1280), 128)
+    x[0, :100] = torch.arange(100) + 20
+    assert encoder(space)(x).present.sum() == 1
+    x[0, 700] = 5
+    assert encoder(space)(x).present.sum() == 6
+
+
+def test_fixed_point_passes_read_the_context_once():
+    space, seen = Image(4, 4, levels=3), []
+    model = PixelCNN(space, Image(2, 2, levels=2), width=8, layers=1, reach=1).eval()
+    model.condition.encoder.register_forward_hook(lambda *_: seen.append(1))
+    model.sample(3, torch.randint(0, 2, (3, 1, 2, 2)), seed=0, method="fixed_point")
+    assert len(seen) == 1
