@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import math
 import platform
@@ -27,35 +26,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ptheta.configs import FORMAT, REFIT, build_model, config_digest, read_config
 from ptheta.errors import FitError, PthetaError, RunError, nearest
 from ptheta.evaluation import Score, evaluate
 from ptheta.files import write_text
-from ptheta.models import Counting, Model, family, name_of
+from ptheta.models import Counting, Model, name_of
 from ptheta.models.zoo import ZOO
-from ptheta.spaces import Space
 from ptheta.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from ptheta.data import Codec, ContextCodec, Data
-
-FORMAT = 3
-"""Version of the run folder's format; a newer one is refused."""
-
-FIELDS = (
-    "format",
-    "model",
-    "space",
-    "context_space",
-    "codec",
-    "context_codec",
-    "data",
-    "fit",
-    "seed",
-    "versions",
-    "sha256",
-)
-
-_REFIT = "restore it from a copy, or fit again"
 
 
 class Run:
@@ -102,7 +82,7 @@ class Run:
             return None
         codec = Codec.from_json(self.config["context_codec"])
         if not isinstance(codec, ContextCodec) or codec.space != self.model.context_space:
-            raise RunError(f"the context codec of {self.path} does not fit its model", _REFIT)
+            raise RunError(f"the context codec of {self.path} does not fit its model", REFIT)
         return codec
 
     @property
@@ -296,66 +276,8 @@ class Run:
         _check_tensors(path, model, tensors)
         model.load_state_dict(tensors)
         if metadata.get("config") != config["sha256"]:
-            raise RunError(f"{path}/model.safetensors belongs to another config.json", _REFIT)
+            raise RunError(f"{path}/model.safetensors belongs to another config.json", REFIT)
         return cls(path, config, model.to(device).eval())
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """config.json of a run folder, verified against its hash."""
-    file = path / "config.json"
-    if not path.is_dir():
-        raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
-    links = [entry.name for entry in (*path.iterdir(), *path.glob("checkpoint/*")) if entry.is_symlink()]
-    if links:
-        raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", _REFIT)
-    if not file.is_file():
-        raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
-    try:
-        config = json.loads(file.read_text())
-        if not isinstance(config, dict):
-            raise ValueError("it is not an object")
-    except (ValueError, UnicodeDecodeError, OSError) as error:
-        raise RunError(f"{file} is damaged: {error}", _REFIT) from error
-    if isinstance(config.get("format"), int) and config["format"] > FORMAT:
-        raise RunError(
-            f"{path} has format {config['format']}, newer than the {FORMAT} this ptheta reads", "upgrade ptheta"
-        )
-    if isinstance(config.get("format"), int) and config["format"] < FORMAT:
-        raise RunError(
-            f"{path} has format {config['format']}: its model was computed otherwise than format {FORMAT}'s",
-            "fit again, or use the ptheta that made it",
-        )
-    unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]
-    if unknown or missing:
-        what = [f"unknown field {f!r}" for f in unknown] + [f"missing field {f!r}" for f in missing]
-        raise RunError(f"{file} does not fit this format: {', '.join(what)}", _REFIT)
-    if config["sha256"] != config_digest(config):
-        raise RunError(f"{file} was edited: its content does not match its hash", _REFIT)
-    return config
-
-
-def config_digest(config: Mapping[str, Any]) -> str:
-    """SHA-256 of a config without its own hash."""
-    content = {k: v for k, v in config.items() if k != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def build_model(config: Mapping[str, Any]) -> Model:
-    """The model a config describes, with fresh weights; the global random state is untouched."""
-    context = config["context_space"]
-    try:
-        cls = family(config["model"]["family"]).load()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(config["seed"])
-            return cls(
-                Space.from_json(config["space"]),
-                None if context is None else Space.from_json(context),
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in config["model"]["hyperparameters"].items()},
-            )
-    except PthetaError as error:
-        raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
-    except (TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"the config describes no model: {error}", _REFIT) from error
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -407,7 +329,7 @@ def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> N
             wrong.append(f"{name} has shape {have} for {want}")
     if wrong:
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
-        raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", _REFIT)
+        raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", REFIT)
 
 
 def _finite(record: Any) -> Any:

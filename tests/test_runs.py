@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import ptheta
+from ptheta.configs import config_digest, read_config
 from ptheta.errors import RunError, SpaceError
 from ptheta.models import ZOO, Counting, Density
-from ptheta.runs import config_digest, read_config
 from ptheta.spaces import Discrete, Real
 from ptheta.weights import read_tensors, write_tensors
 

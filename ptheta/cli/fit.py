@@ -129,10 +129,10 @@ def fit(
         json: print the results as one JSON object on the last line
     """
     import ptheta
+    from ptheta.configs import read_config
     from ptheta.fitting import check_free, default_model, default_preset, family_of_preset
     from ptheta.models import family
     from ptheta.presets import preset as find_preset
-    from ptheta.runs import read_config
 
     options = {
         "batch_size": batch_size,

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ptheta.configs import build_model, read_config
 from ptheta.data import Data
 from ptheta.errors import RunError, UsageError
 from ptheta.fitting.targets import as_data
 from ptheta.models import Model, family, name_of
-from ptheta.runs import Run, build_model, read_config
+from ptheta.runs import Run
 from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
 
 

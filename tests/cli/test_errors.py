@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
+from ptheta.configs import config_digest
 from ptheta.errors import DensityError, PthetaError, UsageError, nearest
 from ptheta.models.histogram import Histogram
-from ptheta.runs import config_digest
 from ptheta.spaces import Image
 
 BAD = {
