@@ -57,8 +57,8 @@ def check_recogniser(run: Run, judge: Run) -> SoundCodec:
 
 
 def analysed(codec: SoundCodec, other: SoundCodec, x: np.ndarray) -> np.ndarray:
-    """Events [n, …] of one codec as those of another: decoded to samples and encoded again."""
-    return other.encode([resampled(sound, codec.rate, other.rate) for sound in codec.decode(x)])
+    """Events [n, …] of one codec as those of another: decoded to samples and analysed, silent ones too."""
+    return np.stack([other.event(resampled(sound, codec.rate, other.rate)) for sound in codec.decode(x)])
 
 
 def recognise(judge: Run, contexts: np.ndarray, beams: int) -> list[str]:

@@ -84,6 +84,53 @@ def forbid(monkeypatch, *names):
     monkeypatch.setattr(importlib, "import_module", load_module)
 
 
+def test_a_library_that_does_not_load_is_said(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.flac", tone(0.1), RATE)
+
+    def load_module(name, *rest):
+        raise OSError("sndfile library not found")
+
+    monkeypatch.setattr(importlib, "import_module", load_module)
+    with pytest.raises(SourceError, match=r"needs soundfile, which does not load: sndfile library not found; install"):
+        read_sound(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("codec", [WaveformCodec(RATE, 800), SpectrogramCodec(RATE, 128, 256, 32, 8)])
+def test_arrays_of_any_type_are_the_sound_that_a_file_of_them_is(codec, tmp_path):
+    whole = np.rint(tone(0.1) * 32767).astype(np.int16)
+    wavfile.write(tmp_path / "16.wav", RATE, whole)
+    wavfile.write(tmp_path / "32.wav", RATE, whole.astype(np.int32) << 16)
+    wavfile.write(tmp_path / "8.wav", RATE, ((whole >> 8) + 128).astype(np.uint8))
+    for name, array in (
+        ("16", whole),
+        ("16", whole / 32768),
+        ("16", whole.astype(np.int32) << 16),
+        ("16", (whole.astype(np.int32) + 2**15).astype(np.uint16)),
+        ("32", whole.astype(np.int32) << 16),
+        ("8", ((whole >> 8) + 128).astype(np.uint8)),
+    ):
+        np.testing.assert_array_equal(codec.encode([array]), codec.read(tmp_path / f"{name}.wav"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.zeros((5, 2)), r"row 2 is an array of float64 of shape \[5, 2\]"),
+        (np.array([True, False]), "row 2 is an array of bool"),
+        (np.array([0.1, np.nan]), "sample 1 of row 2 is nan"),
+        (np.array([np.inf, 0.1]), "sample 0 of row 2 is inf"),
+        (np.zeros(0), "row 2 is a sound of no length"),
+        (np.zeros(7, np.int16), "row 2 is silent: all 7 samples are 0"),
+        (np.full(7, 128, np.uint8), "row 2 is silent: all 7 samples are 0"),
+        (0.5, "row 2 is a float, no sound"),
+    ],
+)
+def test_arrays_that_are_no_sound_are_said(value, said):
+    for codec in (WaveformCodec(RATE, 8), SpectrogramCodec(RATE, 128, 256, 32, 8)):
+        with pytest.raises(SourceError, match=said):
+            codec.encode([tone(0.1), value])
+
+
 def test_bad_sounds_are_named_with_a_remedy(tmp_path):
     good = wav(tone(0.1))
     cases = {

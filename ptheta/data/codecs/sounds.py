@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, file_names, nowhere
-from ptheta.data.codecs.waves import read_sound, resampled, write_wave
+from ptheta.data.codecs.waves import as_samples, read_sound, resampled, write_wave
 from ptheta.spaces import Waveform
 
 
@@ -35,14 +35,22 @@ class SoundCodec(ContextCodec):
         """The sound of one event, float32 [k]."""
 
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
-        """Events of sounds: files, as paths, bytes or dicts of `datasets`, or arrays [k] at the codec's rate."""
+        """Events of sounds: files, as paths, bytes or dicts of `datasets`, or arrays [k] at the codec's rate.
+
+        Raises:
+            SourceError: as `read_sound` and `as_samples`.
+        """
         values = raw if isinstance(raw, list | tuple | np.ndarray) else raw.to_pylist()
         x = np.empty((len(values), *self.space.shape), self.dtype)
         for row, value in enumerate(values):
+
+            def where(_: int, row: int = row) -> str:
+                return place(row)
+
             if isinstance(value, np.ndarray):
-                x[row] = self.event(value.astype(np.float32, copy=False))
+                x[row] = self.event(as_samples(value, where))
             else:
-                samples, rate = read_sound(value, lambda _, row=row: place(row))
+                samples, rate = read_sound(value, where)
                 x[row] = self.event(resampled(samples, rate, self.rate))
         return x
 

@@ -38,6 +38,8 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
     if value is None:
         raise SourceError(f"{place(0)} has no sound", "remove that row")
+    if not isinstance(value, bytes | str | Path):
+        raise SourceError(f"{place(0)} is a {type(value).__name__}, no sound", "give a file, its bytes, or samples [k]")
     try:
         content = value if isinstance(value, bytes) else Path(value).read_bytes()
     except FileNotFoundError:
@@ -45,11 +47,40 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     except OSError as error:
         raise SourceError(f"{place(0)} cannot be read: {error.strerror}", "check the path") from None
     channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
-    if len(channels) == 0:
-        raise SourceError(f"{place(0)} is a sound of no length", "remove it or record it again")
-    if not channels.any():
-        raise SourceError(f"{place(0)} is silent: all {len(channels):,} samples are 0", "remove it or record it again")
+    _heard(channels, place)
     return channels.mean(1, dtype=np.float32), rate
+
+
+def as_samples(value: np.ndarray, place: Place = nowhere) -> np.ndarray:
+    """An array as samples [k] of one channel, float32; whole numbers are scaled by the range of their type to −1 … 1.
+
+    Args:
+        value: real or whole numbers [k]; unsigned ones are silent in the middle of their range.
+        place: names it in an error.
+
+    Raises:
+        SourceError: other shapes or types, numbers that are not finite, no length, or silence.
+    """
+    if value.ndim != 1 or value.dtype.kind not in "iuf":
+        shape = f"{value.dtype} of shape {list(value.shape)}"
+        raise SourceError(f"{place(0)} is an array of {shape}", "give the samples of one channel, numbers [k]")
+    if value.dtype.kind == "f":
+        samples = value.astype(np.float32, copy=False)
+    else:
+        half = 2.0 ** (8 * value.dtype.itemsize - 1)
+        samples = (value / half - (value.dtype.kind == "u")).astype(np.float32)
+    if not np.isfinite(samples).all():
+        at = int(np.argmin(np.isfinite(samples)))
+        raise SourceError(f"sample {at:,} of {place(0)} is {value[at]}", "give finite samples, −1 … 1")
+    _heard(samples, place)
+    return samples
+
+
+def _heard(samples: np.ndarray, place: Place) -> None:
+    if len(samples) == 0:
+        raise SourceError(f"{place(0)} is a sound of no length", "remove it or record it again")
+    if not samples.any():
+        raise SourceError(f"{place(0)} is silent: all {len(samples):,} samples are 0", "remove it or record it again")
 
 
 def _pcm(content: bytes, place: Place) -> tuple[np.ndarray, int] | None:
@@ -120,9 +151,14 @@ def audio_library(name: str, what: str) -> Any:
     """A package of the extra `audio`.
 
     Raises:
-        SourceError: it is not installed.
+        SourceError: it is not installed, or a library of the system that it needs.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
         raise SourceError(f"{what} needs {name}, which is not installed", "pip install ptheta[audio]") from None
+    except OSError as error:  # soundfile without its libsndfile
+        reason = " ".join(str(error).split())
+        raise SourceError(
+            f"{what} needs {name}, which does not load: {reason}", "install libsndfile, or save sounds as PCM WAV"
+        ) from None
