@@ -56,11 +56,13 @@ def groups_of(context: Tensor) -> list[int]:
 
     >>> groups_of(torch.tensor([3, 3, 1, 3]))
     [2, 1, 1]
+    >>> groups_of(torch.tensor([[torch.nan, 3.0], [torch.nan, 3.0], [torch.nan, 4.0]]))
+    [2, 1]
     """
     flat = context.reshape(len(context), -1)
-    changed = (flat[1:] != flat[:-1]).any(1)  # NaN, which says nothing, differs from itself
-    changed &= ~(torch.isnan(flat[1:]) & torch.isnan(flat[:-1])).all(1) if flat.is_floating_point() else True
-    starts = [0, *(changed.nonzero().flatten() + 1).tolist(), len(context)]
+    missing = torch.isnan(flat)
+    differs = (flat[1:] != flat[:-1]) & ~(missing[1:] & missing[:-1])  # NaN, which says nothing, differs from itself
+    starts = [0, *(differs.any(1).nonzero().flatten() + 1).tolist(), len(context)]
     return [b - a for a, b in itertools.pairwise(starts)]
 
 
