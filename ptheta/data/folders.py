@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ptheta.data.codecs.waves import SOUNDS
+from ptheta.data.descriptions import described_sounds
 from ptheta.data.files import OPENERS, PICTURES, TEXTS, is_idx, open_file
 from ptheta.data.hub import open_dataset_folder, open_saved
 from ptheta.data.sources import PUBLISHED, named_splits
-from ptheta.data.tables import ArrayTable, Column, Source, Table, describe
+from ptheta.data.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
@@ -37,7 +37,7 @@ def open_folder(path: Path) -> Source:
     sounds = [f for f in files if f.suffix.lower() in SOUNDS]
     described = any(f.stem == "metadata" for f in files)
     if sounds and not pictures and (tables := [f for f in files if f.name in METADATA]):
-        return _described_sounds(path, tables)
+        return described_sounds(path, _by_split(path, tables), sounds)
     if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
         return open_dataset_folder(path)
     if pictures:
@@ -60,49 +60,38 @@ def _hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
 
 
+def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:
+    """The files below each top folder that is named like a split; "" → all, if there is no such folder.
+
+    Raises:
+        SourceError: some lie in such folders and some do not.
+    """
+    groups: dict[str, list[Path]] = {}
+    for file in files:
+        top = file.relative_to(path).parts[:-1][:1]
+        groups.setdefault(top[0] if top and top[0].lower() in PUBLISHED else "", []).append(file)
+    if "" in groups and len(groups) > 1:
+        raise SourceError(f"{groups[''][0]} lies outside the split folders of {path}", "move it into one, or remove it")
+    return groups
+
+
 def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
     """One row a file. Top folders named like splits are splits; the folder a file lies in is its label."""
-    groups: dict[str, list[tuple[Path, str]]] = {}
-    for file in files:
-        parts = file.relative_to(path).parts[:-1]
-        split = parts[0] if parts and parts[0].lower() in PUBLISHED else ""
-        inner = parts[1:] if split else parts
-        groups.setdefault(split, []).append((file, inner[-1] if inner else ""))
-    if "" in groups and len(groups) > 1:
-        stray = groups[""][0][0]
-        raise SourceError(f"{stray} lies outside the split folders of {path}", "move it into one, or remove it")
-    labels = sorted({label for rows in groups.values() for _, label in rows})
+    groups = _by_split(path, files)
+    label_of = {
+        file: ("", *file.relative_to(path / split).parts[:-1])[-1] for split, rows in groups.items() for file in rows
+    }
+    labels = sorted(set(label_of.values()))
     labelled = len(labels) > 1 and "" not in labels
     tables: dict[str, Table] = {}
     for split, rows in groups.items():
         columns = {column: Column(column, KINDS[column])}
-        arrays: dict[str, list] = {column: [_content(file, column) for file, _ in rows]}
+        arrays: dict[str, list] = {column: [_content(file, column) for file in rows]}
         if labelled:
             columns["label"] = Column("label", "class", tuple(labels))
-            arrays["label"] = [labels.index(label) for _, label in rows]
-        tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [str(file) for file, _ in rows])
+            arrays["label"] = [labels.index(label_of[file]) for file in rows]
+        tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [str(file) for file in rows])
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
-
-
-def _described_sounds(path: Path, tables: list[Path]) -> Source:
-    """Rows of metadata files, whose column `file_name` names sounds beside them; the folders they lie in are splits."""
-    import pandas as pd
-    import pyarrow as pa
-
-    parts: dict[str, Table] = {}
-    for file in tables:
-        frame = pd.read_csv(file) if file.suffix == ".csv" else pd.read_json(file, lines=True)
-        if "file_name" not in frame:
-            raise SourceError(f"{file} has no column 'file_name'", "name a sound in each row, relative to the file")
-        places = [str(file.parent / str(name)) for name in frame["file_name"]]
-        columns = {"audio": Column("audio", "sound")}
-        arrays: dict[str, Any] = {"audio": [{"path": place, "bytes": None} for place in places]}
-        for name in frame.columns.drop("file_name"):
-            arrays[str(name)] = pa.array(frame[name], from_pandas=True)
-            columns |= describe(pa.schema([(str(name), arrays[str(name)].type)]))
-        split = file.parent.relative_to(path).parts[:1]
-        parts[split[0] if split else "all"] = ArrayTable(file.name, columns, arrays, places)
-    return Source(path.resolve().name, str(path), named_splits(parts, str(path)))
 
 
 def _content(file: Path, column: str) -> dict | Path:

@@ -69,7 +69,7 @@ class LinesTable(Table):
         """A table over a file, which is passed once to count its lines."""
         import pyarrow as pa
 
-        first = [row for _, _, row in islice(_objects(path), SEEN)]
+        first = [row for _, _, row in islice(objects(path), SEEN)]
         names = list(dict.fromkeys(name for row in first for name in row))
         found = {name: _array([row.get(name) for row in first]) for name in names}
         types = {name: values.type for name, values in found.items() if values is not None}
@@ -87,7 +87,7 @@ class LinesTable(Table):
         rows: list[dict] = []
         numbers: list[int] = []
         size = 0
-        for number, length, row in _objects(self.path):
+        for number, length, row in objects(self.path):
             rows.append(row)
             numbers.append(number)
             size += length
@@ -126,7 +126,7 @@ def _array(values: list, kind: Any = None) -> Any:
         return None
 
 
-def _objects(path: Path) -> Iterator[tuple[int, int, dict]]:
+def objects(path: Path) -> Iterator[tuple[int, int, dict]]:
     """Number, length in bytes, and object of every line that is not blank."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):

@@ -1,0 +1,114 @@
+"""Folders of sounds that metadata files describe: every row of every file, as it is written."""
+
+import io
+import json
+import re
+import wave
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ptheta.data.sources import open_source
+from ptheta.errors import SourceError
+
+
+def _sound():
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\x00\x10" * 100)
+    return buffer.getvalue()
+
+
+SOUND = _sound()
+
+
+def described(folder, files):
+    """Metadata files and, for every sound that they name, a file."""
+    for name, lines in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(lines) + "\n")
+        for sound in re.findall(r"[a-z0-9]+\.wav", "\n".join(lines)):
+            if not (path := (folder / name).parent / sound).exists():
+                path.write_bytes(SOUND)
+    return folder
+
+
+def rows_of(folder):
+    """Split → column → values, as they are read."""
+    tables = open_source(folder).tables
+    return {
+        split: {n: pa.array(v).to_pylist() for chunk in table.chunks([*table.columns]) for n, v in chunk.items()}
+        for split, table in tables.items()
+    }
+
+
+def test_all_metadata_files_of_a_split_are_read(tmp_path):
+    ann = ["file_name,text", *(f"a{i}.wav,one {i}" for i in range(12))]
+    bob = ["file_name,text", *(f"b{i}.wav,two {i}" for i in range(12))]
+    for folder in (
+        described(tmp_path / "split", {"train/ann/metadata.csv": ann, "train/bob/metadata.csv": bob}),
+        described(tmp_path / "whole", {"ann/metadata.csv": ann, "bob/metadata.csv": bob}),
+    ):
+        (rows,) = rows_of(folder).values()
+        assert rows["text"] == [line.split(",")[1] for line in ann[1:] + bob[1:]]
+        assert [Path(sound["path"]).name for sound in rows["audio"]] == [
+            line.split(",")[0] for line in ann[1:] + bob[1:]
+        ]
+    lines = [json.dumps({"text": "in JSON", "file_name": "c.wav"})]
+    (rows,) = rows_of(described(tmp_path / "both", {"metadata.csv": ann, "metadata.jsonl": lines})).values()
+    assert rows["text"] == [*(f"one {i}" for i in range(12)), "in JSON"]
+    test = described(tmp_path / "two", {"train/x/metadata.csv": ann, "test/metadata.csv": bob[:3]})
+    assert {split: len(rows["text"]) for split, rows in rows_of(test).items()} == {"train": 12, "test": 2}
+
+
+def test_cells_of_metadata_are_taken_as_they_are_written(tmp_path):
+    lines = ["file_name,code,said,n,level", "a.wav,007,NA,1,0.5", 'b.wav,012,"null, they say",-2,1e3', "c.wav,0,,,2"]
+    (rows,) = rows_of(described(tmp_path, {"metadata.csv": lines})).values()
+    del rows["audio"]
+    assert rows == {
+        "code": ["007", "012", "0"],
+        "said": ["NA", "null, they say", None],
+        "n": [1, -2, None],
+        "level": [0.5, 1000.0, 2.0],
+    }
+
+
+def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
+    described(tmp_path, {"metadata.csv": ["file_name,text", *(f"a{i}.wav,b" for i in range(12))]})
+    assert not open_source(tmp_path).notes
+    (tmp_path / "more.wav").write_bytes(SOUND)
+    assert open_source(tmp_path).notes == ["left out, described by no metadata file: 1 sound"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a/metadata.csv": ["file_name,text", "a.wav,x,y"]}, r"row 1 of .*a/metadata.csv has 3 cells.*header 2; mend"),
+        ({"metadata.csv": ["file_name,text", 'a.wav,"x']}, r"metadata.csv is no readable CSV file: unexpected end"),
+        ({"metadata.csv": ["name,text", "a.wav,x"]}, "metadata.csv has no column 'file_name'"),
+        ({"metadata.csv": ["file_name,text", "a.wav,x", ",y"]}, "row 2 of .*metadata.csv names no sound"),
+        ({"metadata.csv": ["file_name,a,a", "a.wav,x,y"]}, "metadata.csv has no header, or names a column twice"),
+        ({"metadata.jsonl": ['{"file_name": "a.wav"}', "{"]}, "line 2 of metadata.jsonl is no JSON"),
+        (
+            {"metadata.csv": ["file_name,text", "a.wav,x"], "metadata.jsonl": ['{"file_name": "b.wav", "t": "y"}']},
+            "column 't' is in one of .*metadata.csv and .*metadata.jsonl only",
+        ),
+        (
+            {"metadata.csv": ["file_name,n", "a.wav,x"], "metadata.jsonl": ['{"file_name": "b.wav", "n": 3}']},
+            "column 'n' holds values of different kinds in .*metadata.csv and .*metadata.jsonl",
+        ),
+        (
+            {"metadata.csv": ["file_name,t", "a.wav,x"], "metadata.jsonl": ['{"file_name": "a.wav", "t": "y"}']},
+            "a.wav is described by .*metadata.csv and .*metadata.jsonl",
+        ),
+        (
+            {"metadata.csv": ["file_name,t", "a.wav,x"], "train/metadata.csv": ["file_name,t", "a.wav,x"]},
+            "metadata.csv lies outside the split folders",
+        ),
+    ],
+)
+def test_damaged_metadata_files_are_named(files, said, tmp_path):
+    with pytest.raises(SourceError, match=said):
+        open_source(described(tmp_path, files))
