@@ -107,9 +107,10 @@ def log_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
 def training_prior(run: Run) -> np.ndarray:
     """How often each label occurs among the training events of a run, [K] float64, of sum 1."""
     space = run.model.context_space
-    context = run.data.train.context
-    if not isinstance(space, Label) or context is None:
+    if not isinstance(space, Label):
         raise UsageError(f"the context of {run.path} is no label", 'give the prior as numbers, or "uniform"')
+    context = run.own_data.train.context
+    assert context is not None
     counts = np.bincount(context.astype(np.int64), minlength=space.levels).astype(np.float64)
     return counts / counts.sum()
 

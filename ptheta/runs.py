@@ -97,15 +97,27 @@ class Run:
             self._data = self.reload(self.config["data"]["request"].get("source"))
         return self._data
 
-    def reload(self, source: Any) -> Data:
-        """The data of the fit from `source`, split and drawn as they were."""
+    @property
+    def own_data(self) -> Data:
+        """`data`, which are those of the fit for certain, so that train is what was learned from.
+
+        Raises:
+            RunError: they have changed since the fit.
+        """
+        data = self.data
+        if not self._fits(data):
+            raise RunError(f"the data of {self.path} have changed since the fit", "restore them, or fit again")
+        return data
+
+    def reload(self, source: Any, **columns: str) -> Data:
+        """The data of the fit from `source`, split and drawn as they were; `columns` take the place of the fit's."""
         from ptheta.data import load
 
         if not self.has_data:
             raise _no_data(self.path)
         if source is None:
             raise RunError(f"{self.path} was fitted on data in memory", "give the data again")
-        return load(source, **{k: v for k, v in self.config["data"]["request"].items() if k != "source"})
+        return load(source, **{k: v for k, v in (self.config["data"]["request"] | columns).items() if k != "source"})
 
     def read(self, source: Any, event: str | None = None, context: str | None = None) -> Data:
         """Another source as events of this run, through its codec.
@@ -125,16 +137,26 @@ class Run:
             context_codec=self.context_codec,
         )
 
-    def same(self, source: str) -> Data | None:
-        """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None."""
-        stored = self.config["data"]
-        if Path(source).name != Path(stored["request"].get("source") or "").name:
+    def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
+        """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.
+
+        Args:
+            source: a path or name.
+            event, context: columns, however they are written; None: named as in the fit.
+        """
+        if Path(source).name != Path(self.config["data"]["request"].get("source") or "").name:
             return None
+        columns = {name: value for name, value in (("event", event), ("context", context)) if value is not None}
         try:
-            data = self.reload(source)
+            data = self.reload(source, **columns)
         except PthetaError:  # other data, which the options of the fit do not suit
             return None
-        return data if data.fingerprint == stored["fingerprint"] and data.codec == self.codec else None
+        return data if self._fits(data) else None
+
+    def _fits(self, data: Data) -> bool:
+        """Whether data are those of the fit: the same events, made alike of their values."""
+        codecs = (self.codec, self.context_codec)
+        return data.fingerprint == self.config["data"]["fingerprint"] and (data.codec, data.context_codec) == codecs
 
     def events(self, file: str | Path) -> Tensor:
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""

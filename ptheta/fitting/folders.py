@@ -106,9 +106,12 @@ def unfinished(
     run = Run(path, config, built, data if isinstance(data, Data) else None)
     if isinstance(data, str):
         run = Run(path, config, built, run.reload(data))
-    spaces = (built.space, built.context_space)
-    if (run.data.space, run.data.context_space) != spaces or run.data.codec.to_json() != config["codec"]:
-        raise RunError(f"{path} was fitted on {built.space}, the data are {run.data.space}", "resume with its own data")
+    spaces, given = (built.space, built.context_space), run.data
+    codecs = (given.codec, given.context_codec)
+    if (given.space, given.context_space) != spaces or codecs != (run.codec, run.context_codec):
+        had, have = (f"{x}" if y is None else f"{x} | {y}" for x, y in (spaces, (given.space, given.context_space)))
+        what = f"{had}, the data are {have}" if had != have else f"{had}, made otherwise of its data than these"
+        raise RunError(f"{path} was fitted on {what}", "resume with its own data")
     return run
 
 

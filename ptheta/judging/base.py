@@ -56,12 +56,12 @@ class Case:
     @property
     def train(self) -> Split:
         """What the run learned from: baselines learn from it too."""
-        return self.run.data.train
+        return self.run.own_data.train
 
     @property
     def validation(self) -> Split | None:
         """What baselines choose by; None if nothing was held out."""
-        return self.run.data.splits.get("validation")
+        return self.run.own_data.splits.get("validation")
 
     @property
     def context(self) -> np.ndarray:
