@@ -13,6 +13,7 @@ from ptheta.data import Split
 from ptheta.errors import RunError
 from ptheta.evaluation import Score, log_probs
 from ptheta.judging.base import derangement
+from ptheta.judging.overlap import also_learned_by
 from ptheta.metrics import Measure, mean
 from ptheta.runs import Run
 
@@ -25,11 +26,13 @@ class Nats:
         score: of p(x | y).
         log_prob: log p(x | y) of the events, nats [n].
         gains: over what → mean of log p(x | y) − log q(x) over the events, paired, in nats.
+        notes: what the other density may have learned of the events, in sentences.
     """
 
     score: Score
     log_prob: Tensor
     gains: dict[str, Measure]
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def nats_of(
@@ -48,8 +51,10 @@ def nats_of(
         RunError: `against` is about other events, or needs a context.
     """
     model = run.model
+    notes: list[str] = []
     if against is not None:
         check_rival(run, against)
+        notes += filter(None, [also_learned_by(against, run, events)])
     told = log_probs(model, events, advance=advance)
     gains: dict[str, Measure] = {}
     untold = Split(events.x)
@@ -60,7 +65,7 @@ def nats_of(
     assert events.context is not None
     shuffled = Split(events.x, events.context[derangement(len(events), seed)])
     gains["p(x | y') of shuffled contexts"] = gain(told, log_probs(model, shuffled, advance=advance))
-    return Nats(Score.of(told, model.space.dimensions), told, gains)
+    return Nats(Score.of(told, model.space.dimensions), told, gains, notes)
 
 
 def gain(told: Tensor, untold: Tensor) -> Measure:

@@ -37,6 +37,11 @@ class Judgement:
     nats: Nats
     findings: Findings | None
 
+    @property
+    def notes(self) -> list[str]:
+        """Of both, in sentences."""
+        return self.nats.notes + ([] if self.findings is None else self.findings.notes)
+
 
 def judge(
     run: Run,
