@@ -53,34 +53,47 @@ def accuracy(truth: Any, predicted: Any) -> Measure:
 # Texts
 
 
-def exact_match(references: Sequence[str], outputs: Sequence[str]) -> Measure:
-    """Share of outputs that are their reference, up to the amount of white space."""
+def exact_match(references: Sequence[str], outputs: Sequence[str], together: int = 1) -> Measure:
+    """Share of outputs that are their reference, up to the amount of white space.
+
+    Args:
+        references, outputs: n · k texts.
+        together: k in a row that depend on each other, as draws for one context: the standard error is over n.
+    """
     _paired(references, outputs)
-    return mean([a.split() == b.split() for a, b in zip(references, outputs)])
+    same = np.array([a.split() == b.split() for a, b in zip(references, outputs)], np.float64)
+    return mean(same.reshape(-1, together).mean(1))
 
 
-def word_error_rate(references: Sequence[str], outputs: Sequence[str]) -> Measure:
+def word_error_rate(references: Sequence[str], outputs: Sequence[str], together: int = 1) -> Measure:
     """Word insertions, deletions and substitutions per word of the references (jiwer), over all texts together.
 
     The standard error is that of a ratio of two means over texts (delta method).
+
+    Args:
+        references, outputs: n · k texts.
+        together: k in a row that depend on each other, as draws for one context: the standard error is over n.
     """
-    return _error_rate(references, outputs, metric_library("jiwer").process_words)
+    return _error_rate(references, outputs, together, metric_library("jiwer").process_words)
 
 
-def character_error_rate(references: Sequence[str], outputs: Sequence[str]) -> Measure:
+def character_error_rate(references: Sequence[str], outputs: Sequence[str], together: int = 1) -> Measure:
     """As `word_error_rate`, of characters."""
-    return _error_rate(references, outputs, metric_library("jiwer").process_characters)
+    return _error_rate(references, outputs, together, metric_library("jiwer").process_characters)
 
 
-def _error_rate(references: Sequence[str], outputs: Sequence[str], process: Callable[..., Any]) -> Measure:
+def _error_rate(
+    references: Sequence[str], outputs: Sequence[str], together: int, process: Callable[..., Any]
+) -> Measure:
     _paired(references, outputs)
     found = [process(reference, output) for reference, output in zip(references, outputs)]
     edits = np.array([r.substitutions + r.deletions + r.insertions for r in found], np.float64)
     sizes = np.array([r.substitutions + r.deletions + r.hits for r in found], np.float64)
+    edits, sizes = (each.reshape(-1, together).sum(1) for each in (edits, sizes))
     if not sizes.sum():
         return Measure(math.nan if not edits.sum() else math.inf)
     rate = float(edits.sum() / sizes.sum())
-    n = len(found)
+    n = len(sizes)
     error = float((edits - rate * sizes).std(ddof=1) / (sizes.mean() * math.sqrt(n))) if n > 1 else None
     return Measure(rate, error)
 

@@ -11,7 +11,8 @@ import numpy as np
 from ptheta.data import Split
 from ptheta.data.codecs import Codec, DocumentCodec
 from ptheta.errors import UsageError
-from ptheta.spaces import Discrete, Real, Space
+from ptheta.judging.base import as_pixels
+from ptheta.spaces import Discrete, Grid, Real, Space
 
 MOST_ROWS = 10_000
 """Training events of a classifier, at most; drawn with a seed."""
@@ -48,19 +49,25 @@ class Trained(NamedTuple):
 def features(space: Space, codec: Codec, x: np.ndarray) -> Features:
     """What a classifier sees of events, found from training events: values from 0 to 1, standardised numbers, n-grams.
 
+    Tokens of a palette are the colours they stand for.
+
     Args:
         space: of the events.
         codec: of the events.
         x: training events [n, *space.shape].
 
     Raises:
-        UsageError: rows of a table, which have no numbers that compare.
+        UsageError: rows of a table, or tokens that stand for no colours: their numbers do not compare.
     """
     if isinstance(codec, DocumentCodec):
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True).fit(codec.decode(x))
         return Features(lambda some: vectors.transform(codec.decode(some)), "tf-idf of character 1- to 4-grams")
+    if isinstance(space, Grid):
+        if not codec.is_picture:
+            raise UsageError(f"the levels of {space} have no order", "give events that are pictures")
+        return Features(lambda some: as_pixels(codec, some).reshape(len(some), -1) / np.float32(255), "RGB from 0 to 1")
     if isinstance(space, Discrete):
         scale = np.float32(max(space.levels - 1, 1))
         return Features(lambda some: some.reshape(len(some), -1).astype(np.float32) / scale, "values from 0 to 1")

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs import Codec, DocumentCodec
+from ptheta.data.columns import PICTURE_VIEW
 from ptheta.distributions.discretised import bin_log_mass, level_value
-from ptheta.errors import PthetaError, RunError, UsageError
+from ptheta.errors import RunError, UsageError
 from ptheta.judging.base import Case, Findings, as_pixels, as_tensor, contexts_of
 from ptheta.judging.classifiers import support_vectors
 from ptheta.judging.neighbours import nearest_training
+from ptheta.judging.overlap import also_learned_by
 from ptheta.metrics import accuracy, mean, of_samples, psnr, ssim
 from ptheta.runs import Run
-from ptheta.spaces import Discrete
+from ptheta.spaces import Discrete, Grid
 
 CANDIDATES = 10
 """Captions among which a judge finds the true one."""
@@ -82,7 +84,10 @@ def judge_described(case: Case) -> Findings:
         }
         found.rows = {name: {"agreement": mean(recognised(how.judge, x, choices))} for name, x in pictures.items()}
         found.notes.append(f"judge: {how.judge.path.name}; {len(choices[0])} captions, of which one is true")
-    if isinstance(run.model.space, Discrete) and case.validation is not None:
+        found.notes += filter(None, [also_learned_by(how.judge, run, case.events)])
+    if isinstance(run.model.space, Grid):
+        found.notes.append("no nats of the nearest neighbour: the colours of a palette have no order")
+    elif isinstance(run.model.space, Discrete) and case.validation is not None:
         nats, scale = neighbour_nats(case, nearest)
         found.rows.setdefault("nearest neighbour", {})["nats"] = mean(-nats)
         found.notes.append(
@@ -201,13 +206,34 @@ def judge_restored(case: Case) -> Findings:
     others["shuffled draws"] = pixels[case.others(), 0]
     for name, some in others.items():
         found.rows[name] = {"PSNR": mean(decibels(truth, some)), "SSIM": mean(ssim(truth, some))}
+    if not is_view(run):
+        found.notes.append("contexts are no views of the events, so nothing is said of what is kept")
+        return found
     for name, x in (("model, one draw", drawn[:, 0]), ("real pictures", case.events.events()[0])):
-        kept = constraint(run.codec, run.context_codec, x, case.context)
-        if kept is None:
-            found.notes.append("contexts are no views of the events, so nothing is said of what is kept")
-            break
-        found.rows.setdefault(name, {})["given, kept (dB)"] = mean(kept)
+        found.rows.setdefault(name, {})["given, kept (dB)"] = mean(
+            constraint(run.codec, run.context_codec, x, case.context)
+        )
     return found
+
+
+def is_view(run: Run) -> bool:
+    """Whether the context is the event's own column, reduced, by what the config says of the fit's data."""
+    data = run.config["data"]
+    contexts, events = (
+        [asked] if isinstance(asked, str) else asked
+        for asked in (data["request"].get("context"), data["request"].get("event"))
+    )
+    if contexts is None or len(contexts) != 1:
+        return False
+    pieces = contexts[0].split(":")
+    while len(pieces) > 1 and PICTURE_VIEW.fullmatch(pieces[-1]):
+        pieces.pop()
+    column = ":".join(pieces)
+    if column == contexts[0]:
+        return False
+    if events is None:  # it was found, which a note tells
+        return f"event: {column}, {run.model.space}" in data["notes"]
+    return list(events) == [column]
 
 
 def enlarged(codec: Codec, contexts: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -220,12 +246,9 @@ def enlarged(codec: Codec, contexts: np.ndarray, truth: np.ndarray) -> np.ndarra
     return np.stack([np.asarray(p.resize((width, height), pil.Resampling.BICUBIC)) for p in pictures])
 
 
-def constraint(codec: Codec, context_codec: Codec, x: Tensor, contexts: np.ndarray) -> np.ndarray | None:
-    """PSNR in dB of events, reduced as contexts are, to their contexts, [n], at most 99; None if they cannot be."""
-    try:
-        again = context_codec.encode(codec.pictures(x))
-    except PthetaError:
-        return None
+def constraint(codec: Codec, context_codec: Codec, x: Tensor, contexts: np.ndarray) -> np.ndarray:
+    """PSNR in dB of events, reduced as contexts are, to their contexts, [n], at most 99."""
+    again = context_codec.encode(codec.pictures(x))
     return decibels(as_pixels(context_codec, contexts), as_pixels(context_codec, again))
 
 

@@ -8,6 +8,7 @@ from ptheta.data.codecs import DocumentCodec, SoundCodec
 from ptheta.data.codecs.waves import resampled
 from ptheta.errors import RunError
 from ptheta.judging.base import Case, Findings, Row
+from ptheta.judging.overlap import also_learned_by
 from ptheta.judging.texts import searched
 from ptheta.metrics import character_error_rate, exact_match
 from ptheta.runs import Run
@@ -34,13 +35,14 @@ def judge_spoken(case: Case) -> Findings:
     heard = recognise(judge, analysed(run.codec, codec, drawn.flatten(0, 1).numpy()), case.how.beams)
     every = [asked[i] for i in range(n) for _ in range(k)]
     others = case.others()
-    found.rows["model"] = recognition(every, heard)
-    found.rows["shuffled texts"] = recognition([asked[others[i]] for i in range(n) for _ in range(k)], heard)
+    found.rows["model"] = recognition(every, heard, k)
+    found.rows["shuffled texts"] = recognition([asked[others[i]] for i in range(n) for _ in range(k)], heard, k)
     again = recognise(judge, analysed(run.codec, codec, case.events.x), case.how.beams)
     found.rows["real, through the codec"] = recognition(asked, again)
     if codec == run.codec:
         found.rows["real sounds"] = recognition(asked, recognise(judge, case.events.x, case.how.beams))
     found.notes.append(f"recogniser: {judge.path.name}, {case.how.beams} beams")
+    found.notes += filter(None, [also_learned_by(judge, run, case.events)])
     found.examples = list(zip(every, every, heard))
     return found
 
@@ -66,7 +68,10 @@ def recognise(judge: Run, contexts: np.ndarray, beams: int) -> list[str]:
     return searched(judge, contexts.astype(np.int64), beams)
 
 
-def recognition(asked: list[str], heard: list[str]) -> Row:
-    """Share of texts that are heard exactly, and character errors."""
+def recognition(asked: list[str], heard: list[str], together: int = 1) -> Row:
+    """Share of texts that are heard exactly, and character errors; `together` in a row are of one context."""
     asked, heard = ([" ".join(text.casefold().split()) for text in texts] for texts in (asked, heard))
-    return {"recognised": exact_match(asked, heard), "CER": character_error_rate(asked, heard)}
+    return {
+        "recognised": exact_match(asked, heard, together),
+        "CER": character_error_rate(asked, heard, together),
+    }

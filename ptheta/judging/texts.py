@@ -9,6 +9,7 @@ from ptheta.judging.base import Case, Findings, kind_of
 from ptheta.judging.neighbours import Lookup, nearest_training
 from ptheta.metrics import text_metrics
 from ptheta.models.language import LanguageModel
+from ptheta.numbers import plural
 from ptheta.runs import Run
 
 
@@ -43,6 +44,9 @@ def judge_texts(case: Case) -> Findings:
         answers["copy"] = sources
     found.rows = {name: text_metrics(references, texts) for name, texts in answers.items()}
     found.examples = list(zip(case.names(), references, outputs))
+    cut = int((case.events.x != codec.end).all(1).sum())
+    if cut:
+        found.notes.append(f"{plural(cut, 'reference')} of {codec.length} tokens or more, compared up to there")
     return found
 
 

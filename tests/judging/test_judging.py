@@ -1,17 +1,30 @@
 """Judgements of runs agree with the same numbers found otherwise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 import ptheta
-from ptheta.data.codecs import ImageCodec
 from ptheta.errors import ContextError, RunError, UsageError
 from ptheta.judging.base import Case, How, as_pixels, derangement
+from ptheta.judging.classifiers import features
 from ptheta.judging.nats import gain, nats_of
 from ptheta.judging.neighbours import nearest_training
-from ptheta.judging.pictures import around, candidates, constraint, enlarged, judge_restored, neighbour_nats, recognised
+from ptheta.judging.pictures import (
+    around,
+    candidates,
+    constraint,
+    enlarged,
+    is_view,
+    judge_restored,
+    neighbour_nats,
+    recognised,
+)
+from ptheta.judging.sounds import recognition
 from ptheta.judging.tasks import judge
+from ptheta.runs import Run
 from ptheta.spaces import Discrete, Label
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
@@ -55,6 +68,11 @@ def fit(pictures, tmp_path_factory):
 @pytest.fixture(scope="module")
 def labelled(fit):
     return fit("labelled", "independent", "img", "kind", levels=4)
+
+
+@pytest.fixture(scope="module")
+def greys(fit):
+    return fit("greys", "pixelcnn", "img", "img:grey")
 
 
 @pytest.fixture(scope="module")
@@ -169,26 +187,82 @@ def test_descriptions_are_judged_with_a_judge_or_by_nats_alone(fit, captions):
         judge(run, run.data.test, How(judge=run))
 
 
-def test_what_is_given_is_kept_by_real_pictures_and_counted_by_hand(fit):
-    run = fit("greys", "pixelcnn", "img", "img:grey")
-    events = run.data.test
-    found = judge_restored(Case(run, events, How(samples=2)))
+def test_what_is_given_is_kept_by_real_pictures_and_counted_by_hand(greys):
+    events = greys.data.test
+    found = judge_restored(Case(greys, events, How(samples=2)))
     assert found.rows["real pictures"]["given, kept (dB)"].value == 99
     x = torch.zeros(len(events), 3, 4, 4, dtype=torch.long)
-    kept = constraint(run.codec, run.context_codec, x, events.context)
+    kept = constraint(greys.codec, greys.context_codec, x, events.context)
     error = (events.context.astype(float) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(kept, 10 * np.log10(255**2 / error))
-    grey = enlarged(run.context_codec, events.context, as_pixels(run.codec, events.x))
+    grey = enlarged(greys.context_codec, events.context, as_pixels(greys.codec, events.x))
     np.testing.assert_array_equal(grey, events.context[:, 0, :, :, None].repeat(3, -1))
     assert list(found.rows)[:3] == ["model, one draw", "model, best of 2", "model, mean of 2"]
     best, one = (found.rows[name]["PSNR"].value for name in ("model, best of 2", "model, one draw"))
     assert best >= one
 
 
-def test_contexts_that_are_no_views_are_not_said_to_be_kept():
-    assert (
-        constraint(ImageCodec(4, 4), ImageCodec(2, 2), torch.zeros(2, 1, 4, 4).long(), np.zeros((2, 1, 2, 2))) is None
+@pytest.mark.parametrize(
+    ("event", "context", "expected"),
+    [
+        ("img", "img:grey", True),
+        ("img", "img:grey:2x2", True),
+        (["img"], ["img:2x2"], True),
+        (None, "img:grey", True),
+        (None, "other:grey", False),
+        ("img", "other:grey", False),
+        ("img", "other", False),
+        ("img", "img:grey,kind", False),
+        ("img", ["img:grey", "kind"], False),
+        ("img", "img:label", False),
+    ],
+)
+def test_only_a_context_that_is_the_event_reduced_is_a_view(greys, event, context, expected):
+    told = {**greys.config["data"], "request": {"event": event, "context": context}}
+    assert is_view(Run(greys.path, {**greys.config, "data": told}, greys.model)) is expected
+
+
+def test_pictures_of_another_column_are_not_said_to_be_kept(greys):
+    told = {**greys.config["data"], "request": {**greys.config["data"]["request"], "event": "other"}}
+    found = judge_restored(
+        Case(Run(greys.path, {**greys.config, "data": told}, greys.model, greys.data), greys.data.test, How())
     )
+    assert not any("given, kept (dB)" in row for row in found.rows.values())
+    assert "no views" in found.notes[0]
+
+
+def test_colours_of_a_palette_are_judged_as_colours_and_not_as_numbers(fit):
+    run = fit("palette", "transformer", "img", "text", palette=8)
+    found = judge(run, run.data.test).findings
+    assert found.rows == {}
+    assert any("have no order" in note for note in found.notes)
+    order = np.random.default_rng(0).permutation(8)
+    other = dataclasses.replace(run.codec, colours=[run.codec.colours[k] for k in order])
+    x = run.data.test.x
+    renamed = np.argsort(order)[x]  # the same pictures, with the colours numbered otherwise
+    seen = [features(run.model.space, codec, rows).of(rows) for codec, rows in ((run.codec, x), (other, renamed))]
+    np.testing.assert_array_equal(*seen)
+    np.testing.assert_allclose(seen[0] * 255, as_pixels(run.codec, x).reshape(len(x), -1), rtol=1e-6)
+
+
+def test_draws_for_one_context_count_as_one():
+    one = recognition(["seven", "three"], ["seven", "tree"])
+    three = recognition(["seven"] * 3 + ["three"] * 3, ["seven"] * 3 + ["tree"] * 3, together=3)
+    for name in ("recognised", "CER"):
+        assert three[name].value == pytest.approx(one[name].value)
+        assert three[name].error == pytest.approx(one[name].error)
+    mixed = recognition(["a", "a", "b", "b"], ["a", "x", "b", "b"], together=2)["recognised"]
+    assert mixed.value == 0.75
+    assert mixed.error == pytest.approx(0.25)  # of 0.5 and 1
+
+
+def test_references_of_the_events_length_are_counted(fit):
+    run = fit("short", "transformer", "text", "img", length=10)
+    events = run.data.test
+    expected = sum(len(f"a {colour} card") >= 10 for colour in COLOURS)  # "a red card" has ten bytes, and no end
+    assert expected == 3
+    notes = judge(run, events, How(beams=1)).notes
+    assert f"{len(events)} references of 10 tokens or more, compared up to there" in notes
 
 
 def test_runs_without_a_context_and_single_events_are_refused(fit, labelled):
