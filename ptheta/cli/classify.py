@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.evaluate import read, said_loudly
 from ptheta.cli.options import Flag, RunArgument, SourceArgument, output
 from ptheta.errors import ContextError, PthetaError, SourceError, UsageError, nearest
 from ptheta.spaces import Label
@@ -61,6 +62,7 @@ def classify(
     from rich.console import Console
 
     from ptheta.classifying import classify as posterior
+    from ptheta.judging.overlap import learned_by
     from ptheta.reporting import track
     from ptheta.runs import Run
     from ptheta.training import choose_device
@@ -74,15 +76,16 @@ def classify(
     place = None if out is None else output(out, out, force)
     if place is not None and place.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{place} is no table", "name a .csv or .parquet file")
-    data = _read(fitted, source, event, context)
+    data, own = _read(fitted, source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name] if limit is None else data.splits[name].subset(limit)
+    notes = [] if own else said_loudly(learned_by(fitted, events))
     x, truth = events.events()
     with track("classifying", len(x), Console(stderr=True)) as advance:
         found = posterior(fitted, x, None, prior, advance=advance)
-    told: dict[str, Any] = {"n": len(x), "split": name, "prior": prior}
+    told: dict[str, Any] = {"n": len(x), "split": name, "prior": prior, "notes": notes}
     impossible = int(found.isnan().any(1).sum())
     if impossible:
         print(f"{impossible:,} events have probability 0 under every label", file=sys.stderr)
@@ -93,32 +96,38 @@ def classify(
             told["baselines"] = _baselines(fitted, events, truth)
     files = [] if place is None else [_write(events, found, space.names, truth, place)]
     if truth is None and not files:
-        for row, k in enumerate(found.nan_to_num().argmax(1).tolist()):
-            print(f"{row}\t{space.names[k]}\t{float(found[row, k]):.4f}")
+        for row, k in enumerate(_best(found)):
+            print(f"{row}\t" + ("\t" if k is None else f"{space.names[k]}\t{float(found[row, k]):.4f}"))
     if files:
         print(f"all are in {files[0]}", file=sys.stderr)
     if json:
         print_json({**told, "files": files})
 
 
-def _read(run: Run, source: str, event: str | None, context: str | None) -> Data:
-    """The source as events of the run; without labels where it has none."""
+def _read(run: Run, source: str, event: str | None, context: str | None) -> tuple[Data, bool]:
+    """The source as events of the run, without labels where it has no such column; and whether it is the run's own."""
     from ptheta.data import load
 
-    own = run.same(source)
-    if own is not None and event is None and context is None:
-        return own
-    try:
-        return run.read(source, event, context)
-    except SourceError as error:
-        if context is not None:
-            raise
+    asked = run.config["data"]["request"]["context"]
+    if context is not None or _has(source, asked):
+        return read(run, source, event, context)
+    print(f"without labels: {source} has no column {asked!r}", file=sys.stderr)
+    return load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec), False
+
+
+def _has(source: str, context: Any) -> bool:
+    """Whether a source has the columns of a context."""
+    from ptheta.data.columns import parts_of
+    from ptheta.data.hub import reading
+    from ptheta.data.sources import open_source
+
+    opened = open_source(source)
+    with reading(opened.origin):
         try:
-            data = load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec)
-        except PthetaError:
-            raise error from None
-        print(f"without labels: {error.problem}", file=sys.stderr)
-        return data
+            parts_of(context, opened)
+        except SourceError:
+            return False
+    return True
 
 
 def _judged(found: Tensor, truth: Tensor) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def _baselines(run: Run, events: Split, truth: Tensor) -> dict[str, dict[str, An
     results: dict[str, dict[str, Any]] = {}
     for train in (logistic_regression, support_vectors):
         try:
-            trained = train(run.data.train, run.model.space, run.codec)
+            trained = train(run.own_data.train, run.model.space, run.codec)
         except PthetaError as error:
             print(f"no baselines: {error.problem}", file=sys.stderr)
             break
@@ -161,6 +170,11 @@ def _baselines(run: Run, events: Split, truth: Tensor) -> dict[str, dict[str, An
         results[trained.name] = {**told, "rows": trained.rows}
         _say(trained.name, told, f", trained on {trained.rows:,} events")
     return results
+
+
+def _best(found: Tensor) -> list[int | None]:
+    """The most probable label of each event; None where no posterior exists."""
+    return [None if row.isnan().any() else int(row.argmax()) for row in found]
 
 
 def _say(name: str, told: dict[str, Any], where: str) -> None:
@@ -182,8 +196,7 @@ def _write(events: Split, found: Tensor, names: Sequence[str], truth: Tensor | N
         columns["file"] = events.files
     if truth is not None:
         columns["label"] = [names[k] for k in truth.tolist()]
-    best = found.nan_to_num().argmax(1).tolist()
-    columns["predicted"] = [None if row.isnan().any() else names[k] for row, k in zip(found, best)]
+    columns["predicted"] = [None if k is None else names[k] for k in _best(found)]
     columns |= {f"p({name})": found[:, k].numpy() for k, name in enumerate(names)}
     frame = pd.DataFrame(columns)
     with replacing(path) as temporary:

@@ -10,7 +10,7 @@ import tyro
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Flag, RunArgument, output
-from ptheta.errors import ContextError, RunError, UsageError, nearest
+from ptheta.errors import ContextError, UsageError, nearest
 
 if TYPE_CHECKING:
     from ptheta.data import Data, Split
@@ -80,6 +80,7 @@ def evaluate(
     from rich.console import Console
 
     from ptheta.judging.base import How
+    from ptheta.judging.overlap import learned_by
     from ptheta.judging.tasks import densities
     from ptheta.judging.tasks import judge as judge_run
     from ptheta.reporting import track
@@ -93,13 +94,20 @@ def evaluate(
     fitted = Run.load(run, place)
     if fitted.model.context_space is None:
         raise ContextError(f"{run} has no context", "`ptheta score` tells its nats")
-    rivals = {name: None if path is None else Run.load(path, place) for name, path in (("p", against), ("q", judge))}
+    rival = None if against is None else Run.load(against, place)
+    opposite = None if judge is None else Run.load(judge, place)
     folder = None if out is None else output(out, out, force)
-    data, name, events = _events(fitted, source, split, event, context, limit)
-    how = How(samples, beams, length_penalty, guidance, seed, rivals["q"])
-    many = densities(fitted, rivals["p"]) * len(events)
+    data, own = read(fitted, source, event, context)
+    name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
+    if name not in data.splits:
+        raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
+    events = data.splits[name].subset(limit)
+    notes = [] if own else said_loudly(learned_by(fitted, events))
+    how = How(samples, beams, length_penalty, guidance, seed, opposite)
+    many = densities(fitted, rival) * len(events)
     with track("scoring", many, Console(stderr=True)) as advance:
-        found = judge_run(fitted, events, how, rivals["p"], advance)
+        found = judge_run(fitted, events, how, rival, advance)
+    found.nats.notes[:0] = notes
     of = f"{len(events):,} events of {data.name} ({name})"
     _show(fitted, found, of, sys.stderr if json else sys.stdout)
     files = [] if folder is None else _write(fitted, events, found.findings, folder)
@@ -109,21 +117,35 @@ def evaluate(
         print_json({**_result(fitted, found), "n": len(events), "split": name, "seed": seed, "files": files})
 
 
-def _events(
-    run: Run, source: str | None, split: str | None, event: str | None, context: str | None, limit: int
-) -> tuple[Data, str, Split]:
-    """The data, the name of the split, and the events to judge."""
-    own = source is None or ((same := run.same(source)) is not None and event is None and context is None)
-    data = (run.data if source is None else same) if own else run.read(source, event, context)
-    assert data is not None
-    if source is None and data.fingerprint != run.config["data"]["fingerprint"]:
-        raise RunError(f"the data of {run.path} have changed since the fit", "name the SOURCE to judge it on")
-    for remark in () if own else data.remarks:
+def read(run: Run, source: str | None, event: str | None, context: str | None) -> tuple[Data, bool]:
+    """The data to judge a run on, and whether they are its own, split as in the fit.
+
+    Args:
+        run: whose own data they are without a source.
+        source, event, context: as given.
+
+    Raises:
+        PthetaError: they cannot be read, or the run's own have changed.
+    """
+    if source is None and event is None and context is None:
+        return run.own_data, True
+    source = source or run.config["data"]["request"].get("source")
+    if source is None:
+        raise UsageError(f"{run.path} was fitted on data in memory", "name the SOURCE of the columns")
+    own = run.same(source, event, context)
+    if own is not None:
+        return own, True
+    data = run.read(source, event, context)
+    for remark in data.remarks:
         print(remark, file=sys.stderr)
-    name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
-    if name not in data.splits:
-        raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
-    return data, name, data.splits[name].subset(limit)
+    return data, False
+
+
+def said_loudly(note: str | None) -> list[str]:
+    """A note, printed at once as a warning; none without one."""
+    if note is not None:
+        print(f"warning: {note}", file=sys.stderr)
+    return [] if note is None else [note]
 
 
 def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
@@ -134,15 +156,13 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     print(f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}: −log p(x | y) of {of}", file=file)
     for over, gained in found.nats.gains.items():
         print(f"  gain of {nats(*gained)} nats over {over}", file=file)
-    if found.findings is None:
-        print("nothing but nats is known of such a task", file=file)
-        return
-    print(found.findings.task, file=file)
-    for line in lines(found.findings.rows):
+    findings = found.findings
+    print("nothing but nats is known of such a task" if findings is None else findings.task, file=file)
+    for line in [] if findings is None else lines(findings.rows):
         print(f"  {line}", file=file)
-    for note in found.findings.notes:
+    for note in found.notes:
         print(f"  {note}", file=file)
-    for example in shown(found.findings.examples):
+    for example in [] if findings is None else shown(findings.examples):
         print("  " + "\t".join(" ".join(part.split()) for part in example), file=file)
 
 
@@ -180,7 +200,8 @@ def _result(run: Run, found: Judgement) -> dict[str, Any]:
         rows = found.findings.rows
         told["task"] = found.findings.task
         told["metrics"] = {name: {k: _plain(v) for k, v in row.items()} for name, row in rows.items()}
-        told["notes"], told["examples"] = found.findings.notes, shown(found.findings.examples)
+        told["examples"] = shown(found.findings.examples)
+    told["notes"] = found.notes
     return told
 
 
