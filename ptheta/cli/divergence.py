@@ -43,9 +43,8 @@ def divergence(
         run: run folder of p
         other: run folder of q
         n: events drawn from each side where not all are listed
-        context: labels, or contexts of other kinds as for `ptheta sample`, at which to compare, averaged over; all
-            labels
-            if left out
+        context: labels, or contexts of other kinds as for `ptheta sample`, at which to compare, averaged over; if left
+            out, all labels, and of other kinds p(x), which both must have learned too (--context-dropout)
         seed: of the draws
         device: auto, cpu or cuda
         json: print value, se, n, method … of each as one JSON object on the last line
@@ -62,7 +61,13 @@ def divergence(
             f"{run} and {other} hold events that were made differently of their data",
             "fit both on data loaded alike: the same columns, sizes, tokens and units",
         )
-    rows = _rows(q if p.model.context_space is None else p, context)
+    conditional = [run for run in (p, q) if run.model.context_space is not None]
+    if len(conditional) == 2 and p.model.context_space == q.model.context_space and p.context_codec != q.context_codec:
+        raise UsageError(
+            f"{run} and {other} hold contexts that were made differently of their data",
+            "fit both on data loaded alike: the same columns, sizes, tokens and units",
+        )
+    rows = _rows(min(conditional, key=lambda run: run.model.context_dropout, default=p), context)
     found = divergences(p.model, q.model, rows, n=n, seed=seed)
     width = max(map(len, NAMES.values()))
     lines = [f"p is {run}, q is {other}, over {p.model.space}; KL and Jensen–Shannon in nats"]
@@ -73,7 +78,7 @@ def divergence(
 
 
 def _rows(run: Run, given: list[str]) -> Tensor | None:
-    """Rows of context for the values given, or for all labels there are."""
+    """Rows of context for the values given, or for all labels there are; None: p(x) is compared."""
     space = run.model.context_space
     if isinstance(space, Label) and not given:
         return torch.arange(space.levels)

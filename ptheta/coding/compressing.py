@@ -184,8 +184,10 @@ def codable(run: Run) -> Autoregressive:
 
 
 def identity(run: Run) -> str:
-    """SHA-256 of the weights and of what gives them their meaning: family, spaces and codec."""
+    """SHA-256 of the weights and of what gives them their meaning: family, spaces and codecs."""
     described = {key: run.config[key] for key in ("model", "space", "context_space", "codec")}
+    if run.config["context_codec"] is not None:  # what was compressed without a context keeps its identity
+        described["context_codec"] = run.config["context_codec"]
     weights = digest(run.model.state_dict())
     return hashlib.sha256((json.dumps(described, sort_keys=True) + weights).encode()).hexdigest()
 

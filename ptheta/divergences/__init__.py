@@ -47,7 +47,8 @@ def divergences(
 
     Args:
         p, q: models with an exact density over the same space.
-        context: of those that need one: one row, or k rows, over which the divergences are averaged.
+        context: of those that need one: one row, or k rows, over which the divergences are averaged; None: p(x), of
+            models that learned it too (`context_dropout`).
         n: events drawn from each side, shared out evenly over the context's rows, if not all are listed.
         seed: of the draws.
         exact: list all events, or draw; None: list them if there are at most 2^22, over all rows of the context.

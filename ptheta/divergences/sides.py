@@ -86,6 +86,8 @@ def both_sides(p: Any, q: Any, context: Any) -> Sides:
     if spaces[0] != spaces[-1]:
         raise ContextError(f"p is given {spaces[0]}, q {spaces[1]}", "compare models of the same context")
     if context is None:
+        if all(model.context_dropout > 0 for model in (p, q) if model.context_space is not None):
+            return Sides(p, q, None)
         raise ContextError(f"the models need a context in {spaces[0]}", "give one row, or rows to average over")
     try:
         rows = spaces[0].validate(context)
