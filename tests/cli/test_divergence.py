@@ -45,5 +45,53 @@ def test_events_made_differently_of_the_data_do_not_compare(here, ptheta):
     assert "a and b hold events that were made differently of their data; fit both on data loaded alike" in result.err
 
 
+@pytest.fixture
+def worded(here, ptheta):
+    """Fits a run of labels given texts: name, options → the run."""
+    rows = [
+        f"{kind},{'a dress' if kind == 'silk' else 'some shoes'} {i % 7}"
+        for i, kind in enumerate(["silk", "suede"] * 20)
+    ]
+    (here / "worded.csv").write_text("\n".join(["kind,text", *rows]) + "\n")
+
+    def fit(name, *options):
+        words = ["--event", "kind", "--columns", "categories", "--context", "text", "--width", "16", "--steps", "3"]
+        assert ptheta("fit", "worded.csv", "made", *words, *options, "--out", name).code == 0
+        return Run.load(name)
+
+    return fit
+
+
+def test_without_a_context_models_that_learned_p_of_x_are_compared(worded, ptheta):
+    p, q = worded("p"), worded("q", "--seed", "1")
+    result = ptheta("divergence", "p", "q", "--json")
+    x = torch.arange(2)[:, None]
+    log_p, log_q = (run.model.log_prob(x).double().detach() for run in (p, q))
+    assert result.code == 0
+    assert "compared without one" in result.err
+    expected = float((log_p.exp() * (log_p - log_q)).sum())
+    assert result.json["forward_kl"]["value"] == pytest.approx(expected, rel=1e-5, abs=1e-9)
+    worded("never", "--context-dropout", "0")
+    for pair in (("p", "never"), ("never", "p")):
+        refused = ptheta("divergence", *pair)
+        assert refused.code == 2
+        assert "never needs a context" in refused.err
+        assert "compared without one" not in refused.err
+
+
+def test_contexts_made_differently_of_the_data_do_not_compare(here, ptheta):
+    rows = [f"{i % 3},{('in', 'out')[i % 2]},{('out', 'in')[i % 2]}" for i in range(60)]
+    (here / "doors.csv").write_text("\n".join(["n,left,right", *rows]) + "\n")
+    words = ["doors.csv", "independent", "--event", "n", "--columns", "categories"]
+    for column in ("left", "right"):
+        assert ptheta("fit", *words, "--context", column, "--out", column).code == 0
+    p, q = Run.load("left"), Run.load("right")
+    assert p.codec == q.codec
+    assert p.model.context_space == q.model.context_space
+    result = ptheta("divergence", "left", "right")
+    assert result.code == 2
+    assert "left and right hold contexts that were made differently of their data" in result.err
+
+
 def test_the_module_is_a_name_of_the_package():
     assert package.divergences.forward_kl is not None

@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
         patch.chdir(place)
         pq.write_table(table, "cars.parquet")
         pq.write_table(pa.table(rows).slice(0, 6), "unlabelled.parquet")
+        pq.write_table(pa.table({**rows, "kind": ["teal"] * 60}), "unknown.parquet")
         words = ["--width", "16", "--layers", "1", "--steps", "3"]
         fits = {
             "kinds": ["independent", "--event", "img", "--context", "kind", "--levels", "4"],
@@ -86,6 +87,55 @@ def test_evaluate_writes_what_it_made(say, tmp_path):
     assert len(lines) == 1 + len(Run.load("words").data.test)
 
 
+@pytest.mark.parametrize(
+    "words", [["cars.parquet", "--event", "img", "--context", "kind"], ["--context", "kind"], ["--event", "img"]]
+)
+def test_the_columns_of_the_fit_written_out_change_nothing(say, words):
+    plain = json.loads(say("evaluate", "kinds", "--json")[1].splitlines()[-1])
+    code, out, err = say("evaluate", "kinds", *words, "--json")
+    assert code == 0
+    assert json.loads(out.splitlines()[-1]) == plain
+    assert plain["split"] == "test"
+    assert "warning" not in err
+
+
+def test_columns_written_out_are_still_the_runs_own_when_classifying(say):
+    plain = say("classify", "kinds", "cars.parquet", "--no-baselines", "--json")[1]
+    assert say("classify", "kinds", "cars.parquet", "--context", "kind", "--no-baselines", "--json")[1] == plain
+
+
+def test_events_that_were_learned_from_are_warned_of(say, folder):
+    run = Run.load("kinds")
+    x, train = Run.load("kinds").read("cars.parquet").splits["all"].x, run.data.train.x
+    learned = sum(bool((row == train).all((1, 2, 3)).any()) for row in x)
+    assert learned >= len(train)
+    said = f"{learned} of the 60 events judged are among those that kinds learned from"
+    (folder / "copy.parquet").write_bytes((folder / "cars.parquet").read_bytes())
+    for command in ("evaluate", "classify"):
+        code, out, err = say(command, "kinds", "copy.parquet", "--json")
+        assert code == 0
+        assert any(line.startswith(f"warning: {said}") for line in err.splitlines())
+        assert json.loads(out.splitlines()[-1])["notes"][0].startswith(said)
+    known = sum(bool((row == train).all((1, 2, 3)).any()) for row in x[:6])
+    assert known > 0
+    err = say("classify", "kinds", "unlabelled.parquet")[2]
+    assert f"warning: {known} of the 6 events judged are among those that kinds learned from\n" in err
+
+
+def test_an_impossible_event_gets_an_empty_prediction(say, monkeypatch):
+    import ptheta.classifying
+
+    def halved(*arguments, **options):
+        found = classify(*arguments, **options)
+        found[1] = torch.nan
+        return found
+
+    monkeypatch.setattr(ptheta.classifying, "classify", halved)
+    lines = say("classify", "kinds", "unlabelled.parquet")[1].splitlines()
+    assert lines[1] == "1\t\t"
+    assert [line.split("\t")[1] for line in lines] == ["red", "", "blue", *COLOURS]
+
+
 def test_the_same_seed_gives_the_same_judgement(say):
     first, second = (say("evaluate", "kinds", "--seed", 4, "--json")[1] for _ in range(2))
     assert first == second
@@ -127,6 +177,8 @@ def test_events_without_labels_are_classified_and_not_judged(say):
         (["classify", "words", "cars.parquet"], "is no label"),
         (["classify", "kinds", "cars.parquet", "--out", "x.txt"], "is no table"),
         (["classify", "kinds", "cars.parquet", "--limit", "0"], "--limit is 0"),
+        (["classify", "kinds", "unknown.parquet"], "teal"),
+        (["classify", "kinds", "nothing.parquet"], "nothing.parquet"),
     ],
 )
 def test_errors_are_one_line(say, words, said):

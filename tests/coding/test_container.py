@@ -353,3 +353,12 @@ def test_blocks_that_grow_are_stored(runs, here):
     assert block.method != CODED
     assert len(whole) < 3000 + 1024
     assert len(Encoder().payload()) == 0
+
+
+def test_what_a_label_means_is_part_of_a_models_identity(runs):
+    from ptheta.coding.compressing import identity
+    from ptheta.runs import Run
+
+    run = runs["labelled"]
+    other = {**run.config["context_codec"], "column": "another"}
+    assert identity(Run(run.path, {**run.config, "context_codec": other}, run.model)) != identity(run)
