@@ -9,21 +9,23 @@ import numpy as np
 
 from ptheta.data.arrays import array_codec
 from ptheta.data.codecs import (
+    ArrayCodec,
     ContextCodec,
     DocumentCodec,
     ImageCodec,
     JointCodec,
     LabelCodec,
     NumberCodec,
+    PictureCodec,
     SoundCodec,
 )
-from ptheta.data.codecs.base import Place
+from ptheta.data.codecs.base import Place, nowhere
 from ptheta.data.codecs.labels import ValueCodec, distinct
 from ptheta.data.columns import MAX_NAMES, PICTURE_VIEW, VALUE_VIEWS, Part, is_picture_array, texts_among
 from ptheta.data.options import COLOURS, Options
 from ptheta.data.pictures import picture_codec
 from ptheta.data.sounds import sound_codec, sound_notes, survey
-from ptheta.data.tables import Source, Table, as_numpy, named
+from ptheta.data.tables import Source, Table, as_numpy, missing, named, take
 from ptheta.data.wholes import Masks, as_text, cut_notes, document_codec
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
@@ -34,6 +36,16 @@ PICTURES = ("image", "bytes", "array")
 NUMBERS = ("int", "float", "bool")
 """Kinds of columns that can be numbers."""
 
+SUITED = {
+    PictureCodec: PICTURES,
+    SoundCodec: ("sound",),
+    DocumentCodec: ("string", "document", "class", *NUMBERS),
+    LabelCodec: ("string", "class", "int", "bool"),
+    NumberCodec: NUMBERS,
+    ArrayCodec: ("array", *NUMBERS),
+}
+"""Codec → kinds of columns that it reads."""
+
 
 @dataclass
 class Conditions:
@@ -43,25 +55,33 @@ class Conditions:
         codec: column values ↔ contexts.
         parts: the columns, in the order of the codec's parts.
         notes: what was taken and assumed, in sentences.
+        holes: whether cells of parts are missing.
     """
 
     codec: ContextCodec
     parts: list[Part]
     notes: list[str]
+    holes: bool = False
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns, each once."""
         return list(dict.fromkeys(part.column for part in self.parts))
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Compact type of contexts; where cells are missing one that holds −1."""
+        return np.result_type(self.codec.dtype, np.int8) if self.holes else self.codec.dtype
+
     def encode(self, chunk: dict[str, Any], table: Table, place: Place) -> np.ndarray:
-        """Contexts [n, *shape] of a chunk of rows."""
+        """Contexts [n, *shape] of a chunk of rows; of parts whose cell is missing nothing is said."""
         if not isinstance(self.codec, JointCodec):
             return _encode(self.codec, chunk, self.parts[0], table, place)
         flat = [
-            _encode(codec, chunk, part, table, place) for codec, part in zip(self.codec.codecs.values(), self.parts)
+            _encode_present(codec, chunk, part, table, place)
+            for codec, part in zip(self.codec.codecs.values(), self.parts)
         ]
-        return np.concatenate([x.reshape(len(x), -1).astype(self.codec.dtype, copy=False) for x in flat], 1)
+        return np.concatenate([x.reshape(len(x), -1).astype(self.dtype, copy=False) for x in flat], 1)
 
     def cut(self, contexts: dict[str, np.ndarray]) -> list[str]:
         """Notes on texts that were cut."""
@@ -70,12 +90,12 @@ class Conditions:
         if not isinstance(self.codec, JointCodec):
             return []
         split = {name: self.codec.split(x) for name, x in contexts.items()}
-        return [
-            note
-            for (name, codec), part in zip(self.codec.codecs.items(), self.parts)
-            if isinstance(codec, DocumentCodec)
-            for note in cut_notes(codec, part.column, {key: parts[name] for key, parts in split.items()})
-        ]
+        notes: list[str] = []
+        for (name, codec), part in zip(self.codec.codecs.items(), self.parts):
+            if isinstance(codec, DocumentCodec):
+                texts = {key: parts[name] for key, parts in split.items()}
+                notes += cut_notes(codec, part.column, {key: x[(x >= 0).all(1)] for key, x in texts.items()})
+        return notes
 
 
 def find_conditions(source: Source, parts: list[Part], options: Options, masks: Masks) -> Conditions:
@@ -91,7 +111,8 @@ def find_conditions(source: Source, parts: list[Part], options: Options, masks: 
         SourceError: a column that is no context, or a view that does not suit it.
     """
     texts = texts_among(source, source.columns)
-    found = [_codec(source, part, options, masks, part.column in texts) for part in parts]
+    present, said = _present(source, parts, masks)
+    found = [_codec(source, part, options, present[part.column], part.column in texts) for part in parts]
     notes = [note for _, more in found for note in more]
     if len(found) == 1:
         codec = found[0][0]
@@ -100,25 +121,73 @@ def find_conditions(source: Source, parts: list[Part], options: Options, masks: 
     names = [part.column if columns.count(part.column) == 1 else str(part) for part in parts]
     codec = JointCodec({name: made.to_json() for name, (made, _) in zip(names, found)})
     taken = [f"context: {part}, {_said(made)}" for part, (made, _) in zip(parts, found)]
-    return Conditions(codec, parts, taken + notes)
+    return Conditions(codec, parts, taken + notes + said, bool(said))
 
 
 def known_conditions(source: Source, parts: list[Part], codec: ContextCodec, masks: Masks) -> Conditions:
-    """Columns as the contexts of a run, through its codec.
+    """Columns as the contexts of a run, through its codec; parts are found by their names, the others in order.
 
     Raises:
-        SourceError: another number of columns.
+        SourceError: another number of columns, or one of another kind.
     """
-    parts = [replace(part, view="") for part in parts]
-    codecs = list(codec.codecs.values()) if isinstance(codec, JointCodec) else [codec]
+    codecs = codec.codecs if isinstance(codec, JointCodec) else {"": codec}
     if len(codecs) != len(parts):
         have = f"{plural(len(parts), 'context column')} of {source.origin}"
         raise SourceError(f"{have} cannot be the {len(codecs)} of the run", "name as many with --context")
-    notes = []
-    for part, one in zip(parts, codecs):
+    notes: list[str] = []
+    if isinstance(codec, JointCodec):
+        parts, notes = _by_name(parts, list(codecs))
+    parts = [replace(part, view="") for part in parts]
+    for part, (name, one) in zip(parts, codecs.items()):
+        _check_suits(source, part, name, one)
+    present, said = _present(source, parts, masks)
+    for part, one in zip(parts, codecs.values()):
         if isinstance(one, SoundCodec):
-            notes += sound_notes(one, part.column, survey(source, part.column, masks))
-    return Conditions(codec, parts, notes)
+            notes += sound_notes(one, part.column, survey(source, part.column, present[part.column]))
+    return Conditions(codec, parts, notes + said, bool(said))
+
+
+def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]]:
+    """Columns in the order of a run's parts, and which are taken for parts of other names, in sentences."""
+    found: dict[str, Part] = {}
+    for spelled in (str, lambda part: part.column):
+        for part in parts:
+            if part not in found.values() and spelled(part) in names:
+                found.setdefault(spelled(part), part)
+    others = [part for part in parts if part not in found.values()]
+    taken = dict(zip([name for name in names if name not in found], others))
+    notes = [f"context: {part.column} is taken for the run's {name}" for name, part in taken.items()]
+    return [{**found, **taken}[name] for name in names], notes
+
+
+def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> None:
+    kind = source.columns[part.column].kind
+    suited = next(kinds for made, kinds in SUITED.items() if isinstance(codec, made))
+    if kind not in suited:
+        context = f"context {name}".strip()
+        raise SourceError(
+            f"column {part.column!r} ({kind}) of {source.origin} is nothing for the run's {context}, {_said(codec)}",
+            "name the right column with --context",
+        )
+
+
+def _present(source: Source, parts: list[Part], masks: Masks) -> tuple[dict[str, Masks], list[str]]:
+    """Column → the rows that have a cell, and how many have none, in sentences; one part alone has all its cells."""
+    columns = list(dict.fromkeys(part.column for part in parts))
+    if len(parts) == 1:
+        return dict.fromkeys(columns, masks), []
+    found: dict[str, Masks] = {}
+    notes: list[str] = []
+    for name in columns:
+        found[name], count, n = {}, 0, 0
+        for title, table in source.tables.items():
+            absent = np.concatenate([missing(chunk[name]) for chunk in table.chunks([name])])
+            found[name][title] = {split: mask & ~absent for split, mask in masks[title].items()}
+            count += sum(int((mask & absent).sum()) for mask in masks[title].values())
+            n += sum(int(mask.sum()) for mask in masks[title].values())
+        if count:
+            notes.append(f"context: {name} is missing in {count:,} of {n:,} rows, and nothing is then said of it")
+    return found, notes
 
 
 def kind_of_context(source: Source, part: Part) -> str:
@@ -175,6 +244,8 @@ def _picture(source: Source, part: Part, options: Options) -> tuple[ImageCodec, 
 def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
     """The classes of a column: its published names, or its sorted distinct values over all splits.
 
+    Missing cells are passed over.
+
     Args:
         source: with its tables.
         name: of the column.
@@ -193,11 +264,9 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
         )
     values: set[Any] = set()
     for table in source.tables.values():
-        start = 0
         for chunk in table.chunks([name]):
-            found, _ = distinct(chunk[name], name, lambda row, start=start, table=table: table.place(start + row))
-            values.update(found)
-            start += len(chunk[name])
+            present = np.flatnonzero(~missing(chunk[name]))
+            values.update(distinct(take(chunk[name], present), name, nowhere)[0])
             if len(values) > MAX_NAMES:
                 if not strict:
                     return None
@@ -206,7 +275,22 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
                     f"column {name!r} has more than {MAX_NAMES:,} different values",
                     f"condition on a column of fewer{remedy}",
                 )
+    if not values:
+        raise SourceError(f"column {name!r} has no values", "choose another context")
     return [str(value) for value in sorted(values)]
+
+
+def _encode_present(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:
+    """Contexts of a chunk of rows; where the cell is missing, those that say nothing."""
+    values = chunk[part.column]
+    absent = missing(values)
+    if not absent.any():
+        return _encode(codec, chunk, part, table, place)
+    rows = np.flatnonzero(~absent)
+    x = codec.space.null(len(absent)).numpy()
+    if len(rows):
+        x[rows] = _encode(codec, {part.column: take(values, rows)}, part, table, lambda row: place(int(rows[row])))
+    return x
 
 
 def _encode(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:

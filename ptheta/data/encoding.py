@@ -38,7 +38,7 @@ def encode(
         for split, mask in masks[name].items():
             n = int(mask.sum())
             x = allocate((n, *codec.space.shape), codec.dtype)
-            y = None if given is None else allocate((n, *given.codec.space.shape), given.codec.dtype)
+            y = None if given is None else allocate((n, *given.codec.space.shape), given.dtype)
             splits[split] = Split(x, y)
             splits[split].files = table.files_of(np.flatnonzero(mask))
         _fill(table, choice, codec, given, masks[name], splits)

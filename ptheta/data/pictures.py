@@ -11,7 +11,7 @@ import numpy as np
 from ptheta.data.codecs.images import ImageCodec, channels_first, channels_of, open_picture
 from ptheta.data.options import Options
 from ptheta.data.splits import Split
-from ptheta.data.tables import Source, as_numpy
+from ptheta.data.tables import Source, as_numpy, missing, take
 from ptheta.errors import SourceError
 
 
@@ -20,6 +20,8 @@ def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCod
     table = next(iter(source.tables.values()))
     first = next(table.chunks([name]))[name]
     kind = source.columns[name].kind
+    if kind != "array" and not (absent := missing(first)).all():
+        first = take(first, np.flatnonzero(~absent))
     notes: list[str] = []
     white = source.white or 255
     if kind == "bytes":

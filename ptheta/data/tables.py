@@ -261,6 +261,15 @@ def take(values: Any, rows: np.ndarray) -> Any:
     return values.take(pa.array(rows))
 
 
+def missing(values: Any) -> np.ndarray:
+    """Which rows of a chunk's column have no value, bool [rows]; NaN is none."""
+    if isinstance(values, list):
+        return np.array([value is None for value in values], bool)
+    if isinstance(values, np.ndarray):
+        return np.isnan(values) if values.ndim == 1 and values.dtype.kind == "f" else np.zeros(len(values), bool)
+    return values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
+
+
 def named(values: Any, column: Column, place: Any, *, missing: bool = False) -> Any:
     """A chunk of class numbers as an Arrow dictionary of class names; other kinds as they are.
 
@@ -283,6 +292,8 @@ def named(values: Any, column: Column, place: Any, *, missing: bool = False) -> 
     wrong = ((codes < 0) | (codes >= len(column.names))) & ~(absent & missing)
     if wrong.any():
         row = int(np.argmax(wrong))
+        if absent[row]:
+            raise SourceError(f"column {column.name!r} is missing at {place(row)}", "fill it in or remove that row")
         raise SourceError(
             f"column {column.name!r} is {array[row].as_py()} at {place(row)}",
             f"its {len(column.names)} labels are 0 to {len(column.names) - 1}",

@@ -48,7 +48,8 @@ def chosen(source: Source, name: str, masks: Masks) -> Iterator[tuple[str, list,
     for title, table in source.tables.items():
         start = 0
         for chunk in table.chunks([name]):
-            values = named(chunk[name], table.columns[name], lambda row, s=start, t=table: t.place(s + row))
+            column = table.columns[name]
+            values = named(chunk[name], column, lambda row, s=start, t=table: t.place(s + row), missing=True)
             n = len(values)
             for split, mask in masks[title].items():
                 rows = np.flatnonzero(mask[start : start + n])

@@ -2,8 +2,11 @@
 
 import io
 
+import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image as pil
@@ -221,14 +224,70 @@ def test_what_is_no_context_is_said(asked, said, frame):
         load(frame, event="n", context=asked)
 
 
-@pytest.mark.parametrize("asked", ["kind", "weight", "caption", "img", "kind,weight"])
+@pytest.mark.parametrize("asked", ["kind", "weight", "caption", "img"])
 def test_missing_values_are_errors_that_name_the_row(asked, frame):
-    holes = frame.copy()
-    for name in asked.split(",")[-1:]:
-        holes[name] = holes[name].astype(object)
-        holes.loc[6, name] = None
-    with pytest.raises(SourceError, match=r"row 7 of data"):
+    holes = with_holes(frame, {asked: [6]})
+    with pytest.raises(SourceError, match=r"row 7 of data.*remove that row"):
         load(holes, event="n", context=asked)
+    data = load(frame, event="n", context=asked)
+    with pytest.raises(SourceError, match=r"row 7 of data.*remove that row"):
+        load(holes, event="n", context=asked, codec=data.codec, context_codec=data.context_codec)
+
+
+def test_missing_classes_are_errors_that_name_the_row(tmp_path):
+    classes = pa.DictionaryArray.from_arrays([0, 1, None, *[0] * 30], ["cat", "dog"])
+    pq.write_table(pa.table({"x": np.arange(33) / 2, "kind": classes}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=r"'kind' is missing at row 3"):
+        load(tmp_path / "a.parquet", event="x", context="kind")
+    features = datasets.Features({"x": datasets.Value("float64"), "kind": datasets.ClassLabel(names=["cat", "dog"])})
+    table = datasets.Dataset.from_dict({"x": np.arange(33) / 2, "kind": [0, 1, None, *[0] * 30]}, features)
+    with pytest.raises(SourceError, match=r"'kind' is missing at row 3.*fill it in or remove that row"):
+        load(table, event="x", context="kind")
+
+
+def with_holes(frame, holes):
+    found = frame.copy()
+    for name, rows in holes.items():
+        found[name] = found[name].astype(object)
+        found.loc[rows, name] = None
+    return found
+
+
+HOLES = {"kind": [0, 7], "weight": [7, 9], "caption": [7, 11], "img": [0, 7]}
+
+
+@pytest.mark.parametrize("asked", ["kind,weight,caption,img:2x2", "kind,caption"])
+@pytest.mark.parametrize("again", [False, True])
+def test_nothing_is_said_of_parts_whose_cells_are_missing(asked, again, frame):
+    holes = with_holes(frame, HOLES)
+    data = load(holes, event="n", context=asked)
+    if again:
+        codecs = {"codec": data.codec, "context_codec": data.context_codec}
+        notes, data = data.notes, load(holes, event="n", context=asked, **codecs)
+        whole = load(frame, event="n", context=asked, **codecs)
+    else:
+        notes, whole = data.notes, load(frame, event="n", context=asked)
+    space = data.context_space
+    for name in space.names:
+        said = f"context: {name} is missing in 2 of 40 rows, and nothing is then said of it"
+        assert said in notes
+    assert not any("missing" in note for note in whole.notes)
+    for split, other in zip(data.splits.values(), whole.splits.values()):
+        rows = data.codec.decode(split.x)["n"].tolist()  # n is the number of the row
+        context, full = split.events()[1], other.events()[1]
+        space.validate(context[~space.is_null(context)])
+        absent = space.absent(context)
+        for j, name in enumerate(space.names):
+            assert absent[:, j].tolist() == [row in HOLES[name] for row in rows]
+            part, known = space.split(context)[name], whole.context_space.split(full)[name]
+            np.testing.assert_array_equal(part[~absent[:, j]], known[~absent[:, j]])
+        names = data.context_codec.names(context)
+        assert [name == "nothing given" for name in names] == [row == 7 for row in rows]
+
+
+def test_texts_that_are_missing_are_not_texts_that_are_cut(frame):
+    data = load(with_holes(frame, HOLES), event="n", context="kind,caption", length=8)
+    assert any("caption: 38 texts have 8 tokens or more" in note for note in data.notes)
 
 
 def test_a_run_sees_the_contexts_of_new_data_as_its_own(frame):
@@ -244,6 +303,52 @@ def test_a_run_sees_the_contexts_of_new_data_as_its_own(frame):
     with pytest.raises(SourceError, match=r"'sort' is 'cow' at row 1.*not a known label"):
         load(new.assign(sort="cow"), event="caption", context="sort,img", codec=data.codec,
              context_codec=data.context_codec)  # fmt: skip
+
+
+def test_parts_of_new_data_are_found_by_their_names(frame):
+    twins = frame[["caption", "weight"]].assign(a=frame["weight"] + 1, b=frame["weight"] + 2)
+    data = load(twins, event="caption", context="a,b")
+    codecs = {"codec": data.codec, "context_codec": data.context_codec}
+    wanted = load(twins, event="caption", context="a,b", **codecs)
+    for same in ("b,a", ["b:number", "a"]):
+        again = load(twins, event="caption", context=same, **codecs)
+        np.testing.assert_array_equal(again.splits["all"].context, wanted.splits["all"].context)
+        assert again.remarks == []
+    one = load(twins, event="caption", context="b,weight", **codecs)
+    np.testing.assert_array_equal(one.splits["all"].context[:, 1], twins["b"])
+    np.testing.assert_array_equal(one.splits["all"].context[:, 0], twins["weight"])
+    assert one.remarks == ["context: weight is taken for the run's a"]
+    other = load(twins.rename(columns={"a": "c", "b": "d"}), event="caption", context="d,c", **codecs)
+    np.testing.assert_array_equal(other.splits["all"].context, wanted.splits["all"].context[:, ::-1])
+    assert other.remarks == ["context: d is taken for the run's a", "context: c is taken for the run's b"]
+    views = load(frame, event="caption", context="img:grey,img:2x2")
+    codecs = {"codec": views.codec, "context_codec": views.context_codec}
+    turned = load(frame, event="caption", context="img:2x2,img:grey", **codecs)
+    for text, row in zip(views.codec.decode(views.test.x), views.test.context):
+        at = turned.codec.decode(turned.splits["all"].x).index(text)
+        np.testing.assert_array_equal(turned.splits["all"].context[at], row)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "said"),
+    [
+        ("caption", "pixels", r"column 'pixels' \(array\) of data is nothing for the run's context, Document\("),
+        ("img", "caption", r"column 'caption' \(string\) of data is nothing for the run's context, Image\(8×8"),
+        ("weight", "kind", r"column 'kind' \(string\) of data is nothing for the run's context, Real"),
+        ("kind", "weight", r"column 'weight' \(float\) of data is nothing for the run's context, 2 classes; name the"),
+        (
+            "img,kind",
+            "caption,kind",
+            r"column 'caption' \(string\) of data is nothing for the run's context img, Image",
+        ),
+    ],
+)
+def test_columns_of_another_kind_than_the_run_s_context_are_said(fitted, given, said, frame, pixels):
+    data = load(frame, event="n", context=fitted)
+    codecs = {"codec": data.codec, "context_codec": data.context_codec}
+    new = frame if given != "pixels" else {"n": np.arange(N), "pixels": pixels}
+    with pytest.raises(SourceError, match=said):
+        load(new, event="n", context=given, **codecs)
 
 
 def test_possible_contexts_of_all_kinds_are_named(frame):
