@@ -1,10 +1,11 @@
 """`ptheta.fit`: where the run goes, and what is refused before anything is learned or lost."""
 
+import numpy as np
 import pytest
 from torch import nn
 
 import ptheta
-from ptheta.errors import FitError, SpaceError, UsageError
+from ptheta.errors import FitError, RunError, SpaceError, UsageError
 from ptheta.fitting import default_model
 from ptheta.models import ZOO
 from ptheta.models.counting import Independent
@@ -135,3 +136,15 @@ def test_a_fit_by_counting_learns_the_frequencies(data, tmp_path):
     np.testing.assert_allclose(run.model.log_prob(torch.from_numpy(data.test.x)), truth, rtol=1e-12)
     assert run.results()["nats"] == pytest.approx(-truth.mean(), rel=1e-12)
     assert run.results()["nats_se"] == pytest.approx(truth.std(ddof=1) / np.sqrt(len(truth)), rel=1e-12)
+
+
+def test_a_fit_is_not_resumed_with_contexts_made_otherwise(tmp_path):
+    g = np.random.default_rng(0)
+    left = np.array(["in", "out"])[g.integers(0, 2, 40)]
+    columns = {"n": g.integers(0, 3, 40).astype(str), "left": left, "right": left[::-1].copy()}
+    own, other = (ptheta.load(columns, "n", side, columns="categories") for side in ("left", "right"))
+    assert (own.space, own.context_space, own.codec) == (other.space, other.context_space, other.codec)
+    ptheta.fit("made", own, steps=2, out=tmp_path / "run", hyperparameters={"width": 16})
+    with pytest.raises(RunError, match="made otherwise of its data than these; resume with its own data"):
+        ptheta.fit(None, other, steps=4, out=tmp_path / "run", resume=True)
+    assert ptheta.fit(None, own, steps=4, out=tmp_path / "run", resume=True).results()["n"] == len(own.test)
