@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 import sys
@@ -100,7 +99,7 @@ def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p
         raise ContextError(f"{run.path} needs a context", _example(run))
     codec = run.context_codec
     assert codec is not None
-    return _parts(codec, words) if codec.kind == "joint" else _values(run, codec, words)
+    return _parts(run, codec, words) if codec.kind == "joint" else _values(run, codec, words)
 
 
 def _example(run: Run) -> str:
@@ -129,20 +128,55 @@ def context_columns(run: Run) -> list[str]:
 # Contexts of one column
 
 
+@dataclass
+class _Asked:
+    """One context as it was asked for.
+
+    Args:
+        value: as a person writes it; None: the cell is empty.
+        name: its caption.
+        row: of the file that it stands in, from 1 on; 0 for a word.
+        path: of that file.
+    """
+
+    value: str | None
+    name: str
+    row: int = 0
+    path: str = ""
+
+
 def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     column = context_columns(run)[0]
     known = set(codec.space.names) if isinstance(codec.space, Label) else set()
-    found: list[tuple[str, str]] = []  # value, name
+    found: list[_Asked] = []
     for word in words:
         value = word if word in known else word.removeprefix(f"{column}=")
         found += _expanded(codec, value, column, known)
-    rows = [codec.parse(value) for value, _ in found]
-    _say([remark for value, _ in found if (remark := codec.remark(value))])
-    return Given(_tensor(np.concatenate(rows)), [name for _, name in found])
+    rows = [_row(run, codec, asked) for asked in found]
+    _say([remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))])
+    return Given(_tensor(np.concatenate(rows)), [asked.name for asked in found])
 
 
-def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> list[tuple[str, str]]:
-    """The value, or those in the file or folder that it names, each with a name.
+def _row(run: Run, codec: ContextCodec, asked: _Asked) -> np.ndarray:
+    """A context [1, …]; of an empty cell the one that says nothing."""
+    from ptheta.data.delimited import in_row
+
+    if asked.value is None:
+        if not run.model.context_dropout:
+            raise _lacks(asked.row, asked.path, "is empty")
+        return codec.space.null(1).numpy()
+    if not asked.row:
+        return codec.parse(asked.value)
+    with in_row(asked.row, asked.path):
+        return codec.parse(asked.value)
+
+
+def _lacks(row: int, path: str, what: str) -> ContextError:
+    return ContextError(f"row {row:,} of {path} {what}", "fill it in or remove that row, or fit with a context dropout")
+
+
+def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> list[_Asked]:
+    """The value, or those in the file or folder that it names.
 
     Raises:
         SourceError: a file that does not exist or holds none.
@@ -154,12 +188,17 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
         files = _files(path, codec) if path.is_dir() else [path]
         if not path.exists():
             raise SourceError(f"{word} does not exist", "give a file, or a folder of files, as the context")
-        return [(str(file), file.stem) for file in files]
+        return [_Asked(str(file), file.stem) for file in files]
     if word not in known and path.suffix.lower() in LISTS and not any(c.isspace() for c in word):
         if not path.is_file():
             raise SourceError(f"{word} does not exist", "check the path, or give the value itself")
-        return [(value, value) for value in _listed(path, column)]
-    return [(word, " ".join(word.split()))]
+        cells = enumerate(_listed(path, column), 1)
+        return [_Asked(cell or None, _caption(cell) if cell else "nothing given", row, word) for row, cell in cells]
+    return [_Asked(word, _caption(word))]
+
+
+def _caption(value: str) -> str:
+    return " ".join(value.split())
 
 
 def _files(folder: Path, codec: ContextCodec) -> list[Path]:
@@ -175,30 +214,29 @@ def _files(folder: Path, codec: ContextCodec) -> list[Path]:
 
 
 def _listed(path: Path, column: str) -> list[str]:
-    """The lines of a text file that are not empty, or the cells of a CSV file's column of contexts."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read: {error}", "give a UTF-8 text file, one context a line") from None
-    if path.suffix.lower() == ".csv":
-        rows = list(csv.DictReader(text.splitlines()))
-        names = list(rows[0]) if rows else []
-        wanted = column if column in names else names[0] if len(names) == 1 else None
-        if rows and wanted is None:
-            raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
-        values = [row[wanted] for row in rows if wanted is not None and row[wanted]]
-    else:
-        values = [line for line in text.splitlines() if line.strip()]
-    if not values:
-        raise SourceError(f"{path} holds no contexts", "give at least one")
-    return values
+    """The lines of a text file that are not blank, or the cells of a CSV file's column of contexts, empty ones too."""
+    from ptheta.data.delimited import read_cells, read_lines
+
+    if path.suffix.lower() != ".csv":
+        return read_lines(path)
+    names, rows = read_cells(path)
+    if column not in names and len(names) > 1:
+        raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
+    if column not in names:
+        print(f"column {names[0]!r} of {path} is taken for the contexts", file=sys.stderr)
+    at = names.index(column) if column in names else 0
+    return [row[at] for row in rows]
 
 
 # Contexts of parts
 
 
-def _parts(codec: ContextCodec, words: list[str]) -> Given:
-    """One context of the parts that words name, or the rows of CSV files."""
+def _parts(run: Run, codec: ContextCodec, words: list[str]) -> Given:
+    """One context of the parts that words name, or the rows of CSV files.
+
+    Raises:
+        ContextError: an empty cell, and the model knows only whole contexts.
+    """
     from ptheta.data.codecs import JointCodec
 
     assert isinstance(codec, JointCodec)
@@ -206,8 +244,14 @@ def _parts(codec: ContextCodec, words: list[str]) -> Given:
     if tables and len(tables) < len(words):
         raise UsageError("a context is given by its parts or as a table", "give NAME=VALUE words or a CSV file")
     if tables:
-        rows = np.concatenate([codec.read(path) for path in tables])
-        return Given(_tensor(rows), codec.names(rows))
+        found = [_tensor(codec.read(path)) for path in tables]
+        for path, rows in zip(tables, found):
+            absent = codec.space.absent(rows)
+            if not run.model.context_dropout and bool(absent.any()):
+                row, part = absent.nonzero()[0].tolist()
+                raise _lacks(row + 1, path, f"says nothing of {codec.space.names[part]}")
+        rows = torch.cat(found)
+        return Given(rows, codec.names(rows))
     row = codec.parse_all(words)
     _say([remark for word in words if (remark := codec.remark(word))])
     absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]

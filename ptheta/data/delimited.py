@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ptheta.errors import SourceError
+from ptheta.errors import PthetaError, SourceError
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file, without a mark of its byte order.
+    """The text of a UTF-8 file as it is, without a mark of its byte order.
 
     Raises:
         SourceError: it cannot be read.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read: {error}", "give a UTF-8 file") from None
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start:,}", "save it so") from None
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -27,7 +32,7 @@ def read_lines(path: str | Path) -> list[str]:
     Raises:
         SourceError: it cannot be read, or has none.
     """
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    lines = [line for line in re.split("\r\n|\n|\r", read_text(path)) if line.strip()]
     if not lines:
         raise SourceError(f"{path} has no lines", "give at least one")
     return lines
@@ -59,3 +64,12 @@ def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
             problem = f"row {number:,} of {path} has {len(row)} cells, but its header {len(names)}"
             raise SourceError(problem, "mend it; quote cells that hold commas")
     return names, rows
+
+
+@contextmanager
+def in_row(number: int, path: str | Path) -> Iterator[None]:
+    """Errors within are told of a row of a file, counted from 1."""
+    try:
+        yield
+    except PthetaError as error:
+        raise type(error)(f"row {number:,} of {path}: {error.problem}", error.remedy) from None

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import Result
 from PIL import Image
 from scipy.io import wavfile
@@ -62,6 +63,11 @@ def context_runs(tmp_path_factory):
         Path("wishes.txt").write_text("a red car\n\na blue car\n")
         Path("wishes.csv").write_text("id,text\n1,a red car\n2,a green car\n3,a blue car\n")
         Path("many.csv").write_text("kind,size\nred,1\nblue,\n")
+        Path("lines.csv").write_text('text\n"a red\ncar, old"\n\n"a ""blue"" car"\n')
+        Path("kinds.csv").write_text("kind\nred\n")
+        Path("odd.csv").write_text("id,text\n1,a red car\n2,a, car\n")
+        Path("open.csv").write_text('text\n"a red car\n')
+        Path("sizes.csv").write_text("kind,size\nred,1\nblue,big\n")
         Path("start.txt").write_text("a red car")
         spectra = ["--seconds", "0.08", "--bands", "8", "--levels", "8"]
         for out, words in {
@@ -70,6 +76,7 @@ def context_runs(tmp_path_factory):
             "colour": ["cars.parquet", "made", "--event", "img", "--context", "img:grey:2x2"],
             "kind": ["cars.parquet", "made", "--event", "img", "--context", "kind", "--context-dropout", "0"],
             "both": ["cars.parquet", "made", "--event", "img", "--context", "kind,size,img:grey"],
+            "strict": ["cars.parquet", "made", "--event", "img", "--context", "kind,size", "--context-dropout", "0"],
             "say": ["cars.parquet", "transformer", "--event", "text", "--context", "img"],
             "hear": ["tones", "transformer", "--event", "text", "--context", "audio", *spectra],
             "speak": ["tones", "made", "--event", "audio", "--context", "text", *spectra],
@@ -138,6 +145,18 @@ def test_contexts_are_taken_as_people_have_them(words, counts, at):
     found = result.json["contexts"]
     assert {name: found.count(name) for name in dict.fromkeys(found)} == counts
     assert result.json["n"] == len(found)
+
+
+def test_rows_of_a_table_pair_with_what_is_drawn_for_them(at):
+    result = at("sample", "draw", "--context", "lines.csv", "--each", "1", "--seed", "2", "--out", "OUT/s", "--json")
+    assert result.json["contexts"] == ["a red car, old", "nothing given", 'a "blue" car']
+    run = Run.load("draw")
+    rows = run.context_codec.encode(["a red\ncar, old", "", 'a "blue" car']).astype(np.int64)
+    rows[1] = -1
+    x = run.model.sample(3, torch.from_numpy(rows), seed=2)
+    np.testing.assert_array_equal(np.concatenate([run.codec.read(f) for f in result.json["files"][:3]]), x)
+    assert "column 'text' of" not in result.err
+    assert "column 'kind' of kinds.csv is taken" in at("sample", "draw", "--context", "kinds.csv", "--out", "OUT/t").err
 
 
 def test_pictures_as_contexts_stand_beside_their_samples(at, tmp_path):
@@ -285,6 +304,13 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample both --context red", "names no part of the context; give kind=… size=… img=…"),
         ("sample both --context size=big", "size is 'big', no number"),
         ("sample both --context many.csv kind=red", "by its parts or as a table"),
+        ("sample both --context sizes.csv", "row 2 of sizes.csv: size is 'big', no number"),
+        ("sample kind --context lines.csv", "row 1 of lines.csv: no kind is called"),
+        ("sample sure --context lines.csv", "row 2 of lines.csv is empty; fill it in or remove that row, or fit with"),
+        ("sample strict --context many.csv", "row 2 of many.csv says nothing of size; fill it in or remove that row"),
+        ("sample draw --context odd.csv", "row 2 of odd.csv has 3 cells, but its header 2; mend it"),
+        ("sample draw --context open.csv", "open.csv is no readable CSV file: unexpected end of data; mend"),
+        ("sample draw --context many.csv", "many.csv has no column 'text'; name the column"),
         ("sample draw --context a b c -n 2", "3 contexts are given for 2 events"),
         ("sample draw --context a -n 2 --each 2", "-n and --each both say how many; give one"),
         ("sample draw --each 2", "--each is for contexts, and none is given"),

@@ -177,6 +177,9 @@ def test_contexts_of_parts_are_read_from_a_table(frame, tmp_path):
     assert codec.names(rows) == ["weight=2 kind=dog", "weight=3", "kind=cat"]
     (path,) = codec.write(rows[:1], tmp_path)
     assert path.read_text() == "weight,kind\n2,dog\n"
+    np.testing.assert_array_equal(codec.read(codec.write(rows, tmp_path, "all")[0]), rows)
+    (tmp_path / "c.csv").write_bytes("\ufeffweight\r\n2\r\n\r\n3\r\n".encode())
+    np.testing.assert_array_equal(codec.read(tmp_path / "c.csv"), [[2, -1], [np.nan, -1], [3, -1]])
     (tmp_path / "c.csv").write_text("kin\ndog\n")
     with pytest.raises(UsageError, match=r"'kin'; did you mean kind"):
         codec.read(tmp_path / "c.csv")
@@ -189,6 +192,11 @@ def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
         label.parse("dgo")
     (tmp_path / "kinds.txt").write_text("dog\ncat\n")
     assert label.read(tmp_path / "kinds.txt").tolist() == [1, 0]
+    (tmp_path / "kinds.txt").write_bytes("\ufeffdog\r\n".encode("utf-8"))
+    assert label.read(tmp_path / "kinds.txt").tolist() == [1]
+    (tmp_path / "kinds.txt").write_bytes("größe".encode("latin-1"))
+    with pytest.raises(SourceError, match=r"kinds.txt is no UTF-8 text: .* at byte 2"):
+        label.read(tmp_path / "kinds.txt")
     number = load(frame, event="caption", context="weight").context_codec
     assert number.parse("2.5").tolist() == [2.5]
     for bad in ("nan", "inf", "two"):

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs.base import Codec, ContextCodec, Place, as_array, nowhere
-from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.data.delimited import in_row, read_cells
+from ptheta.errors import UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Joint
 
@@ -74,15 +75,19 @@ class JointCodec(ContextCodec):
         return {name: self.codecs[name].decode(part) for name, part in self.split(x).items()}
 
     def read(self, path: str | Path) -> np.ndarray:
-        """The rows of a CSV file whose columns are parts, [n, …], int64 or float64; an empty cell says nothing."""
-        try:
-            rows = list(csv.DictReader(io.StringIO(Path(path).read_text(encoding="utf-8-sig"))))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise SourceError(f"{path} cannot be read: {error}", "give a CSV file with the parts as columns") from None
-        if not rows:
-            raise SourceError(f"{path} has no rows", "give at least one context")
-        given = [{name: text for name, text in row.items() if name is not None and text} for row in rows]
-        return np.concatenate([self._of(row) for row in given])
+        """The rows of a CSV file whose columns are parts, [n, …], int64 or float64; an empty cell says nothing.
+
+        Raises:
+            PthetaError: a column that is no part, or a cell that is no value; the row is named.
+        """
+        names, rows = read_cells(path)
+        if unknown := [name for name in names if name not in self.parts]:
+            raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(self.parts)))
+        found = []
+        for number, row in enumerate(rows, 1):
+            with in_row(number, path):
+                found.append(self._of({name: cell for name, cell in zip(names, row) if cell}))
+        return np.concatenate(found)
 
     def write(
         self,
@@ -91,11 +96,11 @@ class JointCodec(ContextCodec):
         stem: str = "sample",
         context_names: Sequence[str] | None = None,
     ) -> list[Path]:
-        """One CSV file of captions, a column for each part."""
+        """One CSV file of captions, a column for each part; of what is not given the cell is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.parts)
-        writer.writerows(zip(*(self.codecs[name].names(part) for name, part in self.split(x).items())))
+        writer.writerows(zip(*self._captions(x).values()))
         return [write_bytes(Path(directory) / f"{stem}.csv", text.getvalue().encode(), flush=False)]
 
     # As a context
@@ -122,9 +127,7 @@ class JointCodec(ContextCodec):
         return self._of(given)
 
     def _of(self, given: Mapping[str, str]) -> np.ndarray:
-        parts = {name: self.codecs[name].parse(text) for name, text in given.items() if name in self.parts}
-        if unknown := [name for name in given if name not in self.parts]:
-            raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(self.parts)))
+        parts = {name: self.codecs[name].parse(text) for name, text in given.items()}
         spaces = dict(self.space.parts)
         whole = {
             name: torch.from_numpy(parts[name]) if name in parts else spaces[name].null(1) for name in self.space.names
@@ -133,19 +136,21 @@ class JointCodec(ContextCodec):
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """name=caption of each part that is given."""
-        said: list[list[str]] = [[] for _ in range(len(x))]
-        for name, part in self.split(x).items():
-            known = [row for row in range(len(part)) if not is_null(part[row])]
-            for row, caption in zip(known, self.codecs[name].names(part[known])):
-                said[row].append(f"{name}={caption}")
-        return [" ".join(parts) or "nothing given" for parts in said]
+        columns = [
+            ["" if said is None else f"{name}={said}" for said in part] for name, part in self._captions(x).items()
+        ]
+        return [" ".join(filter(None, row)) or "nothing given" for row in zip(*columns)]
+
+    def _captions(self, x: Tensor | np.ndarray) -> dict[str, list[str | None]]:
+        """Name → caption of every row's part; None where nothing is said of it."""
+        captions: dict[str, list[str | None]] = {}
+        for (name, part), (_, space) in zip(self.split(x).items(), self.space.parts):
+            known = np.flatnonzero(~space.is_null(torch.from_numpy(part)).numpy())
+            said = dict(zip(known.tolist(), self.codecs[name].names(part[known])))
+            captions[name] = [said.get(row) for row in range(len(part))]
+        return captions
 
     def remark(self, text: str) -> str | None:
         """What the part's codec remarks."""
         name, _, value = text.partition("=")
         return self.codecs[name].remark(value) if name in self.parts else None
-
-
-def is_null(x: np.ndarray) -> bool:
-    """Whether events say nothing: `Space.null`."""
-    return bool(np.isnan(x).all() if x.dtype.kind == "f" else (x == -1).all())

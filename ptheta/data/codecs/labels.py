@@ -14,6 +14,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.data.codecs.frames import as_arrow, as_number
 from ptheta.data.codecs.tables import numbers
+from ptheta.data.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Label, Real
@@ -25,12 +26,8 @@ class ValueCodec(ContextCodec):
     column: str
 
     def read(self, path: str | Path) -> np.ndarray:
-        """The values of a text file, one a line, [n]."""
-        try:
-            lines = Path(path).read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"{path} cannot be read: {error}", "give a text file with one value a line") from None
-        return np.concatenate([np.empty(0, self.dtype), *map(self.parse, lines)])
+        """The values of a text file, one a line, [n]; a blank line is none."""
+        return np.concatenate([self.parse(line) for line in read_lines(path)])
 
     def write(
         self,
