@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-Document = str | bytes | Path
+Text = str | bytes | Path
 """A text; a path stands for the text in that file."""
 
 PIECE = 2**16
@@ -41,7 +41,7 @@ class Piece:
     last: bool
 
 
-def pieces(documents: Iterable[Document]) -> Iterator[Piece]:
+def pieces(documents: Iterable[Text]) -> Iterator[Piece]:
     """All documents in order, cut into pieces; an empty document is one empty piece.
 
     Where 64 KiB have no safe place, as in Chinese prose, the cut is before a character.
@@ -57,7 +57,7 @@ def pieces(documents: Iterable[Document]) -> Iterator[Piece]:
         yield Piece(rest, number, start, True)
 
 
-def groups(documents: Iterable[Document]) -> Iterator[list[Piece]]:
+def groups(documents: Iterable[Text]) -> Iterator[list[Piece]]:
     """The pieces of documents, about `GROUP` bytes at a time."""
     group: list[Piece] = []
     size = 0
@@ -71,12 +71,12 @@ def groups(documents: Iterable[Document]) -> Iterator[list[Piece]]:
         yield group
 
 
-def size_of(document: Document) -> int:
+def size_of(document: Text) -> int:
     """Bytes of a document."""
     return document.stat().st_size if isinstance(document, Path) else len(_bytes(document))
 
 
-def _blocks(document: Document) -> Iterator[bytes]:
+def _blocks(document: Text) -> Iterator[bytes]:
     if isinstance(document, Path):
         with document.open("rb") as file:
             while block := file.read(PIECE):

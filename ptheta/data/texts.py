@@ -11,7 +11,7 @@ from ptheta.data.codecs.base import Place
 from ptheta.data.codecs.bpe import learn, vocabulary_size
 from ptheta.data.codecs.text import TextCodec, characters
 from ptheta.data.options import Options
-from ptheta.data.pieces import Document, pieces, size_of
+from ptheta.data.pieces import Text, pieces, size_of
 from ptheta.data.splits import HELD_OUT, HELD_OUT_MOST, SPLITS, Split, divide, held_out
 from ptheta.data.streams import TextSplit, Writer
 from ptheta.data.tables import Source, Table
@@ -91,7 +91,7 @@ def _called(origin: str, split: str) -> str:
 # Reading
 
 
-def documents(table: Table, name: str) -> Iterator[Document]:
+def documents(table: Table, name: str) -> Iterator[Text]:
     """The texts of a column, or the files that hold them.
 
     Raises:
@@ -168,7 +168,7 @@ def _held_part(options: Options, length: int, total: int, undivided: bool) -> fl
     return validation + TEXT_HELD_OUT * undivided
 
 
-def _training_text(texts: Iterable[Document], place: Place, wanted: np.ndarray, size: int, seed: int) -> Iterator[str]:
+def _training_text(texts: Iterable[Text], place: Place, wanted: np.ndarray, size: int, seed: int) -> Iterator[str]:
     """Text from the first `size` bytes of the wanted documents: all, or pieces drawn until about `SAMPLE` bytes."""
     random, share, seen = np.random.default_rng(seed), SAMPLE / max(size, 1), 0
     for piece in pieces(texts):

@@ -12,7 +12,7 @@ from ptheta.data.codecs.bpe import learn
 from ptheta.data.codecs.documents import DocumentCodec
 from ptheta.data.codecs.text import characters
 from ptheta.data.options import Options
-from ptheta.data.pieces import Document, pieces, size_of
+from ptheta.data.pieces import Text, pieces, size_of
 from ptheta.data.tables import Source, named, take
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
@@ -82,7 +82,7 @@ def document_codec(source: Source, name: str, options: Options, masks: Masks) ->
     Raises:
         SourceError: a missing text, or none but empty ones.
     """
-    train: list[Document] = []
+    train: list[Text] = []
     alphabet: set[str] = set()
     for split, values, place in chosen(source, name, masks):
         texts = [as_text(value) for value in values]
@@ -105,7 +105,7 @@ def document_codec(source: Source, name: str, options: Options, masks: Masks) ->
     return codec, [f"{name}: whole texts, tokens: {said}; the longest has {plural(longest, 'token')}"]
 
 
-def _merges(tokenizer: str, train: list[Document], size: int, options: Options) -> str | None:
+def _merges(tokenizer: str, train: list[Text], size: int, options: Options) -> str | None:
     if tokenizer != "bpe":
         return None
     least, most = VOCABULARY
@@ -133,14 +133,14 @@ def cut_notes(codec: DocumentCodec, name: str, events: dict[str, np.ndarray]) ->
     return [f"{name}: {count:,} {have} {codec.length:,} tokens or more, of which the first {codec.length:,} are taken"]
 
 
-def as_text(value: object) -> Document:
+def as_text(value: object) -> Text:
     """A value of a column as a text; a path stands for its file."""
-    return value if isinstance(value, Document) else str(value)
+    return value if isinstance(value, Text) else str(value)
 
 
-def _decoded(text: Document) -> set[str]:
+def _decoded(text: Text) -> set[str]:
     return {c for piece in pieces([text]) for c in piece.data.decode("utf-8", "ignore")}
 
 
-def _characters(text: Document, place: str) -> set[str]:
+def _characters(text: Text, place: str) -> set[str]:
     return {c for piece in pieces([text]) for c in characters(piece, lambda _: place)}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Codec, Place, as_array, compact, file_names, nowhere
 from ptheta.data.codecs.bpe import BytePairs
-from ptheta.data.pieces import Document, Piece, groups
+from ptheta.data.pieces import Piece, Text, groups
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Sequence
@@ -111,7 +111,7 @@ class TextCodec(Codec):
         """
         return np.concatenate([tokens for _, tokens, _ in self.stream([text], place)])
 
-    def stream(self, documents: Iterable[Document], place: Place = nowhere) -> Iterator[tuple[int, np.ndarray, bool]]:
+    def stream(self, documents: Iterable[Text], place: Place = nowhere) -> Iterator[tuple[int, np.ndarray, bool]]:
         """Tokens of documents of any size, a piece at a time.
 
         Args:
