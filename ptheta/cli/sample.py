@@ -117,35 +117,24 @@ def sample(
         raise UsageError("--length-penalty is for --beams", "give --beams too")
     seed = secrets.randbits(32) if seed is None else seed
     warp = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    defaults = inspect.signature(sample).parameters
+    steps = {**warp, "method": method, "guidance": guidance}
+    steps = {name: value for name, value in steps.items() if value != defaults[name].default}
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
     if prompt:
-        if each is not None or beams is not None or guidance != 1:
+        if each is not None or beams is not None or "guidance" in steps:
             raise UsageError("--each, --beams and --guidance are for events", "leave them out with --prompt")
-        if method != "auto":
+        if "method" in steps:
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
         _texts(fitted, prompt, n or 1, context, seed, Warp(**warp), out, force, json, **written)
     elif given := [name for name, value in written.items() if value is not None]:
         raise UsageError(f"--{given[0]} is for texts after a prompt", 'give --prompt, "" to begin at the beginning')
     elif beams is not None:
-        if (
-            n is not None
-            or each is not None
-            or any(
-                value != default
-                for value, default in (
-                    (temperature, 1.0),
-                    (top_k, 0),
-                    (top_p, 1.0),
-                    (min_p, 0.0),
-                    (guidance, 1.0),
-                    (method, "auto"),
-                )
-            )
-        ):
+        if steps or n is not None or each is not None:
             raise UsageError("a beam search finds one text for each context", "leave out -n, --each, --temperature …")
         whole_texts.search(fitted, context, beams, 1.0 if length_penalty is None else length_penalty, out, force, json)
     else:
-        _events(fitted, n, each, context, seed, {**warp, "method": method, "guidance": guidance}, out, force, json)
+        _events(fitted, n, each, context, seed, steps, out, force, json)
 
 
 def _events(
@@ -154,12 +143,12 @@ def _events(
     each: int | None,
     context: list[str],
     seed: int,
-    how: dict[str, Any],
+    steps: dict[str, Any],
     out: Path | None,
     force: bool,
     json: bool,
 ) -> None:
-    """Draw events into files; whole texts are printed."""
+    """Draw events into files; whole texts are printed. `steps` are the options of sampling that were given."""
     from ptheta.cli import whole_texts
     from ptheta.cli.cells import event_given, given_cells
     from ptheta.data.codecs import DocumentCodec
@@ -174,10 +163,8 @@ def _events(
     given = None if asked is None else asked.shared(n)
     rows, names = (None, None) if given is None else (given.rows, given.names)
     effort = Effort()
-    defaults = inspect.signature(sample).parameters
-    steps = {name: value for name, value in how.items() if value != defaults[name].default}
     if isinstance(run.model, Autoregressive):
-        steps["effort"] = effort
+        steps = {**steps, "effort": effort}
     elif steps:
         raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(steps)))}")
     elif cells:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from ptheta.cli.arguments import print_json
@@ -17,6 +18,7 @@ from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.models.language import LanguageModel
 from ptheta.numbers import nats, plural
+from ptheta.reporting.contexts import lines_of
 from ptheta.sampling import Effort, Warp
 
 if TYPE_CHECKING:
@@ -70,10 +72,7 @@ def said(texts: list[str], names: list[str] | None) -> str:
     >>> said(["un chat"], ["a cat"]), said(["un chat", "le chien"], ["a cat", "the dog"])
     ('un chat\\n', 'a cat\\tun chat\\nthe dog\\tle chien\\n')
     """
-    if len(texts) == 1:
-        return texts[0] + "\n"
-    lines = [" ".join(text.split()) for text in texts]
-    return "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
+    return texts[0] + "\n" if len(texts) == 1 else lines_of(texts, names)
 
 
 def place_of(out: Path | None, force: bool) -> Path | None:
@@ -94,9 +93,7 @@ def save(texts: list[str], names: list[str] | None, place: Path | None) -> list[
     if place is None:
         return []
     path = place if place.suffix and not place.is_dir() else place / TEXTS
-    lines = [" ".join(text.split()) for text in texts]
-    content = "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
-    return [write_bytes(path, content.encode(), flush=False)]
+    return [write_bytes(path, lines_of(texts, names).encode(), flush=False)]
 
 
 def complete(
@@ -127,7 +124,7 @@ def complete(
     texts: list[str] = []
     kept: list[int] = []
     clock = time.perf_counter()
-    for i, length in enumerate(codec.lengths(x).tolist()):
+    for i, length in enumerate((x != codec.end).sum(1).tolist()):
         mask = torch.arange(codec.length) < min(round(keep * length), codec.length - 1)
         kept.append(int(mask.sum()))
         given = None if rows is None else rows[i : i + 1]
@@ -150,7 +147,7 @@ def complete(
         print_json({"files": written, "kept": kept, "texts": texts, **took})
 
 
-def _read(codec: DocumentCodec, files: list[Path]):
+def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
     """Events of text files, one each."""
     for file in files:
         if not file.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,12 @@ def groups_of(context: Tensor) -> list[int]:
     differs = (flat[1:] != flat[:-1]) & ~(missing[1:] & missing[:-1])  # NaN, which says nothing, differs from itself
     starts = [0, *(differs.any(1).nonzero().flatten() + 1).tolist(), len(context)]
     return [b - a for a, b in itertools.pairwise(starts)]
+
+
+def lines_of(texts: Sequence[str], names: Sequence[str] | None) -> str:
+    """Texts on a line each, after their contexts and a tab if they have any."""
+    lines = [" ".join(text.split()) for text in texts]
+    return "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
 
 
 def shown_contexts(run: Run) -> Tensor | None:

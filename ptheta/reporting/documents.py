@@ -93,7 +93,7 @@ def byte_count(codec: TextCodec, tokens: np.ndarray) -> int:
 def rates_of_blocks(codec: TextCodec | DocumentCodec, score: Score, blocks: np.ndarray) -> Rates:
     """Rates of events [n, m] that were all scored; of whole texts by their own tokens, each with its end."""
     if isinstance(codec, DocumentCodec):
-        tokens = int(np.minimum(codec.lengths(blocks) + 1, codec.length).sum())
+        tokens = int(codec.space.lengths(torch.from_numpy(blocks)).sum())
         return Rates(score.nats * score.n, tokens, sum(map(len, codec.to_bytes(blocks))))
     return Rates(score.nats * score.n, blocks.size, byte_count(codec, blocks))
 

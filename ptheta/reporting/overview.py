@@ -18,7 +18,7 @@ from ptheta.evaluation import suited_batch
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
-from ptheta.reporting.contexts import names_of, shown_contexts
+from ptheta.reporting.contexts import lines_of, names_of, shown_contexts
 from ptheta.reporting.copies import copy_check
 from ptheta.reporting.documents import write_text_surprise
 from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surprise_scale, together
@@ -204,12 +204,11 @@ def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
 def _in_one(codec: TextCodec | DocumentCodec, x: Tensor, names: list[str] | None) -> str:
     """Texts one below the other, with a mark where a document ends; whole texts after their contexts, if any."""
     if isinstance(codec, DocumentCodec) and names is not None:
-        return "".join(f"{name}\t{' '.join(text.split())}\n" for name, text in zip(names, codec.decode(x)))
+        return lines_of(codec.decode(x), names)
     parts = []
-    for i, row in enumerate(x.tolist()):
-        if isinstance(codec, DocumentCodec):
-            row = row[: int(codec.lengths(np.array([row]))[0]) + 1]
-        text = b"".join(END.encode() + b"\n" if token == codec.end else codec.piece(token) for token in row)
+    lengths = codec.space.lengths(x).tolist() if isinstance(codec, DocumentCodec) else [x.shape[1]] * len(x)
+    for i, (row, k) in enumerate(zip(x.tolist(), lengths)):
+        text = b"".join(END.encode() + b"\n" if token == codec.end else codec.piece(token) for token in row[:k])
         given = "" if names is None else f", {names[i]}"
         parts.append(f"── {i + 1} of {len(x)}{given} ──\n{text.decode('utf-8', 'replace')}\n")
     return "\n".join(parts)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, file_names, nowhere
+from ptheta.data.codecs.base import ContextCodec, Place, compact, file_names, nowhere
 from ptheta.data.codecs.text import UNITS, TextCodec
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
@@ -117,21 +118,12 @@ class DocumentCodec(ContextCodec):
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Events [n, length] of texts; what is longer is cut."""
         rows = self.rows([raw] if isinstance(raw, str | bytes) else raw, place)
-        x = np.full((len(rows), self.length), self.end, self.dtype)
-        for event, row in zip(x, rows):
-            row = row[: self.length]
-            event[: len(row)] = row
-        return x
-
-    def lengths(self, x: Tensor | np.ndarray) -> np.ndarray:
-        """Tokens of each text before its end [n]."""
-        ended = as_array(x) == self.end
-        return np.where(ended.any(1), ended.argmax(1), ended.shape[1])
+        return self.space.pad(rows).numpy().astype(self.dtype)
 
     def to_bytes(self, x: Tensor | np.ndarray) -> list[bytes]:
         """The exact bytes of events up to their first end."""
-        x = as_array(x)
-        return [b"".join(map(self.piece, row[:k])) for row, k in zip(x.tolist(), self.lengths(x))]
+        x = torch.as_tensor(x)
+        return [b"".join(map(self.piece, row[:k])) for row, k in zip(x.tolist(), self.space.lengths(x).tolist())]
 
     def decode(self, x: Tensor | np.ndarray) -> list[str]:
         """Texts; a character that was cut shows as �."""
