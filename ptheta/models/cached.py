@@ -193,7 +193,9 @@ class CachedDecoder(Decoder):
             around, self.recent = model.neighbours.before(values, back), values
         h = model._embed(before, around, self.told, here, sources)
         turns = self._turn(t)
-        memories = self.told.memories if self.told is not None else [None] * len(self.caches)
+        memories: list[Memory | None] = [None] * len(self.caches)
+        if self.told is not None:
+            memories = self.told.memories
         h = self.through(h, turns, list(model.blocks), self.caches, back, memories)
         self.j += t
         return h, here

@@ -223,8 +223,9 @@ class PictureConditions(nn.Module):
         channels = 0
         for i, (_, part) in enumerate(parts_of(space)):
             if isinstance(part, Image | Grid) and not isinstance(part, Spectrogram):
-                self.inputs[str(i)] = PictureInputs(part)
-                channels += self.inputs[str(i)].channels + 1
+                inputs = PictureInputs(part)
+                self.inputs[str(i)] = inputs
+                channels += inputs.channels + 1
         size = (columns, height) if turned else (height, columns)
         self.places = ContextMaps(channels, width, *size) if channels else None
         plain = all(isinstance(part, Discrete) and not part.shape for _, part in parts_of(space))

@@ -107,8 +107,9 @@ class PixelCNN(Autoregressive):
         self.blocks = nn.ModuleList(GatedBlock(width, KERNEL, dropout) for _ in range(layers))
         self.condition = None
         if context_space is not None:
-            turned, size = order == "column", (space.height, space.width)
-            self.condition = PictureConditions(context_space, width, *(size[::-1] if turned else size), turned)
+            turned = order == "column"
+            rows = space.width if turned else space.height  # of the picture as it is visited
+            self.condition = PictureConditions(context_space, width, rows, self.columns, turned)
             self.told = nn.ModuleList(nn.Conv2d(width, 2 * width, 1) for _ in range(layers))
 
     def prepare(self, x: Tensor) -> None:

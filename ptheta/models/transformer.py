@@ -185,7 +185,7 @@ class Transformer(LanguageModel):
         encoded = self.condition(context)
         if not self.attends:
             return Told(encoded.vector, [None] * self.layers)
-        return Told(encoded.vector, [block.attention.memory(encoded) for block in self.blocks])
+        return Told(encoded.vector, [block.memory(encoded) for block in self.blocks])  # type: ignore[operator]
 
     def _embed(
         self, previous: Tensor, around: Tensor | None, told: Told | None, slots: Slots, sources: Slots | None

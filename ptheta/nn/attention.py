@@ -288,6 +288,10 @@ class Block(nn.Module):
         nn.init.zeros_(self.attention.out.weight)
         nn.init.zeros_(self.down.weight)
 
+    def memory(self, encoded: Encoded) -> Memory:
+        """Keys and values of a context's tokens; see `Attention`."""
+        return self.attention.memory(encoded)
+
     def forward(
         self,
         x: Tensor,
