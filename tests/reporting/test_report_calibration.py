@@ -10,7 +10,7 @@ from scipy import optimize, stats
 import ptheta
 from ptheta.data import Split
 from ptheta.distributions import DiscretisedLogisticMixture, GaussianMixture
-from ptheta.models import Autoregressive
+from ptheta.models import Autoregressive, Transformer
 from ptheta.models.counting import Independent, MarkovChain
 from ptheta.models.decoders import ConditionalsDecoder
 from ptheta.reporting.report.calibration import (
@@ -21,7 +21,7 @@ from ptheta.reporting.report.calibration import (
     uniform_distance,
     usual_distance,
 )
-from ptheta.spaces import Discrete, Label, Real
+from ptheta.spaces import Discrete, Document, Label, Real
 
 
 class Normals(Autoregressive):
@@ -155,3 +155,17 @@ def test_bits_of_a_fitted_network_are_measured_too():
     found = transforms(model, Split(x), 0)
     assert found.u.shape == (400, 2)
     assert 0 < found.u.min() < found.u.max() < 1
+
+
+def test_of_whole_texts_only_tokens_and_ends_count():
+    """The same texts in longer events are as calibrated, whatever fills the events."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Transformer(Document(6, 3, end=2), width=16, layers=1, heads=2).double().eval()
+    x = model.sample(400, seed=1)
+    found = transforms(model, Split(x.numpy()), 0)
+    tokens = int(model.space.lengths(x).sum())
+    assert found.u.shape == found.confidence.shape == found.hit.shape == (tokens,)
+    assert tokens < x.numel()
+    assert uniform_distance(found.u) < 1.5 * usual_distance(tokens)
+    assert found.confidence.max() < 1

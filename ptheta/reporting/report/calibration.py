@@ -17,6 +17,7 @@ from ptheta.data import Split
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, Row, codes_of
 from ptheta.evaluation import suited_batch
 from ptheta.models import Autoregressive
+from ptheta.spaces import Document
 
 BINS = 20
 """Bins of the transform's histogram."""
@@ -30,7 +31,8 @@ class Transforms:
     """What conditionals say about the values that occurred.
 
     Attributes:
-        u: the transform of every value, [n, m] in the flat order of the event.
+        u: the transform of every value, [n, m] in the flat order of the event; of whole texts [k], of the tokens up to
+            and including their ends, since what follows is certain.
         confidence: probability of the most probable level, of every value whose conditional has levels, [k].
         hit: whether that level occurred, [k].
     """
@@ -63,11 +65,17 @@ def transforms(model: Autoregressive, split: Split, seed: int) -> Transforms:
             z = model.flatten(x.to(model.device))
             low, high = conditionals.cdf(z, below=True), conditionals.cdf(z)
             v = torch.from_numpy(g.random(z.shape)).to(low)
-            parts.append(model.unflatten(low + v * (high - low)).reshape(len(x), -1).cpu().numpy())
+            u = model.unflatten(low + v * (high - low)).reshape(len(x), -1)
+            said = torch.ones_like(z, dtype=torch.bool)
+            if isinstance(model.space, Document):
+                said = model.flatten(model.space.said(x.to(model.device)))
+                u = u[model.unflatten(said).reshape(len(x), -1)]
+            parts.append(u.cpu().numpy())
             for levels, values in discrete(conditionals, z):
                 confidence, level = levels.probabilities().max(-1)
-                confidences.append(confidence.flatten().cpu().numpy())
-                hits.append((level == values).flatten().cpu().numpy())
+                kept = said if said.shape == level.shape else torch.ones_like(level, dtype=torch.bool)
+                confidences.append(confidence[kept].cpu().numpy())
+                hits.append((level == values)[kept].cpu().numpy())
     empty = np.zeros(0)
     return Transforms(np.concatenate(parts), np.concatenate([empty, *confidences]), np.concatenate([empty, *hits]) > 0)
 
