@@ -41,6 +41,9 @@ def call(function: Callable[..., Any], args: list[str], prog: str, known: Iterab
     receive.__signature__ = signature.replace(parameters=shown, return_annotation=None)  # type: ignore[attr-defined]
     receive.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     receive.__doc__ = function.__doc__
+    for flag in map(flag_of, receive.__annotations__):  # the parser would keep the last and say nothing
+        if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
+            raise UsageError(f"{flag} is given twice", "give it once, with all its values after it")
     try:
         with contextlib.redirect_stderr(said):
             _, unknown = tyro.cli(

@@ -150,7 +150,8 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     known = set(codec.space.names) if isinstance(codec.space, Label) else set()
     found: list[_Asked] = []
     for word in words:
-        value = word if word in known else word.removeprefix(f"{column}=")
+        named, _, rest = word.partition("=")
+        value = rest if word not in known and VIEW.sub("", named) == column and "=" in word else word
         found += _expanded(codec, value, column, known)
     rows = [_row(run, codec, asked) for asked in found]
     _say([remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))])
@@ -194,6 +195,9 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
             raise SourceError(f"{word} does not exist", "check the path, or give the value itself")
         cells = enumerate(_listed(path, column), 1)
         return [_Asked(cell or None, _caption(cell) if cell else "nothing given", row, word) for row, cell in cells]
+    if word not in known and path.suffix and path.is_file():
+        what = f"{word} is a file, and the context is {codec.space}"
+        raise SourceError(what, "give the value itself, or a .txt file")
     return [_Asked(word, _caption(word))]
 
 

@@ -37,6 +37,7 @@ BAD = {
     "no run": ("info nowhere", "no run folder nowhere", "`ptheta fit` printed"),
     "a folder that is no run": ("sample pictures", "pictures is no run folder", "`ptheta fit` printed"),
     "damaged weights": ("sample damaged", "damaged/model.safetensors", "fit again"),
+    "a flag given twice": ("sample pic -n 2 --seed 1 --seed 2", "--seed is given twice", "give it once"),
     "edited config": ("score edited pictures", "edited/config.json was edited", "fit again"),
     "newer format": ("info newer", "newer has format 99, newer than the 3", "upgrade ptheta"),
     "pickle for weights": ("sample pickled", "pickled/model.safetensors is damaged", "fit again"),
