@@ -53,7 +53,7 @@ CONTEXTS: dict[str, Space | None] = {
     "gridded": Grid(2, 2, levels=5),
     "heard": Spectrogram(5, 2, levels=4),
     "waved": Waveform(40, levels=8),
-    "measured": Real((2,)),
+    "measured": Real((3,)),
     "joint": Joint({"kind": Label(("a", "b", "c")), "size": Real(()), "look": Image(2, 2, levels=2)}),
 }
 OTHER_CONTEXTS = {"image": None, "real": "measured", "document": "joint", "table": "joint"}
