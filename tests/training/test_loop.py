@@ -190,9 +190,9 @@ def test_every_event_is_seen_once_an_epoch(data):
 
 def test_a_budget_in_minutes_ends_with_the_first_step_after_it(data, tmp_path):
     run = ptheta.fit("made", data, minutes=0.005, out=tmp_path / "run")
-    *before, last = [line["seconds"] for line in run.metrics() if "seconds" in line]
+    *before, _ = [line["seconds"] for line in run.metrics() if "seconds" in line]
     assert all(seconds < 0.3 for seconds in before)
-    assert last >= 0.3
+    assert run.results()["seconds"] >= 0.3  # the last step may end before it, and its validation after it
 
 
 def test_no_training_events_are_an_error():
