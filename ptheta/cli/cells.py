@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ptheta.cli.arguments import print_json
-from ptheta.cli.contexts import context_columns, contexts
+from ptheta.cli.contexts import VIEW, context_columns, contexts
 from ptheta.cli.options import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.filling import fill_delimited
@@ -45,9 +45,9 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
     rest = []
     for value in values:
         name = next((n for n in sorted(names, key=len, reverse=True) if value.startswith(f"{n}=")), None)
-        if value.partition("=")[0] in own:
+        if VIEW.sub("", value.partition("=")[0]) in own:
             name = None
-        elif name is None and names and "=" in value and value not in labels:
+        elif name is None and names and "=" in value and value not in labels and len(own) < 2:  # parts say it better
             name = value.partition("=")[0]
         if name is None:
             rest.append(value)

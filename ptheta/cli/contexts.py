@@ -256,6 +256,7 @@ def _parts(run: Run, codec: ContextCodec, words: list[str]) -> Given:
                 raise _lacks(row + 1, path, f"says nothing of {codec.space.names[part]}")
         rows = torch.cat(found)
         return Given(rows, codec.names(rows))
+    words = [word if word.partition("=")[0] in codec.parts else _unviewed(word) for word in words]
     row = codec.parse_all(words)
     _say([remark for word in words if (remark := codec.remark(word))])
     absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]
@@ -284,3 +285,9 @@ def _say(remarks: list[str]) -> None:
         print(remark, file=sys.stderr)
     if len(remarks) > SAID:
         print(f"… and {len(remarks) - SAID} more such contexts", file=sys.stderr)
+
+
+def _unviewed(word: str) -> str:
+    """NAME:VIEW=VALUE as NAME=VALUE."""
+    name, sign, value = word.partition("=")
+    return VIEW.sub("", name) + sign + value

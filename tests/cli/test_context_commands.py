@@ -137,6 +137,7 @@ def test_results_are_named_after_their_contexts(at, tmp_path):
         (["say", "--context", "img:4x4=red.png"], {"red": 1}),
         (["speak", "--context", "high", "low"], {"high": 1, "low": 1}),
         (["both", "--context", "kind=red", "size=2", "img=red.png"], {"kind=red size=2 img=red": 4}),
+        (["both", "--context", "size:number=2"], {"size=2": 4}),
         (["both", "--context", "many.csv", "--each", "2"], {"kind=red size=1": 2, "kind=blue": 2}),
     ],
 )
