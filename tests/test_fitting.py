@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 from torch import nn
 
 import ptheta
+from ptheta.data import Data
 from ptheta.errors import FitError, RunError, SpaceError, UsageError
-from ptheta.fitting import default_model
+from ptheta.fitting import default_model, default_preset
 from ptheta.models import ZOO
 from ptheta.models.counting import Independent
-from ptheta.spaces import Discrete, Label
+from ptheta.presets import preset as find_preset
+from ptheta.spaces import Discrete, Document, Label, Spectrogram, Waveform
 
 
 @pytest.fixture
@@ -118,6 +121,29 @@ def test_a_family_that_cannot_model_the_space_says_so(tmp_path):
 def test_the_default_model_is_in_the_zoo_and_fits(data):
     assert isinstance(data.space, ZOO[default_model(data)].load().spaces)
     assert isinstance(ZOO[default_model(data)].load()(data.space), nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("space", "model", "preset"),
+    [
+        (Spectrogram(54, 32), "pixelcnn", None),
+        (Waveform(7000), "transformer", "waveform"),
+        (Document(20, 257), "transformer", None),
+    ],
+)
+def test_sounds_and_whole_texts_have_defaults(space, model, preset):
+    data = Data("some", "some", space, None, None, {})
+    assert (default_model(data), default_preset(data)) == (model, preset)
+    assert preset is None or find_preset(preset).model == model
+
+
+def test_waveforms_are_fitted_by_default_one_at_a_time(tmp_path):
+    for i in range(12):
+        tone = np.sin(np.arange(40) * (0.2 + 0.05 * i))
+        wavfile.write(tmp_path / f"{i}.wav", 8000, (9000 * tone).astype(np.int16))
+    run = ptheta.fit(None, ptheta.load(tmp_path, sound="waveform"), steps=1, out=tmp_path / "run")
+    assert run.name == "transformer"
+    assert run.plan()["settings"]["batch_size"] == 1
 
 
 def test_there_must_be_data():

@@ -10,7 +10,7 @@ from ptheta.models import Model, family
 from ptheta.models.pixelcnn import MANY_LEVELS
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
-from ptheta.spaces import Discrete, Document, Image, Sequence, Table
+from ptheta.spaces import Discrete, Document, Image, Sequence, Table, Waveform
 
 
 def default_model(data: Data) -> str:
@@ -24,6 +24,8 @@ def default_model(data: Data) -> str:
 
 def default_preset(data: Data) -> str | None:
     """The preset taken when neither it nor a model is named."""
+    if isinstance(data.space, Waveform):
+        return "waveform"
     return "tiny" if isinstance(data.space, Sequence) and not isinstance(data.space, Document) else None
 
 
