@@ -68,22 +68,22 @@ class Row:
 OF_CONTEXT = ("context_dropout", "context_layers")
 """Hyperparameters that only a model with a context has a use for."""
 
-PICTURE = {"width": 48, "layers": 5}
-PICTURE_SETTINGS = {"batch_size": 8, "precision": "native"}
+PICTURE = {"width": 32, "layers": 4, "reach": 3}
+PICTURE_SETTINGS = {"batch_size": 16, "precision": "native"}
 TRANSLATION = {"width": 128, "layers": 3, "dropout": 0.1}
 TRANSLATION_SETTINGS = {"batch_size": 48}
-DIGITS = {"width": 64, "layers": 5, "reach": 7, "dropout": 0.0}
-DIGITS_SETTINGS = {"batch_size": 16, "precision": "native"}
+DIGITS = {"width": 64, "layers": 4, "heads": 2, "local": 4, "dropout": 0.0}
+DIGITS_SETTINGS = {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998}
 
 ROWS: dict[str, Row] = {
     row.name: row
     for row in [
-        Row("image", "1: ∅ → image", "mnist", "image", None, "pixelcnn", 8, None, DIGITS, DIGITS_SETTINGS,
+        Row("image", "1: ∅ → image", "mnist", "image", None, "transformer", 15, None, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}),
-        Row("class-image", "2: class → image", "mnist", "image", "label", "pixelcnn", 8, 8, DIGITS, DIGITS_SETTINGS,
+        Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 15, 15, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
         Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 15, None, PICTURE,
-            PICTURE_SETTINGS, judge="image-text", evaluate={"samples": 1, "limit": 378}),
+            PICTURE_SETTINGS, {"tokenizer": "bpe", "vocabulary": 1024}, judge="image-text", evaluate={"samples": 1, "limit": 378}),
         Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 8, None,
             {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
         Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 8, None,
@@ -96,8 +96,8 @@ ROWS: dict[str, Row] = {
             TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
             {"width": 64, "layers": 2, "dropout": 0.2}, evaluate={"beams": 4, "limit": 300}),
-        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 10, None, PICTURE,
-            PICTURE_SETTINGS, judge="sound-text", evaluate={"samples": 1, "limit": 300}),
+        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 13, None,
+            {"width": 32, "layers": 5}, PICTURE_SETTINGS, {"bands": 24, "hop": 20}, judge="sound-text", evaluate={"samples": 1, "limit": 300}),
     ]
 }  # fmt: skip
 
@@ -108,7 +108,7 @@ def fit_words(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) ->
     kept = {k: v for k, v in row.hyperparameters.items() if context or k not in OF_CONTEXT}
     words = ["fit", str(DATA / row.source), row.model, "--event", row.event]
     words += ["--context", context] if context else []
-    words += ["--whole"] if row.model == "transformer" else []
+    words += ["--whole"] if row.task.endswith("→ text") else []
     words += flags({**row.data, **kept, **row.settings})
     return [*words, "--minutes", f"{minutes:g}", "--seed", str(seed), "--out", str(out)]
 
