@@ -80,10 +80,11 @@ ROWS: dict[str, Row] = {
     for row in [
         Row("image", "1: ∅ → image", "mnist", "image", None, "transformer", 15, None, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}),
-        Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 15, 15, DIGITS, DIGITS_SETTINGS,
-            {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
+        Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 15, 15, DIGITS,
+            DIGITS_SETTINGS, {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
         Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 15, None, PICTURE,
-            PICTURE_SETTINGS, {"tokenizer": "bpe", "vocabulary": 1024}, judge="image-text", evaluate={"samples": 1, "limit": 378}),
+            PICTURE_SETTINGS, {"tokenizer": "bpe", "vocabulary": 1024}, judge="image-text",
+            evaluate={"samples": 1, "limit": 378}),
         Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 8, None,
             {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
         Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 8, None,
@@ -97,7 +98,8 @@ ROWS: dict[str, Row] = {
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
             {"width": 64, "layers": 2, "dropout": 0.2}, evaluate={"beams": 4, "limit": 300}),
         Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 13, None,
-            {"width": 32, "layers": 5}, PICTURE_SETTINGS, {"bands": 24, "hop": 20}, judge="sound-text", evaluate={"samples": 1, "limit": 300}),
+            {"width": 32, "layers": 5}, PICTURE_SETTINGS, {"bands": 24, "hop": 20}, judge="sound-text",
+            evaluate={"samples": 1, "limit": 300}),
     ]
 }  # fmt: skip
 
