@@ -1,6 +1,7 @@
 """`ptheta.fit`: where the run goes, and what is refused before anything is learned or lost."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.io import wavfile
 from torch import nn
@@ -144,6 +145,21 @@ def test_waveforms_are_fitted_by_default_one_at_a_time(tmp_path):
     run = ptheta.fit(None, ptheta.load(tmp_path, sound="waveform"), steps=1, out=tmp_path / "run")
     assert run.name == "transformer"
     assert run.plan()["settings"]["batch_size"] == 1
+
+
+@pytest.mark.parametrize("lacking", [0, 39])
+def test_missing_parts_of_contexts_need_a_model_that_is_taught_without(lacking, tmp_path):
+    table = pd.DataFrame({"x": ["a", "b"] * 20, "y": ["c", "d", "e", "f"] * 10, "z": np.arange(40.0)})
+    whole = ptheta.load(table, event="x", context="y,z")
+    table.loc[lacking, "y"] = None
+    data = ptheta.load(table, event="x", context="y,z")
+    sure = {"hyperparameters": {"width": 8, "context_dropout": 0.0}, "steps": 1}
+    with pytest.raises(FitError, match=r"contexts of \w+ say nothing of y; fill in .* context dropout above 0"):
+        ptheta.fit("made", data, out=tmp_path / "run", **sure)
+    assert list(tmp_path.iterdir()) == []
+    ptheta.fit("made", whole, out=tmp_path / "whole", **sure)
+    run = ptheta.fit("made", data, steps=1, out=tmp_path / "run", hyperparameters={"width": 8})
+    assert run.evaluate().nats > 0
 
 
 def test_there_must_be_data():

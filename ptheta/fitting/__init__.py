@@ -23,6 +23,7 @@ from ptheta.models import Counting, Model, family
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
+from ptheta.spaces import Joint
 from ptheta.training import Budget, MaximumLikelihood, Objective, ReverseKL, Settings, Target, Trainer, World, world
 
 __all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
@@ -117,6 +118,7 @@ def fit(
             if not any(value is not None for value in given.values()):
                 given["minutes"] = recipe.minutes
         model = _build(default_model(data) if model is None else model, data, seed, hyperparameters or {})
+        _check_contexts(model, data)
     counting = isinstance(model, Counting) and log_f is None
     if not any(value is not None for value in given.values()):
         given["minutes"] = DEFAULT_MINUTES
@@ -185,6 +187,22 @@ def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str,
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return cls(data.space, data.context_space, **hyperparameters)
+
+
+def _check_contexts(model: Model, data: Data) -> None:
+    """Contexts that lack parts are for models that are taught without contexts, too."""
+    space = data.context_space
+    if not isinstance(space, Joint) or model.context_dropout:
+        return
+    for name, split in data.splits.items():
+        assert split.context is not None
+        for start in range(0, len(split), COUNTED_EVENTS):
+            absent = space.absent(torch.from_numpy(split.context[start : start + COUNTED_EVENTS])).any(0)
+            if bool(absent.any()):
+                raise FitError(
+                    f"contexts of {name} say nothing of {space.names[int(absent.int().argmax())]}",
+                    "fill in its missing cells, or fit with a context dropout above 0",
+                )
 
 
 def _objective(
