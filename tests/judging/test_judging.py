@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import ptheta
+from ptheta.data.codecs import SpectrogramCodec
 from ptheta.errors import ContextError, RunError, UsageError
 from ptheta.judging.base import Case, How, as_pixels, derangement
 from ptheta.judging.classifiers import features
@@ -22,7 +23,7 @@ from ptheta.judging.pictures import (
     neighbour_nats,
     recognised,
 )
-from ptheta.judging.sounds import recognition
+from ptheta.judging.sounds import analysed, recognition
 from ptheta.judging.tasks import judge
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Label
@@ -271,3 +272,9 @@ def test_runs_without_a_context_and_single_events_are_refused(fit, labelled):
         judge(plain, plain.data.test)
     with pytest.raises(RunError, match="fewer than 2"):
         judge(labelled, labelled.data.test.subset(1))
+
+
+def test_a_drawn_silence_is_heard_as_silence():
+    codec = SpectrogramCodec(8000, 128, 256, 16, 4)
+    silent = np.zeros((1, 1, 4, 16), np.uint8)
+    np.testing.assert_array_equal(analysed(codec, codec, silent), silent)
