@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import UsageError
+from ptheta.models.inputs import as_signal
 from ptheta.nn.context import (
     ContextMaps,
     Encoded,
@@ -141,11 +142,6 @@ class Part(nn.Module):
             sounding = (values != silence).flip(1).cummax(1).values.flip(1)
             return self.encoder(as_signal(values, self.space.levels, kind), sounding)
         return self.encoder(values.reshape(len(values), self.space.dimensions))
-
-
-def as_signal(values: Tensor, levels: int, dtype: torch.dtype) -> Tensor:
-    """Levels as numbers from −1 to 1."""
-    return values.to(dtype) * (2.0 / max(levels - 1, 1)) - 1.0
 
 
 class PictureInputs(nn.Module):

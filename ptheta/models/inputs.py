@@ -34,7 +34,12 @@ class ScalarInputs(nn.Module):
             return self.standardise(z, step).to(dtype)[..., None]
         if self.channels > 1:
             return F.one_hot(z, self.channels).to(dtype)
-        return (z.to(dtype) * (2.0 / max(self.levels - 1, 1)) - 1.0)[..., None]  # type: ignore[operator]
+        return as_signal(z, self.levels, dtype)[..., None]  # type: ignore[arg-type]
+
+
+def as_signal(values: Tensor, levels: int, dtype: torch.dtype) -> Tensor:
+    """Levels as numbers from −1 to 1."""
+    return values.to(dtype) * (2.0 / max(levels - 1, 1)) - 1.0
 
 
 def marginal_logits(z: Tensor, levels: int) -> Tensor:

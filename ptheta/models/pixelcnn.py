@@ -22,6 +22,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.models.conditions import CONTEXTS, PictureConditions, checked_part
 from ptheta.models.decoders import Decoder
+from ptheta.models.inputs import as_signal
 from ptheta.models.levels import rank_for
 from ptheta.models.pixel_heads import CategoricalPixelHead, LogisticPixelHead
 from ptheta.nn import CausalConvolution, GatedBlock, channel_norm
@@ -199,7 +200,7 @@ class PixelInputs(nn.Module):
         if self.table is not None:
             x = self.table(z[..., 0])
         else:
-            x = z.to(dtype) * (2.0 / max(self.levels - 1, 1)) - 1.0
+            x = as_signal(z, self.levels, dtype)
         return torch.cat([x, torch.ones_like(x[..., :1])], -1).permute(0, 3, 1, 2)
 
 
