@@ -41,8 +41,8 @@ class Row:
         event, context: columns; no context for the unconditional task.
         model: family.
         minutes: of the fit.
-        alone: minutes of the fit to the same events without a context; None: there is none, and the context is compared
-            with the same weights without it.
+        alone: minutes of the fit to the same events without a context, or the row whose fit that is; None: there is
+            none, and the context is compared with the same weights without it.
         hyperparameters: of the family; those of the context are left out of the unconditional fit.
         settings: of learning.
         data: further options of `load`.
@@ -57,7 +57,7 @@ class Row:
     context: str | None
     model: str
     minutes: float
-    alone: float | None = None
+    alone: float | str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -68,36 +68,44 @@ class Row:
 OF_CONTEXT = ("context_dropout", "context_layers")
 """Hyperparameters that only a model with a context has a use for."""
 
+OF_TEXTS = ("tokenizer", "vocabulary")
+"""Options of `load` that only texts have a use for."""
+
 PICTURE = {"width": 32, "layers": 4, "reach": 3}
 PICTURE_SETTINGS = {"batch_size": 16, "precision": "native"}
 TRANSLATION = {"width": 128, "layers": 3, "dropout": 0.1}
 TRANSLATION_SETTINGS = {"batch_size": 48}
-DIGITS = {"width": 64, "layers": 4, "heads": 2, "local": 4, "dropout": 0.0}
-DIGITS_SETTINGS = {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998}
+DIGITS = {"width": 64, "layers": 4, "heads": 2, "local": 4, "window": 168, "dropout": 0.0}
+DIGITS_SETTINGS = {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998, "precision": "native"}
 
 ROWS: dict[str, Row] = {
     row.name: row
     for row in [
-        Row("image", "1: ∅ → image", "mnist", "image", None, "transformer", 15, None, DIGITS, DIGITS_SETTINGS,
+        Row("image", "1: ∅ → image", "mnist", "image", None, "transformer", 20, None, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}),
-        Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 15, 15, DIGITS,
+        Row("colour-image", "1: ∅ → image", "cifar10", "img", None, "pixelcnn", 10, None,
+            {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS),
+        Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 20, "image", DIGITS,
             DIGITS_SETTINGS, {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
-        Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 15, None, PICTURE,
+        Row("class-fashion", "2: class → image", "fashion_mnist", "image", "label", "pixelcnn", 10, 10,
+            {"width": 48, "layers": 5}, PICTURE_SETTINGS, evaluate={"samples": 1, "limit": 500}),
+        Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 20, 20, PICTURE,
             PICTURE_SETTINGS, {"tokenizer": "bpe", "vocabulary": 1024}, judge="image-text",
             evaluate={"samples": 1, "limit": 378}),
-        Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 8, None,
-            {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
-        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 8, None,
-            {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
-        Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", 6, 2,
-            {"width": 96, "layers": 3, "dropout": 0.2}, evaluate={"beams": 4, "limit": 378}),
-        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 16, 4, TRANSLATION,
-            TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
+        Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 10,
+            "colour-image", {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
+        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 10,
+            "colour-image", {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
+        Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", 20, 4,
+            {"width": 96, "layers": 3, "dropout": 0.2}, {"batch_size": 32}, {"tokenizer": "bpe", "vocabulary": 1024},
+            evaluate={"beams": 4, "limit": 378}),
+        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 20, 4,
+            {**TRANSLATION, "dropout": 0.2}, TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
         Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
             TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
             {"width": 64, "layers": 2, "dropout": 0.2}, evaluate={"beams": 4, "limit": 300}),
-        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 13, None,
+        Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 20, 20,
             {"width": 32, "layers": 5}, PICTURE_SETTINGS, {"bands": 24, "hop": 20}, judge="sound-text",
             evaluate={"samples": 1, "limit": 300}),
     ]
@@ -106,12 +114,13 @@ ROWS: dict[str, Row] = {
 
 def fit_words(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) -> list[str]:
     """The words of `ptheta fit` for a row, or for the same events without a context."""
-    context = None if alone else row.context
+    context, texts = None if alone else row.context, row.task.endswith("→ text")
     kept = {k: v for k, v in row.hyperparameters.items() if context or k not in OF_CONTEXT}
+    data = {k: v for k, v in row.data.items() if context or texts or k not in OF_TEXTS}
     words = ["fit", str(DATA / row.source), row.model, "--event", row.event]
     words += ["--context", context] if context else []
-    words += ["--whole"] if row.task.endswith("→ text") else []
-    words += flags({**row.data, **kept, **row.settings})
+    words += ["--whole"] if texts else []
+    words += flags({**data, **kept, **row.settings})
     return [*words, "--minutes", f"{minutes:g}", "--seed", str(seed), "--out", str(out)]
 
 
@@ -135,9 +144,11 @@ def called(words: Sequence[str]) -> dict[str, Any]:
     return json.loads(said.getvalue().splitlines()[-1])
 
 
-def fitted(row: Row, minutes: float | None, seed: int, out: Path, *, alone: bool) -> Path:
-    """The run of a row, fitted unless it is there."""
-    minutes = minutes or (row.alone if alone else row.minutes) or row.minutes
+def fitted(row: Row, minutes: float | None, seed: int, out: Path, *, alone: bool = False) -> Path:
+    """The run of a row, or of its events without a context, fitted unless it is there."""
+    if alone and isinstance(row.alone, str):
+        return fitted(ROWS[row.alone], minutes, seed, out)
+    minutes = minutes or (row.alone if alone and isinstance(row.alone, int | float) else row.minutes)
     place = out / (f"{row.name}-alone" if alone else row.name)
     if not (place / "config.json").exists():
         called(fit_words(row, minutes, seed, place, alone=alone))
@@ -174,9 +185,8 @@ def printed(row: Row, found: Mapping[str, Any], minutes: float | None) -> str:
     """A row's numbers as Markdown: nats and gains, then the metrics of the model and its baselines."""
     lines = [(f"nats of {row.name}", value_of({"value": found["nats"], "se": found["nats_se"]}))]
     lines += [(f"gain over {name}".replace("|", "\\|"), value_of(gained)) for name, gained in found["gains"].items()]
-    took = f"{minutes or row.minutes:g} minutes" + (
-        f", {minutes or row.alone:g} without a context" if row.alone else ""
-    )
+    alone = ROWS[row.alone].minutes if isinstance(row.alone, str) else row.alone
+    took = f"{minutes or row.minutes:g} minutes" + (f", {minutes or alone:g} without a context" if alone else "")
     parts = [f"\n{row.task} ({row.source}), {took}; {machine()}\n", table(["what", "nats"], lines)]
     metrics = found.get("metrics")
     if metrics:
@@ -212,7 +222,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     for name in args.row:
         row = ROWS[name]
-        run = fitted(row, args.minutes, args.seed, args.out, alone=False)
+        run = fitted(row, args.minutes, args.seed, args.out)
         if row.context is None:
             found = unconditional(row, run, args.seed, args.out)
         else:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ptheta.cli.arguments import print_json
-from ptheta.cli.contexts import VIEW, context_columns, contexts
+from ptheta.cli.contexts import contexts
 from ptheta.cli.options import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.filling import fill_delimited
@@ -20,6 +20,7 @@ from ptheta.errors import SourceError, UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models.table import TableTransformer
 from ptheta.numbers import plural
+from ptheta.reporting.contexts import VIEW, context_columns
 from ptheta.spaces import Label
 
 if TYPE_CHECKING:

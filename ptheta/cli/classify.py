@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, said_loudly
 from ptheta.cli.options import Flag, RunArgument, SourceArgument, output
-from ptheta.errors import ContextError, PthetaError, SourceError, UsageError, nearest
+from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.spaces import Label
 
 if TYPE_CHECKING:
@@ -109,25 +110,10 @@ def _read(run: Run, source: str, event: str | None, context: str | None) -> tupl
     from ptheta.data import load
 
     asked = run.config["data"]["request"]["context"]
-    if context is not None or _has(source, asked):
+    if context is not None or has_columns(source, asked):
         return read(run, source, event, context)
     print(f"without labels: {source} has no column {asked!r}", file=sys.stderr)
     return load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec), False
-
-
-def _has(source: str, context: Any) -> bool:
-    """Whether a source has the columns of a context."""
-    from ptheta.data.columns import parts_of
-    from ptheta.data.hub import reading
-    from ptheta.data.sources import open_source
-
-    opened = open_source(source)
-    with reading(opened.origin):
-        try:
-            parts_of(context, opened)
-        except SourceError:
-            return False
-    return True
 
 
 def _judged(found: Tensor, truth: Tensor) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ptheta.errors import ContextError, SourceError, UsageError
 from ptheta.numbers import plural
+from ptheta.reporting.contexts import VIEW, context_columns, given_words
 from ptheta.runs import Run
 from ptheta.spaces import Label
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 LISTS = (".txt", ".csv")
 """Suffixes of files of many contexts: one a line, or a table with the column of the context."""
-
-VIEW = re.compile(r"(:(grey|rgb|\d+[x×]\d+|text|label|number))+$")
-"""The view at the end of a column's name."""
 
 SAID = 3
 """Remarks on contexts that are printed, at most."""
@@ -104,8 +101,6 @@ def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p
 
 def _example(run: Run) -> str:
     """What to give."""
-    from ptheta.reporting.contexts import given_words
-
     space = run.model.context_space
     if isinstance(space, Label):
         names = " ".join(map(shlex.quote, space.names[:LISTED])) + " …" * (space.levels > LISTED)
@@ -113,16 +108,19 @@ def _example(run: Run) -> str:
     return f"give{given_words(run)}"
 
 
-def context_columns(run: Run) -> list[str]:
-    """By which names a person gives the context, or its parts, of a run; none if it has no context."""
-    codec = run.context_codec
-    if codec is None:
-        return []
-    if codec.kind == "joint":
-        return list(codec.parts)  # type: ignore[attr-defined]
-    asked = run.config["data"]["request"].get("context") or ["context"]
-    name = asked if isinstance(asked, str) else str(asked[0])
-    return [VIEW.sub("", name)]
+def has_columns(source: str, asked: Any) -> bool:
+    """Whether a source has the columns of an event or a context, as they were asked for."""
+    from ptheta.data.columns import parts_of
+    from ptheta.data.hub import reading
+    from ptheta.data.sources import open_source
+
+    opened = open_source(source)
+    with reading(opened.origin):
+        try:
+            parts_of(asked, opened)
+        except SourceError:
+            return False
+    return True
 
 
 # Contexts of one column
@@ -153,6 +151,8 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
         named, _, rest = word.partition("=")
         value = rest if word not in known and VIEW.sub("", named) == column and "=" in word else word
         found += _expanded(codec, value, column, known)
+        if value is word and named != word and codec.kind == "document" and VIEW.sub("", named).isidentifier():
+            print(f"{word!r} is taken for the text itself; the context is called {column}", file=sys.stderr)
     rows = [_row(run, codec, asked) for asked in found]
     _say([remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))])
     return Given(_tensor(np.concatenate(rows)), [asked.name for asked in found])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, RunArgument, SourceArgument, beside, output
-from ptheta.errors import PthetaError, UsageError, nearest
+from ptheta.cli.options import Flag, RunArgument, SourceArgument, Values, beside, output
+from ptheta.errors import ContextError, PthetaError, UsageError, nearest
+from ptheta.numbers import plural
 
 if TYPE_CHECKING:
     from ptheta.data import Data, Split
@@ -37,6 +38,7 @@ def score(
     split: str | None = None,
     event: str | None = None,
     context: str | None = None,
+    given: Values = [],  # noqa: B006
     anomaly: Method | None = None,
     against: Path | None = None,
     calibrate: int = CALIBRATED,
@@ -56,6 +58,8 @@ def score(
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
+        given: context of all events, or one for each, as --context of `ptheta sample`; for sources without such a
+            column
         anomaly: what ranks the events: surprise, −log p; typicality, how far −log p is from its usual value; ratio, log
             q − log p of a background q named with --against; complexity, −log p less the size of a compressed picture.
             ratio with --against and surprise else, if left out
@@ -82,8 +86,13 @@ def score(
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
-    own = fitted.same(source)
-    data = own if own is not None and event is None and context is None else fitted.read(source, event, context)
+    own = None if given else fitted.same(source)
+    if given:
+        if context is not None:
+            raise UsageError("contexts are a column or are given", "leave out --context or --given")
+        data = _told(fitted, source, event, given)
+    else:
+        data = own if own is not None and event is None and context is None else fitted.read(source, event, context)
     for remark in data.remarks if data is not own else ():
         print(remark, file=sys.stderr)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
@@ -107,6 +116,38 @@ def score(
         result, files = _events(detector, events, held_out, place, per_dimension, of)
     if json:
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
+
+
+def _told(run: Run, source: str, event: str | None, values: list[str]) -> Data:
+    """The events of a source with the contexts that are given: one for all, or one each.
+
+    Raises:
+        ContextError: another number of contexts.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from ptheta.cli.contexts import given_contexts, has_columns
+    from ptheta.data import load
+
+    if run.model.context_space is None:
+        raise ContextError(f"{run.path} has no context", "leave out --given")
+    told = given_contexts(run, values)
+    assert told is not None
+    asked = run.config["data"]["request"]["event"]
+    if event is None and asked and has_columns(source, asked):
+        event = asked  # otherwise the only column that can be events
+    data = load(source, event=event, codec=run.codec)
+    for name, split in data.splits.items():
+        if len(told) not in (1, len(split)):
+            raise ContextError(
+                f"{len(told)} contexts are given for {plural(len(split), 'event')}", "give one, or one for each"
+            )
+        rows = told.rows.numpy()
+        rows = rows if len(rows) == len(split) else np.repeat(rows, len(split), 0)
+        data.splits[name] = dataclasses.replace(split, context=rows)
+    return data
 
 
 def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str, Split | None]:
@@ -139,7 +180,7 @@ def _events(
 
     from ptheta.data.codecs import DocumentCodec
     from ptheta.evaluation import Score
-    from ptheta.reporting import nats, plural, rates_of_blocks, said, track, write_scores
+    from ptheta.reporting import nats, rates_of_blocks, said, track, write_scores
 
     (name, calibration), run = held_out, detector.run
     many = len(events) + (0 if calibration is None else len(calibration))
@@ -189,7 +230,7 @@ def _documents(
     from rich.console import Console
 
     from ptheta.evaluation import Score
-    from ptheta.reporting import nats, plural, said, score_documents, show, track, write_document_scores
+    from ptheta.reporting import nats, said, score_documents, show, track, write_document_scores
 
     console = Console(stderr=True, highlight=False)
     many = len(split.ends) if limit is None else min(limit, len(split.ends))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 import time
 from pathlib import Path
@@ -83,16 +85,21 @@ def place_of(out: Path | None, force: bool) -> Path | None:
     """
     if out is None:
         return None
-    if out.suffix.lower() not in ("", ".txt", ".tsv"):
-        raise UsageError(f"these samples cannot be a {out.suffix} file", "name a folder or a .txt file")
+    if out.suffix.lower() not in ("", ".txt", ".tsv", ".csv"):
+        raise UsageError(f"these samples cannot be a {out.suffix} file", "name a folder, or a .txt or .csv file")
     return output(out, out, force)
 
 
 def save(texts: list[str], names: list[str] | None, place: Path | None) -> list[Path]:
-    """Write all texts, each after its context, into one file."""
+    """Write all texts, each after its context, into one file: lines, or a table of columns `context` and `text`."""
     if place is None:
         return []
     path = place if place.suffix and not place.is_dir() else place / TEXTS
+    if path.suffix.lower() == ".csv":
+        buffer = io.StringIO()
+        columns = {"text": texts} if names is None else {"context": names, "text": texts}
+        csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([columns, *zip(*columns.values())])
+        return [write_bytes(path, buffer.getvalue().encode(), flush=False)]
     return [write_bytes(path, lines_of(texts, names).encode(), flush=False)]
 
 
@@ -152,4 +159,4 @@ def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
     for file in files:
         if not file.is_file():
             raise SourceError(f"{file} cannot be read: it is no file", "check the path")
-    return codec.encode(files, lambda row: str(files[row]))
+    return np.concatenate([codec.read(file) for file in files])

@@ -163,12 +163,17 @@ def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]
 def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> None:
     kind = source.columns[part.column].kind
     suited = next(kinds for made, kinds in SUITED.items() if isinstance(codec, made))
-    if kind not in suited:
+    if kind not in suited and not _is_empty(source, part.column):
         context = f"context {name}".strip()
         raise SourceError(
             f"column {part.column!r} ({kind}) of {source.origin} is nothing for the run's {context}, {_said(codec)}",
             "name the right column with --context",
         )
+
+
+def _is_empty(source: Source, name: str) -> bool:
+    """Whether no row has a cell: such a column has no type."""
+    return all(missing(chunk[name]).all() for table in source.tables.values() for chunk in table.chunks([name]))
 
 
 def _present(source: Source, parts: list[Part], masks: Masks) -> tuple[dict[str, Masks], list[str]]:

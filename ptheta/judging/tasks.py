@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ptheta.data import Split
 from ptheta.errors import ContextError, RunError
 from ptheta.judging.base import Case, Findings, How, kind_of
+from ptheta.judging.categories import is_category, judge_category
 from ptheta.judging.nats import Nats, nats_of
 from ptheta.judging.pictures import judge_described, judge_labelled, judge_restored
 from ptheta.judging.sounds import judge_spoken
@@ -22,7 +23,7 @@ TASKS: dict[tuple[str, str], Callable[[Case], Findings]] = {
     ("text", "sound"): judge_spoken,
     ("label", "sound"): judge_spoken,
 }
-"""Kinds of context and event → what judges them; of all others only nats are told."""
+"""Kinds of context and event → what judges them; of others only categories are judged by more than nats."""
 
 
 @dataclass
@@ -70,6 +71,8 @@ def judge(
         raise RunError("there are fewer than 2 events to judge", "give more")
     nats = nats_of(run, events, against, how.seed, advance)
     task = TASKS.get((kind_of(run.context_codec), kind_of(run.codec)))
+    if task is None and is_category(run.model.space):
+        task = judge_category
     return Judgement(nats, None if task is None else task(Case(run, events, how)))
 
 

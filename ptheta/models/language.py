@@ -30,6 +30,9 @@ from ptheta.spaces import Document, Sequence
 TOGETHER = 2**14
 """Tokens of short sequences that are scored together, at most."""
 
+GROUP, UNLIKE = 32, 1.5
+"""Whole texts are computed in groups of at least so many, beyond which none is more than so many times as long."""
+
 LOGITS = 2**24
 """Logits held while scoring, at most; for large vocabularies."""
 
@@ -73,11 +76,20 @@ class LanguageModel(Autoregressive):
         if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
             return torch.cat([self._log_prob(x[i : i + 1], _row(context, i)) for i in range(len(x))])
         if isinstance(self.space, Document) and self.ends is not None and len(x):
-            said = (x != self.space.end).int()
-            last = int((said * torch.arange(1, x.shape[1] + 1, device=x.device)).max())  # only ends follow
-            z = self.flatten(x)[:, : last + 1]
-            return self._conditionals(z, context).log_prob(z).sum(-1)
+            return self._log_prob_of_whole(x, context)
         return super()._log_prob(x, context)
+
+    def _log_prob_of_whole(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """log p of whole texts [n], those of similar length together: little is computed after their ends."""
+        assert isinstance(self.space, Document)
+        said = (x != self.space.end).int()
+        tokens = (said * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1) + 1  # only ends follow
+        order = tokens.argsort(stable=True)
+        parts = []
+        for rows in order.split(similar(tokens[order].tolist())):
+            z = self.flatten(x[rows])[:, : int(tokens[rows[-1]])]
+            parts.append(self._conditionals(z, _rows(context, rows)).log_prob(z).sum(-1))
+        return torch.cat(parts)[order.argsort()]
 
     def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:
         """log p(x_j | what the window shows of x_<j) of every token of sequences of any length.
@@ -247,8 +259,32 @@ class LanguageModel(Autoregressive):
         return result
 
 
+def similar(lengths: SequenceOf[int]) -> list[int]:
+    """How many of sorted lengths go together, group after group.
+
+    A group has at least `GROUP`, while there are, and beyond these none much longer than its first.
+
+    >>> similar([2] * 30 + [3] * 10 + [8] * 2 + [20] * 16)
+    [40, 18]
+    """
+    groups, shortest = [0], 0
+    for length in lengths:
+        if groups[-1] >= GROUP and length > UNLIKE * shortest:
+            groups.append(0)
+        shortest = shortest if groups[-1] else length
+        groups[-1] += 1
+    return groups
+
+
 def _row(context: Tensor | None, i: int) -> Tensor | None:
     return None if context is None else context[i : i + 1]
+
+
+def _rows(context: Tensor | None, rows: Tensor) -> Tensor | None:
+    """Some rows of a context; one that was broadcast stays one."""
+    if context is None or (len(context) > 1 and context.stride(0) == 0):
+        return None if context is None else context[: len(rows)]
+    return context[rows]
 
 
 def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -142,11 +142,9 @@ class Transformer(LanguageModel):
     @property
     def recipe(self) -> dict[str, Any]:  # type: ignore[override]
         """Settings that suit it: on sequences, `BATCH_TOKENS` a step."""
-        chosen = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32}
-        if isinstance(self.space, Document):
-            chosen |= {"precision": "native"}
-        elif isinstance(self.space, Sequence):
-            chosen |= {"batch_size": max(1, BATCH_TOKENS // self.space.length), "precision": "native"}
+        chosen = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32, "precision": "native"}
+        if isinstance(self.space, Sequence) and not isinstance(self.space, Document):
+            chosen |= {"batch_size": max(1, BATCH_TOKENS // self.space.length)}
         return chosen
 
     @property

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs import JointCodec
+from ptheta.data.codecs import DocumentCodec, JointCodec, LabelCodec, NumberCodec
 from ptheta.runs import Run
 from ptheta.spaces import Document, Label
 
@@ -23,6 +24,43 @@ LABELS, CELLS = 12, 64
 
 CONTEXTS, TEXTS = 8, 16
 """Contexts in the overview of a run: of pictures and sounds, and of texts, which have one event each."""
+
+
+VIEW = re.compile(r"(:(grey|rgb|\d+[x×]\d+|text|label|number))+$")
+"""The view at the end of a column's name."""
+
+
+def context_columns(run: Run) -> list[str]:
+    """By which names a person gives the context, or its parts, of a run; none if it has no context."""
+    codec = run.context_codec
+    if codec is None:
+        return []
+    if isinstance(codec, JointCodec):
+        return list(codec.parts)
+    asked = run.config["data"]["request"].get("context") or ["context"]
+    name = asked if isinstance(asked, str) else str(asked[0])
+    return [VIEW.sub("", name)]
+
+
+def context_cells(run: Run, context: Tensor | None) -> dict[str, list[Any]] | None:
+    """Contexts of events [n, …] as columns of a table, which can be read again; None if they are or hold other things.
+
+    What is not given is None.
+    """
+    codec = run.context_codec
+    if codec is None or context is None:
+        return None
+    x = np.asarray(context)
+    parts = codec.split(x) if isinstance(codec, JointCodec) else {context_columns(run)[0]: x}
+    codecs = codec.codecs if isinstance(codec, JointCodec) else dict.fromkeys(parts, codec)
+    if not all(isinstance(one, LabelCodec | NumberCodec | DocumentCodec) for one in codecs.values()):
+        return None
+    cells: dict[str, list[Any]] = {}
+    for name, rows in parts.items():
+        absent = codecs[name].space.is_null(torch.from_numpy(rows)).tolist()
+        said = iter(codecs[name].decode(rows[~np.array(absent, bool)]))
+        cells[name] = [None if missing else next(said) for missing in absent]
+    return cells
 
 
 def names_of(run: Run, context: Tensor | None) -> list[str] | None:

@@ -19,7 +19,7 @@ from ptheta.errors import UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
-from ptheta.reporting.contexts import groups_of, names_of, pictures_of
+from ptheta.reporting.contexts import context_cells, groups_of, names_of, pictures_of
 from ptheta.reporting.pictures import fitted, grid, headed, save_picture, surprise_grid
 from ptheta.runs import Run
 
@@ -60,6 +60,8 @@ def write_events(
     names = names_of(run, context) if names is None else names
     if directory.suffix and not directory.is_dir():
         return [_write_one(run, x, directory, context, names)]
+    if isinstance(run.codec, FrameCodec):
+        return [_write_frame(run, x, directory / "sample.csv", context, names)]
     files = run.codec.write(x, directory, "sample", names)
     if run.codec.is_picture:
         name = "samples.png" if context is None else "contexts.png"
@@ -71,7 +73,7 @@ def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: l
     if run.codec.is_picture and path.suffix.lower() == ".png":
         return save_picture(sheet(run, x[:SHOWN], context, names), path)
     if isinstance(run.codec, FrameCodec):
-        return run.codec.write_frame(x, path, names)
+        return _write_frame(run, x, path, context, names)
     with tempfile.TemporaryDirectory() as folder:
         files = run.codec.write(x, Path(folder), "sample", names)
         if path.suffix.lower() != files[0].suffix:
@@ -80,6 +82,13 @@ def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: l
         if len(files) > 1:
             raise UsageError(f"{len(x)} samples are {len(files)} files", "name a folder with --out")
         return write_bytes(path, files[0].read_bytes())
+
+
+def _write_frame(run: Run, x: Tensor, path: Path, context: Tensor | None, names: list[str] | None) -> Path:
+    """Rows of a table after the columns of their contexts, or one column of captions."""
+    assert isinstance(run.codec, FrameCodec)
+    captions = None if names is None else {"context": names}
+    return run.codec.write_frame(x, path, context_cells(run, context) or captions)
 
 
 def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor
 
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, TextCodec
 
 STEPS = (0.5, 1, 2, 3, 4, 6, 8, 12)
 """Bits at which the next shade begins; fixed, so that pages of different runs compare."""
@@ -71,7 +71,7 @@ class Span:
         return f"{what}{self.bits:.2f} bits{several}, p = {2**-self.bits:.3g}"
 
 
-def spans(codec: TextCodec, tokens: Iterable[int], log_prob: Tensor) -> list[Span]:
+def spans(codec: TextCodec | DocumentCodec, tokens: Iterable[int], log_prob: Tensor) -> list[Span]:
     """Spans of a text.
 
     Args:

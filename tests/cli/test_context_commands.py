@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -43,6 +44,8 @@ def context_runs(tmp_path_factory):
             "text": [f"a {name} car" for name in names],
             "kind": names,
             "size": np.arange(len(names)) / 8,
+            "mood": [("good", "bad")[i % 2] for i in range(len(names))],
+            "age": np.arange(len(names)) % 7,
         }
         pq.write_table(pa.table(table), "cars.parquet")
         for name, colour in COLOURS.items():
@@ -75,11 +78,13 @@ def context_runs(tmp_path_factory):
             "sure": ["cars.parquet", "made", "--event", "img", "--context", "text", "--context-dropout", "0"],
             "colour": ["cars.parquet", "made", "--event", "img", "--context", "img:grey:2x2"],
             "kind": ["cars.parquet", "made", "--event", "img", "--context", "kind", "--context-dropout", "0"],
+            "aged": ["cars.parquet", "made", "--event", "img", "--context", "age"],
             "both": ["cars.parquet", "made", "--event", "img", "--context", "kind,size,img:grey"],
             "strict": ["cars.parquet", "made", "--event", "img", "--context", "kind,size", "--context-dropout", "0"],
             "say": ["cars.parquet", "transformer", "--event", "text", "--context", "img"],
             "hear": ["tones", "transformer", "--event", "text", "--context", "audio", *spectra],
             "speak": ["tones", "made", "--event", "audio", "--context", "text", *spectra],
+            "row": ["cars.parquet", "made", "--event", "mood", "--context", "kind,size"],
             "tell": ["cars.parquet", "transformer", "--event", "text", "--whole"],
         }.items():
             assert main(["fit", *words, *SMALL, "--out", out]) == 0, out
@@ -231,6 +236,10 @@ def test_what_is_done_to_a_context_is_said(at):
     assert (
         "nothing is said of size" in at("sample", "both", "--context", "kind=red", "img=red.png", "--out", "OUT/c").err
     )
+    assert (
+        "'txt=a car' is taken for the text itself; the context is called text"
+        in at("sample", "draw", "--context", "txt=a car", "--out", "OUT/d").err
+    )
 
 
 def test_whole_texts_are_completed_from_their_own_beginning(at):
@@ -255,6 +264,45 @@ def test_pairs_are_scored_given_their_contexts(at, tmp_path):
     table = pq.read_table(tmp_path / "s.parquet").to_pandas().sort_values("row")
     np.testing.assert_allclose(table["log_prob"], expected, atol=1e-4)
     assert table["context"].tolist() == run.context_codec.names(run.data.test.context)
+
+
+def test_events_without_a_column_of_contexts_are_scored_given_one(at, tmp_path):
+    run = Run.load("draw")
+    x = torch.cat([run.events(f"photos/{name}.png") for name in ("one", "two")])
+    row = torch.from_numpy(run.context_codec.encode(["a red car"]).astype(np.int64))
+    for words, contexts in ((["a red car"], row), (["a red car", "a blue car"], None)):
+        result = at("score", "draw", "photos", "--given", *words, "--out", f"OUT/{len(words)}.parquet", "--json")
+        assert result.code == 0, result.err
+        if contexts is None:
+            contexts = torch.from_numpy(run.context_codec.encode(words).astype(np.int64))
+        expected = run.model.log_prob(x, contexts).detach().numpy()
+        found = pq.read_table(tmp_path / f"{len(words)}.parquet").to_pandas().sort_values("row")
+        np.testing.assert_allclose(found["log_prob"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"kind": "red", "size": "0.123456789012345"}, {"kind": "red"}, {"size": "2"}],
+    ids=lambda given: "+".join(given),
+)
+def test_rows_drawn_for_contexts_are_scored_given_the_same(given, at, tmp_path):
+    words = [f"{name}={value}" for name, value in given.items()]
+    assert at("sample", "row", "--context", *words, "-n", 3, "--out", "OUT/s.csv", "--seed", 1).code == 0
+    result = at("score", "row", "OUT/s.csv", "--out", "OUT/s.parquet")
+    assert result.code == 0, result.err
+    run = Run.load("row")
+    context = torch.from_numpy(run.context_codec.parse_all(words)).expand(3, -1)
+    expected = run.model.log_prob(run.events(tmp_path / "s.csv"), context).detach().numpy()
+    found = pq.read_table(tmp_path / "s.parquet").to_pandas().sort_values("row")
+    np.testing.assert_allclose(found["log_prob"], expected, atol=1e-5)
+
+
+def test_texts_become_a_table_of_two_columns(at, tmp_path):
+    result = at("sample", "say", "--context", "red.png", "photos", "--out", "OUT/t.csv", "--json")
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    assert table.to_dict("list") == {"context": result.json["contexts"], "text": result.json["texts"]}
+    assert at("sample", "tell", "-n", "2", "--out", "OUT/alone.csv").code == 0
+    assert pd.read_csv(tmp_path / "alone.csv").columns.tolist() == ["text"]
 
 
 def test_new_sounds_of_another_rate_are_said_when_scored(at, tmp_path):
@@ -324,10 +372,16 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample draw --context a --beams 2", "beam search is for whole texts"),
         ("sample say --context red.png --beams 2 --temperature 0.5", "one text for each context; leave out"),
         ("sample say --context red.png --length-penalty 2", "--length-penalty is for --beams; give --beams too"),
-        ("sample say --context red.png --out x.png", "cannot be a .png file; name a folder or a .txt file"),
+        ("sample say --context red.png --out x.png", "cannot be a .png file; name a folder, or a .txt or .csv file"),
         ("sample tell --prompt a", "tell draws whole texts from their beginning; leave out --prompt"),
         ("complete say start.txt --context red.png blue.png", "2 contexts are given for 1 event"),
         ("complete tell no.txt", "no.txt cannot be read"),
+        ("complete tell red.png", "red.png is no text; give a text file"),
+        ("sample aged --context 2.5", "no age is called '2.5'"),
+        ("sample aged --context 2.5", "to condition on any number, fit with --context age:number"),
+        ("score draw photos --given a b c", "3 contexts are given for 2 events; give one, or one for each"),
+        ("score draw cars.parquet --given a --context text", "leave out --context or --given"),
+        ("score tell start.txt --given a", "tell has no context; leave out --given"),
         ("fit cars.parquet made --event img --context img", "'img' is both event and context"),
         ("fit cars.parquet made --event img --context text:8x8", "'text' (string) is no picture"),
         ("fit cars.parquet made --event img --rate 8000", "the events of cars are no sounds; leave out rate"),

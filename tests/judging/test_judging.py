@@ -115,6 +115,20 @@ def test_events_that_neither_density_allows_gain_nothing():
     assert gain(impossible, impossible - torch.tensor([0.0, 1.0])).value == pytest.approx(0.5)
 
 
+def test_categories_are_judged_by_the_most_probable_one(fit):
+    run = fit("categories", "made", "kind", "img", steps=150)
+    found = judge(run, run.data.test).findings
+    x, y = run.data.test.events()
+    space, n = run.model.space, len(x)
+    each = [run.model.log_prob(torch.full((n, *space.shape), k), y) for k in range(space.levels)]
+    best = torch.stack(each, 1).argmax(1)
+    frequent = np.bincount(run.data.train.x.ravel()).argmax()
+    assert found.rows["model"]["accuracy"].value == pytest.approx(float((best == x.ravel()).double().mean()))
+    assert found.rows["most frequent"]["accuracy"].value == pytest.approx((run.data.test.x == frequent).mean())
+    assert found.rows["nearest neighbour"]["accuracy"].value == 1.0, "colours lie far apart"
+    assert found.rows["model"]["accuracy"].value > 0.9
+
+
 def test_a_rival_of_other_events_is_refused(labelled, fit):
     other = fit("other", "independent", "img", None, levels=8)
     with pytest.raises(RunError, match="another coding"):

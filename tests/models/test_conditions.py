@@ -6,6 +6,7 @@ import torch
 from ptheta.errors import ContextError, SpaceError, UsageError
 from ptheta.models import MADE, PixelCNN, Transformer
 from ptheta.models.conditions import ContextEncoder
+from ptheta.models.language import similar
 from ptheta.spaces import Discrete, Document, Grid, Image, Joint, Label, Real, Sequence, Spectrogram, Waveform
 
 EVENTS = Discrete((3,), 3)
@@ -209,3 +210,29 @@ def test_fixed_point_passes_read_the_context_once():
     model.condition.encoder.register_forward_hook(lambda *_: seen.append(1))
     model.sample(3, torch.randint(0, 2, (3, 1, 2, 2)), seed=0, method="fixed_point")
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_whole_texts_cost_the_same_in_groups_of_like_length(shared):
+    g = torch.Generator().manual_seed(0)
+    space, told = Document(30, 7), Document(9, 5)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Transformer(space, told, width=16, layers=1, dropout=0.0, context_dropout=0.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=g)
+    x = torch.full((150, 30), space.end)
+    lengths = torch.randint(0, 31, (150,), generator=g)
+    for row, length in enumerate(lengths.tolist()):
+        x[row, :length] = torch.randint(0, 6, (length,), generator=g)
+    assert len(similar(sorted((lengths + 1).tolist()))) > 2
+    y = torch.randint(0, 5, (150, 9), generator=g)
+    y = y[:1].expand(150, -1) if shared else y
+    model.train()  # the loss of a fit; float32
+    found = model.loss(x, y)
+    alone = torch.stack([model.loss(x[i : i + 1], y[i : i + 1]) for i in range(150)])
+    torch.testing.assert_close(found, alone.mean(), rtol=1e-5, atol=0)
+    model.eval()
+    whole = model._conditionals(x, y).log_prob(x).sum(-1)  # all slots of all rows at once
+    torch.testing.assert_close(model.log_prob(x, y), whole, rtol=1e-5, atol=1e-4)

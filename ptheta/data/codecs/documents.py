@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, compact, file_names, nowhere
 from ptheta.data.codecs.text import UNITS, TextCodec
+from ptheta.data.codecs.waves import SOUNDS
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Document
@@ -130,7 +131,15 @@ class DocumentCodec(ContextCodec):
         return [text.decode("utf-8", "replace") for text in self.to_bytes(x)]
 
     def read(self, path: str | Path) -> np.ndarray:
-        """The one text of a file, [1, length]."""
+        """The one text of a file, [1, length].
+
+        Raises:
+            SourceError: it cannot be read, or is a picture or a sound by its name.
+        """
+        from ptheta.data.files import PICTURES
+
+        if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
+            raise SourceError(f"{path} is no text", "give a text file")
         try:
             return self.encode([Path(path).read_bytes()], lambda _: str(path))
         except OSError as error:

@@ -96,10 +96,18 @@ class FrameCodec(Codec):
         context_names: Sequence[str] | None = None,
     ) -> list[Path]:
         """One CSV file of all events, with a column `context` if there is one."""
-        return [self.write_frame(x, Path(directory) / f"{stem}.csv", context_names)]
+        more = None if context_names is None else {"context": context_names}
+        return [self.write_frame(x, Path(directory) / f"{stem}.csv", more)]
 
-    def write_frame(self, x: Tensor | np.ndarray, path: Path, context_names: Sequence[str] | None = None) -> Path:
+    def write_frame(
+        self, x: Tensor | np.ndarray, path: Path, context: Mapping[str, Sequence[Any]] | None = None
+    ) -> Path:
         """All events as one CSV or Parquet file, by the path's suffix.
+
+        Args:
+            x: events [n, m].
+            path: of the file.
+            context: name → values of further columns, which come first.
 
         Raises:
             UsageError: another suffix.
@@ -110,12 +118,11 @@ class FrameCodec(Codec):
             )
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)
-        if context_names is not None:
-            name = "context"
+        for place, (name, values) in enumerate((context or {}).items()):
             while name in frame:
                 name += "_"
-            frame.insert(0, name, list(context_names))
-            table = None if table is None else table.add_column(0, name, [list(context_names)])
+            frame.insert(place, name, list(values))
+            table = None if table is None else table.add_column(place, name, [list(values)])
         if table is None:
             buffer = io.StringIO()
             frame.to_csv(buffer, index=False)
@@ -165,10 +172,18 @@ def as_number(text: str, name: str) -> float:
     Raises:
         UsageError: it is none, or not finite.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
+    if not is_number(text):
         raise UsageError(f"{name} is {text!r}, no number", f"give one, such as {name}=0")
-    return value
+    return float(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a finite number.
+
+    >>> is_number("1e3"), is_number("nan"), is_number("one")
+    (True, False, False)
+    """
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False

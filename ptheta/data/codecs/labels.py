@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
-from ptheta.data.codecs.frames import as_arrow, as_number
+from ptheta.data.codecs.frames import as_arrow, as_number, is_number
 from ptheta.data.codecs.tables import numbers
 from ptheta.data.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
@@ -96,8 +96,14 @@ class LabelCodec(ValueCodec):
     def parse(self, text: str) -> np.ndarray:
         """The number of a name, [1]; the nearest names are told if there is none."""
         if text not in self._numbers:
-            raise UsageError(f"no {self.column} is called {text!r}", nearest(text, self.classes))
+            raise UsageError(f"no {self.column} is called {text!r}", self._remedy(text))
         return np.array([self._numbers[text]], self.dtype)
+
+    def _remedy(self, text: str) -> str:
+        remedy = nearest(text, self.classes)
+        if all(map(is_number, [text, *self.classes])):
+            remedy += f"; to condition on any number, fit with --context {self.column}:number"
+        return remedy
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """Names."""

@@ -117,7 +117,8 @@ def _decoded(content: bytes, place: Place) -> tuple[np.ndarray, int]:
             samples, n = file.read(dtype="float32", always_2d=True), file.frames
             rate = file.samplerate
     except soundfile.SoundFileError as error:
-        raise SourceError(f"{place(0)} is no readable sound ({error})", "remove it or save it again as WAV") from None
+        why = getattr(error, "error_string", str(error))  # the message itself names an object in memory
+        raise SourceError(f"{place(0)} is no readable sound ({why})", "remove it or save it again as WAV") from None
     if len(samples) != n or not np.isfinite(samples).all():
         raise SourceError(f"{place(0)} is damaged", "fetch or save it again")
     return samples, rate

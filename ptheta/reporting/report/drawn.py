@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
-from ptheta.reporting.contexts import names_of
+from ptheta.reporting.contexts import names_of, pictures_of
 from ptheta.reporting.overview import copies_line
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import Html, figure, joined, panels, paragraph, picture, table, tag
 from ptheta.reporting.report.page import Section
 from ptheta.reporting.samples import sheet
 from ptheta.reporting.surprise import END
+from ptheta.runs import Run
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 PICTURES = 64
 """Pictures of each kind, at most."""
 
 TEXTS, CHARACTERS = 3, 700
 """Texts of each kind, and characters of one, at most."""
+
+LOOKED_AT = 48
+"""Pixels across of a picture that was given, at least."""
 
 ROWS, COLUMNS = 8, 20
 """Rows of each kind, and columns of a table, at most."""
@@ -80,11 +88,27 @@ def _text(codec: TextCodec, row: Tensor) -> str:
 
 def _documents(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:
     """Whole texts, after their contexts if there are any."""
-    names = names_of(evidence.run, context)
+    given = givens(evidence.run, context)
     cells = [(text[:CHARACTERS],) for text in evidence.run.codec.decode(x)]
-    if names is None:
+    if given is None:
         return table(title, ("text",), cells, text=[0], named=False)
-    return table(title, ("given", "text"), [(name, *row) for name, row in zip(names, cells)], text=[0, 1], named=False)
+    return table(title, ("given", "text"), [(name, *row) for name, row in zip(given, cells)], text=[0, 1], named=False)
+
+
+def givens(run: Run, context: Tensor | None) -> list[Html | str] | None:
+    """Contexts of events [n, …] as a page shows them: pictures, or captions; None if they have none."""
+    names, pictures = names_of(run, context), pictures_of(run, context)
+    if names is None or pictures is None:
+        return None if names is None else [*names]
+    from PIL.Image import Resampling
+
+    return [picture(one.resize(enlarged(one), Resampling.NEAREST), name) for one, name in zip(pictures, names)]
+
+
+def enlarged(small: Picture) -> tuple[int, int]:
+    """The least multiple of a picture's size that is wide enough to look at."""
+    times = math.ceil(LOOKED_AT / max(small.size))
+    return small.width * times, small.height * times
 
 
 def _rows(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:

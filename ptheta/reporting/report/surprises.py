@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs.text import TextCodec
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.documents import reads_documents
 from ptheta.reporting.pictures import surprise_grid, surprise_scale
 from ptheta.reporting.report.charts import bins, densities
-from ptheta.reporting.report.drawn import said
+from ptheta.reporting.report.drawn import givens, said
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import Html, figure, joined, paragraph, picture, table, tag
 from ptheta.reporting.report.page import Section
@@ -81,6 +81,8 @@ def _closer(evidence: Evidence, surprise: Tensor) -> list[Html]:
         return _maps(evidence, surprise, order) if isinstance(model, Autoregressive) else []
     if isinstance(codec, TextCodec):
         return _texts(evidence, order) if reads_documents(evidence.run) else []
+    if isinstance(codec, DocumentCodec) and isinstance(model, Autoregressive):
+        return _texts(evidence, order)
     return [_ranked(evidence, surprise, order)]
 
 
@@ -107,18 +109,24 @@ def _maps(evidence: Evidence, surprise: Tensor, order: Tensor) -> list[Html]:
 
 
 def _texts(evidence: Evidence, order: Tensor) -> list[Html]:
+    """The most and least surprising texts, after what was given, with the surprise of their tokens."""
     codec, model = evidence.run.codec, evidence.run.model
-    assert isinstance(codec, TextCodec)
+    assert isinstance(codec, TextCodec | DocumentCodec)
     assert isinstance(model, Autoregressive)
     n = min(TEXTS, len(order) // 2)
     parts: list[Html] = [tag("h3", "Token by token"), Html(legend())]
     for name, rows in (("most", order[:n]), ("least", order[-n:].flip(0))):
         for place, row in enumerate(rows.tolist(), 1):
-            x = evidence.real.events([row])[0][0]
+            x, context = evidence.real.events([row])
             with torch.no_grad():
-                pieces = model.log_prob_per_dimension(x[None])[0].cpu()
+                pieces = model.log_prob_per_dimension(x, context)[0].cpu()
+            tokens = x[0]
+            if isinstance(codec, DocumentCodec):  # up to its end; the ends after it cost nothing
+                tokens = tokens[: int(codec.space.lengths(x)[0]) + 1]
             title = f"{name} surprising, number {place}: {-float(pieces.sum()):.1f} nats"
-            parts += [tag("h4", title), Html(marked(spans(codec, x.tolist(), pieces)))]
+            given = givens(evidence.run, context)
+            parts += [tag("h4", title), *([] if given is None else [paragraph("given ", given[0], cls="how")])]
+            parts.append(Html(marked(spans(codec, tokens.tolist(), pieces[: len(tokens)]))))
     return parts
 
 
