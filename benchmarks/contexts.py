@@ -74,7 +74,6 @@ OF_TEXTS = ("tokenizer", "vocabulary")
 PICTURE = {"width": 32, "layers": 4, "reach": 3}
 PICTURE_SETTINGS = {"batch_size": 16, "precision": "native"}
 TRANSLATION = {"width": 128, "layers": 3, "dropout": 0.1}
-TRANSLATION_SETTINGS = {"batch_size": 48}
 DIGITS = {"width": 64, "layers": 4, "heads": 2, "local": 4, "window": 168, "dropout": 0.0}
 DIGITS_SETTINGS = {"batch_size": 8, "learning_rate": 4e-3, "average": 0.998, "precision": "native"}
 
@@ -83,7 +82,7 @@ ROWS: dict[str, Row] = {
     for row in [
         Row("image", "1: ∅ → image", "mnist", "image", None, "transformer", 20, None, DIGITS, DIGITS_SETTINGS,
             {"binarize": "threshold"}),
-        Row("colour-image", "1: ∅ → image", "cifar10", "img", None, "pixelcnn", 10, None,
+        Row("colour-image", "1: ∅ → image", "cifar10", "img", None, "pixelcnn", 7, None,
             {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS),
         Row("class-image", "2: class → image", "mnist", "image", "label", "transformer", 20, "image", DIGITS,
             DIGITS_SETTINGS, {"binarize": "threshold"}, evaluate={"samples": 1, "limit": 1000}),
@@ -92,17 +91,17 @@ ROWS: dict[str, Row] = {
         Row("text-image", "3: text → image", "emoji", "image", "text", "pixelcnn", 20, 20, PICTURE,
             PICTURE_SETTINGS, {"tokenizer": "bpe", "vocabulary": 1024}, judge="image-text",
             evaluate={"samples": 1, "limit": 378}),
-        Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 10,
+        Row("small-large", "4: image → image, super-resolution", "cifar10", "img", "img:8x8", "pixelcnn", 7,
             "colour-image", {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
-        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 10,
+        Row("grey-colour", "4: image → image, colourising", "cifar10", "img", "img:grey", "pixelcnn", 7,
             "colour-image", {**PICTURE, "dropout": 0.0}, PICTURE_SETTINGS, evaluate={"samples": 8, "limit": 60}),
         Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", 20, 4,
             {"width": 96, "layers": 3, "dropout": 0.2}, {"batch_size": 32}, {"tokenizer": "bpe", "vocabulary": 1024},
             evaluate={"beams": 4, "limit": 378}),
-        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 20, 4,
-            {**TRANSLATION, "dropout": 0.2}, TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
+        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 16, 4,
+            {**TRANSLATION, "dropout": 0.2}, {"batch_size": 96}, evaluate={"beams": 4, "limit": 500}),
         Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
-            TRANSLATION_SETTINGS, evaluate={"beams": 4, "limit": 500}),
+            {"batch_size": 48}, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
             {"width": 64, "layers": 2, "dropout": 0.2}, evaluate={"beams": 4, "limit": 300}),
         Row("text-sound", "8: text → sound", "free_spoken_digits", "audio", "text", "pixelcnn", 20, 20,

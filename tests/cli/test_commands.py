@@ -133,7 +133,7 @@ def test_an_arbitrary_mask_is_completed_by_a_model_of_any_order(ptheta, here):
 
 def test_samples_are_shared_out_over_the_contexts_in_order(ptheta, here):
     ptheta("sample", "lab", "-n", "5", "--context", "shoe", "hat", "--out", "a")
-    assert pd.read_csv(here / "a" / "sample.csv")["context"].tolist() == ["shoe"] * 3 + ["hat"] * 2
+    assert pd.read_csv(here / "a" / "sample.csv")["kind"].tolist() == ["shoe"] * 3 + ["hat"] * 2
 
 
 def test_samples_go_beside_the_run_and_never_over_others(ptheta, here):

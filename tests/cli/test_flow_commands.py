@@ -22,7 +22,7 @@ def test_a_flow_is_fitted_sampled_and_scored_like_any_model(fitted, ptheta, here
     result = ptheta("sample", "flow", "-n", "5", "--context", "y", "--seed", "3", "--out", "drawn", "--json")
     assert result.json["passes"] == 1
     drawn = pd.read_csv(here / "drawn" / "sample.csv")
-    assert list(drawn.columns) == ["context", "a", "b"]
+    assert list(drawn.columns) == ["kind", "a", "b"]
     again = Run.load(fitted).model.sample(5, ["y"], seed=3)
     assert np.allclose(drawn[["a", "b"]], again, atol=1e-6)
     scored = ptheta("score", "flow", "kinds.csv", "--out", "scores.parquet", "--json")

@@ -154,7 +154,7 @@ def test_parquet_samples_have_the_schema_of_the_source(at, source):
         if name != "k":  # classes are written by their names
             assert str(after.field(name).type).removeprefix("large_") == str(kind).removeprefix("large_")
     if source == "plain":
-        assert set(pq.read_table("s.parquet").column("context").to_pylist()) == {"cat"}
+        assert set(pq.read_table("s.parquet").column("kind").to_pylist()) == {"cat"}
 
 
 def test_cells_given_are_what_every_sample_has(at):
@@ -186,7 +186,7 @@ def test_a_draw_given_all_cells_is_those_cells(at):
 def test_labels_and_cells_can_both_be_given(at):
     assert at("sample", "plain", "-n", 6, "--context", "cat", "x=y", "few=1", "--out", "s.csv").code == 0
     rows = pd.read_csv("s.csv")
-    assert list(rows["context"]) == ["cat"] * 3 + ["x=y"] * 3
+    assert list(rows["kind"]) == ["cat"] * 3 + ["x=y"] * 3
     assert set(rows["few"]) == {1}
 
 
