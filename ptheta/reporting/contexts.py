@@ -90,6 +90,17 @@ def pictures_of(run: Run, context: Tensor | None) -> list[Picture] | None:
     return None
 
 
+def gathered(context: Tensor) -> Tensor:
+    """The order [n] in which equal contexts follow each other, in the order of their first.
+
+    >>> gathered(torch.tensor([3, 1, 3, 2, 1])).tolist()
+    [0, 2, 1, 4, 3]
+    """
+    firsts: dict[bytes, int] = {}
+    keys = [firsts.setdefault(row.numpy().tobytes(), len(firsts)) for row in context]
+    return torch.tensor(keys, dtype=torch.long).argsort(stable=True)
+
+
 def groups_of(context: Tensor) -> list[int]:
     """Lengths of the runs of equal contexts that follow each other.
 

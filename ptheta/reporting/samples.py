@@ -19,7 +19,7 @@ from ptheta.errors import UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
-from ptheta.reporting.contexts import context_cells, groups_of, names_of, pictures_of
+from ptheta.reporting.contexts import context_cells, gathered, groups_of, names_of, pictures_of
 from ptheta.reporting.pictures import fitted, grid, headed, save_picture, surprise_grid
 from ptheta.runs import Run
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SHOWN = 1024
 """Events in a grid, at most."""
+
+ROWS = 40
+"""Contexts in a grid, at most."""
 
 MAPPED = 24
 """Pictures whose surprise is drawn: the strangest ones."""
@@ -169,12 +172,19 @@ def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> lis
 
 
 def sheet(run: Run, x: Tensor, context: Tensor | None = None, names: list[str] | None = None) -> Picture:
-    """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture."""
+    """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture.
+
+    Events of one context stand together; of more than `ROWS` contexts the first are shown.
+    """
+    if context is None or (names is None and names_of(run, context[:1]) is None):
+        return grid([*run.codec.pictures(x)])
+    order = gathered(context[: len(x)])
+    order = order[: sum(groups_of(context[order])[:ROWS])]
+    names = names_of(run, context[order]) if names is None else [names[i] for i in order.tolist()]
+    x, context = x[order], context[order]
+    assert names is not None
     pictures: list[Picture | None] = [*run.codec.pictures(x)]
-    names = names or names_of(run, None if context is None else context[: len(x)])
-    if names is None or context is None:
-        return grid(pictures)
-    groups = groups_of(context[: len(x)])
+    groups = groups_of(context)
     columns = _columns(groups)
     starts = np.cumsum([0, *groups])
     given = pictures_of(run, context[starts[:-1]])

@@ -8,8 +8,10 @@ from PIL import Image
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models import Autoregressive
-from ptheta.reporting import overview, write_events, write_overview
+from ptheta.reporting import overview, samples, write_events, write_overview
 from ptheta.reporting.pictures import text_width
+from ptheta.reporting.report import write_report
+from ptheta.reporting.samples import sheet
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +104,35 @@ def test_samples_given_labels_have_a_row_for_each(run, tmp_path):
                 assert (cells[row, column] == shown.repeat(8, 0).repeat(8, 1)).all()
         named = [bool((sheet[2 + 66 * row : 66 * (row + 1), :margin] < 128).any()) for row in range(rows)]
         assert named == [True, False, True, False]
+
+
+def test_events_of_one_context_stand_together_and_few_contexts_are_shown(run, monkeypatch):
+    x = run.data.train.events(slice(0, 60))[0]
+    mixed = torch.arange(60) % 3
+    order = mixed.argsort(stable=True)
+    assert sheet(run, x, mixed) == sheet(run, x[order], mixed[order])
+    monkeypatch.setattr(samples, "ROWS", 2)
+    assert sheet(run, x, mixed) == sheet(run, x[order][:40], mixed[order][:40])
+
+
+def test_pictures_that_were_given_stand_in_the_report_and_texts_are_marked(tmp_path):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = []
+    for i in range(40):
+        buffer = io.BytesIO()
+        Image.new("RGB", (4, 4), (200 * (i % 2), 30, 30)).save(buffer, "PNG")
+        rows.append({"img": {"bytes": buffer.getvalue(), "path": None}, "text": ("red", "dark")[i % 2]})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "cards.parquet")
+    told = ptheta.load(str(tmp_path / "cards.parquet"), "text", "img")
+    small = {"width": 16, "layers": 1}
+    run = ptheta.fit("transformer", told, steps=2, out=tmp_path / "run", hyperparameters=small)
+    write_report(run, tmp_path / "page.html", n=10)
+    page = (tmp_path / "page.html").read_text()
+    assert 'alt="context-' in page
+    assert 'width="48" height="48"' in page
+    assert "Token by token" in page
+    assert "Ranked anomalies" not in page
