@@ -81,11 +81,11 @@ def grid(
     return sheet
 
 
-def enlarged(picture: Picture) -> Picture:
-    """A picture in RGB, repeated by the whole factor that brings its longer side near `CELL`."""
+def enlarged(picture: Picture, cell: int = CELL) -> Picture:
+    """A picture in RGB, repeated by the whole factor that brings its longer side near so many pixels."""
     from PIL import Image
 
-    factor = max(1, round(CELL / max(picture.size)))
+    factor = max(1, round(cell / max(picture.size)))
     return picture.convert("RGB").resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
-from ptheta.data.codecs import FrameCodec
+from ptheta.data.codecs import FrameCodec, SoundCodec
 from ptheta.errors import UsageError
 from ptheta.files import replacing, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.contexts import context_cells, gathered, groups_of, names_of, pictures_of
-from ptheta.reporting.pictures import fitted, grid, headed, save_picture, surprise_grid
+from ptheta.reporting.pictures import enlarged, fitted, grid, headed, save_picture, surprise_grid
 from ptheta.runs import Run
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ SHOWN = 1024
 
 ROWS = 40
 """Contexts in a grid, at most."""
+
+SOUND = 192
+"""Pixels across of a picture of a sound, about."""
+
+AXES = "time to the right, pitch upwards, loud is bright"
+"""What a picture of a sound shows."""
 
 MAPPED = 24
 """Pictures whose surprise is drawn: the strangest ones."""
@@ -172,18 +178,30 @@ def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> lis
 
 
 def sheet(run: Run, x: Tensor, context: Tensor | None = None, names: list[str] | None = None) -> Picture:
+    """One grid of picture events; see `_sheet`. Of sounds it says how to read it."""
+    drawn = _sheet(run, x, context, names)
+    return headed(drawn, [AXES]) if isinstance(run.codec, SoundCodec) else drawn
+
+
+def _pictures(run: Run, x: Tensor) -> list[Picture]:
+    """Events as pictures; those of sounds are large enough to look at."""
+    pictures = run.codec.pictures(x)
+    return [enlarged(picture, SOUND) for picture in pictures] if isinstance(run.codec, SoundCodec) else pictures
+
+
+def _sheet(run: Run, x: Tensor, context: Tensor | None, names: list[str] | None) -> Picture:
     """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture.
 
     Events of one context stand together; of more than `ROWS` contexts the first are shown.
     """
     if context is None or (names is None and names_of(run, context[:1]) is None):
-        return grid([*run.codec.pictures(x)])
+        return grid([*_pictures(run, x)])
     order = gathered(context[: len(x)])
     order = order[: sum(groups_of(context[order])[:ROWS])]
     names = names_of(run, context[order]) if names is None else [names[i] for i in order.tolist()]
     x, context = x[order], context[order]
     assert names is not None
-    pictures: list[Picture | None] = [*run.codec.pictures(x)]
+    pictures: list[Picture | None] = [*_pictures(run, x)]
     groups = groups_of(context)
     columns = _columns(groups)
     starts = np.cumsum([0, *groups])
