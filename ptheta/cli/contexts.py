@@ -147,14 +147,18 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     column = context_columns(run)[0]
     known = set(codec.space.names) if isinstance(codec.space, Label) else set()
     found: list[_Asked] = []
+    remarks: list[str] = []
     for word in words:
         named, _, rest = word.partition("=")
         value = rest if word not in known and VIEW.sub("", named) == column and "=" in word else word
-        found += _expanded(codec, value, column, known)
-        if value is word and named != word and codec.kind == "document" and VIEW.sub("", named).isidentifier():
-            print(f"{word!r} is taken for the text itself; the context is called {column}", file=sys.stderr)
+        expanded = _expanded(codec, value, column, known)
+        found += expanded
+        unnamed = value is word and named != word and VIEW.sub("", named).isidentifier()
+        if unnamed and codec.kind == "document" and [asked.value for asked in expanded] == [word]:
+            remarks.append(f"{word!r} is taken for the text itself; the context is called {column}")
     rows = [_row(run, codec, asked) for asked in found]
-    _say([remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))])
+    remarks += [remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))]
+    _say(remarks)
     return Given(_tensor(np.concatenate(rows)), [asked.name for asked in found])
 
 

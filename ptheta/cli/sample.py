@@ -187,7 +187,7 @@ def _events(
         texts = run.codec.decode(x)
         if not json:
             whole_texts.show(texts, names)
-        files = whole_texts.save(texts, names, place)
+        files = whole_texts.save(texts, names, place, whole_texts.columns_of(run, texts, rows, names))
     else:
         assert place is not None
         texts, files = None, write_events(run, x, place, rows, names)

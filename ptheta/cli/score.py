@@ -86,19 +86,19 @@ def score(
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
-    own = None if given else fitted.same(source)
-    if given:
-        if context is not None:
-            raise UsageError("contexts are a column or are given", "leave out --context or --given")
-        data = _told(fitted, source, event, given)
+    if given and context is not None:
+        raise UsageError("contexts are a column or are given", "leave out --context or --given")
+    own = fitted.same(source)
+    if own is not None and event is None and context is None:
+        data = own
     else:
-        data = own if own is not None and event is None and context is None else fitted.read(source, event, context)
+        data = _untold(fitted, source, event) if given else fitted.read(source, event, context)
     for remark in data.remarks if data is not own else ():
         print(remark, file=sys.stderr)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
-    events = data.splits[name]
+    events = _told(fitted, data.splits[name], given) if given else data.splits[name]
     if out is not None and out.suffix != ".parquet":
         raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
     default = beside(run, "-scores.parquet")
@@ -118,8 +118,23 @@ def score(
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
 
 
-def _told(run: Run, source: str, event: str | None, values: list[str]) -> Data:
-    """The events of a source with the contexts that are given: one for all, or one each.
+def _untold(run: Run, source: str, event: str | None) -> Data:
+    """A source as events of the run, whether or not it has the run's column of contexts."""
+    from ptheta.cli.contexts import has_columns
+    from ptheta.data import load
+
+    if run.model.context_space is None:
+        raise ContextError(f"{run.path} has no context", "leave out --given")
+    asked = run.config["data"]["request"]
+    if has_columns(source, asked["context"]):
+        return run.read(source, event)
+    if event is None and asked["event"] and has_columns(source, asked["event"]):
+        event = asked["event"]  # otherwise the only column that can be events
+    return load(source, event=event, codec=run.codec)
+
+
+def _told(run: Run, events: Split, values: list[str]) -> Split:
+    """Events with the contexts that are given: one for all, or one each.
 
     Raises:
         ContextError: another number of contexts.
@@ -128,26 +143,16 @@ def _told(run: Run, source: str, event: str | None, values: list[str]) -> Data:
 
     import numpy as np
 
-    from ptheta.cli.contexts import given_contexts, has_columns
-    from ptheta.data import load
+    from ptheta.cli.contexts import given_contexts
 
-    if run.model.context_space is None:
-        raise ContextError(f"{run.path} has no context", "leave out --given")
     told = given_contexts(run, values)
     assert told is not None
-    asked = run.config["data"]["request"]["event"]
-    if event is None and asked and has_columns(source, asked):
-        event = asked  # otherwise the only column that can be events
-    data = load(source, event=event, codec=run.codec)
-    for name, split in data.splits.items():
-        if len(told) not in (1, len(split)):
-            raise ContextError(
-                f"{len(told)} contexts are given for {plural(len(split), 'event')}", "give one, or one for each"
-            )
-        rows = told.rows.numpy()
-        rows = rows if len(rows) == len(split) else np.repeat(rows, len(split), 0)
-        data.splits[name] = dataclasses.replace(split, context=rows)
-    return data
+    if len(told) not in (1, len(events)):
+        raise ContextError(
+            f"{len(told)} contexts are given for {plural(len(events), 'event')}", "give one, or one for each"
+        )
+    rows = told.rows.numpy()
+    return dataclasses.replace(events, context=np.repeat(rows, len(events) // len(rows), 0))
 
 
 def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str, Split | None]:

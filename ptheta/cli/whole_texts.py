@@ -6,11 +6,13 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, given_contexts
@@ -20,7 +22,7 @@ from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.models.language import LanguageModel
 from ptheta.numbers import nats, plural
-from ptheta.reporting.contexts import lines_of
+from ptheta.reporting.contexts import context_cells, lines_of
 from ptheta.sampling import Effort, Warp
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def search(
     texts, names = codec.decode(x), None if given is None else given.names
     if not json:
         show(texts, names)
-    files = save(texts, names, place)
+    files = save(texts, names, place, columns_of(run, texts, rows, names))
     where = f": {files[0]}" if files else ""
     mean = nats(-float(found.mean()))
     print(
@@ -90,17 +92,32 @@ def place_of(out: Path | None, force: bool) -> Path | None:
     return output(out, out, force)
 
 
-def save(texts: list[str], names: list[str] | None, place: Path | None) -> list[Path]:
-    """Write all texts, each after its context, into one file: lines, or a table of columns `context` and `text`."""
+def save(
+    texts: list[str], names: list[str] | None, place: Path | None, columns: Mapping[str, Sequence[Any]] | None = None
+) -> list[Path]:
+    """Write all texts, each after its context, into one file: lines, or a CSV table.
+
+    Args:
+        texts: to write.
+        names: captions of their contexts, for lines.
+        place: from `place_of`.
+        columns: of the table; see `columns_of`.
+    """
     if place is None:
         return []
     path = place if place.suffix and not place.is_dir() else place / TEXTS
     if path.suffix.lower() == ".csv":
-        buffer = io.StringIO()
-        columns = {"text": texts} if names is None else {"context": names, "text": texts}
+        buffer, columns = io.StringIO(), columns or {"text": texts}
         csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([columns, *zip(*columns.values())])
         return [write_bytes(path, buffer.getvalue().encode(), flush=False)]
     return [write_bytes(path, lines_of(texts, names).encode(), flush=False)]
+
+
+def columns_of(run: Run, texts: list[str], context: Tensor | None, names: list[str] | None) -> dict[str, list[Any]]:
+    """Texts and their contexts as columns named as those of the data, or a column `context` of captions."""
+    event = run.config["data"]["request"].get("event")
+    columns = context_cells(run, context) or ({} if names is None else {"context": names})
+    return {**columns, event if isinstance(event, str) else "text": texts}
 
 
 def complete(
@@ -144,7 +161,8 @@ def complete(
     names = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
     if not json:
         show(texts, names)
-    written = save(texts, names, place)
+    told = {} if names is None else {"file": names}
+    written = save(texts, names, place, {**told, "text": texts})
     where = f": {written[0]}" if written else ""
     what = f"each of {len(files)} files" if len(files) > 1 else str(files[0])
     part = f"{plural(sum(kept), 'token')} kept"

@@ -43,9 +43,10 @@ def context_columns(run: Run) -> list[str]:
 
 
 def context_cells(run: Run, context: Tensor | None) -> dict[str, list[Any]] | None:
-    """Contexts of events [n, …] as columns of a table, which can be read again; None if they are or hold other things.
+    """Contexts of events [n, …] as columns of a table; None if they are or hold other things than cells.
 
-    What is not given is None.
+    They can be read again as contexts. What is not given is None, an empty cell, which only contexts of several parts
+    may have.
     """
     codec = run.context_codec
     if codec is None or context is None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
+from ptheta.data.codecs import DocumentCodec, FrameCodec, SoundCodec, TextCodec
 from ptheta.errors import PthetaError
 from ptheta.evaluation import suited_batch
 from ptheta.files import write_bytes
@@ -22,7 +22,7 @@ from ptheta.reporting.contexts import lines_of, names_of, shown_contexts
 from ptheta.reporting.copies import copy_check
 from ptheta.reporting.documents import write_text_surprise
 from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surprise_scale, together
-from ptheta.reporting.samples import sheet
+from ptheta.reporting.samples import sheet, write_rows
 from ptheta.reporting.surprise import END
 from ptheta.runs import Run
 
@@ -194,6 +194,8 @@ def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
     if not isinstance(run.codec, SoundCodec):
         if run.codec.is_picture:
             return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]
+        if isinstance(run.codec, FrameCodec):
+            return x, [write_rows(run, x, run.path / "samples.csv", context, names_of(run, context))]
         return x, run.codec.write(x, run.path, "samples", names_of(run, context))
     sheets = [save_picture(sheet(run, x, context), run.path / "samples.png")] if run.codec.is_picture else []
     rows = np.unique(np.linspace(0, len(x) - 1, HEARD).astype(np.int64))

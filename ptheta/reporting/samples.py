@@ -30,7 +30,7 @@ SHOWN = 1024
 """Events in a grid, at most."""
 
 ROWS = 40
-"""Contexts in a grid, at most."""
+"""Contexts in a grid beside the files of all events, at most."""
 
 SOUND = 192
 """Pixels across of a picture of a sound, about."""
@@ -54,7 +54,8 @@ def write_events(
 ) -> list[Path]:
     """Write events as files of the data's kind; for pictures also one grid of all, last.
 
-    The grid is `samples.png`, or with contexts `contexts.png`, in which every context has rows of its own.
+    The grid is `samples.png`, or with contexts `contexts.png`, in which each of the first `ROWS` contexts has rows of
+    its own.
 
     Args:
         run: whose codec writes.
@@ -70,11 +71,11 @@ def write_events(
     if directory.suffix and not directory.is_dir():
         return [_write_one(run, x, directory, context, names)]
     if isinstance(run.codec, FrameCodec):
-        return [_write_frame(run, x, directory / "sample.csv", context, names)]
+        return [write_rows(run, x, directory / "sample.csv", context, names)]
     files = run.codec.write(x, directory, "sample", names)
     if run.codec.is_picture:
         name = "samples.png" if context is None else "contexts.png"
-        files.append(save_picture(sheet(run, x[:SHOWN], context, names), directory / name))
+        files.append(save_picture(sheet(run, x[:SHOWN], context, names, most=ROWS), directory / name))
     return files
 
 
@@ -82,7 +83,7 @@ def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: l
     if run.codec.is_picture and path.suffix.lower() == ".png":
         return save_picture(sheet(run, x[:SHOWN], context, names), path)
     if isinstance(run.codec, FrameCodec):
-        return _write_frame(run, x, path, context, names)
+        return write_rows(run, x, path, context, names)
     with tempfile.TemporaryDirectory() as folder:
         files = run.codec.write(x, Path(folder), "sample", names)
         if path.suffix.lower() != files[0].suffix:
@@ -93,7 +94,7 @@ def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: l
         return write_bytes(path, files[0].read_bytes())
 
 
-def _write_frame(run: Run, x: Tensor, path: Path, context: Tensor | None, names: list[str] | None) -> Path:
+def write_rows(run: Run, x: Tensor, path: Path, context: Tensor | None, names: list[str] | None) -> Path:
     """Rows of a table after the columns of their contexts, or one column of captions."""
     assert isinstance(run.codec, FrameCodec)
     captions = None if names is None else {"context": names}
@@ -177,9 +178,21 @@ def surprising_columns(run: Run, scores: Scores, events: Split, row: int) -> lis
     return [(str(cells.index[j]), str(cells.iloc[j]), float(excess[j])) for j in most]
 
 
-def sheet(run: Run, x: Tensor, context: Tensor | None = None, names: list[str] | None = None) -> Picture:
-    """One grid of picture events; see `_sheet`. Of sounds it says how to read it."""
-    drawn = _sheet(run, x, context, names)
+def sheet(
+    run: Run, x: Tensor, context: Tensor | None = None, names: list[str] | None = None, *, most: int | None = None
+) -> Picture:
+    """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture.
+
+    Events of one context stand together. Of sounds it says how to read it.
+
+    Args:
+        run: whose codec draws.
+        x: events.
+        context: of each event [n, …], or None.
+        names: of the contexts; None: found by the context's codec.
+        most: contexts that are shown, the first ones; None: all.
+    """
+    drawn = _sheet(run, x, context, names, most)
     return headed(drawn, [AXES]) if isinstance(run.codec, SoundCodec) else drawn
 
 
@@ -189,15 +202,11 @@ def _pictures(run: Run, x: Tensor) -> list[Picture]:
     return [enlarged(picture, SOUND) for picture in pictures] if isinstance(run.codec, SoundCodec) else pictures
 
 
-def _sheet(run: Run, x: Tensor, context: Tensor | None, names: list[str] | None) -> Picture:
-    """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture.
-
-    Events of one context stand together; of more than `ROWS` contexts the first are shown.
-    """
+def _sheet(run: Run, x: Tensor, context: Tensor | None, names: list[str] | None, most: int | None) -> Picture:
     if context is None or (names is None and names_of(run, context[:1]) is None):
         return grid([*_pictures(run, x)])
     order = gathered(context[: len(x)])
-    order = order[: sum(groups_of(context[order])[:ROWS])]
+    order = order[: sum(groups_of(context[order])[:most])]
     names = names_of(run, context[order]) if names is None else [names[i] for i in order.tolist()]
     x, context = x[order], context[order]
     assert names is not None

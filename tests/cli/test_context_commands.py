@@ -84,6 +84,7 @@ def context_runs(tmp_path_factory):
             "say": ["cars.parquet", "transformer", "--event", "text", "--context", "img"],
             "hear": ["tones", "transformer", "--event", "text", "--context", "audio", *spectra],
             "speak": ["tones", "made", "--event", "audio", "--context", "text", *spectra],
+            "name": ["cars.parquet", "transformer", "--event", "text", "--context", "kind", "--whole"],
             "row": ["cars.parquet", "made", "--event", "mood", "--context", "kind,size"],
             "tell": ["cars.parquet", "transformer", "--event", "text", "--whole"],
         }.items():
@@ -303,6 +304,24 @@ def test_texts_become_a_table_of_two_columns(at, tmp_path):
     assert table.to_dict("list") == {"context": result.json["contexts"], "text": result.json["texts"]}
     assert at("sample", "tell", "-n", "2", "--out", "OUT/alone.csv").code == 0
     assert pd.read_csv(tmp_path / "alone.csv").columns.tolist() == ["text"]
+    assert at("complete", "tell", "start.txt", "wishes.txt", "--out", "OUT/ends.csv", "-n", "1").code == 0
+    assert pd.read_csv(tmp_path / "ends.csv")["file"].tolist() == ["start", "wishes"]
+
+
+def test_texts_drawn_for_labels_are_scored_given_the_same(at, tmp_path):
+    assert at("sample", "name", "--context", "red", "blue", "--each", "2", "--out", "OUT/t.csv", "--seed", 2).code == 0
+    table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    assert table.columns.tolist() == ["kind", "text"]
+    assert table["kind"].tolist() == ["red"] * 2 + ["blue"] * 2
+
+
+def test_the_runs_own_events_are_split_as_in_the_fit_whatever_they_are_given(at):
+    run = Run.load("kind")
+    x = run.data.test.events()[0]
+    found = at("score", "kind", "cars.parquet", "--given", "red", "--out", "OUT/s.parquet", "--json", "--force").json
+    expected = -run.model.log_prob(x, ["red"]).mean()
+    assert found["n"] == len(x)
+    assert found["nats"] == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_new_sounds_of_another_rate_are_said_when_scored(at, tmp_path):
@@ -378,7 +397,7 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("complete tell no.txt", "no.txt cannot be read"),
         ("complete tell red.png", "red.png is no text; give a text file"),
         ("sample aged --context 2.5", "no age is called '2.5'"),
-        ("sample aged --context 2.5", "to condition on any number, fit with --context age:number"),
+        ("sample aged --context 2.5", "Where they are numbers, a fit with --context age:number takes any"),
         ("score draw photos --given a b c", "3 contexts are given for 2 events; give one, or one for each"),
         ("score draw cars.parquet --given a --context text", "leave out --context or --given"),
         ("score tell start.txt --given a", "tell has no context; leave out --given"),

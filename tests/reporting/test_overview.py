@@ -106,13 +106,15 @@ def test_samples_given_labels_have_a_row_for_each(run, tmp_path):
         assert named == [True, False, True, False]
 
 
-def test_events_of_one_context_stand_together_and_few_contexts_are_shown(run, monkeypatch):
+def test_events_of_one_context_stand_together_and_few_contexts_are_shown(run, monkeypatch, tmp_path):
     x = run.data.train.events(slice(0, 60))[0]
     mixed = torch.arange(60) % 3
     order = mixed.argsort(stable=True)
     assert sheet(run, x, mixed) == sheet(run, x[order], mixed[order])
+    assert sheet(run, x, mixed, most=2) == sheet(run, x[order][:40], mixed[order][:40])
     monkeypatch.setattr(samples, "ROWS", 2)
-    assert sheet(run, x, mixed) == sheet(run, x[order][:40], mixed[order][:40])
+    written = [Image.open(write_events(run, x, tmp_path / place, mixed)[-1]) for place in ("folder", "all.png")]
+    assert written[0].height < written[1].height, "what is the only file holds all events"
 
 
 def test_pictures_that_were_given_stand_in_the_report_and_texts_are_marked(tmp_path):

@@ -102,7 +102,7 @@ class LabelCodec(ValueCodec):
     def _remedy(self, text: str) -> str:
         remedy = nearest(text, self.classes)
         if all(map(is_number, [text, *self.classes])):
-            remedy += f"; to condition on any number, fit with --context {self.column}:number"
+            remedy += f" Where they are numbers, a fit with --context {self.column}:number takes any"
         return remedy
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:

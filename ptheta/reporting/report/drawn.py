@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +11,13 @@ from torch import Tensor
 from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
 from ptheta.reporting.contexts import names_of, pictures_of
 from ptheta.reporting.overview import copies_line
+from ptheta.reporting.pictures import enlarged
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import Html, figure, joined, panels, paragraph, picture, table, tag
 from ptheta.reporting.report.page import Section
 from ptheta.reporting.samples import sheet
 from ptheta.reporting.surprise import END
 from ptheta.runs import Run
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
 
 PICTURES = 64
 """Pictures of each kind, at most."""
@@ -29,7 +26,7 @@ TEXTS, CHARACTERS = 3, 700
 """Texts of each kind, and characters of one, at most."""
 
 LOOKED_AT = 48
-"""Pixels across of a picture that was given, at least."""
+"""Pixels across of a picture that was given, about."""
 
 ROWS, COLUMNS = 8, 20
 """Rows of each kind, and columns of a table, at most."""
@@ -100,15 +97,7 @@ def givens(run: Run, context: Tensor | None) -> list[Html | str] | None:
     names, pictures = names_of(run, context), pictures_of(run, context)
     if names is None or pictures is None:
         return None if names is None else [*names]
-    from PIL.Image import Resampling
-
-    return [picture(one.resize(enlarged(one), Resampling.NEAREST), name) for one, name in zip(pictures, names)]
-
-
-def enlarged(small: Picture) -> tuple[int, int]:
-    """The least multiple of a picture's size that is wide enough to look at."""
-    times = math.ceil(LOOKED_AT / max(small.size))
-    return small.width * times, small.height * times
+    return [picture(enlarged(one, LOOKED_AT), name) for one, name in zip(pictures, names)]
 
 
 def _rows(evidence: Evidence, title: str, x: Tensor, context: Tensor | None) -> Html:
