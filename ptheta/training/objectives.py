@@ -58,7 +58,7 @@ class Objective(ABC):
 
     def __init__(self, model: Model, settings: Settings, *, seed: int, world: World):
         self.model, self.settings, self.seed, self.world = model, settings, seed, world
-        self.autocast = autocast(settings.precision, world.device.type)
+        self.autocast = autocast(settings.precision, world.device.type, model.dtype)
 
     @property
     @abstractmethod

@@ -11,13 +11,16 @@ import torch
 from ptheta.training.settings import Precision
 
 
-def autocast(precision: Precision, kind: str) -> Callable[[], Any]:
+def autocast(precision: Precision, kind: str, dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
     """Makes the context in which losses are computed.
 
     Args:
-        precision: see `Settings`.
+        precision: see `Settings`; a model in float64 stays in it unless bfloat16 is asked for.
         kind: of device, `cpu` or `cuda`.
+        dtype: of the model.
     """
+    if dtype == torch.float64 and precision != "bfloat16":
+        return nullcontext
     native = computes_in_bfloat16(kind) if precision == "native" else False
     if precision == "bfloat16" or (precision == "native" and native) or (precision == "auto" and kind == "cuda"):
         return lambda: torch.autocast(kind, torch.bfloat16)
