@@ -308,11 +308,19 @@ def test_texts_become_a_table_of_two_columns(at, tmp_path):
     assert pd.read_csv(tmp_path / "ends.csv")["file"].tolist() == ["start", "wishes"]
 
 
-def test_texts_drawn_for_labels_are_scored_given_the_same(at, tmp_path):
+def test_texts_drawn_for_labels_have_columns_that_score_reads(at, tmp_path):
     assert at("sample", "name", "--context", "red", "blue", "--each", "2", "--out", "OUT/t.csv", "--seed", 2).code == 0
     table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
     assert table.columns.tolist() == ["kind", "text"]
     assert table["kind"].tolist() == ["red"] * 2 + ["blue"] * 2
+    (tmp_path / "u.csv").write_text("kind,text\n" + "".join(f"{kind},a {kind} car\n" for kind in ("red", "blue")))
+    result = at("score", "name", "OUT/u.csv", "--out", "OUT/u.parquet")
+    assert result.code == 0, result.err
+    run = Run.load("name")
+    x = torch.from_numpy(run.codec.encode(["a red car", "a blue car"]).astype(np.int64))
+    expected = run.model.log_prob(x, ["red", "blue"]).detach().numpy()
+    found = pq.read_table(tmp_path / "u.parquet").to_pandas().sort_values("row")
+    np.testing.assert_allclose(found["log_prob"], expected, atol=1e-4)
 
 
 def test_the_runs_own_events_are_split_as_in_the_fit_whatever_they_are_given(at):
