@@ -12,10 +12,17 @@ import torch
 
 from ptheta.errors import PthetaError, RunError
 from ptheta.models import Model, family
+from ptheta.run_folders import recover
 from ptheta.spaces import Space
 
-FORMAT = 3
+FORMAT = 4
 """Version of the run folder's format; a newer one is refused."""
+
+OLDEST = 3
+"""The oldest format that is read: its models compute what those of today do."""
+
+HASHED = 4
+"""The format since which every line of metrics.jsonl has a hash."""
 
 FIELDS = (
     "format",
@@ -38,6 +45,7 @@ REFIT = "restore it from a copy, or fit again"
 def read_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder, verified against its hash."""
     file = path / "config.json"
+    recover(path)
     if not path.is_dir():
         raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
     links = [entry.name for entry in (*path.iterdir(), *path.glob("checkpoint/*")) if entry.is_symlink()]
@@ -55,9 +63,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} has format {config['format']}, newer than the {FORMAT} this ptheta reads", "upgrade ptheta"
         )
-    if isinstance(config.get("format"), int) and config["format"] < FORMAT:
+    if isinstance(config.get("format"), int) and config["format"] < OLDEST:
         raise RunError(
-            f"{path} has format {config['format']}: its model was computed otherwise than format {FORMAT}'s",
+            f"{path} has format {config['format']}: its model was computed otherwise than format {OLDEST}'s",
             "fit again, or use the ptheta that made it",
         )
     unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]

@@ -26,6 +26,10 @@ class UsageError(PthetaError):
     """An argument, flag or name that does not exist or cannot be combined."""
 
 
+class BusyError(UsageError):
+    """A file or folder that another process is writing."""
+
+
 class SourceError(PthetaError):
     """A data source that is missing, empty, damaged or of a kind that cannot be learned from."""
 

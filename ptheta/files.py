@@ -1,21 +1,43 @@
-"""Durable writing: what is on disk under a name is always whole.
+"""Durable writing: what is on disk under a name is always whole, and belongs to one writer at a time.
 
 A file is written under a temporary name in the same folder, flushed to the disk, then renamed, and the folder flushed.
-A crash at any point leaves the old file or the new one.
+A crash at any point leaves the old file or the new one. A folder of files is written under a temporary name, too.
+
+Temporary names tell who writes them, so that whoever writes there next can tell what a dead process has left from what
+is in use. All of them begin with `RESERVED`, which every reader ignores.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
+import fcntl
+import json
 import os
-import tempfile
+import re
+import secrets
+import shlex
+import shutil
+import socket
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ptheta.errors import UsageError
+from ptheta.errors import BusyError, UsageError
 
-TEMPORARY = ".ptheta-partial-"
-"""Prefix of temporary names; such files are ignored by every reader."""
+RESERVED = ".ptheta-"
+"""Prefix of names that are no data of the user's: temporary files and locks. Readers ignore them."""
+
+TEMPORARY = f"{RESERVED}partial-"
+"""Prefix of files and folders that are being written; `sweep` removes those of dead processes."""
+
+LOCK = f"{RESERVED}lock-"
+"""Prefix of locks; the rest is the name of what is locked."""
+
+ABANDONED = 86_400.0
+"""Seconds without a change after which a temporary file of another machine counts as left behind."""
 
 
 @contextlib.contextmanager
@@ -32,25 +54,60 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     path = Path(path)
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        if flush:
-            _flush(temporary)
-        os.replace(temporary, path)
-        temporary = None
-        if flush:
-            _flush(path.parent)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror or error}", "choose another place with --out, or free disk space"
-        ) from error
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if flush:
+                sweep(path.parent)
+            temporary = temporary_name(path.parent, path.suffix)
+            temporary.touch(exist_ok=False)
+            mode = temporary.stat().st_mode
+            yield temporary
+            os.chmod(temporary, mode)  # a writer may have put a file of its own under the name
+            if flush:
+                _flush(temporary)
+            os.replace(temporary, path)
+            temporary = None
+            if flush:
+                _flush(path.parent)
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to write files to; on success they are in `path`, on failure none of them is.
+
+    A folder that does not exist yet, or is empty, appears at once. In one that holds files, files of the same names are
+    replaced, each at once, and the others stay.
+
+    Args:
+        path: of the folder.
+
+    Raises:
+        UsageError: the folder cannot be written or the disk is full.
+    """
+    path = Path(os.path.realpath(path))
+    temporary: Path | None = None
+    try:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path)
+            beside = not path.is_dir() or not (path.is_mount() or any(path.iterdir()))
+            temporary = temporary_name(path.parent if beside else path)
+            sweep(temporary.parent)
+            temporary.mkdir()
+            yield temporary
+            if beside:
+                os.replace(temporary, path)
+            else:
+                move_into(temporary, path, replace=True)
+            temporary = None
+            _flush(path)
+            _flush(path.parent)
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> Path:
@@ -65,15 +122,210 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+# Temporary names
+
+
+def temporary_name(folder: Path, suffix: str = "", prefix: str = TEMPORARY) -> Path:
+    """A new path in a folder whose name tells the process that writes it."""
+    return folder / f"{prefix}{os.getpid()}-{_host()}-{secrets.token_hex(4)}{suffix}"
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether the process that wrote a temporary path is dead; of another machine's, whether it is a day old."""
+    owner = re.match(r"\.ptheta-[a-z]+-(\d+)-(\w+)-", path.name)
+    if owner is not None and owner[2] == _host():
+        return not _alive(int(owner[1]))
+    try:
+        return time.time() - path.lstat().st_mtime > ABANDONED
+    except OSError:
+        return False
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders, and the locks, that dead processes have left in a folder."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            path = Path(entry.path)
+            if entry.name.startswith(TEMPORARY) and is_abandoned(path):
+                _remove(path)
+            elif entry.name.startswith(LOCK):
+                _sweep_lock(path)
+
+
+def move_into(source: Path, target: Path, *, replace: bool) -> list[Path]:
+    """Move the files below one folder into another on the same disk, keeping subfolders; the source then goes.
+
+    Args:
+        source: moved from; removed when nothing is left in it.
+        target: moved into, a folder.
+        replace: replace files of the same names; else these stay where they are, and so does the source.
+
+    Returns:
+        Where the files are now, relative to the target, sorted.
+    """
+    moved = []
+    for folder, folders, names in os.walk(source, topdown=False):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in names + links:
+            relative = Path(folder, name).relative_to(source)
+            if replace or not os.path.lexists(target / relative):
+                (target / relative).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source / relative, target / relative)
+                moved.append(relative)
+        with contextlib.suppress(OSError):  # something stays in it
+            os.rmdir(folder)
+    return sorted(moved)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Swap the names of two existing files or folders: at once where the system can, else by three renames.
+
+    Raises:
+        OSError: the names cannot be changed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    code = -1
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+        code = libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)  # AT_FDCWD, RENAME_EXCHANGE
+    elif sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        code = libc.renamex_np(os.fsencode(one), os.fsencode(other), 2)  # RENAME_SWAP
+    else:
+        ctypes.set_errno(errno.ENOSYS)
+    if code == 0:
+        return
+    if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    aside = one.with_name(f"{one.name}-aside")
+    os.rename(other, aside)
+    os.rename(one, other)
+    os.rename(aside, one)
+
+
+# One writer at a time
+
+
+@contextlib.contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Be the only process that writes to a file or folder, until the end of the block or of the process.
+
+    The lock is a file beside it that the kernel holds for as long as this process lives; it tells who holds it and
+    since when. What dead processes left beside the path is removed.
+
+    Args:
+        path: of a file or folder, which may not exist yet.
+
+    Raises:
+        BusyError: another process, or another thread, writes there.
+        UsageError: the place cannot be written.
+    """
+    path = Path(os.path.abspath(path))
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        inside = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+        lock = (path if inside else path.parent) / (LOCK + path.name)
+        handle = _locked(lock, path)
+        os.truncate(handle, 0)
+        owner = {"process": os.getpid(), "host": socket.gethostname(), "since": time.time(), "command": _command()}
+        os.write(handle, json.dumps(owner).encode())
+    try:
+        sweep(lock.parent)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path, path: Path) -> int:
+    """An open handle of the lock file, held by this process alone."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise BusyError(
+                f"{path} is being written by {_owner(lock)}", "wait for it, stop it, or choose another --out"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                os.close(handle)
+                raise
+            return handle  # a file system without locks
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == lock.stat().st_ino:
+                return handle
+        os.close(handle)  # its last holder has just removed it
+
+
+def _owner(lock: Path) -> str:
+    """Who holds a lock, since when."""
+    try:
+        owner = json.loads(lock.read_text())
+        minutes = max(0.0, time.time() - owner["since"]) / 60
+        age = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
+        return f"process {owner['process']} on {owner['host']} for {age}: {owner['command']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _sweep_lock(lock: Path) -> None:
+    """Remove a lock that nobody holds."""
+    handle = os.open(lock, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_ino == lock.stat().st_ino:
+            lock.unlink()
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _command() -> str:
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    line = shlex.join(words)
+    return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+# Small helpers
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of writing into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror or error}", "choose another place with --out, or free disk space"
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", socket.gethostname()) or "host"
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,7 +2,7 @@
 
     config.json          model, spaces, codec, seed, settings, versions, data; carries its own hash
     model.safetensors    weights; carries their hash and the config's
-    metrics.jsonl        one line a validation, and the final scores
+    metrics.jsonl        one line a validation, and the final scores; each carries its hash
     samples.png (.txt)   samples in the form of the data
     README.md            model card
     checkpoint/          state of an unfinished fit, for exact resumption
@@ -12,7 +12,6 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
@@ -26,12 +25,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ptheta.configs import FORMAT, REFIT, build_model, config_digest, read_config
-from ptheta.errors import FitError, PthetaError, RunError, nearest
+from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, read_config
+from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, evaluate
 from ptheta.files import write_text
+from ptheta.journal import Journal
 from ptheta.models import Counting, Model, name_of
 from ptheta.models.zoo import ZOO
+from ptheta.numbers import plural
+from ptheta.run_folders import install, remove, staging
 from ptheta.weights import read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -46,15 +48,21 @@ class Run:
         config: content of config.json.
         model: with the best weights.
         data: the data it was fitted on, if at hand; otherwise they are loaded again from their source when needed.
+        replaces: whether another run lies in the folder, which stays there until this one has weights.
 
     `Run.load(path)` opens a folder; `ptheta.fit` makes one.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], model: Model, data: Data | None = None):
+    def __init__(
+        self, path: Path, config: dict[str, Any], model: Model, data: Data | None = None, *, replaces: bool = False
+    ):
         self.path = Path(path)
         self.config = config
         self.model = model
         self._data = data
+        self._pending = replaces
+        self._journal = Journal(self.path / "metrics.jsonl", hashed=config["format"] >= HASHED, held=replaces)
+        self._remarks: list[str] = []
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.name} on {self.config['data']['name']}, {self.model.space})"
@@ -168,14 +176,20 @@ class Run:
         return self.path / "checkpoint" / "state.safetensors"
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; lines torn by a crash are left out."""
-        path = self.path / "metrics.jsonl"
-        lines: list[dict[str, Any]] = []
-        if path.is_file() and not path.is_symlink():
-            for line in path.read_text().splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    lines.append(json.loads(line))
-        return [line for line in lines if isinstance(line, dict)]
+        """The records of metrics.jsonl; lines that are damaged or torn are skipped, and counted in `remarks`."""
+        return self._journal.records()[0]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is not as it should be in the folder, or was not during the fit, in sentences."""
+        damaged = self._journal.records()[1]
+        skipped = f"{plural(damaged, 'damaged line')} of {self.path / 'metrics.jsonl'} skipped"
+        return self._remarks + [skipped] * bool(damaged)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether another run still lies in the folder, since this one has no weights yet."""
+        return self._pending
 
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""
@@ -231,28 +245,92 @@ class Run:
 
     # Disk
 
-    def save_config(self) -> None:
-        """Write config.json durably; the folder is made if missing."""
-        write_text(self.path / "config.json", json.dumps(self.config, indent=1, ensure_ascii=False) + "\n")
+    def begin(self) -> None:
+        """Write config.json durably, unless the run replaces another; the folder is made if missing."""
+        if not self._pending:
+            self._save_config(self.path)
 
     def save_weights(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Write the model's weights, or the given ones, durably."""
+        """Write the model's weights, or the given ones, durably. A run that replaces another takes its place now.
+
+        Raises:
+            RunError: the folder holds another run than at the start.
+            UsageError: the folder cannot be written.
+        """
         state = self.model.state_dict() if weights is None else weights
-        write_tensors(self.path / "model.safetensors", state, {"config": self.config["sha256"]})
+        if self._pending:
+            self._take_place(state)
+        else:
+            self._ensure()
+            self._save_tensors(self.path, state)
+
+    def make_whole(self) -> None:
+        """Write config, metrics and the model's weights again where the folder was removed during the fit."""
+        self._ensure()
+        if not (self.path / "model.safetensors").exists():
+            self.save_weights()
+
+    def discard(self) -> None:
+        """Remove what a fit that failed has written, if it has no weights yet; nothing else is touched."""
+        if not self._pending and not (self.path / "model.safetensors").exists():
+            remove(self.path)
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append a line to metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
+        """Append a record to metrics.jsonl."""
+        if not self._pending:
+            self._ensure()
+        self._journal.append(record)
+
+    def rewind(self, step: int) -> None:
+        """Forget the records of validations after a step, from which a fit goes on."""
+        for remark in self.remarks:
+            if remark not in self._remarks:
+                self._remarks.append(remark)
+        self._journal.rewind(step)
+
+    def _take_place(self, state: Mapping[str, Tensor]) -> None:
+        """Build the run beside the one in the folder, and let it take its place."""
+        staged = staging(self.path)
         try:
-            with path.open("ab+") as file:
-                file.seek(max(0, file.tell() - 1))
-                torn = file.read(1) not in (b"", b"\n")
-                file.write(b"\n" * torn + json.dumps(_finite(record)).encode() + b"\n")
+            self._save_config(staged)
+            self._journal.restore(staged)
+            self._save_tensors(staged, state)
+            kept = install(staged, self.path)
         except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror}", "free disk space, then use --resume") from error
+            raise UsageError(
+                f"{self.path} cannot be replaced: {error.strerror or error}", "choose another --out"
+            ) from error
+        finally:
+            if staged.exists():
+                remove(staged)
+        self._pending = False
+        self._journal.release()
+        if kept:
+            more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
+            self._remarks.append(f"kept from the folder of the run that was replaced: {', '.join(kept[:5])}{more}")
+
+    def _ensure(self) -> None:
+        """Check that the folder is still this run's; one that was removed is made again."""
+        if (self.path / "config.json").is_file():
+            if read_config(self.path)["sha256"] != self.config["sha256"]:
+                raise RunError(f"{self.path} now holds another run", "fit again with another --out")
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise RunError(f"config.json of {self.path} was removed during the fit", "fit again with another --out")
+        else:
+            self._save_config(self.path)
+            self._journal.restore(self.path)
+            self._remarks.append(f"{self.path} was removed during the fit, and has been written again")
+
+    def _save_config(self, folder: Path) -> None:
+        write_text(folder / "config.json", json.dumps(self.config, indent=1, ensure_ascii=False) + "\n")
+
+    def _save_tensors(self, folder: Path, state: Mapping[str, Tensor]) -> None:
+        write_tensors(folder / "model.safetensors", state, {"config": self.config["sha256"]})
 
     @classmethod
-    def create(cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int) -> Run:
+    def create(
+        cls, path: Path, model: Model, data: Data, fit: dict[str, Any], seed: int, *, replaces: bool = False
+    ) -> Run:
         """A run that is about to be fitted; nothing is written yet.
 
         Args:
@@ -261,6 +339,7 @@ class Run:
             data: to be fitted.
             fit: budget and settings, JSON values.
             seed: of the fit.
+            replaces: whether it is to take the place of a run in the folder.
         """
         name = name_of(model)
         if name not in ZOO:
@@ -282,7 +361,7 @@ class Run:
         }
         config = json.loads(json.dumps(config))
         config["sha256"] = config_digest(config)
-        return cls(path, config, model, data)
+        return cls(path, config, model, data, replaces=replaces)
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Run:
@@ -352,10 +431,3 @@ def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> N
     if wrong:
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
         raise RunError(f"config and weights of {path} disagree: {', '.join(sorted(wrong)[:4])}{more}", REFIT)
-
-
-def _finite(record: Any) -> Any:
-    """A record with None for what JSON lacks: infinities."""
-    if isinstance(record, Mapping):
-        return {k: _finite(v) for k, v in record.items()}
-    return None if isinstance(record, float) and not math.isfinite(record) else record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from ptheta.files import replacing
 _REFIT = "restore the file from a copy, or fit again"
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of all tensors."""
+def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> str:
+    """SHA-256 over names, types, shapes and bytes of all tensors, and over the metadata; None: of the tensors alone."""
     sha = hashlib.sha256()
+    if metadata is not None:
+        sha.update(f"{json.dumps(metadata, sort_keys=True)}\0".encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         sha.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
@@ -32,7 +35,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         try:
-            save_file(whole, temporary, {**(metadata or {}), "sha256": digest(whole)})
+            metadata = {name: text for name, text in (metadata or {}).items() if name != "sha256"}
+            save_file(whole, temporary, metadata | {"sha256": digest(whole, metadata)})
         except SafetensorError as error:  # how it reports a full disk
             raise OSError(str(error)) from error
 
@@ -55,7 +59,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}", _REFIT) from error
-    if metadata.get("sha256") != digest(tensors):
+    covered = {name: text for name, text in metadata.items() if name != "sha256"}
+    sha = metadata.get("sha256")
+    if sha != digest(tensors, covered) and sha != digest(tensors):  # of older files it covers the tensors alone
         raise RunError(f"{path} was changed or damaged: its content does not match its hash", _REFIT)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ptheta.cli.options import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.filling import fill_delimited
 from ptheta.errors import SourceError, UsageError
-from ptheta.files import replacing, write_bytes
+from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.table import TableTransformer
 from ptheta.numbers import plural
 from ptheta.reporting.contexts import VIEW, context_columns
@@ -101,6 +102,9 @@ def impute(
         raise UsageError(f"{files[0]} is completed as a {files[0].suffix} file", f"name a {files[0].suffix} file")
     elif not single and place.suffix:
         raise UsageError("several tables are written", "name a folder with --out")
+    names = [file.name for file in files]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two of the files are called {twice[0]}", "complete them one at a time")
     rows = contexts(run, context, sum(map(len, tables)))
     clock = time.perf_counter()
     drawn = model.impute(np.concatenate(tables), draws, rows, seed=seed).cpu().numpy()
@@ -108,12 +112,14 @@ def impute(
     if point:
         drawn = best_guess(codec, drawn)[:, None]
     written, start = [], 0
-    for file, x, absent in zip(files, tables, missing):
-        part = drawn[start : start + len(x)]
-        start += len(x)
-        for k in range(part.shape[1]):
-            name = file.name if part.shape[1] == 1 else f"{file.stem}-{k:04d}{file.suffix}"
-            written.append(fill(codec, file, absent, part[:, k], place if single else place / name))
+    with nullcontext(place) if single else replacing_folder(place) as folder:
+        for file, x, absent in zip(files, tables, missing):
+            part = drawn[start : start + len(x)]
+            start += len(x)
+            for k in range(part.shape[1]):
+                name = file.name if part.shape[1] == 1 else f"{file.stem}-{k:04d}{file.suffix}"
+                fill(codec, file, absent, part[:, k], folder if single else folder / name)
+                written.append(place if single else place / name)
     counts = np.concatenate(missing).sum(0)
     most = ", ".join(f"{codec.names[j]} {counts[j]:,}" for j in np.argsort(-counts, kind="stable")[:5] if counts[j])
     how = f"the best guess of {draws} draws" if point else plural(draws, "draw")

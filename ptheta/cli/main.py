@@ -6,6 +6,7 @@ import importlib
 import sys
 
 from ptheta.cli.arguments import fail, wants_json
+from ptheta.cli.options import holding
 from ptheta.errors import PthetaError, UsageError, nearest
 
 COMMANDS = {
@@ -70,7 +71,9 @@ def _dispatch(args: list[str]) -> int:
     name, *rest = args
     if name not in COMMANDS:
         raise UsageError(f"no command is called {name!r}", nearest(name, list(COMMANDS)))
-    importlib.import_module(f"ptheta.cli.{name}").main(rest)
+    command = importlib.import_module(f"ptheta.cli.{name}")
+    with holding():
+        command.main(rest)
     return 0
 
 

@@ -19,7 +19,7 @@ from ptheta.cli.options import output
 from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.codecs.base import file_names
 from ptheta.errors import UsageError
-from ptheta.files import write_bytes
+from ptheta.files import replacing_folder, write_bytes
 from ptheta.models.language import LanguageModel
 from ptheta.numbers import nats
 from ptheta.reporting import printable
@@ -303,4 +303,7 @@ def save(texts: list[bytes], place: Path, stem: str, tails: list[str] | None = N
     if len(texts) == 1 and place.suffix.lower() == ".txt" and not place.is_dir():
         return [write_bytes(place, texts[0])]
     names = file_names(len(texts), stem, ".txt", tails)
-    return [write_bytes(place / name, text, flush=False) for name, text in zip(names, texts)]
+    with replacing_folder(place) as temporary:
+        for name, text in zip(names, texts):
+            write_bytes(temporary / name, text, flush=False)
+    return [place / name for name in names]

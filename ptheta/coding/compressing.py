@@ -24,7 +24,7 @@ from ptheta.coding.report import Report
 from ptheta.coding.walking import computing, reads_on
 from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import ContextError, DensityError, UsageError
-from ptheta.files import replacing
+from ptheta.files import claim, replacing
 from ptheta.models import Density
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.runs import Run
@@ -89,7 +89,7 @@ def compress(
         model_bytes=sum((run.path / name).stat().st_size for name in ("config.json", "model.safetensors")),
         threads=threads,
     )
-    with replacing(out) as temporary, computing(model, threads):
+    with claim(out), replacing(out) as temporary, computing(model, threads):
         header = {
             "model": {"family": run.name, "sha256": identity(run)},
             "environment": environment(model, threads),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +31,7 @@ from ptheta.coding.probe import differences, environment, probe
 from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
 from ptheta.errors import SourceError, UsageError
-from ptheta.files import TEMPORARY
+from ptheta.files import claim, replacing_folder
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.runs import Run
 
@@ -66,8 +64,7 @@ def decompress(
     clock = time.perf_counter()
     run = run if isinstance(run, Run) else Run.load(run)
     model, file, directory = codable(run), Path(file), Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} exists", "choose another --out")
+    _free(directory)
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -103,7 +100,9 @@ def decompress(
     if not restored.damaged and chained(digests) != header.get("sha256"):
         raise CodingError(f"the files of {file} are not those that were compressed", "use the ptheta that made it")
     restored.parts = [name for name, _ in contents if name not in set(restored.files)]
-    _write(directory, contents)
+    with claim(directory):
+        _free(directory)
+        _write(directory, contents)
     restored.bytes = sum(len(content) for _, content in contents)
     restored.seconds = time.perf_counter() - clock
     return restored
@@ -317,34 +316,24 @@ def _whole_blocks(data: bytes, offset: int, blocks: int) -> Iterator[tuple[int, 
         number, offset = number + 1, offset + 1
 
 
+def _free(directory: Path) -> None:
+    """Check that a folder is new or empty.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} exists", "choose another --out")
+
+
 def _write(directory: Path, contents: list[tuple[str, bytes]]) -> None:
     """A folder of files, whole or not at all."""
-    temporary: str | None = None
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix=TEMPORARY, dir=directory.parent)
+    with replacing_folder(directory) as temporary:
         for name, content in contents:
-            path = Path(temporary, name)
+            path = temporary / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
                 file.write(content)
                 file.flush()
                 if len(contents) < 100:
                     os.fsync(file.fileno())
-        os.chmod(temporary, 0o777 & ~_umask())
-        os.replace(temporary, directory)
-        temporary = None
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {directory}: {error.strerror or error}",
-            "choose another place with --out, or free disk space",
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

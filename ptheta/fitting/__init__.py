@@ -5,6 +5,7 @@ run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 from ptheta.data import Data, Split
 from ptheta.errors import FitError, UsageError, nearest
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
-from ptheta.fitting.folders import check_free, continued, create, discard, plan, unfinished
+from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
 from ptheta.fitting.results import conclude
 from ptheta.fitting.targets import as_data, check_objective, check_plan, conclude_target, default_family
 from ptheta.models import Counting, Model, family
@@ -124,10 +125,12 @@ def fit(
         given["minutes"] = DEFAULT_MINUTES
     budget = None if counting else Budget(**given)
     chosen = None if counting else Settings.of(model, **settings)
-    with world(device) as processes:
+    with world(device) as processes, contextlib.ExitStack() as held:
         model.to(processes.device)
         if run is None:
-            run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes)
+            run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes, held)
+        elif processes.rank == 0:
+            claim_again(run, held)
         progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
         clock = time.perf_counter()
         try:
@@ -149,6 +152,7 @@ def fit(
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
                         if processes.rank == 0:
+                            run.rewind(trainer.position.step)
                             run.note_resumed(plan(budget, chosen, log_f), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
@@ -156,7 +160,7 @@ def fit(
             raise
         except Exception:
             if processes.rank == 0 and not resuming:
-                discard(run)
+                run.discard()
             raise
         if processes.rank == 0:
             seconds = time.perf_counter() - clock
@@ -164,6 +168,8 @@ def fit(
                 conclude(run, data, seconds, progress)
             else:
                 conclude_target(run, log_f, seconds, progress)
+            run.make_whole()
+            progress.remarks()
     return run
 
 

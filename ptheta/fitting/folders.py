@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import shutil
+import os
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ptheta.configs import build_model, read_config
 from ptheta.data import Data
-from ptheta.errors import RunError, UsageError
+from ptheta.errors import BusyError, RunError, UsageError
+from ptheta.files import RESERVED, claim
 from ptheta.fitting.targets import as_data
 from ptheta.models import Model, family, name_of
 from ptheta.runs import Run
@@ -26,15 +27,19 @@ def create(
     seed: int,
     force: bool,
     processes: World,
+    held: ExitStack,
 ) -> Run:
-    """A new run; only rank 0 writes its folder."""
-    path = Path(out) if out is not None else _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes)
-    run = Run.create(path, model, data, fit, seed)
+    """A new run, in a folder that is this process's until `held` is closed; only rank 0 writes it."""
+    if out is not None:
+        path, first = Path(out), processes.rank == 0
+        if first:
+            held.enter_context(claim(path))
+            check_free(path, force)
+    else:
+        path = _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes, held)
+    run = Run.create(path, model, data, fit, seed, replaces=(path / "config.json").exists())
     if processes.rank == 0:
-        check_free(path, force)
-        if (path / "config.json").is_file():
-            shutil.rmtree(path)
-        run.save_config()
+        run.begin()
     return run
 
 
@@ -48,29 +53,51 @@ def check_free(path: Path, force: bool) -> None:
     """Check that a run may be written to `path`. Only a run is ever replaced, so that no slip deletes anything else.
 
     Raises:
-        UsageError: something is there already.
+        UsageError: something is there already, and it is no run or `force` is not given; or it cannot be replaced.
     """
     if path.is_symlink() or path.is_file():
         raise UsageError(f"{path} exists and is no run folder", "choose another --out")
-    if not path.exists() or not any(path.iterdir()):
+    if not path.exists() or all(entry.name.startswith(RESERVED) for entry in path.iterdir()):
         return
-    if not (path / "config.json").is_file():
-        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+    try:
+        read_config(path)
+    except RunError as error:
+        raise UsageError(f"{path} exists and is no run folder: {error.problem}", "choose another --out") from None
     if not force:
         raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise UsageError(f"{path} is the working folder or holds it", "replace it from another folder")
+    if path.is_mount() or not os.access(path.resolve().parent, os.W_OK):
+        raise UsageError(f"{path} cannot be replaced: the folder it lies in is not writable", "choose another --out")
 
 
-def discard(run: Run) -> None:
-    """Remove the folder of a fit that failed before it had any weights."""
-    if not (run.path / "model.safetensors").exists():
-        shutil.rmtree(run.path, ignore_errors=True)
+def claim_again(run: Run, held: ExitStack) -> None:
+    """Make the folder of a run that is gone on with this process's until `held` is closed.
+
+    Raises:
+        UsageError: another process writes there.
+        RunError: the run has been replaced since it was read.
+    """
+    held.enter_context(claim(run.path))
+    if read_config(run.path)["sha256"] != run.config["sha256"]:
+        raise RunError(f"{run.path} has just been replaced by another run", "look at it before you go on")
 
 
-def _fresh(path: Path, processes: World) -> Path:
-    """The first of path, path-2, path-3 … that does not exist; the same for all processes."""
-    names = itertools.chain([path], (path.with_name(f"{path.name}-{k}") for k in itertools.count(2)))
-    number = next(k for k, candidate in enumerate(names, 1) if not candidate.exists())
-    number = int(processes.agree(number))
+def _fresh(path: Path, processes: World, held: ExitStack) -> Path:
+    """The first of path, path-2, path-3 … that neither exists nor is claimed; the same for all processes."""
+    number = 1
+    while processes.rank == 0:
+        candidate = _numbered(path, number)
+        if not candidate.exists():
+            with suppress(BusyError):
+                held.enter_context(claim(candidate))
+                if not candidate.exists():
+                    break
+        number += 1
+    return _numbered(path, int(processes.agree(number)))
+
+
+def _numbered(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_name(f"{path.name}-{number}")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.images import eight_bit, open_picture
 from ptheta.errors import SourceError
+from ptheta.files import replacing_folder
 from ptheta.reporting.pictures import grid, save_picture
 from ptheta.runs import Run
 from ptheta.spaces import Grid, Image, Space, Spectrogram
@@ -40,19 +41,25 @@ def write_completions(
         directory: made if missing.
         names: of the events, written beside them if there are several.
     """
-    files = run.codec.write(drawn.flatten(0, 1), directory, "completion")
-    if run.codec.is_picture:
-        upright = run.codec.upright(kept[None])[0]
-        shown = upright.reshape(-1, *upright.shape[-2:]).all(0).cpu().numpy()
-        cells: list[Picture | None] = []
-        for event, several in zip(x[:ROWS], drawn[:ROWS]):
-            original = run.codec.pictures(event[None])[0]
-            cells += [original, _veiled(original, shown), *run.codec.pictures(several)]
-        headers = ["original", "kept", *(str(i + 1) for i in range(drawn.shape[1]))]
-        titles = [name[:16] for name in names[:ROWS]] if names and len(names) > 1 else None
-        sheet = grid(cells, len(headers), titles=titles, headers=headers)
-        files.append(save_picture(sheet, directory / "completions.png"))
-    return files
+    with replacing_folder(directory) as temporary:
+        files = run.codec.write(drawn.flatten(0, 1), temporary, "completion")
+        if run.codec.is_picture:
+            sheet = _sheet(run, x, kept, drawn, names)
+            files.append(save_picture(sheet, temporary / "completions.png"))
+    return [directory / file.relative_to(temporary) for file in files]
+
+
+def _sheet(run: Run, x: Tensor, kept: Tensor, drawn: Tensor, names: list[str] | None) -> Picture:
+    """Each original, what was kept of it, and its completions."""
+    upright = run.codec.upright(kept[None])[0]
+    shown = upright.reshape(-1, *upright.shape[-2:]).all(0).cpu().numpy()
+    cells: list[Picture | None] = []
+    for event, several in zip(x[:ROWS], drawn[:ROWS]):
+        original = run.codec.pictures(event[None])[0]
+        cells += [original, _veiled(original, shown), *run.codec.pictures(several)]
+    headers = ["original", "kept", *(str(i + 1) for i in range(drawn.shape[1]))]
+    titles = [name[:16] for name in names[:ROWS]] if names and len(names) > 1 else None
+    return grid(cells, len(headers), titles=titles, headers=headers)
 
 
 def read_mask(path: Path, space: Space) -> Tensor:

@@ -72,7 +72,7 @@ class FitProgress:
         self.validation = math.nan
         self.clock, self.counted_events = 0.0, 0
         self.first: tuple[int, float] | None = None  # step and time at which this process began
-        self.writer = _writer(run) if track and speaks else None
+        self.scalars = _Scalars(run) if track and speaks else None
 
     def __enter__(self) -> FitProgress:
         model = self.run.model
@@ -87,8 +87,8 @@ class FitProgress:
 
     def __exit__(self, *_: Any) -> None:
         self.bar.stop()
-        if self.writer:
-            self.writer.close()
+        if self.scalars:
+            self.scalars.close()
 
     def say(self, line: str) -> None:
         """One line on the terminal."""
@@ -109,12 +109,10 @@ class FitProgress:
             said = f"free energy {nats(self.validation, values['free_energy_se'])} nats"
         if not self.live:
             self.say(f"step {values['step']:,}: {said}")
-        if self.writer:
-            for name, value in values.items():
-                if isinstance(value, float) and name != "seconds":
-                    self.writer.add_scalar(name, value, values["step"])
+        if self.scalars:
+            self.scalars.add(values)
 
-    def advance(self, progress: float, position: Position, mean: float) -> None:
+    def advance(self, progress: float, position: Position) -> None:
         """A step was done."""
         now = time.perf_counter()
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
@@ -123,7 +121,7 @@ class FitProgress:
         codec = self.data.codec
         if self.run.has_data:
             bits = f"{codec.bits(self.validation):.3f} {codec.bits_label}"
-            found = f"train average {mean:.2f}  validation {self.validation:.2f} nats ({bits})"
+            found = f"train average {position.mean:.2f}  validation {self.validation:.2f} nats ({bits})"
         else:
             found = f"free energy {self.validation:.2f} nats"
         state = f"step {position.step:,}  {found}  {rate:.1f} steps/s  {_time(left)} left"
@@ -148,6 +146,9 @@ class FitProgress:
 
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
+        if self.run.is_pending:
+            self.say(f"stopped before there were weights; the run in {escape(str(self.run.path))} is as it was")
+            return
         kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
         self.say(f"stopped; {kept} {escape(str(self.run.path))}")
         self.say(f"go on with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
@@ -166,6 +167,11 @@ class FitProgress:
         if zero := results.get("zero_probability"):
             self.say(f"{plural(zero, 'event')} of them have probability 0")
 
+    def remarks(self) -> None:
+        """What is not as it should be in the run folder."""
+        for remark in self.run.remarks:
+            self.say(escape(remark))
+
 
 def _time(seconds: float) -> str:
     """Seconds as a person says them."""
@@ -175,12 +181,41 @@ def _time(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _writer(run: Run) -> Any:
-    """A TensorBoard writer in the run folder."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError(
-            "TensorBoard is not installed", "install it with pip install 'ptheta[track]', or leave out --track"
-        ) from error
-    return SummaryWriter(str(run.path / "tensorboard"))
+class _Scalars:
+    """TensorBoard scalars in the run folder; nothing is written while another run lies there.
+
+    Args:
+        run: of the fit.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+
+    def __init__(self, run: Run):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                "TensorBoard is not installed", "install it with pip install 'ptheta[track]', or leave out --track"
+            ) from error
+        self._run, self._open, self._writer = run, SummaryWriter, None
+        self._waiting: list[dict[str, Any]] = []
+
+    def add(self, values: dict[str, Any]) -> None:
+        """The numbers of a validation."""
+        self._waiting.append(values)
+        if self._run.is_pending:
+            return
+        self._writer = self._writer or self._open(str(self._run.path / "tensorboard"))
+        for waiting in self._waiting:
+            for name, value in waiting.items():
+                if isinstance(value, float) and name != "seconds":
+                    self._writer.add_scalar(name, value, waiting["step"])
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._waiting and not self._run.is_pending:
+            self.add({})
+        if self._writer:
+            self._writer.close()

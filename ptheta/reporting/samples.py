@@ -16,7 +16,7 @@ from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
 from ptheta.data.codecs import FrameCodec, SoundCodec
 from ptheta.errors import UsageError
-from ptheta.files import replacing, write_bytes
+from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.contexts import context_cells, gathered, groups_of, names_of, pictures_of
@@ -72,11 +72,12 @@ def write_events(
         return [_write_one(run, x, directory, context, names)]
     if isinstance(run.codec, FrameCodec):
         return [write_rows(run, x, directory / "sample.csv", context, names)]
-    files = run.codec.write(x, directory, "sample", names)
-    if run.codec.is_picture:
-        name = "samples.png" if context is None else "contexts.png"
-        files.append(save_picture(sheet(run, x[:SHOWN], context, names, most=ROWS), directory / name))
-    return files
+    with replacing_folder(directory) as temporary:
+        files = run.codec.write(x, temporary, "sample", names)
+        if run.codec.is_picture:
+            name = "samples.png" if context is None else "contexts.png"
+            files.append(save_picture(sheet(run, x[:SHOWN], context, names, most=ROWS), temporary / name))
+    return [directory / file.relative_to(temporary) for file in files]
 
 
 def _write_one(run: Run, x: Tensor, path: Path, context: Tensor | None, names: list[str] | None) -> Path:

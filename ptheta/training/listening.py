@@ -22,8 +22,8 @@ class Listener(Protocol):
         """Ctrl-C was pressed; the step at hand is finished and saved first."""
         ...
 
-    def advance(self, progress: float, position: Position, mean: float) -> None:
-        """A step was done; `mean` is a running mean of the loss, nats per event."""
+    def advance(self, progress: float, position: Position) -> None:
+        """A step was done."""
         ...
 
 

@@ -65,8 +65,6 @@ class Trainer:
         self.average = copy.deepcopy(self.model).requires_grad_(False) if self.settings.average else None
         self.best = _snapshot(self.model)
         self.optimisers = {name: optimisers(module, self.settings) for name, module in self.model.players().items()}
-        self.mean = math.nan
-        """Running mean of the loss, nats per event."""
         self._prepared = False  # data-dependent constants are set
 
     # Public
@@ -130,7 +128,7 @@ class Trainer:
                     self._validate(progress)
                     self.position.seconds = self.world.agree(time.perf_counter() - started)
                 if self.listener:
-                    self.listener.advance(progress, self.position, self.mean)
+                    self.listener.advance(progress, self.position)
                 if stop or self.world.agree(time.perf_counter() - saved) > self.settings.checkpoint_seconds:
                     self._save()
                     saved = time.perf_counter()
@@ -182,7 +180,8 @@ class Trainer:
         if self.average is not None:
             self._update_average()
         nats = float(value) * self.model.space.dimensions
-        self.mean = nats if math.isnan(self.mean) else 0.98 * self.mean + 0.02 * nats
+        mean = self.position.mean
+        self.position.mean = nats if math.isnan(mean) else 0.98 * mean + 0.02 * nats
 
     def _accumulate(self, loss: nn.Module, rows: tuple[Tensor | None, ...], player: str) -> Tensor:
         """Gradient of the mean loss, in parts; returns that loss."""
@@ -215,7 +214,7 @@ class Trainer:
         model = self.average or self.model
         position.validated = position.validated or self._validation_events(model)
         verdict = self.objective.judge(model, position.validated)
-        nats = self.world.agree(verdict.nats if verdict else self.mean)
+        nats = self.world.agree(verdict.nats if verdict else self.position.mean)
         if math.isnan(nats):
             raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
         if nats < position.best_nats or position.best_step < 0:
@@ -230,7 +229,7 @@ class Trainer:
                 {
                     "step": position.step,
                     "seconds": round(position.seconds, 3),
-                    self.objective.running: self.mean,
+                    self.objective.running: self.position.mean,
                     **(verdict.record if verdict else {}),
                     "learning_rate": self.optimisers[next(iter(self.optimisers))][0].param_groups[0]["lr"],
                 }

@@ -30,6 +30,7 @@ class Position:
         best_step: the step it belongs to.
         validated: validation events by which weights are judged; 0 until the first validation.
         finished: the budget was used up.
+        mean: running mean of the loss, nats per event.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class Position:
     best_step: int = -1
     validated: int = 0
     finished: bool = False
+    mean: float = float("nan")
 
 
 def save_state(
@@ -86,7 +88,8 @@ def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str
         values: dict[str, Any] = json.loads(metadata.get("position", "{}"))
         if inexact:
             values = asdict(Position(0, "")) | {k: v for k, v in values.items() if k in Position.__dataclass_fields__}
-        real = ("seconds", "next_validation", "best_nats")
+        real = ("seconds", "next_validation", "best_nats", "mean")
+        values.setdefault("mean", "nan")  # checkpoints of older runs lack it
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:
             raise ValueError(", ".join(missing))

@@ -260,8 +260,8 @@ def test_ctrl_c_says_how_to_resume_and_that_command_works(ptheta, monkeypatch):
     whole = ptheta("fit", "pictures", "made", "--width", "16", "--steps", "8", "--out", "whole", "--json").json
     advance = FitProgress.advance
 
-    def heard(self, progress, position, train_nats):
-        advance(self, progress, position, train_nats)
+    def heard(self, progress, position):
+        advance(self, progress, position)
         if position.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 

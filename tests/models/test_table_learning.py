@@ -196,8 +196,8 @@ def test_stopped_and_resumed_is_the_fit_uninterrupted(tmp_path, monkeypatch):
     frame.to_parquet(path)
     advance = FitProgress.advance
 
-    def heard(self, progress, position, mean):
-        advance(self, progress, position, mean)
+    def heard(self, progress, position):
+        advance(self, progress, position)
         if position.step == 7:
             raise KeyboardInterrupt
 

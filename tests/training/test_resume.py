@@ -29,8 +29,8 @@ def interrupt(monkeypatch, step: int) -> None:
     """Ctrl-C is pressed when the listener hears of that step."""
     advance = FitProgress.advance
 
-    def heard(self, progress, position, mean):
-        advance(self, progress, position, mean)
+    def heard(self, progress, position):
+        advance(self, progress, position)
         if position.step == step:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -199,7 +199,7 @@ def test_the_state_of_a_fit_survives_its_file(tmp_path):
     optimiser = torch.optim.AdamW(layer.parameters())
     layer(torch.ones(1, 3)).sum().backward()
     optimiser.step()
-    position = Position(3, "abc", 7, 0.1 + 0.2, 1 / 3, float("inf"), -1)
+    position = Position(3, "abc", 7, 0.1 + 0.2, 1 / 3, float("inf"), -1, mean=2 / 3)
     save_state(tmp_path / "state", position, {"weights": layer}, [optimiser])
     found, groups = load_state(tmp_path / "state")
     assert found == position

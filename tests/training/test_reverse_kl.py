@@ -71,8 +71,8 @@ def same_bits(run, other):
 def interrupt(monkeypatch, step):
     advance = FitProgress.advance
 
-    def heard(self, progress, position, mean):
-        advance(self, progress, position, mean)
+    def heard(self, progress, position):
+        advance(self, progress, position)
         if position.step == step:
             os.kill(os.getpid(), signal.SIGINT)
 
