@@ -314,8 +314,6 @@ class Run:
         if (self.path / "config.json").is_file():
             if read_config(self.path)["sha256"] != self.config["sha256"]:
                 raise RunError(f"{self.path} now holds another run", "fit again with another --out")
-        elif self.path.exists() and any(self.path.iterdir()):
-            raise RunError(f"config.json of {self.path} was removed during the fit", "fit again with another --out")
         else:
             self._save_config(self.path)
             self._journal.restore(self.path)

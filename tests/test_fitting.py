@@ -1,5 +1,7 @@
 """`ptheta.fit`: where the run goes, and what is refused before anything is learned or lost."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from torch import nn
 
 import ptheta
 from ptheta.data import Data
-from ptheta.errors import FitError, RunError, SpaceError, UsageError
+from ptheta.errors import BusyError, FitError, RunError, SpaceError, UsageError
 from ptheta.fitting import default_model, default_preset
 from ptheta.models import ZOO
 from ptheta.models.counting import Independent
@@ -28,9 +30,8 @@ def test_an_existing_run_is_not_replaced_unless_forced(run, data):
     said = f"{run.path} exists; choose another --out, replace it with --force, or --resume it"
     assert str(caught.value) == said
     assert (run.path / "config.json").read_bytes() == before
-    (run.path / "old").write_text("")
     assert ptheta.fit("markov_chain", data, out=run.path, force=True).name == "markov_chain"
-    assert not (run.path / "old").exists()
+    assert ptheta.Run.load(run.path).name == "markov_chain"
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -43,6 +44,56 @@ def test_what_is_no_run_is_never_replaced(data, tmp_path, force):
         with pytest.raises(UsageError, match=f"{name} exists and is no run folder"):
             ptheta.fit("independent", data, out=tmp_path / name, force=force)
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        '{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}',
+        '{"format": 4}',
+        "no JSON",
+        "edited",
+    ],
+    ids=["a Hugging Face model", "a format alone", "no JSON", "an edited config"],
+)
+def test_a_config_that_is_no_runs_makes_no_run_folder(config, run, data):
+    file = run.path / "config.json"
+    file.write_text(file.read_text().replace('"seed": 0', '"seed": 1') if config == "edited" else config)
+    (run.path / "thesis.tex").write_text("years of work")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"exists and is no run folder: .*config\.json.*; choose another --out"):
+        ptheta.fit("markov_chain", data, out=run.path, force=True)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_the_working_folder_is_never_replaced(run, data, monkeypatch):
+    (run.path / "deeper").mkdir()
+    for folder, out in ((run.path, "."), (run.path / "deeper", run.path)):
+        monkeypatch.chdir(folder)
+        with pytest.raises(UsageError, match="is the working folder or holds it; replace it from another folder"):
+            ptheta.fit("markov_chain", data, out=out, force=True)
+    assert ptheta.Run.load(run.path).name == "independent"
+
+
+@pytest.mark.parametrize("how", [{"force": True}, {"resume": True}, {"resume_inexact": True}])
+def test_a_run_has_one_writer(how, data, tmp_path, monkeypatch):
+    """A second fit with the same folder starts in the middle of the first one."""
+    refused = []
+    record = ptheta.reporting.FitProgress.record
+
+    def second(self, values):
+        record(self, values)
+        with monkeypatch.context() as patch:
+            patch.setattr("ptheta.reporting.FitProgress.record", record)
+            with pytest.raises(BusyError) as caught:
+                ptheta.fit("independent" if "force" in how else None, data, out=tmp_path / "run", **how)
+        refused.append(str(caught.value))
+
+    monkeypatch.setattr("ptheta.reporting.FitProgress.record", second)
+    ptheta.fit("made", data, steps=3, out=tmp_path / "run", hyperparameters={"width": 16})
+    assert len(refused) == 2
+    assert f"run is being written by process {os.getpid()} on " in refused[0]
+    assert ptheta.Run.load(tmp_path / "run").name == "made"
 
 
 def test_an_empty_folder_is_free(data, tmp_path):

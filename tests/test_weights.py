@@ -7,6 +7,7 @@ import struct
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ptheta.errors import RunError, UsageError
 from ptheta.weights import digest, read_tensors, write_tensors
@@ -97,6 +98,24 @@ def test_a_link_is_never_followed(path, tmp_path):
 def test_a_missing_file_and_a_folder_do_not_exist(tmp_path):
     refused(tmp_path / "no", "does not exist")
     refused(tmp_path, "does not exist")
+
+
+def test_no_bit_of_a_file_can_change_without_notice(path):
+    """Header, metadata and tensors: of every byte one bit, which one by a seed."""
+    content = path.read_bytes()
+    g = torch.Generator().manual_seed(0)
+    for at, bit in enumerate(torch.randint(8, (len(content),), generator=g).tolist()):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        with pytest.raises(RunError):
+            read_tensors(path)
+
+
+def test_files_whose_hash_covers_the_tensors_alone_are_still_read(path):
+    """Those of format 3."""
+    save_file(TENSORS, path, {"note": "p_θ", "sha256": digest(TENSORS)})
+    tensors, metadata = read_tensors(path)
+    assert torch.equal(tensors["counts"], TENSORS["counts"])
+    assert metadata["note"] == "p_θ"
 
 
 def test_a_pickle_under_that_name_is_never_executed(tmp_path):

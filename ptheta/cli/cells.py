@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
-from ptheta.cli.options import beside, output
+from ptheta.cli.places import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.filling import fill_delimited
 from ptheta.errors import SourceError, UsageError

@@ -12,7 +12,8 @@ import numpy as np
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, said_loudly
-from ptheta.cli.options import Flag, RunArgument, SourceArgument, output
+from ptheta.cli.options import Flag, RunArgument, SourceArgument
+from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.spaces import Label
 

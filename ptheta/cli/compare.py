@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
-from ptheta.cli.options import Columns, Flag, SourceArgument, Tokenizer, output
+from ptheta.cli.options import Columns, Flag, SourceArgument, Tokenizer
+from ptheta.cli.places import output
 from ptheta.errors import UsageError
 
 DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,table"

@@ -11,7 +11,8 @@ import tyro
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import contexts
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values, beside, output
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
+from ptheta.cli.places import beside, output
 from ptheta.errors import SourceError, UsageError
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Method, Warp

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, RunArgument, output
+from ptheta.cli.options import Flag, RunArgument
+from ptheta.cli.places import output
 from ptheta.errors import ContextError, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
         json: print the card as one JSON object on the last line
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from ptheta.numbers import jsonable
@@ -28,9 +29,11 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
     fitted = Run.load(run)
     if json:
         known = {"run": str(run), "parameters": jsonable(fitted.model.free_parameters), "results": fitted.results()}
-        print_json(known | fitted.config)
+        print_json(known | {"remarks": fitted.remarks} | fitted.config)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in card_rows(fitted):
         table.add_row(f"[bold]{name}[/bold]", value)
+    for remark in fitted.remarks:
+        table.add_row("[bold]note[/bold]", escape(remark))
     Console(highlight=False).print(table)

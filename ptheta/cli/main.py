@@ -6,7 +6,7 @@ import importlib
 import sys
 
 from ptheta.cli.arguments import fail, wants_json
-from ptheta.cli.options import holding
+from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, UsageError, nearest
 
 COMMANDS = {

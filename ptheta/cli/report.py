@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, beside, output
+from ptheta.cli.options import Flag, OptionalCount, RunArgument
+from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.cli.arguments import call, flag_of, print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values, beside, output
+from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values
+from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 from ptheta.numbers import plural
 from ptheta.sampling import Draft, Effort, Method, Warp

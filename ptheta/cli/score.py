@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, RunArgument, SourceArgument, Values, beside, output
+from ptheta.cli.options import Flag, RunArgument, SourceArgument, Values
+from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.numbers import plural
 

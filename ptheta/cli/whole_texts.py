@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, given_contexts
-from ptheta.cli.options import output
+from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes

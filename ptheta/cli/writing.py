@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from torch import Tensor
 
-from ptheta.cli.options import output
+from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.codecs.base import file_names
 from ptheta.errors import UsageError

@@ -9,12 +9,14 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import ptheta
+from ptheta.configs import config_digest
 from ptheta.errors import RunError, UsageError
 from ptheta.reporting import FitProgress
 from ptheta.training.state import Position, load_state, save_state
-from ptheta.weights import read_tensors, write_tensors
+from ptheta.weights import digest, read_tensors, write_tensors
 
 SMALL = {"width": 16, "layers": 1}
 WAYS = {
@@ -107,6 +109,55 @@ def test_killed_in_the_middle_of_a_save_and_resumed_equals_uninterrupted(call, a
     resumed = ptheta.fit(None, out=out, resume=True)
     whole = ptheta.fit("transformer", str(array_file), steps=steps, out=tmp_path / "whole", hyperparameters=SMALL)
     same_bits(resumed, whole)
+
+
+@pytest.mark.parametrize("event", ["interrupted at once", "killed after later validations"])
+def test_the_records_of_a_resumed_fit_are_those_of_the_uninterrupted_one(event, data, tmp_path, monkeypatch):
+    """The running mean goes on, and what was recorded after the checkpoint is recorded once."""
+    how = {"steps": 60, "hyperparameters": {"width": 16}}
+    whole = ptheta.fit("made", data, out=tmp_path / "whole", **how)
+    with monkeypatch.context() as patch:
+        interrupt(patch, 15)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("made", data, out=tmp_path / "part", **how)
+    stopped = tmp_path / "stopped"
+    shutil.copytree(tmp_path / "part" / "checkpoint", stopped)
+    if event != "interrupted at once":  # it went on, and was killed before its next checkpoint
+        with monkeypatch.context() as patch:
+            interrupt(patch, 44)
+            with pytest.raises(KeyboardInterrupt):
+                ptheta.fit(None, data, out=tmp_path / "part", resume=True)
+        shutil.copytree(stopped, tmp_path / "part" / "checkpoint", dirs_exist_ok=True)
+    run = ptheta.fit(None, data, out=tmp_path / "part", resume=True)
+    mine, theirs = ([line for line in r.metrics() if "step" in line] for r in (run, whole))
+    for line in mine + theirs:
+        del line["seconds"]
+    assert mine == theirs
+    assert len(mine) > 4
+
+
+def test_a_run_folder_of_the_format_before_loads_and_is_resumed(interrupted, data, tmp_path):
+    """Format 3: the hashes cover tensors alone, lines of metrics have none, and a checkpoint has no running mean."""
+    whole = ptheta.fit("made", data, steps=12, out=tmp_path / "whole", hyperparameters={"width": 16})
+    lines = [{k: v for k, v in line.items() if k != "sha256"} for line in ptheta.Run.load(interrupted).metrics()]
+    (interrupted / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    config = json.loads((interrupted / "config.json").read_text()) | {"format": 3}
+    config["sha256"] = config_digest(config)
+    (interrupted / "config.json").write_text(json.dumps(config))
+    tensors, _ = read_tensors(interrupted / "model.safetensors")
+    written = {"config": config["sha256"], "sha256": digest(tensors)}
+    save_file(tensors, interrupted / "model.safetensors", written)
+    tensors, metadata = read_tensors(interrupted / "checkpoint" / "state.safetensors")
+    position = json.loads(metadata["position"])
+    del position["mean"]
+    written = {"position": json.dumps(position), "sha256": digest(tensors)}
+    save_file(tensors, interrupted / "checkpoint" / "state.safetensors", written)
+    loaded = ptheta.Run.load(interrupted)
+    assert loaded.metrics() == lines
+    assert loaded.remarks == []
+    run = ptheta.fit(None, data, out=interrupted, resume=True)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, run.model.state_dict()[name]), name
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
     elif evidence.data.fingerprint != data["fingerprint"]:
         words = "The data have changed since the fit, so held-out events may be events it learned from."
         about.append(paragraph(words, cls="warning"))
+    about += [paragraph(f"{remark}.", cls="warning") for remark in run.remarks]
     if zero := results.get("zero_probability"):
         about.append(paragraph(f"{plural(zero, 'event')} of the scored ones have probability 0.", cls="warning"))
     return f"{run.name} on {data['name']}", joined([shown, *about]), numbers
