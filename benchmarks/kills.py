@@ -3,10 +3,10 @@
     python -m benchmarks.kills [--kills 60] [--seed 0] [--full-disk FOLDER]
 
 A folder holds a run with files of the user's among its own. In every round one command, or two at once, write to it:
-`fit --force`, `fit --resume`, both, two forced fits, `sample`, `compress`; each is killed at a random moment of the time
-it would take. Then the run must load and verify, the user's files be as they were, samples and compressed files be whole
-(the old ones or the new ones), and after one more command nothing temporary be left. At the end a fit that was killed
-and resumed over and over is compared with one that was not.
+`fit --force`, `fit --resume`, both, two forced fits, `sample`, `compress`; each is killed at a random moment of the
+time it would take. Then the run must load and verify, the user's files be as they were, samples and compressed files be
+whole (the old ones or the new ones), and after one more command nothing temporary be left. At the end a fit that was
+killed and resumed over and over is compared with one that was not.
 
 FOLDER lies on a small disk of its own, of two or three megabytes:
 

@@ -68,14 +68,31 @@ def compress(
     model, out = codable(run), Path(out)
     if any(k is not None and k < 1 for k in (lanes, stretch, threads)):
         raise UsageError("lanes, stretch and threads must be at least 1", "give larger numbers")
-    if out.exists() and (not force or not out.is_file()):
-        raise UsageError(f"{out} exists", "choose another --out, or replace it with --force")
+    with claim(out):
+        if out.exists() and (not force or not out.is_file()):
+            raise UsageError(f"{out} exists", "choose another --out, or replace it with --force")
+        cut = Cut.of(model.space.dimensions, lanes, stretch)
+        report = _compress(run, model, files, out, cut, context, threads, advance)
+    report.seconds = time.perf_counter() - clock
+    return report
+
+
+def _compress(
+    run: Run,
+    model: Autoregressive,
+    files: Iterable[str | Path],
+    out: Path,
+    cut: Cut,
+    context: Sequence[str] | None,
+    threads: int,
+    advance: Callable[[int, int], None] | None,
+) -> Report:
+    """Write the compressed file."""
     column = run.config["data"]["request"].get("context")
     found = [parts.read(path, name, run.codec, column) for path, name in names.collect(files)]
     names.check([part.name for part in found], "the command")
     events, texts = _coded(found)
     labels = _labels(found, events + texts, model.context_space, context)
-    cut = Cut.of(model.space.dimensions, lanes, stretch)
     if not reads_on(model):
         cut = Cut(cut.events, cut.lanes, min(cut.stretch, model.space.dimensions))
     checked(vars(cut), model.space.dimensions, Limits())
@@ -89,7 +106,7 @@ def compress(
         model_bytes=sum((run.path / name).stat().st_size for name in ("config.json", "model.safetensors")),
         threads=threads,
     )
-    with claim(out), replacing(out) as temporary, computing(model, threads):
+    with replacing(out) as temporary, computing(model, threads):
         header = {
             "model": {"family": run.name, "sha256": identity(run)},
             "environment": environment(model, threads),
@@ -109,7 +126,7 @@ def compress(
                     advance(block.count, total)
             file.write(pack_end(len(blocks)))
             report.bytes_out = file.tell()
-    report.blocks, report.seconds = len(blocks), time.perf_counter() - clock
+    report.blocks = len(blocks)
     return report
 
 
