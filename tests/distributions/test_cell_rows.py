@@ -40,12 +40,12 @@ def test_a_row_is_its_cells():
     found = row.log_prob(x)
     for t, one in enumerate(cells):
         assert torch.equal(found[:, t], one.log_prob(x[:, t]))
-    assert torch.equal(row[1:, 1:].log_prob(x[1:, 1:]), found[1:, 1:])
-    assert torch.equal(row[:, 2].log_prob(x[:, 2]), found[:, 2])
+    for part in ((slice(1, None), slice(1, None)), (slice(None), 2)):  # scalar and vector code round differently
+        torch.testing.assert_close(row[part].log_prob(x[part]), found[part], rtol=1e-14, atol=0)
     noise = torch.rand(3, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     drawn = row.sample(noise)
     Table(columns).validate(drawn)
-    assert torch.equal(drawn[:, 2], cells[2].sample(noise[:, 2]))
+    torch.testing.assert_close(drawn[:, 2], cells[2].sample(noise[:, 2]), rtol=1e-14, atol=0)
 
 
 def test_a_scale_is_robust_invertible_and_stays_in_float64():
