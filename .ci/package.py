@@ -16,11 +16,11 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 def main() -> None:
     """Fail at what a person who installs ptheta would run into."""
-    extras = sorted(PROJECT["project"]["optional-dependencies"].keys() - PROJECT["tool"]["ptheta"]["without-constraints"])
-    wanted = f"{ROOT}[{','.join(extras)}]"
+    extras = set(PROJECT["project"]["optional-dependencies"]) - set(PROJECT["tool"]["ptheta"]["without-constraints"])
+    wanted = f"{ROOT}[{','.join(sorted(extras))}]"
     # What the environment holds already is resolved, too, but not fetched again.
     subprocess.run([*PIP, "install", "-q", "--dry-run", "-c", ROOT / "constraints.txt", wanted], check=True)
-    print(f"resolved with constraints.txt: {', '.join(extras)}")
+    print(f"resolved with constraints.txt: {', '.join(sorted(extras))}")
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*PIP, "wheel", "-q", "--no-deps", "-w", folder, ROOT], check=True)
         (wheel,) = Path(folder).glob("*.whl")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.errors import FitError, UsageError, nearest
+from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, continued, create, discard, plan, unfinished
 from ptheta.fitting.results import conclude
@@ -24,7 +26,18 @@ from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
 from ptheta.spaces import Joint
-from ptheta.training import Budget, MaximumLikelihood, Objective, ReverseKL, Settings, Target, Trainer, World, world
+from ptheta.training import (
+    Budget,
+    MaximumLikelihood,
+    Objective,
+    ReverseKL,
+    Settings,
+    Target,
+    Trainer,
+    World,
+    together,
+    world,
+)
 
 __all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
 
@@ -35,6 +48,7 @@ DEFAULT_MINUTES = 1.0
 """Budget of a gradient fit when none is given."""
 
 
+@together()
 def fit(
     model: str | Model | None,
     data: Any = None,
@@ -126,14 +140,17 @@ def fit(
     chosen = None if counting else Settings.of(model, **settings)
     with world(device) as processes:
         model.to(processes.device)
+        processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
         if run is None:
             run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes)
-        progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
+        progress = None
         clock = time.perf_counter()
         try:
+            progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
             with progress:
                 if counting:
                     assert isinstance(model, Counting)
+                    processes.compare({}, last=True)
                     _count(model, data.train, progress)
                 else:
                     assert budget is not None
@@ -148,11 +165,13 @@ def fit(
                     )
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
-                        if processes.rank == 0:
-                            run.note_resumed(plan(budget, chosen, log_f), seed, data)
+                    processes.compare(asdict(trainer.position), last=True)
+                    if resuming and processes.rank == 0:
+                        run.note_resumed(plan(budget, chosen, log_f), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
-            progress.interrupted()
+            if progress is not None:
+                progress.interrupted()
             raise
         except Exception:
             if processes.rank == 0 and not resuming:

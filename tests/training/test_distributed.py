@@ -24,14 +24,16 @@ def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command += ["-m", "ptheta", "fit", str(array_file), "made", "--steps", "12", "--batch-size", "16"]
-    command += ["--width", "24", "--dropout", "0", "--out", str(tmp_path / "two"), "--json"]
+    command += ["-m", "--", "ptheta", "fit", str(array_file), "transformer", "--steps", "12", "--batch-size", "16"]
+    command += ["--event", "x", "--local", "2", "--width", "16", "--layers", "1", "--heads", "2", "--dropout", "0"]
+    command += ["--precision", "float32", "--out", str(tmp_path / "two"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, "one process speaks"
     assert done.stderr.count("test ") <= 2
-    one = ptheta.fit("made", str(array_file), steps=12, batch_size=16, out=tmp_path / "one",
-                     hyperparameters={"width": 24, "dropout": 0.0})  # fmt: skip
+    hyperparameters = {"local": 2, "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
+    one = ptheta.fit("transformer", str(array_file), steps=12, batch_size=16, precision="float32",
+                     out=tmp_path / "one", hyperparameters=hyperparameters)  # fmt: skip
     two = ptheta.Run.load(tmp_path / "two")
     for name, tensor in one.model.state_dict().items():
         torch.testing.assert_close(two.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-5)
