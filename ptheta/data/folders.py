@@ -11,6 +11,7 @@ from ptheta.data.hub import open_dataset_folder, open_saved
 from ptheta.data.sources import PUBLISHED, named_splits
 from ptheta.data.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError
+from ptheta.listing import files_below, is_file
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
 """Suffixes of data files, in the order in which they decide what a folder is."""
@@ -28,9 +29,12 @@ def open_folder(path: Path) -> Source:
     Raises:
         SourceError: empty, or nothing in it is known.
     """
-    files = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
+    files = files_below(path, hidden=False, follow=True)
     if not files:
         raise SourceError(f"folder {path} is empty", "give a folder with pictures, sounds, texts or data files")
+    if strange := next((file for file in files if not is_file(file)), None):
+        what = "is a link to nothing" if strange.is_symlink() else "is no regular file"
+        raise SourceError(f"{strange} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path)
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
@@ -54,10 +58,6 @@ def open_folder(path: Path) -> Source:
     raise SourceError(
         f"folder {path} holds nothing known, such as {files[0].name}", f"known are IDX files and {', '.join(OPENERS)}"
     )
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
 
 
 def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:

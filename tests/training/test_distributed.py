@@ -19,21 +19,24 @@ from ptheta.weights import read_tensors
 CPU = torch.device("cpu")
 
 
-def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
+def run_two(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Two processes as the documentation starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command += ["-m", "--", "ptheta", "fit", str(array_file), "transformer", "--steps", "12", "--batch-size", "16"]
-    command += ["--event", "x", "--local", "2", "--width", "16", "--layers", "1", "--heads", "2", "--dropout", "0"]
-    command += ["--precision", "float32", "--out", str(tmp_path / "two"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command += ["-m", "--", "ptheta", "fit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
+    done = run_two(array_file, "made", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0",
+                   "--out", tmp_path / "two", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, "one process speaks"
     assert done.stderr.count("test ") <= 2
-    hyperparameters = {"local": 2, "width": 16, "layers": 1, "heads": 2, "dropout": 0.0}
-    one = ptheta.fit("transformer", str(array_file), steps=12, batch_size=16, precision="float32",
-                     out=tmp_path / "one", hyperparameters=hyperparameters)  # fmt: skip
+    one = ptheta.fit("made", str(array_file), steps=12, batch_size=16, out=tmp_path / "one",
+                     hyperparameters={"width": 24, "dropout": 0.0})  # fmt: skip
     two = ptheta.Run.load(tmp_path / "two")
     for name, tensor in one.model.state_dict().items():
         torch.testing.assert_close(two.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-5)
@@ -41,6 +44,15 @@ def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
     live = [read_tensors(run.checkpoint)[0]["weights/out.weight"] for run in (one, two)]
     start = ptheta.fit("made", str(array_file), steps=1, out=tmp_path / "start", hyperparameters={"width": 24})
     assert not torch.allclose(live[0], start.model.state_dict()["out.weight"], atol=1e-4), "something was learned"
+
+
+def test_two_processes_take_flags_that_torchrun_has_too(array_file, tmp_path):
+    done = run_two(array_file, "transformer", "--event", "x", "--local", "2", "--width", "16", "--layers", "1",
+                   "--heads", "2", "--batch-size", "16", "--steps", "2", "--out", tmp_path / "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    config = ptheta.Run.load(tmp_path / "run").config
+    assert config["model"]["hyperparameters"]["local"] == 2
+    assert config["data"]["request"]["event"] == "x"
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused():
