@@ -15,6 +15,7 @@ from PIL import Image
 import ptheta
 from ptheta import files
 from ptheta.cli.main import main
+from ptheta.coding import compress
 from ptheta.errors import SourceError
 from ptheta.listing import OURS, entries, files_below
 
@@ -153,7 +154,7 @@ def test_leftovers_of_interrupted_commands_are_neither_archived_nor_learned(here
     (here / "pics/.hidden").write_text("mine")
     assert main(["fit", "pics", "made", "--levels", "4", "--width", "8", "--steps", "1", "--out", "run"]) == 0
     assert sum(map(len, ptheta.Run.load("run").data.splits.values())) == len(PICTURES)
-    report = ptheta.coding.compress("run", ["pics"], "x.ptz")
+    report = compress("run", ["pics"], "x.ptz")
     assert report.files == ["pics/.hidden", *(f"pics/{name}" for name in PICTURES)]
 
 
@@ -166,6 +167,15 @@ def test_a_class_behind_a_link_is_learned_as_well(here):
     data = ptheta.load("pics", context="label")
     assert data.context_space.names == ("cat", "dog")
     assert sum(map(len, data.splits.values())) == len(PICTURES)
+
+
+def test_tables_behind_a_link_are_not_passed_over(here):
+    shutil.move(here / "tables/deep", here / "elsewhere")
+    (here / "tables/deep").symlink_to(here / "elsewhere")
+    with pytest.raises(
+        SourceError, match="tables/deep is a link to a folder, where data files are not looked for; put"
+    ):
+        ptheta.load("tables")
 
 
 def test_links_that_lead_nowhere_or_upwards_stop_the_command(here):

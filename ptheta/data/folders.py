@@ -43,6 +43,7 @@ def open_folder(path: Path) -> Source:
     if sounds and not pictures and (tables := [f for f in files if f.name in METADATA]):
         return described_sounds(path, _by_split(path, tables), sounds)
     if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
+        _check_links(path, files)
         return open_dataset_folder(path)
     if pictures:
         return _folder_of_files(path, pictures, "image")
@@ -58,6 +59,19 @@ def open_folder(path: Path) -> Source:
     raise SourceError(
         f"folder {path} holds nothing known, such as {files[0].name}", f"known are IDX files and {', '.join(OPENERS)}"
     )
+
+
+def _check_links(path: Path, files: list[Path]) -> None:
+    """Links to folders, which `datasets` would pass over in silence.
+
+    Raises:
+        SourceError: there is one.
+    """
+    folders = {folder for file in files for folder in file.relative_to(path).parents}
+    if link := next(
+        (path / folder for folder in sorted(folders) if folder.parts and (path / folder).is_symlink()), None
+    ):
+        raise SourceError(f"{link} is a link to a folder, where data files are not looked for", "put the folder there")
 
 
 def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:

@@ -155,7 +155,8 @@ def together() -> Iterator[None]:
         return
     joined = not torch.distributed.is_initialized()
     if joined:
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        fast = torch.cuda.is_available() and torch.distributed.is_nccl_available()
+        backend = "cpu:gloo,cuda:nccl" if fast else "gloo"
         try:
             torch.distributed.init_process_group(backend)
         except (RuntimeError, ValueError) as error:
