@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check clean
+.PHONY: demo test check package clean
 
 demo: $(VENV)/ready  ## fit the built-in digits, and show the result
 	$(BIN)/ptheta fit digits --minutes 1.5 --out runs/demo --force
@@ -19,6 +19,9 @@ check: $(VENV)/ready-dev  ## lint, types and import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+package: $(VENV)/ready-dev  ## every extra resolves with the constraints, and the wheel is whole
+	$(BIN)/python .ci/package.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

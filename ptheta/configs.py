@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ptheta.errors import PthetaError, RunError
+from ptheta.listing import entries, is_file, is_folder, unreadable
 from ptheta.models import Model, family
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
@@ -46,17 +47,23 @@ def read_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder, verified against its hash."""
     file = path / "config.json"
     recover(path)
-    if not path.is_dir():
+    if not is_folder(path):
         raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
-    links = [entry.name for entry in (*path.iterdir(), *path.glob("checkpoint/*")) if entry.is_symlink()]
+    inside = entries(path)
+    checkpoint = path / "checkpoint"
+    if is_folder(checkpoint) and not checkpoint.is_symlink():
+        inside += entries(checkpoint)
+    links = [entry.name for entry in inside if entry.is_symlink()]
     if links:
         raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", REFIT)
-    if not file.is_file():
+    if not is_file(file):
         raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
     try:
         config = json.loads(file.read_text())
         if not isinstance(config, dict):
             raise ValueError("it is not an object")
+    except PermissionError as error:
+        raise unreadable(file, error) from None
     except (ValueError, UnicodeDecodeError, OSError) as error:
         raise RunError(f"{file} is damaged: {error}", REFIT) from error
     if isinstance(config.get("format"), int) and config["format"] > FORMAT:

@@ -11,7 +11,12 @@ class PthetaError(Exception):
     Args:
         problem: what is wrong and where (file, row, column, index).
         remedy: what the user can do.
+
+    Attributes:
+        shared: several processes have it alike, so that only the first of them prints it.
     """
+
+    shared = False
 
     def __init__(self, problem: str, remedy: str):
         self.problem = problem

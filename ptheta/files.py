@@ -26,9 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ptheta.errors import BusyError, UsageError
-
-RESERVED = ".ptheta-"
-"""Prefix of names that are no data of the user's: temporary files and locks. Readers ignore them."""
+from ptheta.listing import RESERVED
 
 TEMPORARY = f"{RESERVED}partial-"
 """Prefix of files and folders that are being written; `sweep` removes those of dead processes."""

@@ -13,7 +13,8 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ptheta.files import RESERVED, exchange, is_abandoned, move_into, sweep, temporary_name
+from ptheta.files import exchange, is_abandoned, move_into, sweep, temporary_name
+from ptheta.listing import RESERVED
 
 STAGED = f"{RESERVED}staged-"
 """Prefix of folders in which a run is built that replaces another."""

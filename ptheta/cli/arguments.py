@@ -7,8 +7,10 @@ import inspect
 import io
 import json
 import math
+import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args, get_origin
 
@@ -109,8 +111,16 @@ def wants_json(args: list[str]) -> bool:
     return "--json" in args
 
 
+def is_first() -> bool:
+    """Whether this is the only process, or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def fail(error: PthetaError, *, as_json: bool) -> int:
-    """Print an error as one line; returns exit status 2."""
+    """Print an error as one line; returns exit status 2. What several processes share, the first one prints."""
+    if error.shared and not is_first():
+        time.sleep(1)  # torchrun stops all as soon as one ends, and the first one is to speak before
+        return 2
     if as_json:
         print(json.dumps({"error": error.problem, "remedy": error.remedy}, ensure_ascii=False))
     print(f"ptheta: {' '.join(str(error).split())}", file=sys.stderr)

@@ -14,6 +14,7 @@ from ptheta.cli.contexts import contexts
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import SourceError, UsageError
+from ptheta.listing import unreadable
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Method, Warp
 
@@ -219,4 +220,4 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise SourceError(f"{file} cannot be read: {error.strerror}", "check the path") from None
+        raise unreadable(file, error) from None

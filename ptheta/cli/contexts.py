@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import ContextError, SourceError, UsageError
+from ptheta.listing import entries, exists, is_file, is_folder
 from ptheta.numbers import plural
 from ptheta.reporting.contexts import VIEW, context_columns, given_words
 from ptheta.runs import Run
@@ -190,16 +191,16 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
 
     path = Path(word)
     if isinstance(codec, PictureCodec | SoundCodec):
-        files = _files(path, codec) if path.is_dir() else [path]
-        if not path.exists():
+        files = _files(path, codec) if is_folder(path) else [path]
+        if not exists(path):
             raise SourceError(f"{word} does not exist", "give a file, or a folder of files, as the context")
         return [_Asked(str(file), file.stem) for file in files]
     if word not in known and path.suffix.lower() in LISTS and not any(c.isspace() for c in word):
-        if not path.is_file():
+        if not is_file(path):
             raise SourceError(f"{word} does not exist", "check the path, or give the value itself")
         cells = enumerate(_listed(path, column), 1)
         return [_Asked(cell or None, _caption(cell) if cell else "nothing given", row, word) for row, cell in cells]
-    if word not in known and path.suffix and path.is_file():
+    if word not in known and path.suffix and is_file(path):
         what = f"{word} is a file, and the context is {codec.space}"
         raise SourceError(what, "give the value itself, or a .txt file")
     return [_Asked(word, _caption(word))]
@@ -215,7 +216,7 @@ def _files(folder: Path, codec: ContextCodec) -> list[Path]:
     from ptheta.data.files import PICTURES
 
     suffixes = SOUNDS if isinstance(codec, SoundCodec) else PICTURES
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in suffixes)
+    files = [file for file in entries(folder) if file.suffix.lower() in suffixes]
     if not files:
         raise SourceError(f"{folder} holds no {'sounds' if suffixes is SOUNDS else 'pictures'}", "give another folder")
     return files

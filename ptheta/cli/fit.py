@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from ptheta.cli.arguments import call, flag_of, print_json, take
+from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
 from ptheta.cli.options import Columns, Flag, ModelArgument, Sound
 from ptheta.errors import UsageError, nearest
 
@@ -18,6 +17,14 @@ Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positi
 
 
 def main(args: list[str]) -> None:
+    """Parse and run, together with the other processes if torchrun started several."""
+    from ptheta.training import together
+
+    with together():
+        _main(args)
+
+
+def _main(args: list[str]) -> None:
     """Parse and run; hyperparameters are flags typed from the model's own signature."""
     from ptheta.models import ZOO
 
@@ -79,7 +86,7 @@ def fit(
     """Learn p(x), or p(x | context), from data, and leave a run folder.
 
     The model's hyperparameters are flags too: `ptheta fit SOURCE MODEL --help` lists them. Under torchrun the fit is
-    data-parallel: `torchrun --nproc-per-node 2 -m ptheta fit SOURCE …`.
+    data-parallel: `torchrun --nproc-per-node 2 -m -- ptheta fit SOURCE …`; the two dashes end torchrun's own flags.
 
     Args:
         source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
@@ -216,11 +223,6 @@ def fit(
     )
     if json and is_first() and run.results():
         print_json(run.results())
-
-
-def is_first() -> bool:
-    """Whether this is the only process, or the first of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def say(line: str) -> None:

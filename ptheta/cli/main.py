@@ -47,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         return _dispatch(args)
     except PthetaError as error:
         return fail(error, as_json=wants_json(args))
+    except PermissionError as error:
+        what = f"{error.filename or 'a file or folder'}: {error.strerror or error}"
+        return fail(UsageError(what, "allow yourself to use it, or name another"), as_json=wants_json(args))
     except KeyboardInterrupt:
         print("ptheta: stopped", file=sys.stderr)
         return 130

@@ -20,6 +20,7 @@ from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
+from ptheta.listing import is_file
 from ptheta.models.language import LanguageModel
 from ptheta.numbers import nats, plural
 from ptheta.reporting.contexts import context_cells, lines_of
@@ -175,6 +176,6 @@ def complete(
 def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
     """Events of text files, one each."""
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise SourceError(f"{file} cannot be read: it is no file", "check the path")
     return np.concatenate([codec.read(file) for file in files])

@@ -30,8 +30,9 @@ from ptheta.coding.plan import Cut, Events, Side, Stretches, checked, counted, p
 from ptheta.coding.probe import differences, environment, probe
 from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import UsageError
 from ptheta.files import claim, replacing_folder
+from ptheta.listing import unreadable
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.runs import Run
 
@@ -68,7 +69,7 @@ def decompress(
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise SourceError(f"{file} cannot be read: {error.strerror}", "check the path") from None
+        raise unreadable(file, error) from None
     header, offset = read_header(data, str(file), limits)
     archive = Archive(header, file.name, model, limits)
     archive.check_model(identity(run), run.name)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from ptheta.coding.container import FETCH
 from ptheta.coding.errors import CodingError
 from ptheta.errors import SourceError, UsageError
+from ptheta.listing import exists, files_below, is_file, is_folder
 
 _FORBIDDEN = {"\0", "\\", ":"} if os.name == "nt" else {"\0"}
 
@@ -19,23 +20,25 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
     A relative path is kept; of an absolute one, or one that leaves the present folder, the last part.
 
     Raises:
-        SourceError: a file that is missing, a link, or no regular file; a name that is no UTF-8.
+        SourceError: a file that is missing, a link, or no regular file; a folder that cannot be listed; a name that is
+            no UTF-8.
         UsageError: two files of one name, or none at all.
     """
     found: list[tuple[Path, str]] = []
     for given in map(Path, files):
         outside = given.is_absolute() or ".." in given.parts or given == Path(".")
         name = PurePosixPath(given.resolve().name if outside else given.as_posix())
-        if given.is_dir() and not given.is_symlink():
-            inside = sorted(path for path in given.rglob("*") if path.is_symlink() or not path.is_dir())
+        if is_folder(given) and not given.is_symlink():
+            inside = files_below(given)
             if not inside:
                 raise SourceError(f"{given} holds no files", "give files, or folders with files")
             found += [(path, str(name / path.relative_to(given).as_posix())) for path in inside]
         else:
             found.append((given, str(name)))
     for path, _ in found:
-        if path.is_symlink() or not path.is_file():
-            what = "is a link, which is never followed" if path.is_symlink() else "does not exist"
+        if path.is_symlink() or not is_file(path):
+            what = "is no regular file" if exists(path) else "does not exist"
+            what = "is a link, which is never followed" if path.is_symlink() else what
             raise SourceError(f"{path} {what}", "give regular files")
     if not found:
         raise UsageError("FILE is missing", "see ptheta compress --help")

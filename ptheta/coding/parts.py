@@ -22,7 +22,8 @@ from ptheta.data.codecs.base import Codec
 from ptheta.data.codecs.frames import FrameCodec
 from ptheta.data.codecs.images import ImageCodec, PictureCodec
 from ptheta.data.codecs.text import TextCodec
-from ptheta.errors import PthetaError, SourceError
+from ptheta.errors import PthetaError
+from ptheta.listing import unreadable
 
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
 
@@ -72,7 +73,7 @@ def read(path: Path, name: str, codec: Codec, context: str | None = None) -> Par
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+        raise unreadable(path, error) from None
     stored = Part(name, STORED, len(content), sha256(content), side=content)
     for kind in _kinds(codec, path) if content else ():
         try:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ptheta.errors import PthetaError, SourceError
+from ptheta.listing import unreadable
 
 
 def read_text(path: str | Path) -> str:
@@ -21,7 +22,7 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+        raise unreadable(path, error) from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start:,}", "save it so") from None
 

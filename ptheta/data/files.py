@@ -18,6 +18,7 @@ from ptheta.data.lines import json_table
 from ptheta.data.objects import arrays_table, frame_table
 from ptheta.data.tables import ArrayTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
+from ptheta.listing import exists, is_file, unreadable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 """Suffixes of picture files."""
@@ -44,7 +45,7 @@ def open_file(path: Path) -> Source:
     from ptheta.data.hub import reading
     from ptheta.data.sources import named_splits
 
-    if not path.is_file():
+    if not is_file(path):
         raise SourceError(f"{path} is no regular file", "give a file or a folder")
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty", "give a file with data")
@@ -114,6 +115,8 @@ def read_npy(path: Path) -> np.ndarray:
             shape, dtype = _npy_header(file, str(path))
             _claimed(shape, dtype.itemsize, path.stat().st_size - file.tell(), str(path))
         return np.load(path, mmap_mode="r", allow_pickle=False)
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"{path} is no readable NPY file: {error}", "save it again with numpy.save") from None
 
@@ -136,6 +139,8 @@ def _npz(path: Path) -> dict[str, Table]:
                     file.seek(0)
                     name = member.filename.removesuffix(".npy")
                     arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
         raise SourceError(f"{path} is no readable NPZ file: {error}", "save it again with numpy.savez") from None
     groups: dict[str, dict[str, np.ndarray]] = {}
@@ -209,6 +214,8 @@ def read_idx(path: Path) -> np.ndarray:
                 _claimed(shape, dtype.itemsize, size - 4 - 4 * sides, str(path))
             data = file.read(claimed)
             _claimed(shape, dtype.itemsize, len(data) + len(file.read(1)), str(path))
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (OSError, EOFError, struct.error, ValueError) as error:
         raise SourceError(f"{path} is damaged: {error}", "fetch it again") from None
     array = np.frombuffer(data, dtype).reshape(shape)
@@ -222,14 +229,14 @@ def idx_tables(path: Path) -> dict[str, Table]:
     found = {stems[head]: path} if head in stems else {"all": path}
     for other, split in stems.items():
         beside = path.with_name(f"{other}-{tail}")
-        if head in stems and split not in found and beside.exists():
+        if head in stems and split not in found and exists(beside):
             found[split] = beside
     tables: dict[str, Table] = {}
     for split, file in found.items():
         array = read_idx(file)
         columns = {"image" if array.ndim > 1 else "label": array}
         labels = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
-        if labels != file and labels.exists() and array.ndim > 1:
+        if labels != file and exists(labels) and array.ndim > 1:
             columns["label"] = read_idx(labels)
         tables[split] = arrays_table(columns, file.name)
     if "train" not in tables and len(tables) == 1:

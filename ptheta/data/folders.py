@@ -11,6 +11,7 @@ from ptheta.data.hub import open_dataset_folder, open_saved
 from ptheta.data.sources import PUBLISHED, named_splits
 from ptheta.data.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError
+from ptheta.listing import files_below, is_file
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
 """Suffixes of data files, in the order in which they decide what a folder is."""
@@ -28,9 +29,12 @@ def open_folder(path: Path) -> Source:
     Raises:
         SourceError: empty, or nothing in it is known.
     """
-    files = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p, path))
+    files = files_below(path, hidden=False, follow=True)
     if not files:
         raise SourceError(f"folder {path} is empty", "give a folder with pictures, sounds, texts or data files")
+    if strange := next((file for file in files if not is_file(file)), None):
+        what = "is a link to nothing" if strange.is_symlink() else "is no regular file"
+        raise SourceError(f"{strange} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path)
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
@@ -39,6 +43,7 @@ def open_folder(path: Path) -> Source:
     if sounds and not pictures and (tables := [f for f in files if f.name in METADATA]):
         return described_sounds(path, _by_split(path, tables), sounds)
     if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
+        _check_links(path, files)
         return open_dataset_folder(path)
     if pictures:
         return _folder_of_files(path, pictures, "image")
@@ -56,8 +61,17 @@ def open_folder(path: Path) -> Source:
     )
 
 
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
+def _check_links(path: Path, files: list[Path]) -> None:
+    """Links to folders, which `datasets` would pass over in silence.
+
+    Raises:
+        SourceError: there is one.
+    """
+    folders = {folder for file in files for folder in file.relative_to(path).parents}
+    if link := next(
+        (path / folder for folder in sorted(folders) if folder.parts and (path / folder).is_symlink()), None
+    ):
+        raise SourceError(f"{link} is a link to a folder, where data files are not looked for", "put the folder there")
 
 
 def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ptheta.data.tables import ArrowTable, ParquetTable, Source, Table
 from ptheta.errors import PthetaError, SourceError
+from ptheta.listing import unreadable
 
 
 def open_hub(name: str) -> Source:
@@ -114,7 +115,10 @@ def one_line(origin: str, remedy: str) -> Iterator[None]:
     except PthetaError:
         raise
     except Exception as error:  # datasets, pyarrow, fsspec and the network raise dozens of kinds
-        raise SourceError(f"cannot load {origin}: {_reason(error.__cause__ or error)}", remedy) from error
+        reason = error.__cause__ or error
+        if isinstance(reason, PermissionError):
+            raise unreadable(reason.filename or origin, reason) from error
+        raise SourceError(f"cannot load {origin}: {_reason(reason)}", remedy) from error
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
@@ -133,6 +137,8 @@ def reading(origin: str) -> Iterator[None]:
         raise
     except MemoryError:
         raise SourceError(f"{origin} does not fit into memory", "give a --limit, or a smaller source") from None
+    except PermissionError as error:
+        raise unreadable(error.filename or origin, error) from None
     except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
         raise SourceError(f"cannot read {origin}: {_reason(error)}", "mend or replace it") from error
 

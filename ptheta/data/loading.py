@@ -37,6 +37,7 @@ from ptheta.data.tables import Source
 from ptheta.data.texts import load_text
 from ptheta.data.wholes import Masks, cut_notes, document_codec
 from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.listing import exists
 
 CODECS = {
     "picture": PictureCodec,
@@ -165,7 +166,7 @@ def address(source: Any) -> str | None:
     """What finds the source again from any folder; None for values in memory."""
     if not isinstance(source, str | Path):
         return None
-    return str(Path(source).resolve()) if Path(source).exists() else str(source)
+    return str(Path(source).resolve()) if exists(Path(source)) else str(source)
 
 
 def _load(

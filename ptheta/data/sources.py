@@ -10,6 +10,7 @@ import numpy as np
 
 from ptheta.data.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError, nearest
+from ptheta.listing import exists, is_folder
 
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
@@ -42,11 +43,11 @@ def open_source(source: Any) -> Source:
 
         return open_object(source)
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         from ptheta.data.folders import open_folder
 
         return open_folder(path)
-    if path.exists():
+    if exists(path):
         from ptheta.data.files import open_file
 
         return open_file(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.errors import FitError, UsageError, nearest
+from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
 from ptheta.fitting.results import conclude
@@ -25,7 +27,18 @@ from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
 from ptheta.spaces import Joint
-from ptheta.training import Budget, MaximumLikelihood, Objective, ReverseKL, Settings, Target, Trainer, World, world
+from ptheta.training import (
+    Budget,
+    MaximumLikelihood,
+    Objective,
+    ReverseKL,
+    Settings,
+    Target,
+    Trainer,
+    World,
+    together,
+    world,
+)
 
 __all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
 
@@ -36,6 +49,7 @@ DEFAULT_MINUTES = 1.0
 """Budget of a gradient fit when none is given."""
 
 
+@together()
 def fit(
     model: str | Model | None,
     data: Any = None,
@@ -127,16 +141,19 @@ def fit(
     chosen = None if counting else Settings.of(model, **settings)
     with world(device) as processes, contextlib.ExitStack() as held:
         model.to(processes.device)
+        processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
         if run is None:
             run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes, held)
         elif processes.rank == 0:
             claim_again(run, held)
-        progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
+        progress = None
         clock = time.perf_counter()
         try:
+            progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
             with progress:
                 if counting:
                     assert isinstance(model, Counting)
+                    processes.compare({}, last=True)
                     _count(model, data.train, progress)
                 else:
                     assert budget is not None
@@ -151,12 +168,14 @@ def fit(
                     )
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
-                        if processes.rank == 0:
-                            run.rewind(trainer.position.step)
-                            run.note_resumed(plan(budget, chosen, log_f), seed, data)
+                    processes.compare(asdict(trainer.position), last=True)
+                    if resuming and processes.rank == 0:
+                        run.rewind(trainer.position.step)
+                        run.note_resumed(plan(budget, chosen, log_f), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
-            progress.interrupted()
+            if progress is not None:
+                progress.interrupted()
             raise
         except Exception:
             if processes.rank == 0 and not resuming:

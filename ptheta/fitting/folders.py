@@ -12,7 +12,8 @@ from typing import Any
 from ptheta.configs import build_model, read_config
 from ptheta.data import Data
 from ptheta.errors import BusyError, RunError, UsageError
-from ptheta.files import RESERVED, claim
+from ptheta.files import claim
+from ptheta.listing import entries
 from ptheta.fitting.targets import as_data
 from ptheta.models import Model, family, name_of
 from ptheta.runs import Run
@@ -57,7 +58,7 @@ def check_free(path: Path, force: bool) -> None:
     """
     if path.is_symlink() or path.is_file():
         raise UsageError(f"{path} exists and is no run folder", "choose another --out")
-    if not path.exists() or all(entry.name.startswith(RESERVED) for entry in path.iterdir()):
+    if not path.exists() or not entries(path):
         return
     try:
         read_config(path)

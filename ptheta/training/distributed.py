@@ -1,16 +1,29 @@
-"""Data-parallel learning: one process, or several started by torchrun."""
+"""Data-parallel learning: one process, or several started by torchrun.
+
+Several processes learn one model only if they learn alike. So before the first step they meet twice: once to compare
+what each is about to learn from, once when everything is ready. A process that fails before then says so at the next
+meeting, and none is left waiting.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import FitError
+from ptheta.errors import FitError, PthetaError
+
+START = "start several processes with torchrun, or unset RANK, LOCAL_RANK and WORLD_SIZE"
+"""What to do about an environment that names processes wrongly."""
+
+SHOWN = 60
+"""Characters of a value that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -57,30 +70,180 @@ class World:
                 "choose a --batch-size that is a multiple of their number",
             )
 
+    def compare(self, record: dict[str, Any], *, last: bool = False) -> None:
+        """Meet the other processes, which must have the same record: name → JSON value.
+
+        Args:
+            record: what must not differ.
+            last: from here on processes wait for each other in every step, so none announces its failure any more.
+
+        Raises:
+            FitError: a process differs, and in what; or it failed, and why. All processes raise, and stop.
+        """
+        if self.size == 1:
+            return
+        assert _party is not None
+        _party.meet(record)
+        _party.learning = last
+
+
+@dataclass
+class _Party:
+    """The processes between their start and their first step.
+
+    Attributes:
+        rank, size: as in `World`.
+        learning: the last meeting is over.
+    """
+
+    rank: int
+    size: int
+    learning: bool = False
+
+    def meet(self, record: dict[str, Any]) -> None:
+        """Compare records."""
+        there = self._exchange({"record": record})
+        failed = {rank: answer["failed"] for rank, answer in enumerate(there) if "failed" in answer}
+        if failed:
+            rank, (problem, remedy) = next(iter(failed.items()))
+            raise _shared(FitError(f"process {rank} of {self.size} cannot go on: {problem}", remedy))
+        for rank, answer in enumerate(there):
+            if differing := _differences(there[0]["record"], answer["record"]):
+                what = f"process {rank} of {self.size} differs from process 0 in {', '.join(differing)}"
+                raise _shared(FitError(what, "start all with the same data, settings and versions"))
+
+    def announce(self, error: Exception) -> None:
+        """Tell the others at their next meeting that this process cannot go on."""
+        line = (error.problem, error.remedy) if isinstance(error, PthetaError) else (_named(error), "see its message")
+        with contextlib.suppress(RuntimeError):  # the others are gone already
+            there = self._exchange({"failed": line})
+            alike = all(answer.get("failed") == list(line) for answer in there)
+            if isinstance(error, PthetaError) and (alike or self.rank):
+                _shared(error)
+
+    def _exchange(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """The answers of all processes, as JSON in tensors: nothing is unpickled."""
+        text = torch.frombuffer(bytearray(json.dumps(answer).encode()), dtype=torch.uint8)
+        device = torch.device("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+        sizes = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(self.size)]
+        torch.distributed.all_gather(sizes, torch.tensor([len(text)], device=device))
+        longest = int(torch.cat(sizes).max())
+        mine = torch.zeros(longest, dtype=torch.uint8, device=device)
+        mine[: len(text)] = text
+        rows = [torch.zeros_like(mine) for _ in range(self.size)]
+        torch.distributed.all_gather(rows, mine)
+        return [json.loads(bytes(row[: int(n)].tolist())) for row, n in zip(rows, sizes)]
+
+
+_party: _Party | None = None
+"""The processes this one has joined; like the default group of torch.distributed, there is one at a time."""
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Join the processes that torchrun started, if it did; leave them at the end.
+
+    What fails in here before the last `World.compare` stops all of them. May be nested: the outermost joins.
+
+    Raises:
+        FitError: the environment names processes wrongly, or another process ended without a word.
+    """
+    global _party
+    rank, size, _ = numbers()
+    if size == 1 or _party is not None:
+        yield
+        return
+    joined = not torch.distributed.is_initialized()
+    if joined:
+        fast = torch.cuda.is_available() and torch.distributed.is_nccl_available()
+        backend = "cpu:gloo,cuda:nccl" if fast else "gloo"
+        try:
+            torch.distributed.init_process_group(backend)
+        except (RuntimeError, ValueError) as error:
+            what = f"process {rank} of {size} cannot reach the others: {_named(error)}"
+            raise FitError(what, START) from error
+    _party = _Party(rank, size)
+    try:
+        yield
+    except Exception as error:
+        if _is_lost(error):
+            raise _lost(rank, size) from error
+        if not _party.learning and not getattr(error, "shared", False):
+            _party.announce(error)
+        raise
+    finally:
+        _party = None
+        if joined:
+            torch.distributed.destroy_process_group()
+
 
 @contextlib.contextmanager
 def world(device: str = "auto") -> Iterator[World]:
-    """Join the processes that torchrun started, if it did; leave them at the end.
+    """The processes that torchrun started, or this one alone.
 
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-    chosen = choose_device(device)
-    if size == 1:
-        yield World(0, 1, chosen)
-        return
-    if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(chosen)
-    joined = not torch.distributed.is_initialized()
-    if joined:
-        torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    try:
+    with together():
+        rank, size, local = numbers()
+        if _party is not None:
+            _party.learning = False
+        chosen = choose_device(device)
+        if size > 1 and chosen.type == "cuda":
+            chosen = torch.device("cuda", local)
+            torch.cuda.set_device(chosen)
         yield World(rank, size, chosen)
-    finally:
-        if joined:
-            torch.distributed.destroy_process_group()
+
+
+def numbers() -> tuple[int, int, int]:
+    """This process's rank, the number of processes, and its rank on this machine, as the environment has them.
+
+    Raises:
+        FitError: they are no whole numbers, or do not fit together.
+    """
+    values = {}
+    for name, alone in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")):
+        text = os.environ.get(name, alone)
+        if not (text.isascii() and text.isdigit()):
+            raise FitError(f"{name} is {text!r} in the environment, no whole number", START)
+        values[name] = int(text)
+    rank, size, local = values.values()
+    if rank >= size:
+        raise FitError(f"RANK is {rank} and WORLD_SIZE {size} in the environment", START)
+    return rank, size, local
+
+
+def _shared(error: PthetaError) -> PthetaError:
+    """Mark an error as one that all processes have, so that one of them prints it."""
+    error.shared = True
+    return error
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether it is gloo's or NCCL's way of saying that another process is gone."""
+    words = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def _lost(rank: int, size: int) -> FitError:
+    return FitError(
+        f"process {rank} of {size} stops, for another one ended", "see the message of that one, and fit again"
+    )
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _differences(first: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Each name whose values differ, with both."""
+    names = [name for name in first | other if json.dumps(first.get(name)) != json.dumps(other.get(name))]  # NaN too
+    return [f"{name} ({_short(other.get(name))}, not {_short(first.get(name))})" for name in names]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def choose_device(name: str) -> torch.device:

@@ -19,14 +19,19 @@ from ptheta.weights import read_tensors
 CPU = torch.device("cpu")
 
 
-def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
+def run_two(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Two processes as the documentation starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command += ["-m", "ptheta", "fit", str(array_file), "made", "--steps", "12", "--batch-size", "16"]
-    command += ["--width", "24", "--dropout", "0", "--out", str(tmp_path / "two"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command += ["-m", "--", "ptheta", "fit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
+    done = run_two(array_file, "made", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0",
+                   "--out", tmp_path / "two", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, "one process speaks"
     assert done.stderr.count("test ") <= 2
@@ -39,6 +44,15 @@ def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
     live = [read_tensors(run.checkpoint)[0]["weights/out.weight"] for run in (one, two)]
     start = ptheta.fit("made", str(array_file), steps=1, out=tmp_path / "start", hyperparameters={"width": 24})
     assert not torch.allclose(live[0], start.model.state_dict()["out.weight"], atol=1e-4), "something was learned"
+
+
+def test_two_processes_take_flags_that_torchrun_has_too(array_file, tmp_path):
+    done = run_two(array_file, "transformer", "--event", "x", "--local", "2", "--width", "16", "--layers", "1",
+                   "--heads", "2", "--batch-size", "16", "--steps", "2", "--out", tmp_path / "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    config = ptheta.Run.load(tmp_path / "run").config
+    assert config["model"]["hyperparameters"]["local"] == 2
+    assert config["data"]["request"]["event"] == "x"
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused():

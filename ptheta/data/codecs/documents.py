@@ -17,6 +17,7 @@ from ptheta.data.codecs.text import UNITS, TextCodec
 from ptheta.data.codecs.waves import SOUNDS
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
+from ptheta.listing import unreadable
 from ptheta.spaces import Document
 
 
@@ -143,7 +144,7 @@ class DocumentCodec(ContextCodec):
         try:
             return self.encode([Path(path).read_bytes()], lambda _: str(path))
         except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+            raise unreadable(path, error) from None
 
     def write(
         self,

@@ -17,6 +17,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, file_names, nowhere
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
+from ptheta.listing import unreadable
 from ptheta.spaces import Image
 
 if TYPE_CHECKING:
@@ -250,6 +251,8 @@ def open_picture(value: Any, place: Place = nowhere) -> Picture:
             picture.load()
     except FileNotFoundError:
         raise SourceError(f"{place(0)} does not exist", "check the path") from None
+    except PermissionError as error:
+        raise unreadable(error.filename or place(0), error) from None
     except pil.DecompressionBombError as error:
         raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
     except pil.UnidentifiedImageError:

@@ -17,6 +17,7 @@ from ptheta.data.codecs.bpe import BytePairs
 from ptheta.data.pieces import Piece, Text, groups
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
+from ptheta.listing import unreadable
 from ptheta.spaces import Sequence
 
 UNITS = {"bytes": "byte", "characters": "character", "bpe": "token"}
@@ -149,7 +150,7 @@ class TextCodec(Codec):
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}", "check the path") from None
+            raise unreadable(path, error) from None
         tokens = self.tokens(data, lambda _: str(path))
         if len(tokens) < self.length:
             raise SourceError(f"{path} has {len(tokens)} tokens", f"an event has {self.length}; give a longer text")

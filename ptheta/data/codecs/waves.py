@@ -16,6 +16,7 @@ import numpy as np
 from ptheta.data.codecs.base import Place, nowhere
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
+from ptheta.listing import unreadable
 
 SOUNDS = (".wav", ".flac", ".ogg")
 """Suffixes of sound files."""
@@ -45,7 +46,7 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     except FileNotFoundError:
         raise SourceError(f"{place(0)} does not exist", "check the path") from None
     except OSError as error:
-        raise SourceError(f"{place(0)} cannot be read: {error.strerror}", "check the path") from None
+        raise unreadable(error.filename or place(0), error) from None
     channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
     _heard(channels, place)
     return channels.mean(1, dtype=np.float32), rate

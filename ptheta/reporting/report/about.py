@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from ptheta.data import load
+from ptheta.listing import files_below
 from ptheta.models import Counting, Density, family
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows
@@ -150,7 +151,7 @@ def files(evidence: Evidence) -> Section:
     """What is in the run folder, and how to go on from here."""
     run = evidence.run
     rows = []
-    for path in sorted(run.path.rglob("*")):
+    for path in files_below(run.path):
         if path.is_symlink() or not path.is_file() or path == evidence.out:
             continue
         with path.open("rb") as file:

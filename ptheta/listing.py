@@ -1,0 +1,103 @@
+"""Listing folders: what is there is listed, or the command stops. Nothing vanishes in silence.
+
+`Path.rglob` and `os.walk` pass over folders that may not be read, as if they were empty.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ptheta.errors import SourceError
+
+RESERVED = ".ptheta-"
+"""Prefix of names that are no data of the user's: temporary files and locks. Every reader ignores them."""
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in order, but for the leftovers of interrupted commands.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    return [folder / name for name in sorted(names) if not name.startswith(RESERVED)]
+
+
+def files_below(folder: Path, *, hidden: bool = True, follow: bool = False) -> list[Path]:
+    """Every file in a folder and in the folders below it, in order; what is no file or folder is listed, too.
+
+    Args:
+        folder: to be listed.
+        hidden: also what is called `.something` or `__MACOSX…`, and what lies in such folders.
+        follow: go through links to folders; otherwise a link is listed as a file is.
+
+    Raises:
+        SourceError: a folder cannot be listed, a link leads nowhere or back to a folder above it.
+    """
+    wanted = (lambda _: True) if hidden else (lambda path: not path.name.startswith((".", "__MACOSX")))
+    return sorted(_below(folder, wanted, follow, ()))
+
+
+def _below(folder: Path, wanted: Callable[[Path], bool], follow: bool, above: tuple[str, ...]) -> Iterator[Path]:
+    for path in filter(wanted, entries(folder)):
+        if path.is_symlink() and not follow:
+            yield path
+        elif is_folder(path):
+            real = (*above, os.path.realpath(folder))
+            if os.path.realpath(path) in real:
+                raise SourceError(f"{path} is a link to a folder above it", "remove it")
+            yield from _below(path, wanted, follow, real)
+        else:
+            yield path
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder, or a link to one; False if there is nothing.
+
+    Raises:
+        SourceError: that cannot be seen, for a folder above it is closed.
+    """
+    status = _status(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a regular file, or a link to one; False if there is nothing.
+
+    Raises:
+        SourceError: that cannot be seen, for a folder above it is closed.
+    """
+    status = _status(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something, not counting a link to nothing.
+
+    Raises:
+        SourceError: that cannot be seen, for a folder above it is closed.
+    """
+    return _status(path) is not None
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What a path leads to; None: nothing, or it is no path at all, for people give texts where paths could stand."""
+    try:
+        return path.stat()
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except (OSError, ValueError):
+        return None
+
+
+def unreadable(path: object, error: OSError) -> SourceError:
+    """What is said of a file or folder that is there, and that cannot be read."""
+    remedy = "allow yourself to read it, or leave it out" if isinstance(error, PermissionError) else "check the path"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return SourceError(f"{path} cannot be read: {reason}", remedy)

@@ -1,0 +1,75 @@
+"""Runs `ptheta` in several real processes that learn together, each with its own arguments: case after case.
+
+python processes.py CASES.json prints outcomes: case → [exit status, stdout, stderr] of each process, and seconds. The
+processes are forked from this one, so that ptheta is imported once.
+"""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+import ptheta.cli.fit
+import ptheta.fitting.agreement
+import ptheta.models
+from ptheta.cli.main import main
+
+SABOTAGE = {
+    "an older torch": lambda: setattr(
+        ptheta.fitting.agreement, "versions", lambda made=ptheta.fitting.agreement.versions: made() | {"torch": "1.0"}
+    ),
+    "killed while it loads": lambda: setattr(ptheta, "load", lambda *_, **__: os._exit(9)),
+    "a program error": lambda: setattr(ptheta, "load", lambda *_, **__: {}["bug"]),
+    "killed as it learns": lambda: setattr(ptheta.models.MADE, "train", lambda *_: os._exit(9)),
+}
+"""What befalls a process, by name."""
+
+
+def start(arguments: list[str], rank: int, size: int, port: int, sabotage: str | None, said: Path) -> int:
+    """A process; returns its id."""
+    if pid := os.fork():
+        return pid
+    code = 70
+    try:
+        for name, stream in (("out", 1), ("err", 2)):
+            os.dup2(os.open(f"{said}.{name}", os.O_CREAT | os.O_WRONLY), stream)
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        torch.set_num_threads(1)
+        if sabotage:
+            SABOTAGE[sabotage]()
+        code = main(arguments)
+    except BaseException as error:
+        sys.stderr.write(f"not caught: {error!r}\n")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def together(case: dict) -> dict:
+    """What the processes of a case printed, and how they ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    commands, clock = case["commands"], time.perf_counter()
+    sabotage = case.get("sabotage", [None] * len(commands))
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder, str(rank)) for rank in range(len(commands))]
+        pids = [
+            start(arguments.split(), rank, len(commands), port, sabotage[rank], said[rank])
+            for rank, arguments in enumerate(commands)
+        ]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        texts = [[Path(f"{path}.{name}").read_text() for name in ("out", "err")] for path in said]
+    ended = [[code, *text] for code, text in zip(codes, texts)]
+    return {"ended": ended, "seconds": time.perf_counter() - clock, "left": sorted(map(str, Path("runs").glob("*")))}
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: together(case) for name, case in json.loads(Path(sys.argv[1]).read_text()).items()}))
