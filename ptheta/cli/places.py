@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ptheta.errors import BusyError, UsageError
 from ptheta.files import claim
+from ptheta.listing import entries
 
 
 def beside(run: Path, ending: str) -> Path:
@@ -55,7 +56,7 @@ def output(path: Path | None, default: Path, force: bool) -> Path:
                 if not fresh.exists():
                     return fresh
     _held.get().enter_context(claim(path))
-    taken = path.exists() and (path.is_file() or any(path.iterdir()))
+    taken = path.exists() and (path.is_file() or bool(entries(path)))
     if taken and not force:
         raise UsageError(f"{path} exists", "choose another --out, or replace it with --force")
     return path

@@ -32,7 +32,7 @@ from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
 from ptheta.errors import UsageError
 from ptheta.files import claim, replacing_folder
-from ptheta.listing import unreadable
+from ptheta.listing import entries, unreadable
 from ptheta.models.autoregressive import Autoregressive
 from ptheta.runs import Run
 
@@ -323,7 +323,7 @@ def _free(directory: Path) -> None:
     Raises:
         UsageError: it is not.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (not directory.is_dir() or entries(directory)):
         raise UsageError(f"{directory} exists", "choose another --out")
 
 

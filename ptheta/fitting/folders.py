@@ -13,8 +13,8 @@ from ptheta.configs import build_model, read_config
 from ptheta.data import Data
 from ptheta.errors import BusyError, RunError, UsageError
 from ptheta.files import claim
-from ptheta.listing import entries
 from ptheta.fitting.targets import as_data
+from ptheta.listing import entries
 from ptheta.models import Model, family, name_of
 from ptheta.runs import Run
 from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
