@@ -17,7 +17,7 @@ from ptheta import files
 from ptheta.cli.main import main
 from ptheta.coding import compress
 from ptheta.errors import SourceError
-from ptheta.listing import OURS, entries, files_below
+from ptheta.listing import RESERVED, entries, files_below
 
 NOBODY = 65534
 PICTURES = [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(6)]
@@ -143,7 +143,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_the_names_that_are_ignored_are_those_of_temporary_files():
-    assert files.TEMPORARY.startswith(OURS)
+    assert files.TEMPORARY.startswith(RESERVED)
 
 
 def test_leftovers_of_interrupted_commands_are_neither_archived_nor_learned(here):
