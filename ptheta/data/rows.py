@@ -8,12 +8,13 @@ import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.rows import RowCodec
-from ptheta.data.codecs.tables import TableCodec
+from ptheta.data.codecs.tables import TableCodec, numbers, stored_in
 from ptheta.data.mixed import FEW, Masks, is_plain, rows_codec
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces import Real
+from ptheta.values import inferred
 
 MANY = 32
 """So many different whole numbers among strings are figures rather than names."""
@@ -42,7 +43,7 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     if columns == "real":
         if text:
             raise _no_numbers(source, text[0], names)
-        return TableCodec(names, None, _precision(source, names))
+        return TableCodec(names, None, _precision(source, names), _resolutions(source, names))
     if columns == "categories" and reals:
         raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
     if columns == "mixed":
@@ -53,14 +54,16 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
         return found
     if reals:
         found = rows_codec(source, names, masks)
-        return TableCodec(names, None, _precision(source, names)) if all(map(is_plain, found.columns)) else found
+        plain = all(map(is_plain, found.columns))
+        return TableCodec(names, None, _precision(source, names), found.resolutions) if plain else found
     values = _categories(source, names, stop=not text, missing=columns == "auto")
     most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
     if columns == "auto":
         _refuse_words(source, {name: values[name] for name in text if name in values})
     many = [name for name in names if name not in values or len(values[name]) > most[name]]
     if not many:
-        return TableCodec(names, [values[name] for name in names])
+        numbered = [name for name in names if source.columns[name].names]
+        return TableCodec(names, [values[name] for name in names], numbered=numbered)
     if columns == "auto":
         return rows_codec(source, names, masks)
     rest = [name for name in names if name not in many]
@@ -109,6 +112,22 @@ def _precision(source: Source, names: list[str]) -> str:
     kinds = [chunk[name].dtype if isinstance(chunk[name], np.ndarray) else chunk[name].type for name in names]
     exact = ("float", "halffloat", "float32", "float16", "bool", "int8", "uint8", "int16", "uint16")
     return "float32" if all(str(kind) in exact for kind in kinds) else "float64"
+
+
+def _resolutions(source: Source, names: list[str]) -> list[str]:
+    """The resolution of each column of numbers, see `ptheta.values`; a missing cell is an error of encoding."""
+    first = next(next(iter(source.tables.values())).chunks(names))
+    kinds = {name: as_array_of(first[name]).type for name in names}
+    found = {}
+    for name in names:
+        parts = []
+        for table in source.tables.values():
+            for chunk in table.chunks([name]):
+                array = as_array_of(chunk[name])
+                parts.append(numbers(array.filter(array.is_valid()), name, table.place) if len(array) else np.empty(0))
+        values = np.concatenate(parts)
+        found[name] = inferred(values, stored_in(kinds[name]), source.columns[name].kind != "float")
+    return [found[name] for name in names]
 
 
 def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
