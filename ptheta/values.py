@@ -72,7 +72,7 @@ def snapped(values: np.ndarray, resolution: str) -> np.ndarray:
     [0.1, 0.1, 0.1, 0.12345678901]
     """
     if resolution == "double":
-        return values
+        return values.copy()
     narrow = _narrowed(values, resolution)
     wide = narrow.astype(np.float64)
     with np.errstate(invalid="ignore"):

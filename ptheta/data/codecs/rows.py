@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LARGEST = MOST_POINTS - 1
 """Largest whole number that is a point of a grid."""
 
+ROUNDING = 1e-15
+"""Relative error of a point of a grid in float64."""
+
 SHOWN = 12
 """Values of a category that an error lists."""
 
@@ -140,21 +143,21 @@ class RowCodec(FrameCodec):
             stored: resolution of the type in which they were stored.
         """
         column = self.space.columns[j]
-        cells = snapped(cells, self._resolution(j))
+        found = snapped(cells, self._resolution(j))
         if column.per:
-            off = np.flatnonzero(_wrong(column, cells))
-            if len(off):
-                import torch
-
-                points = column.values(column.points(torch.from_numpy(cells[off]))).numpy()
-                theirs = same(cells[off], points, stored if stored != "double" else "single")
-                theirs &= (stored != "double") | are_single(cells[off])
-                cells = cells.copy()
-                cells[off] = np.where(theirs, points, cells[off])
+            if stored_in(self.columns[j]["type"]) == "double":  # a point beyond what a narrow type tells apart is one
+                points = _points(column, cells)
+                rounding = ROUNDING * np.maximum(np.abs(cells), abs(column.offset))
+                found = np.where(np.abs(cells - points) <= rounding, cells, found)
+            off = np.flatnonzero(_wrong(column, found))
+            points = _points(column, found[off])
+            theirs = same(found[off], points, stored if stored != "double" else "single")
+            theirs &= (stored != "double") | are_single(found[off])
+            found[off] = np.where(theirs, points, found[off])
         elif column.atoms:
-            atom = self._known[j].find(cells, stored)
-            cells = np.where(atom >= 0, self._known[j].numbers[atom], cells)
-        return cells
+            atom = self._known[j].find(found, stored)
+            found = np.where(atom >= 0, self._known[j].numbers[atom], found)
+        return found
 
     def _resolution(self, j: int) -> str:
         return self.resolutions[j] if self.resolutions else "double"
@@ -243,6 +246,13 @@ def _cell_of(column: dict[str, Any]) -> Column:
     )
 
 
+def _points(column: Column, cells: np.ndarray) -> np.ndarray:
+    """The values of the points of a column's grid nearest to cells [n]."""
+    import torch
+
+    return column.values(column.points(torch.from_numpy(cells))).numpy()
+
+
 def _wrong(column: Column, cells: np.ndarray) -> np.ndarray:
     """Which cells [n] are no value of the column."""
     import torch
@@ -267,10 +277,10 @@ def _column(column: dict[str, Any], cells: np.ndarray, resolution: str) -> Any:
         return numbers
     narrow = stored_in(column["type"])
     stored = narrow if narrow != "double" else resolution
-    if stored == "double":
+    if stored == "double" or (narrow == "double" and column["per"]):
         return cells
-    narrow = cells.astype(NARROW[stored])
-    return narrow if column["type"] == "float" else shortest(narrow)
+    numbers = cells.astype(NARROW[stored])
+    return numbers if column["type"] == "float" else shortest(numbers)
 
 
 def _bounds(kind: pa.DataType) -> tuple[float, float]:
