@@ -4,8 +4,8 @@
 
 Each table is fitted once, from its data set. Seeded rows of its test split are then written as Parquet (numbers with a
 fraction in float32, and in float64), CSV and JSONL, and given as a pandas frame, a dict of NumPy arrays, one a column,
-and a polars frame, and the same run scores them all. The rows are those of the data set: of a float32 column the Parquet
-file of float64 holds what the cast leaves, 0.10000000149…, while CSV and JSONL say 0.1.
+and a polars frame, and the same run scores them all. The rows are those of the data set: of a float32 column the
+Parquet file of float64 holds what the cast leaves, 0.10000000149…, while CSV and JSONL say 0.1.
 
 The first table has mean nats a row. The second has the largest difference of any row from the Parquet file of float64,
 in nats. Where a column has more digits than float32 keeps, its float32 file holds other numbers, and that difference is

@@ -24,6 +24,7 @@ from ptheta.data.codecs.labels import ValueCodec, distinct
 from ptheta.data.columns import MAX_NAMES, PICTURE_VIEW, VALUE_VIEWS, Part, is_picture_array, texts_among
 from ptheta.data.options import COLOURS, Options
 from ptheta.data.pictures import picture_codec
+from ptheta.data.resolutions import column_resolution
 from ptheta.data.sounds import sound_codec, sound_notes, survey
 from ptheta.data.tables import Source, Table, as_numpy, missing, named, take
 from ptheta.data.wholes import Masks, as_text, cut_notes, document_codec
@@ -242,7 +243,7 @@ def _codec(source: Source, part: Part, options: Options, masks: Masks, is_text: 
     if part.view == "number" or (kind == "float" and not part.view):
         if kind not in NUMBERS:
             raise SourceError(f"column {name!r} ({kind}) holds no numbers", "leave out the view")
-        return NumberCodec(name), []
+        return NumberCodec(name, column_resolution(source, name)), []
     if part.view == "text" or (is_text and not part.view):
         return document_codec(source, name, options, masks)
     labels = None if kind == "other" else find_labels(source, name, strict=kind != "string" or bool(part.view))

@@ -8,13 +8,13 @@ import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.rows import RowCodec
-from ptheta.data.codecs.tables import TableCodec, numbers, stored_in
+from ptheta.data.codecs.tables import TableCodec
 from ptheta.data.mixed import FEW, Masks, is_plain, rows_codec
+from ptheta.data.resolutions import column_resolution
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces import Real
-from ptheta.values import inferred
 
 MANY = 32
 """So many different whole numbers among strings are figures rather than names."""
@@ -43,7 +43,7 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     if columns == "real":
         if text:
             raise _no_numbers(source, text[0], names)
-        return TableCodec(names, None, _precision(source, names), _resolutions(source, names))
+        return TableCodec(names, None, _precision(source, names), [column_resolution(source, name) for name in names])
     if columns == "categories" and reals:
         raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
     if columns == "mixed":
@@ -112,22 +112,6 @@ def _precision(source: Source, names: list[str]) -> str:
     kinds = [chunk[name].dtype if isinstance(chunk[name], np.ndarray) else chunk[name].type for name in names]
     exact = ("float", "halffloat", "float32", "float16", "bool", "int8", "uint8", "int16", "uint16")
     return "float32" if all(str(kind) in exact for kind in kinds) else "float64"
-
-
-def _resolutions(source: Source, names: list[str]) -> list[str]:
-    """The resolution of each column of numbers, see `ptheta.values`; a missing cell is an error of encoding."""
-    first = next(next(iter(source.tables.values())).chunks(names))
-    kinds = {name: as_array_of(first[name]).type for name in names}
-    found = {}
-    for name in names:
-        parts = []
-        for table in source.tables.values():
-            for chunk in table.chunks([name]):
-                array = as_array_of(chunk[name])
-                parts.append(numbers(array.filter(array.is_valid()), name, table.place) if len(array) else np.empty(0))
-        values = np.concatenate(parts)
-        found[name] = inferred(values, stored_in(kinds[name]), source.columns[name].kind != "float")
-    return [found[name] for name in names]
 
 
 def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:

@@ -12,10 +12,11 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
+from ptheta.data.codecs.tables import check_resolutions
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
-from ptheta.values import RESOLUTIONS, shortest, snapped
+from ptheta.values import shortest, snapped
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ class ArrayCodec(ContextCodec):
     def __post_init__(self):
         if np.dtype(self.type).kind not in "fiub":
             raise ValueError(f"arrays of {self.type} are no numbers")
-        if self.resolution not in RESOLUTIONS:
-            raise ValueError(f"no resolution is called {self.resolution!r}")
+        check_resolutions([self.resolution], [self.type])
 
     @property
     def space(self) -> Discrete | Real:

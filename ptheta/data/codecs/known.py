@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptheta.values import Known, resolution_of, shortest
+from ptheta.values import Known, resolution_of, shortest, snapped
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+TOLD_APART = 2**53
+"""Below it, float64 tells whole numbers apart."""
 
 TRUTH = {"true": True, "false": False}
 """How a truth value is spelled, whatever its case."""
@@ -29,6 +32,7 @@ class Levels:
         values: all str, int, bool or float; number k is the k-th.
         numbered: whether whole numbers in a column stand for the k-th value, as data sets with class labels store them;
             not where the values are numbers themselves.
+        resolution: of the column, if its values are numbers, see `ptheta.values`.
         printed: whether the values are words only as they print, and so may be whole numbers or truth values.
 
     >>> import pyarrow as pa
@@ -38,8 +42,9 @@ class Levels:
     [1, 0, -1]
     """
 
-    def __init__(self, values: list[Any], *, numbered: bool = False, printed: bool = False):
-        self.values, self.numbered, self.printed = values, numbered, printed
+    def __init__(self, values: list[Any], *, resolution: str = "double", numbered: bool = False, printed: bool = False):
+        self.values, self.resolution = values, resolution
+        self.numbered, self.printed = numbered, printed
 
     def find(self, cells: pa.Array) -> np.ndarray:
         """The number of every cell's value [n], −1 for none; no cell may be missing."""
@@ -49,7 +54,8 @@ class Levels:
             cells = cells.cast(pa.string()).cast(pa.float64())
         if pa.types.is_floating(cells.type) and not self._are_words:
             numbers = cells.to_numpy(zero_copy_only=False)
-            return self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
+            values = snapped(shortest(numbers), self.resolution)
+            return self._level_of_number[self._known.find(values, resolution_of(numbers.dtype))]
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
         levels = np.array([self.find_one(value) for value in _listed(coded.dictionary)], np.int64)
         return levels[coded.indices.to_numpy(zero_copy_only=False)] if len(levels) else np.empty(0, np.int64)
@@ -60,7 +66,7 @@ class Levels:
         if level >= 0 and not (self._are_words and not isinstance(value, str)):
             return level
         if self._are_words and isinstance(value, str) and not (self.printed and self._are_numbers):
-            return -1  # both are as they are spelled
+            return self._class_of(_number(value))  # else both are as they are spelled
         truth = value if isinstance(value, bool) else TRUTH.get(value.lower()) if isinstance(value, str) else None
         if self._are_words:
             if truth is not None:
@@ -71,7 +77,10 @@ class Levels:
         number = _number(value)
         if number is None:
             return -1
-        return self._exact.get(number, int(self._level_of_number[self._known.find(np.array([float(number)]))][0]))
+        if number in self._exact or abs(number) >= TOLD_APART:
+            return self._exact.get(number, -1)
+        found = self._known.find(snapped(np.array([float(number)]), self.resolution))
+        return int(self._level_of_number[found][0])
 
     @property
     def _are_words(self) -> bool:
@@ -108,14 +117,19 @@ class Levels:
         """Number → the one word that spells it."""
         return _only([(n, level) for level, word in enumerate(self.values) if (n := _number(word)) is not None])
 
+    def _class_of(self, number: int | float | None) -> int:
+        """The class of a number, −1 for none."""
+        stands = self.numbered and not self._numbers and isinstance(number, int) and 0 <= number < len(self.values)
+        return int(number) if stands and number is not None else -1
+
     def _word_of_number(self, value: Any) -> int:
         number = _number(value)
         if number is None:
             return -1
         if (level := self._exact.get(str(value), self._exact.get(str(number), -1))) >= 0:
             return level
-        if not self._numbers and self.numbered and isinstance(number, int) and 0 <= number < len(self.values):
-            return number
+        if (level := self._class_of(number)) >= 0:
+            return level
         level = self._numbers.get(number)
         if level is None and len(self._numbers):
             numbers = sorted(self._numbers)

@@ -14,12 +14,12 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.data.codecs.frames import as_arrow, as_number, is_number
 from ptheta.data.codecs.known import Levels
-from ptheta.data.codecs.tables import numbers
+from ptheta.data.codecs.tables import check_resolutions, numbers
 from ptheta.data.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Label, Real
-from ptheta.values import shortest
+from ptheta.values import shortest, snapped
 
 if TYPE_CHECKING:
     from ptheta.data.tables import Column
@@ -137,11 +137,16 @@ class NumberCodec(ValueCodec):
 
     Args:
         column: where they come from, for errors.
+        resolution: of the column, see `ptheta.values`.
     """
 
     column: str = "context"
+    resolution: str = field(default="double", compare=False)
 
     kind = "number"
+
+    def __post_init__(self):
+        check_resolutions([self.resolution], [self.column])
 
     @property
     def space(self) -> Real:
@@ -159,7 +164,7 @@ class NumberCodec(ValueCodec):
         Raises:
             SourceError: one that is missing or not finite, or no number.
         """
-        return numbers(as_arrow(raw, self.column, place), self.column, place)
+        return snapped(numbers(as_arrow(raw, self.column, place), self.column, place), self.resolution)
 
     def decode(self, x: Tensor | np.ndarray) -> list[float]:
         """Numbers."""
@@ -167,7 +172,7 @@ class NumberCodec(ValueCodec):
 
     def parse(self, text: str) -> np.ndarray:
         """The number, [1]."""
-        return np.array([as_number(text, self.column)])
+        return snapped(np.array([as_number(text, self.column)]), self.resolution)
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """The numbers, to six digits."""

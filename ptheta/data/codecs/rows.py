@@ -166,10 +166,10 @@ class RowCodec(FrameCodec):
     def _known(self) -> list[Any]:
         """For each column, what it knows by name: the values of a category, the atoms of a number."""
         return [
-            Levels(column["values"], numbered=column["name"] in self.numbered)
+            Levels(column["values"], resolution=self._resolution(j), numbered=column["name"] in self.numbered)
             if column["values"]
             else Known(np.array(column["atoms"], np.float64))
-            for column in self.columns
+            for j, column in enumerate(self.columns)
         ]
 
     def levels_of(self, name: str) -> Levels | None:
