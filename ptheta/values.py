@@ -99,10 +99,10 @@ def inferred(values: np.ndarray, stored: str = "double", exact: bool = False) ->
     """
     if exact:
         return "double"
-    if stored == "half" and all(_are(part, "half") for part in (values[:FIRST], values)):
+    if stored == "half" and all(are_of(part, "half").all() for part in (values[:FIRST], values)):
         return "half"
     for part in (values[:FIRST], values):
-        if not _are(part, "single"):
+        if not are_of(part, "single").all():
             return "double"
     with np.errstate(over="ignore"):
         scaled = values * BINARY
@@ -179,20 +179,13 @@ def same(values: np.ndarray, others: np.ndarray, resolution: str) -> np.ndarray:
     return (narrow == _narrowed(others, resolution)) & np.isfinite(narrow)
 
 
-def are_single(values: np.ndarray) -> np.ndarray:
-    """Which values, float64, are float32 numbers or shortest decimals of such."""
-    narrow = _narrowed(values, "single")
+def are_of(values: np.ndarray, resolution: str) -> np.ndarray:
+    """Which values, float64, are numbers of a narrow type, or shortest decimals of such."""
+    narrow = _narrowed(values, resolution)
     own = narrow.astype(np.float64) == values
     rest = np.flatnonzero(~own)
     own[rest] = shortest(narrow[rest]) == values[rest]
     return own
-
-
-def _are(values: np.ndarray, resolution: str) -> bool:
-    """Whether all values are numbers of a type or their shortest decimals."""
-    narrow = _narrowed(values, resolution)
-    rest = narrow.astype(np.float64) != values
-    return bool((shortest(narrow[rest]) == values[rest]).all())
 
 
 def _narrowed(values: np.ndarray, resolution: str) -> np.ndarray:

@@ -42,7 +42,7 @@ def restore(rows: np.ndarray, side: bytes, codec: Any, how: dict[str, Any]) -> t
         return _csv(rows, side, codec, how), None
     import pyarrow.parquet as pq
 
-    table = _arrow(rows, side, codec, how.get("wide", {}))
+    table = _arrow(rows, side, codec, how.get("wide"))
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue(), digest(table)
@@ -170,7 +170,7 @@ def _wide(table: Any, rows: np.ndarray, codec: Any) -> dict[str, str]:
     return found
 
 
-def _arrow(rows: np.ndarray, side: bytes, codec: Any, wide: dict[str, str]) -> Any:
+def _arrow(rows: np.ndarray, side: bytes, codec: Any, wide: dict[str, str] | None) -> Any:
     """The Arrow table of rows and what was kept beside them."""
     import pyarrow as pa
 
@@ -181,7 +181,7 @@ def _arrow(rows: np.ndarray, side: bytes, codec: Any, wide: dict[str, str]) -> A
     columns = []
     for field in schema:
         column = coded[field.name] if field.name in codec.names else rest[field.name]
-        if pa.types.is_floating(column.type) and pa.types.is_float64(field.type):
+        if wide is not None and pa.types.is_floating(column.type) and pa.types.is_float64(field.type):
             values = shortest(column.to_numpy())
             narrow = NARROW.get(wide.get(field.name, ""), np.dtype(np.float64))
             column = pa.array(values.astype(narrow).astype(np.float64), from_pandas=True)

@@ -17,7 +17,7 @@ from ptheta.data.codecs.tables import check_resolutions, numbers, stored_in
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Column, Table
 from ptheta.spaces.table import MOST_POINTS
-from ptheta.values import NARROW, Known, are_single, same, shortest, snapped
+from ptheta.values import NARROW, Known, are_of, same, shortest, snapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,9 +151,10 @@ class RowCodec(FrameCodec):
                 found = np.where(np.abs(cells - points) <= rounding, cells, found)
             off = np.flatnonzero(_wrong(column, found))
             points = _points(column, found[off])
-            theirs = same(found[off], points, stored if stored != "double" else "single")
-            theirs &= (stored != "double") | are_single(found[off])
-            found[off] = np.where(theirs, points, found[off])
+            for resolution in NARROW:
+                theirs = same(found[off], points, resolution)
+                theirs &= (stored == resolution) | ((stored == "double") & are_of(found[off], resolution))
+                found[off] = np.where(theirs, points, found[off])
         elif column.atoms:
             atom = self._known[j].find(found, stored)
             found = np.where(atom >= 0, self._known[j].numbers[atom], found)
