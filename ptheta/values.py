@@ -117,14 +117,15 @@ class Known:
 
     Args:
         numbers: [k] float64, ascending and distinct.
+        resolution: of their column, at which values that come wide are compared.
 
     >>> known = Known(np.array([0.1, 0.2, 1 / 3]))
     >>> known.find(np.array([0.2, 0.10000000149011612, 0.33333334, 0.3])).tolist()
     [1, 0, 2, -1]
     """
 
-    def __init__(self, numbers: np.ndarray):
-        self.numbers = np.asarray(numbers, np.float64)
+    def __init__(self, numbers: np.ndarray, resolution: str = "double"):
+        self.numbers, self.resolution = np.asarray(numbers, np.float64), resolution
 
     def find(self, values: np.ndarray, stored: str = "double") -> np.ndarray:
         """Which number each value [n] is, −1 for none.
@@ -136,6 +137,8 @@ class Known:
         found = _place(self.numbers, np.arange(len(self.numbers)), values)
         if (rest := np.flatnonzero(found < 0)).size:
             found[rest] = _place(*self._wide, values[rest])
+        if self.resolution != "double" and (rest := np.flatnonzero(found < 0)).size:
+            found[rest] = _place(self.numbers, np.arange(len(self.numbers)), snapped(values[rest], self.resolution))
         if stored != "double" and (rest := np.flatnonzero(found < 0)).size:
             found[rest] = self._in_type(values[rest], stored)
         return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptheta.values import Known, resolution_of, shortest, snapped
+from ptheta.values import Known, resolution_of, shortest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,8 +54,7 @@ class Levels:
             cells = cells.cast(pa.string()).cast(pa.float64())
         if pa.types.is_floating(cells.type) and not self._are_words:
             numbers = cells.to_numpy(zero_copy_only=False)
-            values = snapped(shortest(numbers), self.resolution)
-            return self._level_of_number[self._known.find(values, resolution_of(numbers.dtype))]
+            return self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
         levels = np.array([self.find_one(value) for value in _listed(coded.dictionary)], np.int64)
         return levels[coded.indices.to_numpy(zero_copy_only=False)] if len(levels) else np.empty(0, np.int64)
@@ -79,8 +78,7 @@ class Levels:
             return -1
         if number in self._exact or abs(number) >= TOLD_APART:
             return self._exact.get(number, -1)
-        found = self._known.find(snapped(np.array([float(number)]), self.resolution))
-        return int(self._level_of_number[found][0])
+        return int(self._level_of_number[self._known.find(np.array([float(number)]))][0])
 
     @property
     def _are_words(self) -> bool:
@@ -92,7 +90,7 @@ class Levels:
 
     @cached_property
     def _known(self) -> Known:
-        return Known(np.array(sorted(map(float, self.values))))
+        return Known(np.array(sorted(map(float, self.values))), self.resolution)
 
     @cached_property
     def _level_of_number(self) -> np.ndarray:

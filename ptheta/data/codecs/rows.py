@@ -152,11 +152,11 @@ class RowCodec(FrameCodec):
             off = np.flatnonzero(_wrong(column, found))
             points = _points(column, found[off])
             for resolution in NARROW:
-                theirs = same(found[off], points, resolution)
-                theirs &= (stored == resolution) | ((stored == "double") & are_of(found[off], resolution))
+                theirs = same(cells[off], points, resolution)
+                theirs &= (stored == resolution) | ((stored == "double") & are_of(cells[off], resolution))
                 found[off] = np.where(theirs, points, found[off])
         elif column.atoms:
-            atom = self._known[j].find(found, stored)
+            atom = self._known[j].find(cells, stored)
             found = np.where(atom >= 0, self._known[j].numbers[atom], found)
         return found
 
@@ -169,7 +169,7 @@ class RowCodec(FrameCodec):
         return [
             Levels(column["values"], resolution=self._resolution(j), numbered=column["name"] in self.numbered)
             if column["values"]
-            else Known(np.array(column["atoms"], np.float64))
+            else Known(np.array(column["atoms"], np.float64), self._resolution(j))
             for j, column in enumerate(self.columns)
         ]
 
