@@ -193,7 +193,7 @@ def test_numbers_in_words_and_decimals_are_numbers(run):
     np.testing.assert_array_equal(run.codec.encode(words), x)
     table = pa.table(frame).set_column(2, "grid", pa.array(words["grid"]).cast(pa.decimal128(8, 2)))
     np.testing.assert_array_equal(run.codec.encode({n: table[n] for n in table.column_names}), x)
-    with pytest.raises(SourceError, match="'real' is 'x' at row 3, no number"):
+    with pytest.raises(SourceError, match="'real' holds text, not numbers, such as 'x' at row 3"):
         run.codec.encode(words.assign(real=["1", "2", "x"] + ["0"] * (N - 3)))
 
 

@@ -174,7 +174,7 @@ def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
         written = values.to_pylist()
         if (wrong := next((row for row, text in enumerate(written) if not is_number(text)), None)) is not None:
             raise SourceError(
-                f"column {name!r} is {written[wrong]!r} at {place(wrong)}, no number",
+                f"column {name!r} holds text, not numbers, such as {written[wrong]!r} at {place(wrong)}",
                 "choose other columns with --event",
             )
         return np.array(written, np.float64) if written else np.empty(0)
