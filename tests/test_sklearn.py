@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ptheta.errors import PthetaError, UsageError
 from ptheta.sklearn import DensityEstimator
+from ptheta.values import shortest
 
 QUICK = {"steps": 2, "settings": {"batch_size": 32}}
 SMALL = {
@@ -268,6 +269,28 @@ def test_integers_of_a_table_model_carry_mass_also_where_none_was_seen():
     assert str(quick("table").fit(x.astype(float)).model_.space) == "Real(shape=[1])"
     spiked = np.where(x > 50, 0.0, np.random.default_rng(1).normal(size=x.shape))
     assert "Table" in str(quick("table", values="mixed").fit(spiked).model_.space)
+
+
+@pytest.mark.parametrize("fitted", ["float32", "float64", "as printed"])
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("made", {"values": "real"}),
+        ("histogram", {"values": "binned", "bins": 5}),
+        ("table", {"values": "mixed"}),
+        ("table", {"frame": True}),
+    ],
+)
+def test_a_row_has_one_density_whatever_type_its_numbers_have(model, options, fitted):
+    g = np.random.default_rng(0)
+    x = np.where(g.random((300, 2)) < 0.4, np.float32(0.1), g.normal(size=(300, 2)).astype(np.float32))
+    ways = {"float32": x, "float64": x.astype(np.float64), "as printed": shortest(x)}
+    if options.get("frame"):
+        ways = {name: pd.DataFrame(way, columns=["a", "b"]) for name, way in ways.items()}
+    estimator = quick(model, **{k: v for k, v in options.items() if k != "frame"}).fit(ways[fitted])
+    expected = estimator.score_samples(ways[fitted])
+    for way in ways.values():
+        np.testing.assert_array_equal(estimator.score_samples(way), expected)
 
 
 @pytest.mark.parametrize(

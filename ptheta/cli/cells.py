@@ -151,11 +151,10 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
         SourceError: it is no CSV or Parquet file, or a cell is none of its column's.
     """
     from ptheta.data.sources import open_source
-    from ptheta.data.tables import named
 
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise SourceError(f"{file} is no table", "give a CSV, TSV or Parquet file")
-    table = next(iter(open_source(file).tables.values()))
+    table = next(iter(open_source(file).spelled(codec.words).tables.values()))
     names = [name for name in codec.names if name in table.columns]
     if not names:
         raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
@@ -167,7 +166,7 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
         def place(row: int, start: int = start) -> str:
             return table.place(start + row)
 
-        present = {name: named(chunk[name], table.columns[name], place, missing=True) for name in names}
+        present = {name: codec.named(chunk[name], table.columns[name], place, missing=True) for name in names}
         parts.append(codec.partial(present | absent, place))
         start += length
     return np.concatenate(parts)

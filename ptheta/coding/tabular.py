@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.files import MISSING
+from ptheta.values import NARROW, shortest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 
@@ -31,7 +32,7 @@ def read(
     if path.suffix.lower() in (".csv", ".tsv"):
         side, how, labels = _csv_beside(path, content, codec, rows, context)
     else:
-        side, how, labels = _parquet_beside(path, codec, context)
+        side, how, labels = _parquet_beside(path, codec, rows, context)
     return rows, side, how, labels
 
 
@@ -41,7 +42,7 @@ def restore(rows: np.ndarray, side: bytes, codec: Any, how: dict[str, Any]) -> t
         return _csv(rows, side, codec, how), None
     import pyarrow.parquet as pq
 
-    table = _arrow(rows, side, codec)
+    table = _arrow(rows, side, codec, how.get("wide"))
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue(), digest(table)
@@ -140,18 +141,36 @@ def _written(column: Any, way: dict[str, Any]) -> np.ndarray:
 # Parquet
 
 
-def _parquet_beside(path: Path, codec: Any, context: str | None) -> tuple[bytes, dict[str, Any], list[str] | None]:
-    """The schema and the other columns, the digest of all cells, and labels."""
+def _parquet_beside(
+    path: Path, codec: Any, rows: np.ndarray, context: str | None
+) -> tuple[bytes, dict[str, Any], list[str] | None]:
+    """The schema and the other columns, the digest of all cells, columns cast from a narrow type, and labels."""
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path).read()
     rest = table.drop_columns([name for name in codec.names if name in table.column_names])
     schema = table.schema.serialize().to_pybytes()
     labels = [str(value) for value in rest[context].to_pylist()] if context in rest.column_names else None
-    return _LENGTH.pack(len(schema)) + schema + _stream(rest), {"digest": digest(table)}, labels
+    how = {"digest": digest(table), "wide": _wide(table, rows, codec)}
+    return _LENGTH.pack(len(schema)) + schema + _stream(rest), how, labels
 
 
-def _arrow(rows: np.ndarray, side: bytes, codec: Any) -> Any:
+def _wide(table: Any, rows: np.ndarray, codec: Any) -> dict[str, str]:
+    """Column → resolution of the type that its numbers had before they were cast to float64."""
+    import pyarrow as pa
+
+    coded = codec.arrow(codec.decode(rows))
+    found = {}
+    for name in codec.names:
+        if pa.types.is_float64(table.schema.field(name).type) and pa.types.is_floating(coded[name].type):
+            stored, meant = table[name].to_numpy(), shortest(coded[name].to_numpy())
+            for resolution, narrow in NARROW.items() if not np.array_equal(stored, meant, equal_nan=True) else ():
+                if np.array_equal(stored, meant.astype(narrow).astype(np.float64), equal_nan=True):
+                    found[name] = resolution
+    return found
+
+
+def _arrow(rows: np.ndarray, side: bytes, codec: Any, wide: dict[str, str] | None) -> Any:
     """The Arrow table of rows and what was kept beside them."""
     import pyarrow as pa
 
@@ -162,6 +181,10 @@ def _arrow(rows: np.ndarray, side: bytes, codec: Any) -> Any:
     columns = []
     for field in schema:
         column = coded[field.name] if field.name in codec.names else rest[field.name]
+        if wide is not None and pa.types.is_floating(column.type) and pa.types.is_float64(field.type):
+            values = shortest(column.to_numpy())
+            narrow = NARROW.get(wide.get(field.name, ""), np.dtype(np.float64))
+            column = pa.array(values.astype(narrow).astype(np.float64), from_pandas=True)
         columns.append(column if column.type == field.type else column.cast(field.type))
     return pa.table(columns, schema=schema)
 

@@ -7,6 +7,7 @@ import numpy as np
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.tables import Source, as_numpy
 from ptheta.errors import SourceError
+from ptheta.values import inferred, resolution_of, shortest
 
 
 def array_codec(source: Source, name: str) -> ArrayCodec:
@@ -18,7 +19,7 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
     first = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
     shape = list(first.shape[1:])
     if first.dtype.kind == "f":
-        return ArrayCodec(shape, None, first.dtype.name)
+        return ArrayCodec(shape, None, first.dtype.name, _resolution(source, name, first.dtype))
     largest = 0
     for table in source.tables.values():
         start = 0
@@ -32,3 +33,13 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
             largest = max(largest, int(values.max(initial=0)))
             start += len(values)
     return ArrayCodec(shape, max(largest + 1, 2), first.dtype.name)
+
+
+def _resolution(source: Source, name: str, kind: np.dtype) -> str:
+    """The resolution of arrays of real numbers: of wide types that which all chunks have."""
+    stored = resolution_of(kind)
+    if stored != "double":
+        return stored
+    parts = (as_numpy(chunk[name]) for table in source.tables.values() for chunk in table.chunks([name]))
+    found = {inferred(values[np.isfinite(values)]) if (values := shortest(part)).size else "double" for part in parts}
+    return found.pop() if len(found) == 1 else "double"

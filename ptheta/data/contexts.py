@@ -24,6 +24,7 @@ from ptheta.data.codecs.labels import ValueCodec, distinct
 from ptheta.data.columns import MAX_NAMES, PICTURE_VIEW, VALUE_VIEWS, Part, is_picture_array, texts_among
 from ptheta.data.options import COLOURS, Options
 from ptheta.data.pictures import picture_codec
+from ptheta.data.resolutions import column_resolution
 from ptheta.data.sounds import sound_codec, sound_notes, survey
 from ptheta.data.tables import Source, Table, as_numpy, missing, named, take
 from ptheta.data.wholes import Masks, as_text, cut_notes, document_codec
@@ -45,6 +46,9 @@ SUITED = {
     ArrayCodec: ("array", *NUMBERS),
 }
 """Codec → kinds of columns that it reads."""
+
+SPELLED = {LabelCodec: "float", NumberCodec: "string"}
+"""Codec → kind of columns that it reads if their first value is one of its own: 3.0 for "3", "3.5" for 3.5."""
 
 
 @dataclass
@@ -163,12 +167,27 @@ def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]
 def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> None:
     kind = source.columns[part.column].kind
     suited = next(kinds for made, kinds in SUITED.items() if isinstance(codec, made))
-    if kind not in suited and not _is_empty(source, part.column):
+    if kind not in suited and not _is_spelled(source, part.column, codec) and not _is_empty(source, part.column):
         context = f"context {name}".strip()
         raise SourceError(
             f"column {part.column!r} ({kind}) of {source.origin} is nothing for the run's {context}, {_said(codec)}",
             "name the right column with --context",
         )
+
+
+def _is_spelled(source: Source, name: str, codec: ContextCodec) -> bool:
+    """Whether a column of another kind holds the codec's values all the same, as far as its first one tells."""
+    if SPELLED.get(type(codec)) != source.columns[name].kind:
+        return False
+    for table in source.tables.values():
+        for chunk in table.chunks([name]):
+            if len(rows := np.flatnonzero(~missing(chunk[name]))):
+                try:
+                    codec.encode(take(chunk[name], rows[:1]))
+                except SourceError:
+                    return False
+                return True
+    return False
 
 
 def _is_empty(source: Source, name: str) -> bool:
@@ -224,7 +243,7 @@ def _codec(source: Source, part: Part, options: Options, masks: Masks, is_text: 
     if part.view == "number" or (kind == "float" and not part.view):
         if kind not in NUMBERS:
             raise SourceError(f"column {name!r} ({kind}) holds no numbers", "leave out the view")
-        return NumberCodec(name), []
+        return NumberCodec(name, column_resolution(source, name)), []
     if part.view == "text" or (is_text and not part.view):
         return document_codec(source, name, options, masks)
     labels = None if kind == "other" else find_labels(source, name, strict=kind != "string" or bool(part.view))
@@ -232,7 +251,7 @@ def _codec(source: Source, part: Part, options: Options, masks: Masks, is_text: 
         if kind == "other":
             raise SourceError(f"column {name!r} is nothing known", "choose another context")
         return document_codec(source, name, options, masks)
-    return LabelCodec(labels, name), []
+    return LabelCodec(labels, name, numbered=bool(source.columns[name].names)), []
 
 
 def _picture(source: Source, part: Part, options: Options) -> tuple[ImageCodec, list[str]]:
@@ -300,7 +319,9 @@ def _encode_present(codec: ContextCodec, chunk: dict[str, Any], part: Part, tabl
 
 def _encode(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:
     column = table.columns[part.column]
-    values = named(chunk[part.column], column, place)
+    values = chunk[part.column]
+    if not (isinstance(codec, LabelCodec) and codec.knows_numbers_of(column)):
+        values = named(values, column, place)
     if isinstance(codec, ValueCodec):
         return replace(codec, column=part.column).encode(values, place)  # type: ignore[call-arg]
     if column.kind == "array":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs import Codec, ImageCodec, RowCodec
+from ptheta.data.codecs import Codec, FrameCodec, ImageCodec, RowCodec
 from ptheta.data.codecs.base import Place
 from ptheta.data.columns import Choice
 from ptheta.data.contexts import Conditions
@@ -88,9 +88,10 @@ def _fill(
 
 def _events(chunk: dict[str, Any], choice: Choice, codec: Codec, table: Table, place: Place) -> np.ndarray:
     """Events of a chunk; greys, if events are to be drawn from them."""
-    if choice.kind == "table":
+    if isinstance(codec, FrameCodec):
         missing = isinstance(codec, RowCodec)
-        return codec.encode({n: named(chunk[n], table.columns[n], place, missing=missing) for n in choice.event}, place)
+        cells = {n: codec.named(chunk[n], table.columns[n], place, missing=missing) for n in choice.event}
+        return codec.encode(cells, place)
     raw = chunk[choice.event[0]]
     if choice.kind == "document":
         raw = named(raw, table.columns[choice.event[0]], place)

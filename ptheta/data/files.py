@@ -7,7 +7,8 @@ import math
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from ptheta.data.codecs.waves import SOUNDS
 from ptheta.data.lines import json_table
 from ptheta.data.objects import arrays_table, frame_table
-from ptheta.data.tables import ArrayTable, Column, ParquetTable, Source, Table
+from ptheta.data.tables import ArrayTable, ArrowTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
 from ptheta.listing import exists, is_file, unreadable
 
@@ -61,7 +62,7 @@ def open_file(path: Path) -> Source:
     return Source(path.name.split(".")[0], str(path), named_splits(tables, str(path)))
 
 
-def _csv(path: Path) -> Table:
+def _csv(path: Path, words: Sequence[str] = ()) -> Table:
     import pandas as pd
 
     separator = "\t" if ".tsv" in path.name.lower() else ","
@@ -74,12 +75,13 @@ def _csv(path: Path) -> Table:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame = read()
+            frame = read(dtype=dict.fromkeys(words, str))
             if all(_is_number(name) for name in frame.columns):  # no header: the first row is data
-                frame = read(header=None)
+                frame = read(header=None, dtype={int(name): str for name in words})
         except pd.errors.ParserWarning:
             raise SourceError(f"rows of {path} have more fields than its header", "give every row as many") from None
-    return frame_table(frame, path.name)
+    table = frame_table(frame, path.name)
+    return replace(table, reread=lambda names: _csv(path, names)) if isinstance(table, ArrowTable) else table
 
 
 def _is_number(text: str) -> bool:

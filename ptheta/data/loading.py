@@ -15,13 +15,15 @@ from ptheta.data.codecs import (
     DocumentCodec,
     FrameCodec,
     ImageCodec,
+    JointCodec,
+    LabelCodec,
     PictureCodec,
     RowCodec,
     SoundCodec,
     TableCodec,
     TextCodec,
 )
-from ptheta.data.columns import Choice, choose
+from ptheta.data.columns import Choice, choose, parts_of
 from ptheta.data.contexts import Conditions, find_conditions, kind_of_context, known_conditions
 from ptheta.data.encoding import encode
 from ptheta.data.hub import reading
@@ -154,6 +156,8 @@ def load(
     of_sound = {"sound": sound, "rate": rate, "seconds": seconds, "bands": bands, "hop": hop}
     options = Options.of(size, colour, levels, palette, binarize, length, **of_kind, **of_sound, **drawn)
     opened = open_source(source)
+    with reading(opened.origin):
+        opened = opened.spelled(words_of(codec, context_codec, context, opened))
     if codec is not None and event is None:
         event = columns_of(codec, opened)
     with reading(opened.origin):
@@ -285,3 +289,15 @@ def columns_of(codec: Codec, source: Source) -> list[str] | None:
         if name not in source.columns:
             raise SourceError(f"{source.origin} has no column {name!r}", nearest(name, list(source.columns)))
     return codec.names
+
+
+def words_of(codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source) -> list[str]:
+    """Columns that hold texts to a run's codecs, whatever a reader takes them for."""
+    words = list(codec.words) if isinstance(codec, FrameCodec) else []
+    if context_codec is None or context is None:
+        return words
+    codecs = context_codec.codecs if isinstance(context_codec, JointCodec) else {"": context_codec}
+    parts = parts_of(context, source)
+    if len(parts) == len(codecs) and all(isinstance(one, LabelCodec | DocumentCodec) for one in codecs.values()):
+        words += [part.column for part in parts]
+    return words

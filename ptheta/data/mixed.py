@@ -13,9 +13,11 @@ import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.rows import LARGEST, RowCodec, exact_numbers
+from ptheta.data.codecs.tables import stored_in
 from ptheta.data.tables import Source, Table, named
 from ptheta.errors import SourceError
 from ptheta.spaces.table import ON_GRID
+from ptheta.values import inferred, snapped
 
 MAX_NAMES = 2**16
 """Most different values of a category."""
@@ -64,7 +66,9 @@ def rows_codec(source: Source, names: list[str], masks: Masks) -> RowCodec:
     step = max(1, TOGETHER // max(rows, 1))
     for start in range(0, len(figures), step):
         found |= _figures(source, figures[start : start + step], masks)
-    return RowCodec([found[name] for name in names])
+    resolutions = [found[name].pop("resolution", "double") for name in names]
+    numbered = [name for name in names if source.columns[name].names]
+    return RowCodec([found[name] for name in names], resolutions, numbered)
 
 
 def is_plain(column: dict[str, Any]) -> bool:
@@ -165,8 +169,11 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
     Args:
         name: of the column.
         kind: its Arrow type.
-        values: of all splits.
+        values: of all splits, as `ptheta.values.shortest` gives them.
         learned: rows [n] that tell which values repeat; None: all.
+
+    Returns:
+        What `RowCodec` keeps of a column, and its `resolution`.
 
     Raises:
         SourceError: all are missing.
@@ -175,11 +182,16 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
     present = values[~missing]
     if not len(present):
         raise SourceError(f"column {name!r} has no value in any row", "choose other columns with --event")
+    exact = kind.startswith(("int", "uint", "bool", "decimal", "dictionary"))
+    resolution = inferred(present, stored_in(kind), exact)
+    values = snapped(values, resolution)
+    present = values[~missing]
     distinct, counts = np.unique(present + 0.0, return_counts=True)  # −0 is 0
     any_missing, n = bool(missing.any()), len(present)
     whole = bool((distinct == np.round(distinct)).all()) and abs(distinct).max() <= LARGEST
     if len(distinct) <= FEW and len(distinct) <= n / 2:
-        return _described(name, kind, any_missing, [int(v) if whole else float(v) for v in distinct])
+        levels = [int(v) if whole else float(v) for v in distinct]
+        return _described(name, kind, any_missing, levels) | {"resolution": resolution}
     repeats = len(distinct) < REPEATED * n
     per, offset = 0, 0.0
     if whole and ("int" in kind or repeats or n >= BY_CHANCE):
@@ -193,6 +205,7 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
         "offset": offset,
         "low": 0.0 if present.min() >= 0 else None,
         "atoms": [float(v) for v in _atoms(distinct, counts, repeats)],
+        "resolution": resolution,
     }
 
 
@@ -212,7 +225,9 @@ def _grid(distinct: np.ndarray, counts: np.ndarray) -> tuple[int, float]:
             double, single = 2e-15 * largest * per, 1.2e-7 * largest * per  # what rounding leaves of either type
             if off <= double < ON_GRID:
                 return per, offset
-            if off <= single < ON_GRID and len(np.unique(points)) >= 0.9 * len(points):  # and not small beside large
+            if (
+                off <= min(2 * single, ON_GRID) and single < ON_GRID and len(np.unique(points)) >= 0.9 * len(points)
+            ):  # and not small beside large
                 return per, offset
     return 0, 0.0
 

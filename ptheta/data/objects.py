@@ -36,6 +36,10 @@ def table_of(value: Any, title: str) -> Table:
         return tables_of({title: value})[title]
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return frame_table(value, title)
+    if hasattr(value, "__arrow_c_stream__"):  # polars, Arrow and others
+        return arrow_table(value, title)
+    if isinstance(value, np.ndarray) and value.dtype.names:
+        value = {name: value[name] for name in value.dtype.names}
     if isinstance(value, np.ndarray | Tensor):
         value = {"x": value}
     if isinstance(value, dict):
@@ -83,6 +87,25 @@ def frame_table(frame: Any, title: str) -> Table:
         raise SourceError(f"two columns of {title} have the same name", "rename one of them")
     with reading(title):
         dataset = datasets.Dataset.from_pandas(frame, preserve_index=False)
+    return tables_of({title: dataset})[title]
+
+
+def arrow_table(value: Any, title: str) -> Table:
+    """A table over a data frame of another library, such as polars, that gives its columns to Arrow."""
+    import datasets
+    import pyarrow as pa
+
+    from ptheta.data.hub import reading, tables_of
+
+    with reading(title):
+        table = pa.table(value)
+        views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+        fields = []
+        for field in table.schema:
+            kind = field.type
+            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            fields.append(field.with_type(views.get(kind, kind)))
+        dataset = datasets.Dataset(table.cast(pa.schema(fields)))
     return tables_of({title: dataset})[title]
 
 

@@ -10,6 +10,7 @@ from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.rows import RowCodec
 from ptheta.data.codecs.tables import TableCodec
 from ptheta.data.mixed import FEW, Masks, is_plain, rows_codec
+from ptheta.data.resolutions import column_resolution
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source
 from ptheta.errors import SourceError
@@ -42,7 +43,7 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     if columns == "real":
         if text:
             raise _no_numbers(source, text[0], names)
-        return TableCodec(names, None, _precision(source, names))
+        return TableCodec(names, None, _precision(source, names), [column_resolution(source, name) for name in names])
     if columns == "categories" and reals:
         raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
     if columns == "mixed":
@@ -53,14 +54,16 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
         return found
     if reals:
         found = rows_codec(source, names, masks)
-        return TableCodec(names, None, _precision(source, names)) if all(map(is_plain, found.columns)) else found
+        plain = all(map(is_plain, found.columns))
+        return TableCodec(names, None, _precision(source, names), found.resolutions) if plain else found
     values = _categories(source, names, stop=not text, missing=columns == "auto")
     most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
     if columns == "auto":
         _refuse_words(source, {name: values[name] for name in text if name in values})
     many = [name for name in names if name not in values or len(values[name]) > most[name]]
     if not many:
-        return TableCodec(names, [values[name] for name in names])
+        numbered = [name for name in names if source.columns[name].names]
+        return TableCodec(names, [values[name] for name in names], numbered=numbered)
     if columns == "auto":
         return rows_codec(source, names, masks)
     rest = [name for name in names if name not in many]

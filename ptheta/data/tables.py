@@ -7,8 +7,8 @@ array, a numpy array or a list.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,10 @@ class Table(ABC):
         """The file that each of some rows came from, if rows are files."""
         return None
 
+    def spelled(self, names: list[str]) -> Table:
+        """The same rows, with columns as they are spelled where a reader of text took them for something else."""
+        return self
+
     def chunk_rows(self, names: list[str]) -> int:
         """How many rows to read at a time."""
         large = any(self.columns[name].kind in LARGE for name in names)
@@ -83,6 +87,8 @@ class ArrowTable(Table):
     """A `datasets.Dataset`."""
 
     dataset: datasets.Dataset
+    reread: Callable[[list[str]], Table] | None = None
+    """Reads the file again, with columns as text; None if it holds no text."""
 
     @classmethod
     def of(cls, dataset: datasets.Dataset, title: str) -> ArrowTable:
@@ -91,6 +97,11 @@ class ArrowTable(Table):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def spelled(self, names: list[str]) -> Table:
+        """Columns of text as they are spelled in the file."""
+        other = [name for name in names if name in self.columns and self.columns[name].kind != "string"]
+        return self if self.reread is None or not other else self.reread(other)
 
     def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
@@ -180,6 +191,10 @@ class Source:
     def columns(self) -> dict[str, Column]:
         """Columns of the first table; all tables have the same."""
         return next(iter(self.tables.values())).columns
+
+    def spelled(self, names: list[str]) -> Source:
+        """The same source, with columns as they are spelled where a reader of text took them for something else."""
+        return replace(self, tables={split: table.spelled(names) for split, table in self.tables.items()})
 
 
 def describe(schema: pa.Schema, features: Any = None) -> dict[str, Column]:

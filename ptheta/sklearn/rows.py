@@ -12,6 +12,7 @@ from ptheta.data import load
 from ptheta.data.codecs import TableCodec
 from ptheta.errors import UsageError
 from ptheta.spaces import Discrete, Real, Space
+from ptheta.values import inferred, resolution_of, shortest, snapped
 
 
 class Rows(ABC):
@@ -38,10 +39,11 @@ class Reals(Rows):
 
     def __init__(self, X: np.ndarray, bins: int):
         self.space = Real((X.shape[1],))
+        self.resolutions = _resolutions(X)
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
         """The rows, float64."""
-        return X.astype(np.float64), 0.0
+        return _values(X, self.resolutions), 0.0
 
     def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """The events."""
@@ -82,7 +84,9 @@ class Bins(Rows):
     def __init__(self, X: np.ndarray, bins: int):
         if bins < 1:
             raise UsageError(f"bins is {bins}", "give at least 1")
-        low, high = X.min(0).astype(np.float64), X.max(0).astype(np.float64)
+        self.resolutions = _resolutions(X)
+        X = _values(X, self.resolutions)
+        low, high = X.min(0), X.max(0)
         low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
         with np.errstate(all="ignore"):
             outer = high - low
@@ -100,6 +104,7 @@ class Bins(Rows):
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The bin of every number, and −log of the volume of the cell, or −∞ outside."""
         last = len(self.log_width) - 1
+        X = _values(X, self.resolutions)
         found = np.stack([np.searchsorted(edges, x, "right") - 1 for edges, x in zip(self.edges.T, X.T)], 1)
         found = np.where(self.edges[-2] == X, last - 1, found)  # the greatest number of the fit is in its range
         outside = ((found < 0) | (found > last)).any(1)
@@ -151,7 +156,7 @@ class Mixed(Rows):
     def _frame(self, X: np.ndarray) -> Any:
         import pandas as pd
 
-        return pd.DataFrame(X.astype(self.type), columns=[f"column {j}" for j in range(X.shape[1])])  # type: ignore[arg-type]
+        return pd.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])  # type: ignore[arg-type]
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
         """The events of an array."""
@@ -168,6 +173,18 @@ KINDS: dict[str, Callable[[np.ndarray, int], Rows]] = {
     "binned": Bins,
     "mixed": Mixed,
 }
+
+
+def _resolutions(X: np.ndarray) -> list[str]:
+    """The resolution of each column, see `ptheta.values`."""
+    values, stored, exact = shortest(X), resolution_of(X.dtype), X.dtype.kind != "f"
+    return [inferred(column, stored, exact) for column in values.T]
+
+
+def _values(X: np.ndarray, resolutions: list[str]) -> np.ndarray:
+    """The values that numbers [n, m] stand for in columns of these resolutions, float64."""
+    columns = [snapped(column, resolution) for column, resolution in zip(shortest(X).T, resolutions)]
+    return np.stack(columns, 1) if columns else np.empty(X.shape)
 
 
 def _whole(X: np.ndarray) -> np.ndarray:

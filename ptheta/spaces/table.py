@@ -12,6 +12,7 @@ from torch import Tensor
 from ptheta.errors import SpaceError
 from ptheta.spaces.base import Space
 from ptheta.spaces.discrete import MAX_LEVELS
+from ptheta.values import shortest
 
 ON_GRID = 1e-3
 """How far from a grid's point a value may lie, in cells: float32 data keep so much."""
@@ -186,7 +187,10 @@ class Table(Space):
         Raises:
             SpaceError: a cell that its column does not allow; the first one is named.
         """
-        x = self._as_batch(x).double()
+        x = self._as_batch(x)
+        if x.dtype in (torch.float16, torch.float32):  # numbers of a narrow type are the values they stand for
+            x = torch.from_numpy(shortest(x.detach().cpu().numpy())).to(x.device)
+        x = x.double()
         for j, column in enumerate(self.columns):
             wrong = column.wrong(x[:, j])
             if bool(wrong.any()):

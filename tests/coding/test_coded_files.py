@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -222,8 +223,6 @@ def test_csv_files_written_otherwise_are_stored(runs, here, change):
 
 
 def frame(runs):
-    import pandas as pd
-
     return pd.DataFrame(runs["rows"].codec.decode(runs["rows"].codec.read(runs["rows"].data.source)))
 
 
@@ -246,6 +245,23 @@ def test_parquet_comes_back_with_cells_schema_and_types(runs, here):
     found = pq.read_table(out / "a.parquet")
     assert found.schema.equals(table.schema, check_metadata=True)
     assert found.equals(table, check_metadata=True)
+
+
+@pytest.mark.parametrize("fitted", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "float32 as float64", "float16 as float64"])
+def test_numbers_come_back_in_the_type_and_with_the_noise_they_had(here, fitted, kind):
+    g = np.random.default_rng(0)
+    n, few = 200, g.choice([0.1, 0.2, 0.3], (2, 200))
+    price = np.round(g.gamma(3, 4, (2, n)), 1)
+    tables = [pd.DataFrame({"few": f, "price": p}) for f, p in zip(few, price)]
+    tables[0].astype(fitted).to_parquet("fit.parquet")
+    run = ptheta.fit("table", ptheta.load("fit.parquet"), steps=3, out="run", verbose=False)
+    narrow, _, wide = kind.partition(" as ")
+    table = tables[1].astype(narrow).astype(wide or narrow)
+    table.to_parquet("a.parquet")
+    report, out = both_ways(run, ["a.parquet"])
+    assert report.stored == []
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "a.parquet"), table, check_exact=True)
 
 
 # Labels

@@ -9,6 +9,7 @@ from test_mixed import N, found, rng
 
 from ptheta.errors import SourceError
 from ptheta.spaces import Column
+from ptheta.values import shortest
 
 
 def grid_of(values, kind="double"):
@@ -44,7 +45,7 @@ def test_rounded_float32_numbers_and_centred_ones_are_found(per):
     centred = (values - values.mean(dtype=np.float32)).astype(np.float32)
     column = found(centred, "float")
     assert column["per"] == per
-    assert column["offset"] in centred.astype(np.float64)
+    assert column["offset"] in shortest(centred)
     cell = Column("a", per=per, offset=column["offset"])
     assert not bool(cell.wrong(torch.from_numpy(centred.astype(np.float64))).any())
 
@@ -69,7 +70,7 @@ def test_no_grid_is_found_where_there_is_none():
 
 def test_mostly_different_reals_have_a_density_and_nothing_else():
     nothing = {"values": None, "missing": False, "per": 0, "offset": 0.0, "low": None, "atoms": []}
-    assert found(rng().normal(size=N)) == {"name": "a", "type": "double"} | nothing
+    assert found(rng().normal(size=N)) == {"name": "a", "type": "double", "resolution": "double"} | nothing
     assert found(rng().random(N))["low"] == 0.0
     assert found(rng().random(N) - 1e-9 - rng().random(N).min())["low"] is None
 

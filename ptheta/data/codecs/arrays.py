@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
+from ptheta.data.codecs.tables import check_resolutions
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
+from ptheta.values import shortest, snapped
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,20 @@ class ArrayCodec(ContextCodec):
         shape: of one event.
         levels: number of values; None for real numbers.
         type: the numpy type of the user's arrays.
+        resolution: of real numbers, see `ptheta.values`.
     """
 
     shape: list[int]
     levels: int | None
     type: str
+    resolution: str = field(default="double", compare=False)
 
     kind = "array"
 
     def __post_init__(self):
         if np.dtype(self.type).kind not in "fiub":
             raise ValueError(f"arrays of {self.type} are no numbers")
+        check_resolutions([self.resolution], [self.type])
 
     @property
     def space(self) -> Discrete | Real:
@@ -58,13 +63,17 @@ class ArrayCodec(ContextCodec):
             raise SourceError(f"events have shape {list(array.shape[1:])}", f"they need {self.shape}")
         if self.levels is None:
             bad, allowed = ~np.isfinite(array), "finite numbers"
-        elif array.dtype.kind not in "iub":
+        elif array.dtype.kind not in "iub" and not (array == np.round(array)).all():
             raise SourceError(f"the array holds {array.dtype} values", "these events are whole numbers; round them")
         else:
             bad, allowed = (array < 0) | (array >= self.levels), f"0 to {self.levels - 1}"
         if bad.any():
             row = int(np.argwhere(bad)[0][0])
             raise SourceError(f"{place(row)} holds {array[row][bad[row]][0]}", f"values need to be {allowed}")
+        if self.levels is None and array.dtype != self.dtype:
+            array = shortest(array)
+        if self.levels is None and self.dtype.itemsize > 4:
+            array = snapped(array, self.resolution)
         return np.ascontiguousarray(array, self.dtype)
 
     def decode(self, x: Tensor | np.ndarray) -> np.ndarray:

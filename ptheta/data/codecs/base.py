@@ -137,16 +137,18 @@ class Codec(ABC):
         """The codec that `to_json` described.
 
         Raises:
-            RunError: unknown kind, unknown or missing fields, or values that make no codec.
+            RunError: unknown kind, unknown fields, missing ones that have no default, or values that make no codec.
         """
         values = dict(description)
         kind = values.pop("kind", None)
         if kind not in Codec._kinds:
             raise RunError(f"no codec is called {kind!r}", nearest(str(kind), sorted(Codec._kinds)))
         cls = Codec._kinds[kind]
-        fields = {f.name for f in dataclasses.fields(cls)}
-        if wrong := sorted(values.keys() ^ fields):
-            unknown, missing = [k for k in wrong if k in values], [k for k in wrong if k not in values]
+        fields = dataclasses.fields(cls)
+        needed = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+        unknown = sorted(values.keys() - {f.name for f in fields})
+        missing = sorted(set(needed) - values.keys())
+        if unknown or missing:
             raise RunError(
                 f"the {kind} codec has unknown fields {unknown} and lacks {missing}",
                 "it was edited or made by another version of ptheta",
@@ -155,9 +157,10 @@ class Codec(ABC):
             codec = cls(**values)
             _ = codec.space
             return codec
-        except (TypeError, ValueError, KeyError, PthetaError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, PthetaError) as error:
             raise RunError(
-                f"the {kind} codec cannot be read: {error}", "the run folder was damaged or edited"
+                f"the {kind} codec cannot be read: {error}",
+                "it was damaged, edited or made by another version of ptheta",
             ) from None
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from ptheta.data.codecs.known import Levels
+    from ptheta.data.tables import Column
+
 FORMATS = (".csv", ".parquet")
 """Suffixes of tables that are written."""
 
@@ -47,6 +50,32 @@ class FrameCodec(Codec):
             UsageError: no such value; the nearest are named.
         """
 
+    @abstractmethod
+    def levels_of(self, name: str) -> Levels | None:
+        """The values of a category; None for a column of numbers."""
+
+    @property
+    def words(self) -> list[str]:
+        """Columns whose values are texts, whatever they look like."""
+        known = {name: self.levels_of(name) for name in self.names}
+        return [name for name, levels in known.items() if levels is not None and isinstance(levels.values[0], str)]
+
+    def named(self, values: Any, column: Column, place: Place, *, missing: bool = False) -> Any:
+        """A chunk's column as `encode` takes it: class numbers as names, unless this codec knows the numbers.
+
+        Args:
+            values: of the column.
+            column: with the names of its classes, if it has any.
+            place: names a row in an error.
+            missing: whether a class number may be missing.
+        """
+        from ptheta.data.tables import named
+
+        known = None if column.names is None else self.levels_of(column.name)
+        if known is not None and all(known.find_one(name) < 0 for name in column.names or ()):
+            return values
+        return named(values, column, place, missing=missing)
+
     @property
     def filler(self) -> np.ndarray:
         """Any row of the space [m]."""
@@ -72,9 +101,8 @@ class FrameCodec(Codec):
     def read(self, path: str | Path) -> np.ndarray:
         """All rows of a table file, [n, m]."""
         from ptheta.data.sources import open_source
-        from ptheta.data.tables import named
 
-        table = next(iter(open_source(path).tables.values()))
+        table = next(iter(open_source(path).spelled(self.words).tables.values()))
         if missing := [name for name in self.names if name not in table.columns]:
             raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
         parts, start = [np.empty((0, len(self.names)), self.dtype)], 0
@@ -83,7 +111,7 @@ class FrameCodec(Codec):
             def place(row: int, start: int = start) -> str:
                 return table.place(start + row)
 
-            classes = {name: named(chunk[name], table.columns[name], place, missing=True) for name in self.names}
+            classes = {name: self.named(chunk[name], table.columns[name], place, missing=True) for name in self.names}
             parts.append(self.encode(classes, place))
             start += len(parts[-1])
         return np.concatenate(parts)

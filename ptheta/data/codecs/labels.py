@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.data.codecs.frames import as_arrow, as_number, is_number
-from ptheta.data.codecs.tables import numbers
+from ptheta.data.codecs.known import Levels
+from ptheta.data.codecs.tables import check_resolutions, numbers
 from ptheta.data.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Label, Real
+from ptheta.values import shortest, snapped
+
+if TYPE_CHECKING:
+    from ptheta.data.tables import Column
 
 
 class ValueCodec(ContextCodec):
@@ -48,10 +53,12 @@ class LabelCodec(ValueCodec):
     Args:
         classes: names; number k is the k-th.
         column: where they come from, for errors.
+        numbered: whether a column of whole numbers holds the numbers of the classes, where their names are none.
     """
 
     classes: list[str]
     column: str = "context"
+    numbered: bool = field(default=False, compare=False)
 
     kind = "label"
 
@@ -70,20 +77,34 @@ class LabelCodec(ValueCodec):
         return compact(len(self.classes))
 
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
-        """Numbers [n] of names; values of other types are named as they print.
+        """Numbers [n] of names; values of other types are named as they print, or as they are spelled in another type.
 
         Raises:
             SourceError: a missing value, or a name that there is not.
         """
         found, inverse = distinct(raw, self.column, place)
+        numbers = [self._number(value) for value in found]
         for i, value in enumerate(found):
-            if str(value) not in self._numbers:
+            if numbers[i] < 0:
                 raise SourceError(
                     f"column {self.column!r} is {str(value)!r} at {place(int(np.argmax(inverse == i)))}, not a known"
                     " label",
                     nearest(str(value), self.classes),
                 )
-        return np.array([self._numbers[str(value)] for value in found], self.dtype)[inverse]
+        return np.array(numbers, self.dtype)[inverse]
+
+    def _number(self, value: Any) -> int:
+        """The number of a value's class, −1 for none."""
+        level = self._numbers.get(str(value), -1)
+        return level if level >= 0 else self._levels.find_one(value)
+
+    def knows_numbers_of(self, column: Column) -> bool:
+        """Whether of a column of classes it is the numbers, and none of the names, that are known here."""
+        return bool(column.names) and all(self._number(name) < 0 for name in column.names or ())
+
+    @cached_property
+    def _levels(self) -> Levels:
+        return Levels(self.classes, numbered=self.numbered, printed=True)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -95,9 +116,9 @@ class LabelCodec(ValueCodec):
 
     def parse(self, text: str) -> np.ndarray:
         """The number of a name, [1]; the nearest names are told if there is none."""
-        if text not in self._numbers:
+        if (number := self._number(text)) < 0:
             raise UsageError(f"no {self.column} is called {text!r}", self._remedy(text))
-        return np.array([self._numbers[text]], self.dtype)
+        return np.array([number], self.dtype)
 
     def _remedy(self, text: str) -> str:
         remedy = nearest(text, self.classes)
@@ -116,11 +137,16 @@ class NumberCodec(ValueCodec):
 
     Args:
         column: where they come from, for errors.
+        resolution: of the column, see `ptheta.values`.
     """
 
     column: str = "context"
+    resolution: str = field(default="double", compare=False)
 
     kind = "number"
+
+    def __post_init__(self):
+        check_resolutions([self.resolution], [self.column])
 
     @property
     def space(self) -> Real:
@@ -138,7 +164,7 @@ class NumberCodec(ValueCodec):
         Raises:
             SourceError: one that is missing or not finite, or no number.
         """
-        return numbers(as_arrow(raw, self.column, place), self.column, place).astype(np.float64)
+        return snapped(numbers(as_arrow(raw, self.column, place), self.column, place), self.resolution)
 
     def decode(self, x: Tensor | np.ndarray) -> list[float]:
         """Numbers."""
@@ -146,7 +172,7 @@ class NumberCodec(ValueCodec):
 
     def parse(self, text: str) -> np.ndarray:
         """The number, [1]."""
-        return np.array([as_number(text, self.column)])
+        return snapped(np.array([as_number(text, self.column)]), self.resolution)
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """The numbers, to six digits."""
@@ -167,4 +193,7 @@ def distinct(values: Any, name: str, place: Place) -> tuple[list[Any], np.ndarra
     used = np.unique(inverse)  # a dictionary can hold values that no row of the chunk has
     rank = np.zeros(len(coded.dictionary), np.int64)
     rank[used] = np.arange(len(used))
-    return coded.dictionary.take(pa.array(used)).to_pylist(), rank[inverse]
+    kept = coded.dictionary.take(pa.array(used))
+    if pa.types.is_floating(kept.type):
+        return shortest(kept.to_numpy(zero_copy_only=False)).tolist(), rank[inverse]
+    return kept.to_pylist(), rank[inverse]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, nowhere
 from ptheta.data.codecs.frames import FrameCodec, as_array_of, as_number, column_of
-from ptheta.data.codecs.tables import numbers
+from ptheta.data.codecs.known import Levels
+from ptheta.data.codecs.tables import check_resolutions, numbers, stored_in
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Column, Table
 from ptheta.spaces.table import MOST_POINTS
+from ptheta.values import NARROW, Known, are_of, same, shortest, snapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 LARGEST = MOST_POINTS - 1
 """Largest whole number that is a point of a grid."""
+
+ROUNDING = 1e-15
+"""Relative error of a point of a grid in float64."""
 
 SHOWN = 12
 """Values of a category that an error lists."""
@@ -35,12 +40,19 @@ class RowCodec(FrameCodec):
     Args:
         columns: what each column holds: `name`; `type`, the Arrow type of the source; `values` of a category, sorted,
             or None for numbers; and, as in `ptheta.spaces.Column`, `per`, `offset`, `low`, `atoms` and `missing`.
+        resolutions: of the columns, see `ptheta.values`; none: double.
+        numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
     """
 
     columns: list[dict[str, Any]]
+    resolutions: list[str] = field(default_factory=list, compare=False)
+    numbered: list[str] = field(default_factory=list, compare=False)
 
     kind = "rows"
     unit = "column"
+
+    def __post_init__(self):
+        check_resolutions(self.resolutions, self.columns)
 
     @property
     def names(self) -> list[str]:
@@ -101,14 +113,7 @@ class RowCodec(FrameCodec):
         return np.stack(parts, 1) if parts else np.empty((0, 0))
 
     def _levels(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
-        import pyarrow as pa
-
-        if pa.types.is_decimal(values.type):
-            values = values.cast(pa.float64())
-        coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
-        known = self._lookups[j]
-        levels = np.array([known.get(value, -1) for value in coded.dictionary.to_pylist()], np.int64)
-        codes = levels[coded.indices.to_numpy(zero_copy_only=False)]
+        codes = self._known[j].find(values)
         if codes.min(initial=0) < 0:
             row = int(np.argmin(codes))
             raise SourceError(
@@ -118,11 +123,9 @@ class RowCodec(FrameCodec):
         return codes
 
     def _numbers(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
-        import torch
-
-        cells = exact_numbers(values, self.names[j], place)
+        cells = self._settled(j, exact_numbers(values, self.names[j], place), stored_in(values.type))
         column = self.space.columns[j]
-        wrong = column.wrong(torch.from_numpy(cells)).numpy()
+        wrong = _wrong(column, cells)
         if wrong.any():
             row = int(np.argmax(wrong))
             raise SourceError(
@@ -131,17 +134,56 @@ class RowCodec(FrameCodec):
             )
         return cells
 
+    def _settled(self, j: int, cells: np.ndarray, stored: str = "double") -> np.ndarray:
+        """Numbers [n] of column j as its values that they stand for: its own, its atoms, points of its grid.
+
+        Args:
+            j: number of the column.
+            cells: float64, as `numbers` gives them.
+            stored: resolution of the type in which they were stored.
+        """
+        column = self.space.columns[j]
+        found = snapped(cells, self._resolution(j))
+        if column.per:
+            if stored_in(self.columns[j]["type"]) == "double":  # a point beyond what a narrow type tells apart is one
+                points = _points(column, cells)
+                rounding = ROUNDING * np.maximum(np.abs(cells), abs(column.offset))
+                found = np.where(np.abs(cells - points) <= rounding, cells, found)
+            off = np.flatnonzero(_wrong(column, found))
+            points = _points(column, found[off])
+            for resolution in NARROW:
+                theirs = same(cells[off], points, resolution)
+                theirs &= (stored == resolution) | ((stored == "double") & are_of(cells[off], resolution))
+                found[off] = np.where(theirs, points, found[off])
+        elif column.atoms:
+            atom = self._known[j].find(cells, stored)
+            found = np.where(atom >= 0, self._known[j].numbers[atom], found)
+        return found
+
+    def _resolution(self, j: int) -> str:
+        return self.resolutions[j] if self.resolutions else "double"
+
     @cached_property
-    def _lookups(self) -> list[dict[Any, int]]:
-        """For each category, value → level."""
-        return [{value: level for level, value in enumerate(column["values"] or ())} for column in self.columns]
+    def _known(self) -> list[Any]:
+        """For each column, what it knows by name: the values of a category, the atoms of a number."""
+        return [
+            Levels(column["values"], resolution=self._resolution(j), numbered=column["name"] in self.numbered)
+            if column["values"]
+            else Known(np.array(column["atoms"], np.float64), self._resolution(j))
+            for j, column in enumerate(self.columns)
+        ]
+
+    def levels_of(self, name: str) -> Levels | None:
+        """The values of a category; None for numbers."""
+        j = self.names.index(name)
+        return self._known[j] if self.columns[j]["values"] else None
 
     def decode(self, x: Tensor | np.ndarray) -> pd.DataFrame:
         """A data frame with the columns' own values; whole numbers are integers, and a missing cell is NA or None."""
         import pandas as pd
 
         x = as_array(x)
-        return pd.DataFrame({c["name"]: _column(c, x[:, j]) for j, c in enumerate(self.columns)})
+        return pd.DataFrame({c["name"]: _column(c, x[:, j], self._resolution(j)) for j, c in enumerate(self.columns)})
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
         """A decoded frame as an Arrow table of the source's types."""
@@ -158,19 +200,18 @@ class RowCodec(FrameCodec):
             return np.nan
         if column["values"]:
             spelled = [str(value) for value in column["values"]]
-            if text not in spelled:
+            level = spelled.index(text) if text in spelled else self._known[j].find_one(text)
+            if level < 0:
                 some = spelled if len(spelled) <= SHOWN else [*spelled[:SHOWN], "…"]
                 close = nearest(text, spelled)
                 raise UsageError(
                     f"{name} is never {text!r}", close if "mean" in close else f"choose one of {', '.join(some)}"
                 )
-            return spelled.index(text)
-        import torch
-
-        value, cell = as_number(text, name), self.space.columns[j]
-        if bool(cell.wrong(torch.tensor([value], dtype=torch.float64))):
-            raise UsageError(f"{name} is {text}, but it is {cell.said()}", "give such a value")
-        return value
+            return level
+        value = self._settled(j, np.array([as_number(text, name)]))
+        if _wrong(self.space.columns[j], value)[0]:
+            raise UsageError(f"{name} is {text}, but it is {self.space.columns[j].said()}", "give such a value")
+        return float(value[0])
 
 
 def exact_numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
@@ -182,7 +223,7 @@ def exact_numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.nda
     import pyarrow as pa
 
     values = values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
-    found = numbers(values, name, place).astype(np.float64)
+    found = numbers(values, name, place)
     if pa.types.is_integer(values.type):
         rounded = np.abs(found) > LARGEST
     elif pa.types.is_decimal(values.type):
@@ -206,8 +247,22 @@ def _cell_of(column: dict[str, Any]) -> Column:
     )
 
 
-def _column(column: dict[str, Any], cells: np.ndarray) -> Any:
-    """A column's own values from its cells [n]."""
+def _points(column: Column, cells: np.ndarray) -> np.ndarray:
+    """The values of the points of a column's grid nearest to cells [n]."""
+    import torch
+
+    return column.values(column.points(torch.from_numpy(cells))).numpy()
+
+
+def _wrong(column: Column, cells: np.ndarray) -> np.ndarray:
+    """Which cells [n] are no value of the column."""
+    import torch
+
+    return column.wrong(torch.from_numpy(cells)).numpy()
+
+
+def _column(column: dict[str, Any], cells: np.ndarray, resolution: str) -> Any:
+    """A column's own values from its cells [n], as its type and its resolution tell them apart."""
     import pandas as pd
 
     missing = np.isnan(cells)
@@ -221,7 +276,12 @@ def _column(column: dict[str, Any], cells: np.ndarray) -> Any:
         numbers = pd.array(np.where(missing, 0, cells).clip(-LARGEST, LARGEST).astype(np.int64), dtype="Int64")
         numbers[missing] = pd.NA
         return numbers
-    return cells.astype(np.float32) if column["type"] == "float" else cells
+    narrow = stored_in(column["type"])
+    stored = narrow if narrow != "double" else resolution
+    if stored == "double" or (narrow == "double" and column["per"]):
+        return cells
+    numbers = cells.astype(NARROW[stored])
+    return numbers if column["type"] == "float" else shortest(numbers)
 
 
 def _bounds(kind: pa.DataType) -> tuple[float, float]:

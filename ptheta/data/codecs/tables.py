@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, compact, nowhere
-from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of
+from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of, is_number
+from ptheta.data.codecs.known import Levels
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Discrete, Real
+from ptheta.values import RESOLUTIONS, shortest, snapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +32,15 @@ class TableCodec(FrameCodec):
         columns: names, in the order of the dimensions.
         values: sorted values of every column (all str, int or bool), or None for columns of real numbers.
         real: "float32" or "float64" for real numbers, None for categories.
+        resolutions: of the columns of real numbers, see `ptheta.values`; none: double.
+        numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
     """
 
     columns: list[str]
     values: list[list[Any]] | None = None
     real: str | None = None
+    resolutions: list[str] = field(default_factory=list, compare=False)
+    numbered: list[str] = field(default_factory=list, compare=False)
 
     kind = "table"
 
@@ -43,6 +49,7 @@ class TableCodec(FrameCodec):
             raise ValueError("a table has either values or a real type")
         if self.values is not None and len(self.values) != len(self.columns):
             raise ValueError(f"{len(self.values)} lists of values for {len(self.columns)} columns")
+        check_resolutions(self.resolutions, self.columns)
 
     @property
     def names(self) -> list[str]:
@@ -68,22 +75,20 @@ class TableCodec(FrameCodec):
         x = np.empty((len(raw[self.columns[0]]) if self.columns[0] in raw else 0, len(self.columns)), self.dtype)
         for j, name in enumerate(self.columns):
             values = as_arrow(column_of(raw, name), name, place)
-            x[:, j] = numbers(values, name, place) if self.values is None else self._codes(j, values, place)
+            x[:, j] = self._numbers(j, values, place) if self.values is None else self._codes(j, values, place)
         return x
+
+    def _numbers(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
+        found = numbers(values, self.columns[j], place)
+        return snapped(found, self.resolutions[j]) if self.resolutions else found
 
     def _codes(self, j: int, values: pa.Array, place: Place) -> np.ndarray:
         import pyarrow as pa
 
         table, low = self._lookups[j]
-        if isinstance(table, dict):
-            coded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
-            levels = np.array([table.get(value, -1) for value in coded.dictionary.to_pylist()], np.int32)
-            codes = levels[coded.indices.to_numpy(zero_copy_only=False)] if len(levels) else np.empty(0, np.int32)
+        if table is None or not (pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)):
+            codes = self._levels[j].find(values)
         else:
-            if not (pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)):
-                raise SourceError(
-                    f"column {self.columns[j]!r} holds {values.type}, not whole numbers", "give the same columns"
-                )
             whole = values.to_numpy(zero_copy_only=False)
             if len(whole) and not (low <= int(whole.min()) and int(whole.max()) < low + len(table)):
                 whole = whole.astype(np.int64)
@@ -100,9 +105,18 @@ class TableCodec(FrameCodec):
         return codes
 
     @cached_property
-    def _lookups(self) -> list[tuple[Any, int]]:
-        """For each column, value → level: an array from the lowest value on, or a dict."""
+    def _lookups(self) -> list[tuple[np.ndarray | None, int]]:
+        """For each column, whole number → level: an array from the lowest value on; None if that would be long."""
         return [_lookup(values) for values in self.values or []]
+
+    @cached_property
+    def _levels(self) -> list[Levels]:
+        """For each column, its values."""
+        return [Levels(v, numbered=n in self.numbered) for n, v in zip(self.columns, self.values or ())]
+
+    def levels_of(self, name: str) -> Levels | None:
+        """The values of a category; None for numbers."""
+        return self._levels[self.columns.index(name)] if self.values is not None else None
 
     def decode(self, x: Tensor | np.ndarray) -> pd.DataFrame:
         """A data frame with the columns' own values."""
@@ -125,24 +139,50 @@ class TableCodec(FrameCodec):
         if self.values is None:
             return as_number(text, name)
         spelled = [str(value) for value in self.values[j]]
-        if text not in spelled:
+        level = spelled.index(text) if text in spelled else self._levels[j].find_one(text)
+        if level < 0:
             raise UsageError(f"{name} is never {text!r}", nearest(text, spelled))
-        return spelled.index(text)
+        return level
+
+
+def check_resolutions(resolutions: list[str], columns: list[Any]) -> None:
+    """Check that resolutions are those of the columns, or none.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if resolutions and (len(resolutions) != len(columns) or not set(resolutions) <= set(RESOLUTIONS)):
+        raise ValueError(f"the resolutions {resolutions} are not those of {len(columns)} columns")
+
+
+def stored_in(kind: pa.DataType | str) -> str:
+    """The resolution of an Arrow type, or of the one that prints so."""
+    return {"halffloat": "half", "float": "single"}.get(str(kind), "double")
 
 
 def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
-    """A column as finite real numbers [n].
+    """A column as finite float64 numbers [n], those that its cells stand for (see `ptheta.values`).
 
     Raises:
-        SourceError: text, or a number that is not finite.
+        SourceError: text that is no number, or a number that is not finite.
     """
     import pyarrow as pa
 
-    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)):
-        if not pa.types.is_decimal(values.type):
-            raise SourceError(f"column {name!r} holds {values.type}, not numbers", "choose other columns with --event")
-        values = values.cast(pa.float64())
-    column = values.to_numpy(zero_copy_only=False)
+    values = values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        written = values.to_pylist()
+        if (wrong := next((row for row, text in enumerate(written) if not is_number(text)), None)) is not None:
+            raise SourceError(
+                f"column {name!r} holds text, not numbers, such as {written[wrong]!r} at {place(wrong)}",
+                "choose other columns with --event",
+            )
+        return np.array(written, np.float64) if written else np.empty(0)
+    if pa.types.is_decimal(kind):
+        values = values.cast(pa.string()).cast(pa.float64())  # of itself Arrow does not round to the nearest
+    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        raise SourceError(f"column {name!r} holds {kind}, not numbers", "choose other columns with --event")
+    column = shortest(values.to_numpy(zero_copy_only=False))
     finite = np.isfinite(column)
     if not finite.all():
         row = int(np.argmin(finite))
@@ -150,9 +190,9 @@ def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
     return column
 
 
-def _lookup(values: list[Any]) -> tuple[Any, int]:
+def _lookup(values: list[Any]) -> tuple[np.ndarray | None, int]:
     if isinstance(values[0], str) or values[-1] - values[0] >= DENSE:
-        return {value: level for level, value in enumerate(values)}, 0
+        return None, 0
     low = int(values[0])
     table = np.full(int(values[-1]) - low + 1, -1, np.int32)
     table[np.array(values, np.int64) - low] = np.arange(len(values))
