@@ -137,16 +137,17 @@ class Codec(ABC):
         """The codec that `to_json` described.
 
         Raises:
-            RunError: unknown kind, unknown or missing fields, or values that make no codec.
+            RunError: unknown kind, unknown fields, missing ones that have no default, or values that make no codec.
         """
         values = dict(description)
         kind = values.pop("kind", None)
         if kind not in Codec._kinds:
             raise RunError(f"no codec is called {kind!r}", nearest(str(kind), sorted(Codec._kinds)))
         cls = Codec._kinds[kind]
-        fields = {f.name for f in dataclasses.fields(cls)}
-        if wrong := sorted(values.keys() ^ fields):
-            unknown, missing = [k for k in wrong if k in values], [k for k in wrong if k not in values]
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        unknown = sorted(values.keys() - fields)
+        missing = sorted(name for name, f in fields.items() if name not in values and f.default is dataclasses.MISSING)
+        if unknown or missing:
             raise RunError(
                 f"the {kind} codec has unknown fields {unknown} and lacks {missing}",
                 "it was edited or made by another version of ptheta",
