@@ -20,6 +20,7 @@ Texts = Annotated[list[str], tyro.conf.arg(metavar="TEXT …")]
 Tokenizer = Literal["bytes", "characters", "bpe"]
 Sound = Literal["spectrogram", "waveform"]
 Columns = Literal["auto", "mixed", "real", "categories"]
+Fit = Literal["crop", "pad", "stretch"]
 
 
 def beside(run: Path, ending: str) -> Path:

@@ -305,7 +305,7 @@ def counting(own: set[int], limit: float, until: float) -> Iterator[dict[int, in
         yield held
 
 
-class within(TorchDispatchMode):  # noqa: N801
+class within(TorchDispatchMode):
     """Within it, tensors of more bytes than a limit, in all, are refused before they are allocated.
 
     Raises:
