@@ -52,8 +52,8 @@ def compare(
         steps: budget of each in optimiser steps
         event: column(s) of x
         context: column(s) of the context y, as for `ptheta fit`
-        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they are,
-            and others are brought to about 32x32 pixels
+        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they
+            are, and others are brought to about 32x32 pixels
         fit: how pictures of another size are brought to it, crop: their middle is cut out, pad: black bars, stretch:
             their shape is changed; crop if left out
         levels: of pictures, values of a pixel

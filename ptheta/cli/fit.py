@@ -99,8 +99,8 @@ def fit(
         resume: go on with the unfinished run in --out
         resume_inexact: go on even with other data or another seed
         seed: of splits, initial weights, shuffling, dropout and samples; 0 if left out
-        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they are,
-            and others are brought to a size of which enough steps fit into the budget, 16x16 pixels or more
+        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they
+            are, and others are brought to a size of which enough steps fit into the budget, 16x16 pixels or more
         fit: how pictures of another size are brought to it, crop: their middle is cut out, pad: black bars, stretch:
             their shape is changed; crop if left out
         colour: of pictures
@@ -129,7 +129,7 @@ def fit(
         precision: native is bfloat16 autocast where the processor or GPU computes in it, auto only on a GPU
         compile: use torch.compile; only for long fits on a GPU if left out
         checkpoint_seconds: time between checkpoints, from which --resume goes on; 60 if left out
-        memory: GiB that the fit may take; seven tenths of what is available if left out. What would take more is refused
+        memory: GiB that the fit may take, and more is refused; seven tenths of what is available if left out
         device: auto, cpu or cuda
         track: write TensorBoard scalars too
         json: print the results as one JSON object on the last line

@@ -111,13 +111,13 @@ def sized(
         contexts: columns of pictures, and whether their view has a size of its own.
         options: as given.
     """
-    names = list(dict.fromkeys([event] * (event is not None) + [name for name, _ in contexts]))
+    names = list(dict.fromkeys(([] if event is None else [event]) + [name for name, _ in contexts]))
     found = {name: one for name in names if (one := survey(source, name, options)) is not None}
     if not options.native and not options.size:
         alone = {name for name, own in contexts if not own}
         needing = [name for name in found if (name == event or name in alone) and found[name].needs_size]
         if needing:
-            own = found.get(event or needing[0])
+            own = found.get(needing[0] if event is None else event)
             if own is None:  # the events are arrays, whose size is theirs
                 return options, []
             if not own.needs_size:

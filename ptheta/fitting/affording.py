@@ -25,6 +25,9 @@ SHARE = 0.7
 WANTED = 64
 """Steps that a budget in minutes should have; a batch that was not asked for is made smaller for them."""
 
+BULK = 0.25
+"""Part of a step's time that its events must take for a smaller batch to be worth it."""
+
 STEPS = 150
 """Steps that a budget in minutes must have, with the batch of the recipe, for larger pictures."""
 
@@ -96,7 +99,8 @@ class Means:
         """A step of at most so many events in at least so many parts that fits, as far as one does."""
         size = self.processes
         while self.shrinks and self.seconds and batch >= 2 * size:
-            if WANTED * cost.seconds(batch // size, parts) <= self.seconds:
+            seconds = cost.seconds(batch // size, parts)
+            if WANTED * seconds <= self.seconds or batch // size * cost.pace < BULK * seconds:
                 break
             batch = batch // 2 // size * size
         share = batch // size
@@ -206,9 +210,13 @@ class Affording:
         return chosen, notes
 
     def _estimate(self, hyperparameters: dict[str, Any]) -> Estimate:
-        given = {name: value for name, value in self.settings.items() if name == "precision"}
         return Estimate(
-            lambda space: self.build(space, hyperparameters), given, self.context, self.device, self.means.limit
+            lambda space: self.build(space, hyperparameters),
+            _of_passes(self.settings),
+            self.context,
+            self.device,
+            self.means.limit,
+            self.means.seconds is not None,
         )
 
     def _cost(self) -> Cost | None:
@@ -276,7 +284,7 @@ class Affording:
         return min(known, len(train)) if train else max(known, batch)
 
     def _smaller(self) -> Iterator[tuple[str, Space, dict[str, Any]]]:
-        """Flags that make events or models smaller, larger ones first, with the spaces and hyperparameters they give."""
+        """Flags that make events or models smaller, with the spaces and hyperparameters that they give."""
         space, codec, same = self.data.space, self.data.codec, self.hyperparameters
         if isinstance(space, Spectrogram):
             hop, rate = getattr(codec, "hop", 0), getattr(codec, "rate", 1)
@@ -291,11 +299,8 @@ class Affording:
                     yield f"--size {h}x{w}", _with_sides(space, h, w), same
         elif isinstance(space, Waveform) and isinstance(codec, SoundCodec):
             for k in (2, 4, 8, 16, 32, 64, 128):
-                yield (
-                    f"--seconds {space.samples / k / codec.rate:.2g}",
-                    Waveform(space.samples // k, space.levels),
-                    same,
-                )
+                shorter = Waveform(space.samples // k, space.levels)
+                yield f"--seconds {shorter.samples / codec.rate:.2g}", shorter, same
         elif isinstance(space, Sequence):
             for k in (2, 4, 8, 16, 32, 64, 128, 256, 512):
                 if space.length // k >= 8 and (fewer := space.reduced(space.length // k)) is not None:
@@ -329,7 +334,7 @@ def size_chooser(
             return found.about(MODEST)
         room = min(limit, PHOTOS)
         given = {name: value for name, value in settings.items() if value is not None}
-        estimate = Estimate(build, {k: v for k, v in given.items() if k == "precision"}, None, device, room)
+        estimate = Estimate(build, _of_passes(given), None, device, room)
         size = found.about(SIDES[0] ** 2)
         batch = Settings.of(build(found.space(*size).reduced(4) or found.space(*size)), **given).batch_size
         for side in SIDES[1:]:
@@ -346,6 +351,11 @@ def size_chooser(
         return size
 
     return choose
+
+
+def _of_passes(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that an estimate depends on."""
+    return {name: value for name, value in settings.items() if name in ("precision", "optimizer") and value is not None}
 
 
 def means_of(

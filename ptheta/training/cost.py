@@ -1,4 +1,4 @@
-"""What a step of learning takes, estimated before the first one: bytes of memory and seconds, of any family on any events.
+"""What a step of learning takes, estimated before the first one: bytes and seconds, of any family on any events.
 
 A pass forward and back over one event, and over a few, on a throw-away model, shows what is kept for the backward pass
 and how long it takes. Where the event is too large to try, the same family with the same hyperparameters is tried on
@@ -27,6 +27,7 @@ from ptheta.errors import PthetaError
 from ptheta.evaluation import suited_batch
 from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
+from ptheta.training.optimisers import optimisers
 from ptheta.training.precision import autocast
 from ptheta.training.settings import Settings
 
@@ -69,7 +70,8 @@ class Cost:
         weights: bytes of them.
         buffers: bytes of masks and other constants.
         fixed, each: bytes kept for the backward pass, whatever the number of events, and for each event.
-        start, pace: seconds of a step, whatever the number of events, and for each event.
+        start, pace: seconds of a pass forward and back, whatever the number of events, and for each event.
+        update: seconds of the optimiser's part of a step.
         scored: events that are scored together.
         exact: whether it was measured on the events' own space.
     """
@@ -81,6 +83,7 @@ class Cost:
     each: float
     start: float
     pace: float
+    update: float
     scored: int
     exact: bool = True
 
@@ -96,7 +99,7 @@ class Cost:
 
     def seconds(self, n: int, parts: int = 1) -> float:
         """Seconds of a step of n events in so many parts."""
-        return parts * self.start + n * self.pace
+        return self.update + parts * self.start + n * self.pace
 
 
 class Estimate:
@@ -108,6 +111,7 @@ class Estimate:
         context: some contexts [k, …] of the events, or None.
         device: of learning.
         limit: bytes that may be taken.
+        timed: whether seconds matter; otherwise those of the optimiser are not measured.
     """
 
     def __init__(
@@ -117,8 +121,10 @@ class Estimate:
         context: Tensor | None,
         device: torch.device,
         limit: float,
+        timed: bool = True,
     ):
         self.build, self.settings, self.context, self.device, self.limit = build, settings, context, device, limit
+        self._second_per_byte: float | None = None if timed else 0.0  # of weights, for the optimiser
         self._points: dict[int, Cost] = {}  # dimensions → cost
 
     def at(self, space: Space, x: Tensor | None = None) -> Cost:
@@ -137,7 +143,7 @@ class Estimate:
                 return self._tried(space, x, self.limit, PATIENCE)
         guess = self._extrapolated(space)
         easy = guess is not None and guess.model_memory < self.limit / 3 and KEPT * guess.each < self.limit / 3
-        if guess is None or (easy and guess.seconds(1) < 4 * QUICK):
+        if guess is None or (easy and guess.start + guess.pace < 4 * QUICK):
             try:
                 return self._tried(space, x, self.limit, PATIENCE)
             except Exceeded:
@@ -161,7 +167,7 @@ class Estimate:
             except PthetaError:  # an order or the like that is of the events themselves
                 return None
             self._points[m] = cost
-            if cost.seconds(1) > QUICK or time.perf_counter() - clock > 4 * QUICK:
+            if cost.start + cost.pace > QUICK or time.perf_counter() - clock > 4 * QUICK:
                 break
             m *= GROWTH
         sides = {d: (space.reduced(d) or space).dimensions for d in sorted(self._points) if d < wanted}
@@ -175,8 +181,10 @@ class Estimate:
         names = ("parameters", "weights", "buffers", "fixed", "each")
         scored = max(1, points[max(points)].scored * max(points) // wanted)
         start = points[max(points)].start
-        pace = by_power({k: cost.seconds(1) for k, cost in points.items()}, wanted) - start
-        return Cost(**{name: at(name) for name in names}, start=start, pace=pace, scored=scored, exact=False)
+        pace = by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted) - start
+        found = {name: at(name) for name in names}
+        update = found["weights"] * (self._second_per_byte or 0.0)
+        return Cost(**found, start=start, pace=pace, update=update, scored=scored, exact=False)
 
     def _tried(self, space: Space, x: Tensor | None, limit: float, patience: float) -> Cost:
         """Measured on a throw-away model of a space."""
@@ -192,20 +200,35 @@ class Estimate:
             if x is None:
                 x = random_events(space, 4)
             if x is None or count == 0:
-                return Cost(count, weights, buffers, 0, 0, 0, 0, scored)
+                return Cost(count, weights, buffers, 0, 0, 0, 0, 0, scored)
             rows = torch.arange(4)
             x = x[rows % len(x)].to(self.device)
             context = None if self.context is None else self.context[rows % len(self.context)].to(self.device)
             room = (limit - 3 * weights - 2 * buffers) / KEPT
-            one = [self._pass(model, x[:1], context, room, patience) for _ in range(2)]
+            one = [self._pass(model, x[:1], context, room, patience)]
+            if one[0][1] < QUICK:  # what is done for the first time takes longer
+                one.append(self._pass(model, x[:1], context, room, patience))
             kept, seconds = one[0][0], min(second for _, second in one)
+            update = self._update(model, weights)
             n = 4 if seconds < 0.1 and 4 * kept < room else 2 if seconds < 2 and 2 * kept < room else 1
             if n == 1:
-                return Cost(count, weights, buffers, 0, kept, 0, seconds, scored)
+                return Cost(count, weights, buffers, 0, kept, 0, seconds, update, scored)
             more, longer = self._pass(model, x[:n], context, room, patience)
             each = max((more - kept) / (n - 1), 0.0)
             pace = max((longer - seconds) / (n - 1), longer / (4 * n))
-            return Cost(count, weights, buffers, max(kept - each, 0.0), each, max(longer - n * pace, 0.0), pace, scored)
+            start, fixed = max(longer - n * pace, 0.0), max(kept - each, 0.0)
+            return Cost(count, weights, buffers, fixed, each, start, pace, update, scored)
+
+    def _update(self, model: Model, weights: float) -> float:
+        """Seconds of the optimiser, measured once, and taken to grow with the weights; it uses a pass's gradients."""
+        if self._second_per_byte is None:
+            settings = Settings.of(model, **self.settings)
+            many = [one for module in model.players().values() for one in optimisers(module, settings)]
+            clock = time.perf_counter()
+            for optimiser in many:
+                optimiser.step()
+            self._second_per_byte = (time.perf_counter() - clock) / weights
+        return self._second_per_byte * weights
 
     def _pass(
         self, model: Model, x: Tensor, context: Tensor | None, limit: float, patience: float
@@ -216,12 +239,12 @@ class Estimate:
         own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers(), x]}
         rows = None if context is None else context[: len(x)]
         kept, clock = 0.0, time.perf_counter()
+        model.zero_grad(set_to_none=True)
         for player in model.players():
             with counting(own, limit, clock + patience) as held, cast():
                 loss = model.loss(x, rows, player)
             kept = max(kept, float(sum(held.values())))
             loss.backward()
-        model.zero_grad(set_to_none=True)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return kept, time.perf_counter() - clock
