@@ -337,17 +337,17 @@ def size_chooser(
         estimate = Estimate(build, _of_passes(given), None, device, room)
         size = found.about(SIDES[0] ** 2)
         batch = Settings.of(build(found.space(*size).reduced(4) or found.space(*size)), **given).batch_size
-        for side in SIDES[1:]:
-            larger = found.about(side**2)
-            if larger == size:
+        for side in SIDES:
+            tried = found.about(side**2)
+            if side != SIDES[0] and tried == size:
                 break
             try:
-                cost = estimate.at(found.space(*larger))
+                cost = estimate.at(found.space(*tried))
             except Exceeded:
                 break
             if cost.memory(batch) > room or STEPS * cost.seconds(batch) > 60 * minutes:
                 break
-            size = larger
+            size = tried
         return size
 
     return choose

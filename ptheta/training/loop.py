@@ -120,8 +120,9 @@ class Trainer:
             if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
-            if 0 <= self.position.next_validation <= self._progress() < 1.0 and self.position.step:
-                self._validate_unless(stop, self._progress())  # it was stopped while it judged its weights
+            due = self._progress() >= min(1.0, self.position.next_validation)
+            if self.position.step and due and not self.position.finished:  # it was stopped before it judged its weights
+                self._validate_unless(stop, self._progress())
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
             while (progress := self._progress()) < 1.0:
                 self._step(loss, progress)
