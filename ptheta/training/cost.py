@@ -288,6 +288,8 @@ def by_power(points: dict[int, float], m: int) -> float:
     (8.0, 2.2)
     """
     *before, last = sorted(points)
+    if min(points.values()) <= 0:  # of families that learn by counting
+        return points[last]
     power = math.log(points[last] / points[before[-1]]) / math.log(last / before[-1]) if before else 2.0
     return points[last] * (m / last) ** min(2.0, max(1.0, power))
 
