@@ -1,9 +1,9 @@
-"""Photos of any size through `ptheta fit PHOTOS --minutes 0.2`: what they become, how long the command takes, its memory.
+"""Photos of any size through `ptheta fit PHOTOS --minutes 0.2`: what they become, how long it takes, its memory.
 
     python -m benchmarks.photos [--minutes 0.2] [--cases small tall large mixed] [--out runs/photos]
 
 The photos are flowers of 64×64 pixels enlarged, so that samples can be judged by eye. Memory is the peak of the whole
-process, as the system counts it for its children; seconds are those of the whole command, imports and pictures included.
+process, as the system counts it for its children; seconds are those of the whole command, from imports to pictures.
 """
 
 from __future__ import annotations
@@ -65,7 +65,15 @@ def run(photos: Path, out: Path, minutes: float) -> list[str]:
     result = next((line for line in lines if line.startswith("test ")), lines[-1] if lines else "")
     code = os.waitstatus_to_exitcode(status)
     memory = f"{usage.ru_maxrss / 2**20:.2f}"
-    return [photos.name, event[1] if event else "", f"{seconds:.0f}", f"{usage.ru_utime:.0f}", memory, str(code), result]
+    return [
+        photos.name,
+        event[1] if event else "",
+        f"{seconds:.0f}",
+        f"{usage.ru_utime:.0f}",
+        memory,
+        str(code),
+        result,
+    ]
 
 
 def main() -> None:

@@ -22,6 +22,9 @@ from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, available, is_
 SHARE = 0.7
 """Part of the memory available that a fit may take."""
 
+SURELY = 4
+"""A model that is estimated to take more than so many times what there is, is not even begun."""
+
 WANTED = 64
 """Steps that a budget in minutes should have; a batch that was not asked for is made smaller for them."""
 
@@ -162,9 +165,9 @@ class Affording:
         """
         space = self.data.space
         if space.dimensions > TRIED:
-            with_events = self._cost()
-            if with_events is not None and with_events.model_memory > self.means.limit:
-                raise self._refused(with_events, 1)
+            guess = self._cost()
+            if guess is not None and guess.model_memory > SURELY * self.means.limit:
+                raise self._refused(guess, 1)
         try:
             with within(self.means.limit / 3):
                 return self.build(space, self.hyperparameters)

@@ -167,7 +167,8 @@ class Estimate:
             except PthetaError:  # an order or the like that is of the events themselves
                 return None
             self._points[m] = cost
-            if cost.start + cost.pace > QUICK or time.perf_counter() - clock > 4 * QUICK:
+            slow = cost.start + cost.pace > QUICK or time.perf_counter() - clock > 4 * QUICK
+            if slow and len(self._points) >= 3:  # fewer say little of how costs grow
                 break
             m *= GROWTH
         sides = {d: (space.reduced(d) or space).dimensions for d in sorted(self._points) if d < wanted}
