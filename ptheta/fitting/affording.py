@@ -166,7 +166,7 @@ class Affording:
         space = self.data.space
         if space.dimensions > TRIED:
             guess = self._cost()
-            if guess is not None and guess.model_memory > SURELY * self.means.limit:
+            if guess is not None and guess.memory(1) > SURELY * self.means.limit:
                 raise self._refused(guess, 1)
         try:
             with within(self.means.limit / 3):
