@@ -309,8 +309,8 @@ class Affording:
                 if space.length // k >= 8 and (fewer := space.reduced(space.length // k)) is not None:
                     yield f"--length {fewer.dimensions}", fewer, same
         value = same.get("width") or self._default("width")
-        while isinstance(value, int) and value > 16:
-            value //= 2
+        while isinstance(value, int) and value >= 32:
+            value //= 4
             yield f"--width {value}", space, same | {"width": value}
 
     def _default(self, name: str) -> Any:

@@ -138,6 +138,9 @@ class Estimate:
             Exceeded: it is beyond the limit, and no smaller space tells by how much.
         """
         m = space.dimensions
+        guess = self._extrapolated(space) if self._points else None
+        if guess is not None and guess.model_memory > 2 * self.limit:  # as smaller ones have shown
+            return guess
         if m <= TRIED or space.reduced(LEAST) is None:
             with contextlib.suppress(Exceeded):
                 return self._tried(space, x, self.limit, PATIENCE)
