@@ -59,6 +59,10 @@ class FitError(PthetaError):
     """Learning cannot start or go on: no budget, no data, loss not finite."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: as Ctrl-C, from somebody who is not at the keyboard."""
+
+
 def nearest(name: str, known: list[str]) -> str:
     """A clause that names the known word nearest to `name`, or lists them all.
 

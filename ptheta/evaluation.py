@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,14 +123,17 @@ def affordable(model: Model, split: Split, seconds: float) -> int:
 
     Args:
         model: with an exact density.
-        split: at least `PROBED` events are afforded, if there are so many.
+        split: at least `PROBED` events are afforded, if there are so many and they do not take longer by themselves.
         seconds: to be spent.
     """
     probe = split.subset(PROBED)
-    clock = time.perf_counter()
-    log_probs(model, probe)
-    rate = len(probe) / (time.perf_counter() - clock)
-    return min(len(split), max(len(probe), int(rate * seconds)))
+    size, done, clock = suited_batch(model), 0, time.perf_counter()
+    while done < len(probe) and (done == 0 or time.perf_counter() - clock < seconds / 2):
+        rows = np.arange(done, min(done + size, len(probe)))
+        log_probs(model, Split(probe.x[rows], None if probe.context is None else probe.context[rows]))
+        done += len(rows)
+    rate = done / (time.perf_counter() - clock)
+    return min(len(split), max(done, int(rate * seconds)))
 
 
 def enumerate_events(space: Space) -> Tensor:

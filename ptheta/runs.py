@@ -125,7 +125,18 @@ class Run:
             raise _no_data(self.path)
         if source is None:
             raise RunError(f"{self.path} was fitted on data in memory", "give the data again")
-        return load(source, **{k: v for k, v in (self.config["data"]["request"] | columns).items() if k != "source"})
+        request = self.config["data"]["request"] | columns
+        if "fit" not in request and self._has_pictures():  # of a run made before pictures were cropped
+            request |= {"size": request.get("size") or "native", "fit": "stretch"}
+        return load(source, **{k: v for k, v in request.items() if k != "source"})
+
+    def _has_pictures(self) -> bool:
+        """Whether events or contexts are read from pictures."""
+        from ptheta.data.codecs import JointCodec, PictureCodec
+
+        given = self.context_codec
+        codecs = [self.codec, *(given.codecs.values() if isinstance(given, JointCodec) else [given])]
+        return any(isinstance(codec, PictureCodec) for codec in codecs)
 
     def read(self, source: Any, event: str | None = None, context: str | None = None) -> Data:
         """Another source as events of this run, through its codec.

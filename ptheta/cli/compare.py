@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
-from ptheta.cli.options import Columns, Flag, SourceArgument, Tokenizer
+from ptheta.cli.options import Columns, Fit, Flag, SourceArgument, Tokenizer
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
 
@@ -28,6 +28,7 @@ def compare(
     event: str | None = None,
     context: str | None = None,
     size: str | None = None,
+    fit: Fit | None = None,
     levels: int | None = None,
     palette: int | None = None,
     binarize: str = "none",
@@ -52,7 +53,10 @@ def compare(
         steps: budget of each in optimiser steps
         event: column(s) of x
         context: column(s) of the context y, as for `ptheta fit`
-        size: of pictures, HEIGHTxWIDTH in pixels
+        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they
+            are, and others are brought to about 32x32 pixels
+        fit: how pictures of another size are brought to it, crop: their middle is cut out, pad: black bars, stretch:
+            their shape is changed; crop if left out
         levels: of pictures, values of a pixel
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
         binarize: none, threshold, once or epoch
@@ -83,6 +87,7 @@ def compare(
         event,
         context,
         size=size,
+        fit=fit,
         levels=levels,
         palette=palette,
         binarize=binarize,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
-from ptheta.cli.options import Columns, Flag, ModelArgument, Sound
+from ptheta.cli.options import Columns, Fit, Flag, ModelArgument, Sound
 from ptheta.errors import UsageError, nearest
 
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
@@ -54,6 +54,7 @@ def fit(
     resume_inexact: Flag = False,
     seed: int | None = None,
     size: str | None = None,
+    fit: Fit | None = None,
     colour: Literal["grey", "rgb"] | None = None,
     levels: int | None = None,
     palette: int | None = None,
@@ -79,6 +80,7 @@ def fit(
     precision: Literal["auto", "float32", "bfloat16", "native"] | None = None,
     compile: bool | None = None,
     checkpoint_seconds: float | None = None,
+    memory: float | None = None,
     device: str = "auto",
     track: Flag = False,
     json: Flag = False,
@@ -104,7 +106,10 @@ def fit(
         resume: go on with the unfinished run in --out
         resume_inexact: go on even with other data or another seed
         seed: of splits, initial weights, shuffling, dropout and samples; 0 if left out
-        size: of pictures, HEIGHTxWIDTH in pixels
+        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they
+            are, and others are brought to a size of which enough steps fit into the budget, 16x16 pixels or more
+        fit: how pictures of another size are brought to it, crop: their middle is cut out, pad: black bars, stretch:
+            their shape is changed; crop if left out
         colour: of pictures
         levels: of pictures, values of a pixel
         palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
@@ -131,13 +136,14 @@ def fit(
         precision: native is bfloat16 autocast where the processor or GPU computes in it, auto only on a GPU
         compile: use torch.compile; only for long fits on a GPU if left out
         checkpoint_seconds: time between checkpoints, from which --resume goes on; 60 if left out
+        memory: GiB that the fit may take, and more is refused; seven tenths of what is available if left out
         device: auto, cpu or cuda
         track: write TensorBoard scalars too
         json: print the results as one JSON object on the last line
     """
     import ptheta
     from ptheta.configs import read_config
-    from ptheta.fitting import check_free, default_model, default_preset, family_of_preset
+    from ptheta.fitting import check_free, default_model, default_preset, family_of_preset, photo_size
     from ptheta.models import family
     from ptheta.presets import preset as find_preset
 
@@ -156,6 +162,7 @@ def fit(
         "event": event,
         "context": context,
         "size": size,
+        "fit": fit,
         "colour": colour,
         "levels": levels,
         "palette": palette,
@@ -194,7 +201,14 @@ def fit(
         values = _hyperparameters(chosen, hyperparameters) if chosen else {}
         if out is not None:
             check_free(out, force)
-        data = ptheta.load(source, **{**(recipe.data if recipe else {}), **asked}, seed=seed or 0)
+
+        def values_of(name: str) -> dict[str, Any]:
+            return _hyperparameters(name, hyperparameters)
+
+        given = {"minutes": minutes, "steps": steps, "epochs": epochs}
+        chooser = photo_size(chosen, preset, values_of, options, given, device, memory)
+        wanted = {"size": chooser, **(recipe.data if recipe else {}), **asked}
+        data = ptheta.load(source, **wanted, seed=seed or 0)
         for note in data.notes:
             say(note)
         if chosen is None:
@@ -215,6 +229,7 @@ def fit(
         force=force,
         resume=resume,
         resume_inexact=resume_inexact,
+        memory=memory,
         device=device,
         track=track,
         verbose=True,

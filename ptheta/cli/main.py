@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
 from ptheta.cli.places import holding
-from ptheta.errors import PthetaError, UsageError, nearest
+from ptheta.errors import PthetaError, Terminated, UsageError, nearest
 
 COMMANDS = {
     "fit": "learn a distribution from data",
@@ -40,19 +45,20 @@ def main(argv: list[str] | None = None) -> int:
         argv: arguments without the program's name; None: those of the process.
 
     Returns:
-        exit status: 0, 2 for an error of the user's, 130 after Ctrl-C.
+        exit status: 0, 2 for an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
     """
     args = sys.argv[1:] if argv is None else argv
     try:
-        return _dispatch(args)
+        with _signals():
+            return _dispatch(args)
     except PthetaError as error:
         return fail(error, as_json=wants_json(args))
     except PermissionError as error:
         what = f"{error.filename or 'a file or folder'}: {error.strerror or error}"
         return fail(UsageError(what, "allow yourself to use it, or name another"), as_json=wants_json(args))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("ptheta: stopped", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -60,6 +66,26 @@ def main(argv: list[str] | None = None) -> int:
         if not isinstance(error, MemoryError) and "out of memory" not in str(error) and "alloc" not in str(error):
             raise
         return fail(UsageError("out of memory", "choose a smaller model or --batch-size"), as_json=wants_json(args))
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Within, the first SIGTERM or Ctrl-C is raised as an exception wherever the command is, and a second one ends the
+    process at once. Learning has its own handlers, which finish a step first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dispatch(args: list[str]) -> int:

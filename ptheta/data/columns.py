@@ -45,6 +45,12 @@ class Part:
         return f"{self.column}:{self.view}" if self.view else self.column
 
 
+def has_size(part: Part) -> bool:
+    """Whether its view says the size of pictures."""
+    pieces = [PICTURE_VIEW.fullmatch(piece) for piece in part.view.split(":")] if part.is_reduced else []
+    return any(piece is not None and piece["height"] for piece in pieces)
+
+
 @dataclass
 class Choice:
     """Columns taken.

@@ -262,7 +262,8 @@ def _picture(source: Source, part: Part, options: Options) -> tuple[ImageCodec, 
         assert piece is not None
         size = (int(piece["height"]), int(piece["width"])) if piece["height"] else size
         channels = COLOURS[piece["colour"]] if piece["colour"] else channels
-    return picture_codec(source, part.column, Options(size=size, channels=channels))
+    chosen = Options(size=size, channels=channels, fit=options.fit, aspect=options.aspect)
+    return picture_codec(source, part.column, chosen)
 
 
 def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:

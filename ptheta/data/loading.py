@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,15 @@ from ptheta.data.codecs import (
     TableCodec,
     TextCodec,
 )
-from ptheta.data.columns import Choice, choose, parts_of
+from ptheta.data.codecs.images import Fit
+from ptheta.data.columns import Choice, choose, has_size, parts_of
 from ptheta.data.contexts import Conditions, find_conditions, kind_of_context, known_conditions
 from ptheta.data.encoding import encode
 from ptheta.data.hub import reading
 from ptheta.data.mixed import described
 from ptheta.data.options import Options
 from ptheta.data.palettes import palette_codec
-from ptheta.data.pictures import picture_codec, two_valued
+from ptheta.data.pictures import Survey, picture_codec, remarks_of, sized, two_valued
 from ptheta.data.rows import repeats, table_codec
 from ptheta.data.sounds import sound_codec, sound_notes, survey
 from ptheta.data.sources import open_source
@@ -60,7 +62,8 @@ def load(
     event: str | list[str] | None = None,
     context: str | list[str] | None = None,
     *,
-    size: str | tuple[int, int] | None = None,
+    size: str | tuple[int, int] | Callable[[Survey], tuple[int, int]] | None = None,
+    fit: Fit | None = None,
     colour: str | None = None,
     levels: int | None = None,
     palette: int | None = None,
@@ -92,7 +95,11 @@ def load(
             are taken for what they are. A view after a colon takes a column otherwise: `img:grey`, `img:8x8` and
             `img:grey:8x8` are pictures reduced, for colouring and enlarging, where the event may be the same column;
             `name:text`, `name:label` and `name:number` say what a value is.
-        size: of pictures, "HxW" or (height, width) in pixels; other sizes are resized (stretched) to it.
+        size: of pictures, "HxW" or (height, width) in pixels; or "native", as they are, all of one size; or a function
+            that chooses it for those that need one. None: encoded pictures of mixed sizes, or of more than 64×64
+            pixels, are brought to about 32×32 pixels in their median shape, which is said in the notes; others stay.
+        fit: how pictures of other sizes are brought to the size: "crop", their middle is cut out (as None); "pad", black
+            bars are added; "stretch", their shape is changed.
         colour: "grey" or "rgb".
         levels: of pictures: an 8-bit value v becomes v · levels // 256.
         palette: of pictures: every pixel becomes one of so many colours, found by k-means on pixels of train.
@@ -132,7 +139,8 @@ def load(
         "source": address(source),
         "event": event,
         "context": context,
-        "size": size,
+        "size": None if callable(size) else size,
+        "fit": fit,
         "colour": colour,
         "levels": levels,
         "palette": palette,
@@ -152,7 +160,7 @@ def load(
         "seed": seed,
     }
     drawn = {"limit": limit, "validation": validation, "seed": seed}
-    of_kind = {"tokenizer": tokenizer, "vocabulary": vocabulary, "columns": columns, "whole": whole}
+    of_kind = {"fit": fit, "tokenizer": tokenizer, "vocabulary": vocabulary, "columns": columns, "whole": whole}
     of_sound = {"sound": sound, "rate": rate, "seconds": seconds, "bands": bands, "hop": hop}
     options = Options.of(size, colour, levels, palette, binarize, length, **of_kind, **of_sound, **drawn)
     opened = open_source(source)
@@ -161,8 +169,8 @@ def load(
     if codec is not None and event is None:
         event = columns_of(codec, opened)
     with reading(opened.origin):
-        data = _load(opened, event, context, options, codec, context_codec)
-    data.request = request
+        data, chosen = _load(opened, event, context, options, codec, context_codec)
+    data.request = request | ({} if chosen is None else {"size": "{}x{}".format(*chosen)})
     return data
 
 
@@ -180,7 +188,8 @@ def _load(
     options: Options,
     codec: Codec | None,
     context_codec: ContextCodec | None,
-) -> Data:
+) -> tuple[Data, tuple[int, int] | None]:
+    """The data, and the size that was chosen for pictures, if one was."""
     as_text = options.whole or bool(options.of_text) or isinstance(codec, TextCodec | DocumentCodec)
     whole = options.whole or isinstance(codec, DocumentCodec)
     choice = choose(source, event, context, as_text=as_text, whole=whole)
@@ -195,6 +204,14 @@ def _load(
     _check_suits(source, choice, options)
     given: Conditions | None = None
     remarks: list[str] = []
+    given_size = options.size
+    pictures = [(part.column, has_size(part)) for part in choice.context if kind_of_context(source, part) == "picture"]
+    changes: list[str] = []
+    if codec is None:
+        event_column = choice.event[0] if choice.kind == "picture" else None
+        options, changes = sized(source, event_column, pictures, options)
+    elif isinstance(codec, PictureCodec):
+        remarks = remarks_of(source, choice.event[0], codec)
     if choice.kind == "text":
         made, splits, notes = load_text(source, choice.event[0], options, codec)  # type: ignore[arg-type]
     else:
@@ -205,12 +222,14 @@ def _load(
         if made is None:
             made, found = make_codec(source, choice, options, masks)
         if codec is not None and isinstance(codec, SoundCodec):
-            remarks = sound_notes(codec, choice.event[0], survey(source, choice.event[0], masks))
+            remarks = remarks + sound_notes(codec, choice.event[0], survey(source, choice.event[0], masks))
         if choice.context and context_codec is not None:
             given = known_conditions(source, choice.context, context_codec, masks)
             remarks = remarks + given.notes
         elif choice.context:
             own = replace(options, length=None) if choice.kind == "document" else options
+            if isinstance(made, ImageCodec):
+                own = replace(own, aspect=(choice.event[0], made.height, made.width))
             given = find_conditions(source, choice.context, own, masks)
         splits = encode(source, choice, made, given, masks, options.seed)
         notes = found + drawn
@@ -229,24 +248,25 @@ def _load(
     else:
         taken += given.notes if context_codec is None else []
         remarks = remarks + given.cut({name: s.context for name, s in splits.items() if s.context is not None})
-    return Data(
+    data = Data(
         source.name,
         source.origin,
         made.space,
         None if given is None else given.codec.space,
         made,
         splits,
-        taken + choice.notes + source.notes + notes + remarks,
+        taken + changes + choice.notes + source.notes + notes + remarks,
         context_codec=None if given is None else given.codec,
         remarks=remarks,
     )
+    return data, options.size if options.size != given_size else None
 
 
 def _check_suits(source: Source, choice: Choice, options: Options) -> None:
     """Options of a kind of data that is neither the event nor a context are an error."""
     kinds = {choice.kind} | {kind_of_context(source, part) for part in choice.context}
     if (options.of_pictures or (options.levels and "sound" not in kinds)) and "picture" not in kinds:
-        remedy = "leave out size, colour, levels, palette and binarize"
+        remedy = "leave out size, fit, colour, levels, palette and binarize"
         raise UsageError(f"the events of {source.name} are no pictures", remedy)
     if (options.palette or options.binarize != "none") and choice.kind != "picture":
         raise UsageError(f"the events of {source.name} are no pictures", "leave out palette and binarize")

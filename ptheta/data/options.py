@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ptheta.data.codecs.images import BINARIZE
+from ptheta.data.codecs.images import BINARIZE, FITS
 from ptheta.data.codecs.palette import MAX_COLOURS
 from ptheta.data.codecs.text import UNITS
 from ptheta.errors import UsageError, nearest
@@ -26,13 +27,20 @@ SOUND = ("spectrogram", "waveform")
 SOUND_LIMITS = {"rate": (100, 192_000), "seconds": (0.01, 3600), "bands": (1, 1024), "hop": (0.1, 1000)}
 """Least and most of Hz, seconds, bands and milliseconds."""
 
+NATIVE = "native"
+"""The size of pictures that stay as they are."""
+
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked of the events; None where the data decide. See `load`."""
+    """What the user asked of the events; None where the data decide. See `load`.
+
+    `chooser` finds a size for pictures that need one, from a `ptheta.data.pictures.Survey`; `native` forbids it.
+    `aspect` is the column of the event and its height and width: a reduced view of it is cropped or padded alike.
+    """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
@@ -52,6 +60,10 @@ class Options:
     limit: int | None = None
     validation: float | None = None
     seed: int = 0
+    fit: str | None = None
+    chooser: Callable[..., tuple[int, int]] | None = None
+    native: bool = False
+    aspect: tuple[str, int, int] | None = None
 
     @classmethod
     def of(
@@ -74,7 +86,12 @@ class Options:
             others = {"levels": levels is not None, "binarize": binarize != "none", "colour grey": colour == "grey"}
             if clash := [name for name, given in others.items() if given]:
                 raise UsageError(f"palette cannot be combined with {clash[0]}", f"leave out palette or {clash[0]}")
-        options = cls(_size(size), COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
+        if rest.get("fit") not in (None, *FITS):
+            remedy = nearest(str(rest["fit"]), list(FITS))
+            raise UsageError(f"no way of fitting pictures is called {rest['fit']!r}", remedy)
+        chosen = None if callable(size) or size == NATIVE else _size(size)
+        options = cls(chosen, COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
+        options = replace(options, chooser=size if callable(size) else None, native=size == NATIVE)
         options._check_text()
         if options.columns not in KINDS:
             raise UsageError(f"columns are {options.columns!r}", nearest(str(options.columns), list(KINDS)))
@@ -93,7 +110,8 @@ class Options:
     @property
     def of_pictures(self) -> list[str]:
         """Names of the options given that only pictures have."""
-        given = {"size": self.size, "colour": self.channels, "palette": self.palette}
+        size = self.size or (self.native and NATIVE)
+        given = {"size": size, "fit": self.fit, "colour": self.channels, "palette": self.palette}
         return [name for name, value in given.items() if value] + ["binarize"] * (self.binarize != "none")
 
     @property
@@ -133,5 +151,6 @@ def _size(size: Any) -> tuple[int, int] | None:
     parts = re.fullmatch(r"(\d+)[x×](\d+)", size.strip()) if isinstance(size, str) else None
     sides = tuple(int(p) for p in parts.groups()) if parts else size
     if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-        raise UsageError(f"{size!r} is no size of pictures", "give height x width in pixels, such as 28x28")
+        remedy = f"give height x width in pixels, such as 28x28, or {NATIVE}"
+        raise UsageError(f"{size!r} is no size of pictures", remedy)
     return sides[0], sides[1]

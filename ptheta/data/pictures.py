@@ -4,15 +4,155 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs.images import ImageCodec, channels_first, channels_of, open_picture
+from ptheta.data.codecs.images import (
+    MODEST,
+    ImageCodec,
+    PictureCodec,
+    channels_first,
+    channels_of,
+    modest,
+    open_picture,
+    opened,
+)
 from ptheta.data.options import Options
 from ptheta.data.splits import Split
 from ptheta.data.tables import Source, as_numpy, missing, take
 from ptheta.errors import SourceError
+from ptheta.spaces import Grid, Image, Space
+
+LARGE = 64**2
+"""Pixels of pictures of one size up to which they stay as they are."""
+
+SURVEYED = 20_000
+"""Pictures of a split whose sizes are looked at, at most."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The sizes of a column of encoded pictures, and what they will become besides resized.
+
+    Attributes:
+        sizes: (height, width) of the pictures looked at, [n, 2].
+        channels, levels: of the events.
+        palette: colours of the palette they become, or None.
+    """
+
+    sizes: np.ndarray
+    channels: int
+    levels: int
+    palette: int | None
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether they differ in size, or are larger than `LARGE`."""
+        return bool((self.sizes != self.sizes[0]).any()) or int(self.sizes[0].prod()) > LARGE
+
+    def about(self, pixels: float) -> tuple[int, int]:
+        """A size of about so many pixels in the median shape of the pictures, at most as large as their median."""
+        ratio = float(np.median(self.sizes[:, 1] / self.sizes[:, 0]))
+        height, width = map(float, np.median(self.sizes, 0))
+        return modest(min(height, width / ratio), min(width, height * ratio), pixels)
+
+    def space(self, height: int, width: int) -> Space:
+        """Space of the events at a size."""
+        return Grid(height, width, self.palette) if self.palette else Image(height, width, self.channels, self.levels)
+
+    @property
+    def said(self) -> str:
+        """Their sizes in words."""
+        areas = self.sizes.prod(1)
+        least, most = (f"{h}×{w}" for h, w in (self.sizes[areas.argmin()], self.sizes[areas.argmax()]))
+        return f"{least} pixels" if (self.sizes == self.sizes[0]).all() else f"{least} to {most} pixels"
+
+
+def survey(source: Source, name: str, options: Options = Options()) -> Survey | None:  # noqa: B008
+    """The sizes of a column of encoded pictures, from their headers; None if they are arrays or bytes, or missing."""
+    if source.columns[name].kind != "image":
+        return None
+    sizes: list[tuple[int, int]] = []
+    channels = 0
+    for table in source.tables.values():
+        seen = 0
+        for chunk in table.chunks([name]):
+            values = chunk[name] if isinstance(chunk[name], list) else chunk[name].to_pylist()
+            for row, value in enumerate(values[: SURVEYED - seen]):
+                if value is None:
+                    continue
+                picture = opened(value, lambda _, table=table, row=seen + row: table.place(row))
+                channels = channels or channels_of(picture)
+                sizes.append((picture.height, picture.width))
+                if picture is not value:
+                    picture.close()
+            seen += len(values)
+            if seen >= SURVEYED:
+                break
+    if not sizes:
+        return None
+    levels = 2 if options.binarize != "none" else options.levels or 256
+    return Survey(np.array(sizes), options.channels or channels, levels, options.palette)
+
+
+def sized(
+    source: Source, event: str | None, contexts: list[tuple[str, bool]], options: Options
+) -> tuple[Options, list[str]]:
+    """Options with a size and a way of fitting for pictures, and what is said of pictures that change.
+
+    One size serves the event and the contexts. Without one given, pictures of mixed sizes or larger than `LARGE`, are
+    brought to a size that `options.chooser` finds, or to a modest one.
+
+    Args:
+        source: with its tables.
+        event: column of pictures that is the event; None: the event is no picture.
+        contexts: columns of pictures, and whether their view has a size of its own.
+        options: as given.
+    """
+    names = list(dict.fromkeys(([] if event is None else [event]) + [name for name, _ in contexts]))
+    found = {name: one for name in names if (one := survey(source, name, options)) is not None}
+    if not options.native and not options.size:
+        alone = {name for name, own in contexts if not own}
+        needing = [name for name in found if (name == event or name in alone) and found[name].needs_size]
+        if needing:
+            own = found.get(needing[0] if event is None else event)
+            if own is None:  # the events are arrays, whose size is theirs
+                return options, []
+            if not own.needs_size:
+                size = tuple(map(int, own.sizes[0]))
+            elif event is not None and options.chooser:
+                size = options.chooser(own)
+            else:
+                size = own.about(MODEST)
+            options = replace(options, size=size)
+            return options, changed(found[needing[0]], _plain(options), "; --size HxW for another")
+    if not options.size:
+        return options, []
+    changes = [changed(one, _plain(options)) for name, one in found.items() if name == event or len(found) == 1]
+    return options, [note for notes in changes for note in notes]
+
+
+def _plain(options: Options) -> ImageCodec:
+    """The codec of grey pictures of the options' size."""
+    assert options.size is not None
+    return ImageCodec(*options.size, fit=options.fit or "crop")
+
+
+def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
+    """A sentence on pictures that a codec brings to its size, if any are not of it."""
+    size = codec.height, codec.width
+    if (found.sizes == np.array(size)).all():
+        return []
+    how = codec.reshaping(map(tuple, np.unique(found.sizes, axis=0).tolist()))
+    return [f"pictures of {found.said}, brought to {size[0]}×{size[1]}{how}{other}"]
+
+
+def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:
+    """What a run's codec does to pictures of other sizes, in a sentence."""
+    found = survey(source, name) if getattr(codec, "resize", False) else None
+    return [] if found is None else changed(found, codec)
 
 
 def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCodec, list[str]]:
@@ -35,17 +175,25 @@ def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCod
     else:
         picture = open_picture(first[0] if isinstance(first, list) else first[0].as_py(), lambda _: table.place(0))
         height, width, channels = picture.height, picture.width, channels_of(picture)
+    own = height, width
     if options.size:
         height, width = options.size
     levels = 2 if options.binarize != "none" else options.levels or white + 1
     if levels > white + 1:
         raise SourceError(f"these pictures have {white + 1} levels, not {levels}", f"give at most {white + 1} levels")
     resize = options.size is not None and kind != "bytes"
+    fit = (options.fit or "crop") if resize else "stretch"
+    aspect = None
+    if options.aspect and resize and fit != "stretch" and options.aspect[0] == name:
+        rows, columns = options.aspect[1:]
+        aspect = None if rows * width == columns * height else [rows, columns]
     convert = options.channels is not None
     if options.palette and kind != "bytes":
         channels = 3  # grey pictures among them are read as RGB
     channels = options.channels or channels
-    codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize)
+    codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize, fit, aspect)
+    if kind == "array":
+        notes += changed(Survey(np.array([own]), channels, levels, None), codec)
     return codec, notes
 
 

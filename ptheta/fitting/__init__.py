@@ -6,6 +6,7 @@ run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +17,9 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Data, Split
+from ptheta.data.pictures import Survey
 from ptheta.errors import FitError, UsageError, nearest
+from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
@@ -26,7 +29,7 @@ from ptheta.models import Counting, Model, family
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
-from ptheta.spaces import Joint
+from ptheta.spaces import Joint, Space
 from ptheta.training import (
     Budget,
     MaximumLikelihood,
@@ -36,11 +39,21 @@ from ptheta.training import (
     Target,
     Trainer,
     World,
+    choose_device,
     together,
     world,
 )
 
-__all__ = ["DEFAULT_MINUTES", "check_free", "default_model", "default_preset", "family_of_preset", "fit", "preset_for"]
+__all__ = [
+    "DEFAULT_MINUTES",
+    "check_free",
+    "default_model",
+    "default_preset",
+    "family_of_preset",
+    "fit",
+    "photo_size",
+    "preset_for",
+]
 
 COUNTED_EVENTS = 2**18
 """Events counted at once by models that learn in closed form."""
@@ -68,6 +81,7 @@ def fit(
     device: str = "auto",
     track: bool = False,
     verbose: bool | None = None,
+    memory: float | None = None,
     hyperparameters: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Run:
@@ -93,6 +107,9 @@ def fit(
         device: `auto`, `cpu`, `cuda`.
         track: also write TensorBoard scalars to the run folder (extra `track`).
         verbose: show progress; None: if the terminal is one.
+        memory: GiB that the fit may take; None: seven tenths of what is available. What would take more is refused
+            before the first step, as is a step longer than the whole budget; a batch that is not given is made smaller
+            if too few steps would fit into the minutes, and computed in parts if it takes too much memory.
         hyperparameters: of the family, if `model` is a name.
         settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average, anneal …
 
@@ -123,7 +140,8 @@ def fit(
             data = as_data(model, data, log_f)
             model = default_family(data.space) if model is None else model
         else:
-            data = loaded(data, preset)
+            size = photo_size(model, preset, hyperparameters, settings, given, device, memory)
+            data = loaded(data, preset, size)
             preset = preset or (default_preset(data) if model is None else None)
         if preset is not None:
             recipe = find_preset(preset)
@@ -132,14 +150,24 @@ def fit(
             settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
             if not any(value is not None for value in given.values()):
                 given["minutes"] = recipe.minutes
-        model = _build(default_model(data) if model is None else model, data, seed, hyperparameters or {})
-        _check_contexts(model, data)
-    counting = isinstance(model, Counting) and log_f is None
+        model = default_model(data) if model is None else model
     if not any(value is not None for value in given.values()):
         given["minutes"] = DEFAULT_MINUTES
-    budget = None if counting else Budget(**given)
+    place = choose_device(device)
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    limit = limit_of(memory, place, count)
+    planned = None if _counts(model) and log_f is None else Budget(**given)
+    means = means_of(planned, settings, limit, target=log_f is not None, resuming=resuming, processes=count)
+    model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
+    if run is None:
+        _check_contexts(model, data)
+    counting = isinstance(model, Counting) and log_f is None
+    budget = None if counting else planned
     chosen = None if counting else Settings.of(model, **settings)
+    notes: list[str] = []
     with world(device) as processes, contextlib.ExitStack() as held:
+        if chosen is not None:
+            chosen, notes = affording.settle(model, chosen, processes)
         model.to(processes.device)
         processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
         if run is None:
@@ -151,6 +179,8 @@ def fit(
         try:
             progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
             with progress:
+                for note in notes:
+                    progress.say(note)
                 if counting:
                     assert isinstance(model, Counting)
                     processes.compare({}, last=True)
@@ -192,9 +222,65 @@ def fit(
     return run
 
 
-def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str, Any]) -> Model:
-    """The model to fit; the global random state is untouched."""
+def photo_size(
+    model: str | Model | None,
+    preset: str | None,
+    hyperparameters: dict[str, Any] | Callable[[str], dict[str, Any]] | None,
+    settings: dict[str, Any],
+    given: dict[str, Any],
+    device: str,
+    memory: float | None,
+) -> Callable[[Survey], tuple[int, int]] | None:
+    """What `load` is given as the size of pictures that need one, so that the fit suits its budget.
+
+    Args:
+        model, preset, settings, device, memory: as for `fit`.
+        hyperparameters: as for `fit`, or what tells them for a family that is chosen from the data.
+        given: minutes, steps and epochs.
+    """
     if isinstance(model, Model):
+        return None
+    recipe = None if preset is None else find_preset(preset)
+    minutes = given["minutes"]
+    if not any(value is not None for value in given.values()):
+        minutes = DEFAULT_MINUTES if recipe is None else recipe.minutes
+    settings = {**(recipe.settings if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
+
+    def build(space: Space) -> Model:
+        name = model or (recipe.model if recipe else default_model(space))
+        own = hyperparameters(name) if callable(hyperparameters) else hyperparameters or {}
+        return family(name).load()(space, None, **{**(recipe.hyperparameters if recipe else {}), **own})
+
+    def choose(found: Survey) -> tuple[int, int]:
+        place = choose_device(device)
+        counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
+        time = None if counts else minutes
+        return size_chooser(build, settings, time, place, limit_of(memory, place))(found)
+
+    return choose
+
+
+def _counts(model: str | Model | None) -> bool:
+    """Whether a family learns by counting."""
+    if isinstance(model, Model):
+        return isinstance(model, Counting)
+    return model is not None and issubclass(family(model).load(), Counting)
+
+
+def _build(
+    model: str | Model,
+    data: Data,
+    seed: int,
+    hyperparameters: dict[str, Any],
+    settings: dict[str, Any],
+    device: torch.device,
+    means: Means,
+    checked: bool,
+) -> tuple[Model, Affording]:
+    """The model to fit, and what says whether it fits; the global random state is untouched."""
+    if isinstance(model, Model):
+        if not checked:
+            return model, Affording.of_model(model, settings, data, device, means)
         if hyperparameters:
             raise UsageError("hyperparameters were given with a model instance", "give them to its constructor")
         if (model.space, model.context_space) != (data.space, data.context_space):
@@ -203,15 +289,20 @@ def _build(model: str | Model, data: Data, seed: int, hyperparameters: dict[str,
                 f"{data.context_space}",
                 "build it as Family(data.space, data.context_space)",
             )
-        return model
+        return model, Affording.of_model(model, settings, data, device, means)
     cls = family(model).load()
     known = list(cls.hyperparameter_signature())
     if unknown := [name for name in hyperparameters if name not in known]:
         remedy = nearest(unknown[0], known) if known else "it has none"
         raise UsageError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}", remedy)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return cls(data.space, data.context_space, **hyperparameters)
+
+    def build(space: Space, chosen: dict[str, Any]) -> Model:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return cls(space, data.context_space, **chosen)
+
+    affording = Affording(build, hyperparameters, settings, data, device, means)
+    return affording.model(), affording
 
 
 def _check_contexts(model: Model, data: Data) -> None:

@@ -10,16 +10,17 @@ from ptheta.models import Model, family
 from ptheta.models.pixelcnn import MANY_LEVELS
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
-from ptheta.spaces import Discrete, Document, Image, Sequence, Table, Waveform
+from ptheta.spaces import Discrete, Document, Image, Sequence, Space, Table, Waveform
 
 
-def default_model(data: Data) -> str:
+def default_model(data: Data | Space) -> str:
     """The family chosen when none is named: the one that does best on that kind of space in a short fit."""
-    if isinstance(data.space, Image) and data.space.levels >= MANY_LEVELS:
+    space = data.space if isinstance(data, Data) else data
+    if isinstance(space, Image) and space.levels >= MANY_LEVELS:
         return "pixelcnn"
-    if isinstance(data.space, Table):
+    if isinstance(space, Table):
         return "table"
-    return "transformer" if isinstance(data.space, Discrete) and data.space.dimensions > 1 else "made"
+    return "transformer" if isinstance(space, Discrete) and space.dimensions > 1 else "made"
 
 
 def default_preset(data: Data) -> str | None:
@@ -46,8 +47,8 @@ def family_of_preset(recipe: Preset, model: str | Model | None) -> str:
     return recipe.model
 
 
-def loaded(data: Any, preset: str | None) -> Data:
-    """The data to fit; a preset's options of `load` apply to what is still to be loaded.
+def loaded(data: Any, preset: str | None, size: Any = None) -> Data:
+    """The data to fit; a preset's options of `load`, and a size for pictures, apply to what is still to be loaded.
 
     Raises:
         UsageError: there are none, or they were loaded in a way that the preset is not for.
@@ -55,7 +56,7 @@ def loaded(data: Any, preset: str | None) -> Data:
     if data is None:
         raise UsageError("there is nothing to fit", "name a data source")
     wanted = {} if preset is None else find_preset(preset).data
-    data = data if isinstance(data, Data) else load(data, **wanted)
+    data = data if isinstance(data, Data) else load(data, **{"size": size, **wanted})
     if missing := [k for k in wanted if data.request and data.request.get(k) in (None, "none")]:
         raise UsageError(
             f"preset {preset} is for data loaded with {missing[0]}={wanted[missing[0]]!r}, and these were not",

@@ -8,7 +8,7 @@ import torch
 
 from ptheta.data import Data, Split
 from ptheta.data.codecs import DocumentCodec, TextCodec
-from ptheta.evaluation import Score, affordable, evaluate
+from ptheta.evaluation import Score, affordable, evaluate, suited_batch
 from ptheta.models import Autoregressive
 from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
@@ -44,7 +44,7 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
 
 def in_random_orders(model: Autoregressive, events: Split) -> float:
     """Mean −log p of some events, each in a random order, as a model of any order was taught."""
-    batches = enumerate(events.subset(ORDERED).batches(32))
+    batches = enumerate(events.subset(ORDERED).batches(min(32, suited_batch(model))))
     with torch.no_grad():
         parts = [model.log_prob_in_random_orders(x, y, seed=number).cpu() for number, (x, y) in batches]
     return -float(torch.cat(parts).mean())

@@ -219,8 +219,12 @@ def _in_one(codec: TextCodec | DocumentCodec, x: Tensor, names: list[str] | None
 def _pieces(run: Run, x: Tensor, context: Tensor | None) -> Tensor:
     """log p of every dimension, nats [n, *space.shape]."""
     assert isinstance(run.model, Autoregressive)
+    size, parts = suited_batch(run.model), []
     with torch.no_grad():
-        return run.codec.upright(run.model.log_prob_per_dimension(x, context).cpu())
+        for rows in torch.arange(len(x)).split(size):
+            given = None if context is None else context[rows]
+            parts.append(run.model.log_prob_per_dimension(x[rows], given).cpu())
+    return run.codec.upright(torch.cat(parts))
 
 
 def _problem(error: BaseException) -> str:

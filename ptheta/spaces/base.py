@@ -79,6 +79,11 @@ class Space(ABC):
         flat = x.reshape(len(x), self.dimensions)
         return (flat == -1).all(1) if self.countable else torch.isnan(flat).all(1)
 
+    def reduced(self, dimensions: int) -> Space | None:
+        """A smaller space of the same kind with about so many dimensions, on which the cost of a model can be tried;
+        None where the kind has no sizes."""
+        return None
+
     def order(self) -> Tensor:
         """Default visiting order: flat indices [m] into an event, first to last."""
         return torch.arange(self.dimensions)

@@ -65,6 +65,10 @@ class Discrete(Space):
             return None
         return torch.arange(self.levels) < torch.tensor(self.sizes)[:, None]
 
+    def reduced(self, dimensions: int) -> Discrete | None:
+        """As many values in a row, each of all levels."""
+        return None if not self.shape else Discrete((min(dimensions, self.dimensions),), self.levels)
+
     def validate(self, x: Any) -> Tensor:
         """Check a batch of integers; returns int64 [n, *shape]."""
         return self.check(x).long()
@@ -136,6 +140,11 @@ class Image(Discrete):
         """Columns of pixels."""
         return self.shape[2]
 
+    def reduced(self, dimensions: int) -> Image:
+        """A picture of the same shape."""
+        height, width = _smaller(self.height, self.width, dimensions / self.channels)
+        return Image(height, width, self.channels, self.levels)
+
     def order(self) -> Tensor:
         """Raster order over pixels, channels of a pixel together: flat indices [m] into [channels, height, width]."""
         return torch.arange(self.dimensions).reshape(self.shape).permute(1, 2, 0).reshape(-1)
@@ -184,6 +193,10 @@ class Grid(Discrete):
         """Columns of tokens."""
         return self.shape[1]
 
+    def reduced(self, dimensions: int) -> Grid:
+        """A grid of the same shape."""
+        return Grid(*_smaller(self.height, self.width, dimensions), self.levels)
+
     def coordinates(self) -> Tensor:
         """(row, column) of every dimension, [m, 2]."""
         return torch.cartesian_prod(*(torch.arange(s) for s in self.shape))
@@ -227,6 +240,10 @@ class Sequence(Discrete):
     def length(self) -> int:
         """Tokens in one event."""
         return self.shape[0]
+
+    def reduced(self, dimensions: int) -> Sequence:
+        """A shorter sequence."""
+        return type(self)(min(dimensions, self.length), self.levels, self.end)
 
     def validate_tokens(self, row: Any) -> Tensor:
         """A sequence of any length as int64 [k].
@@ -294,3 +311,9 @@ class Label(Discrete):
 
     def __str__(self) -> str:
         return f"Label({', '.join(self.names[:10])}{', …' if len(self.names) > 10 else ''})"
+
+
+def _smaller(height: int, width: int, cells: float) -> tuple[int, int]:
+    """Sides of a rectangle of the same shape with about so many cells, at most as large."""
+    scale = min(1.0, math.sqrt(cells / (height * width)))
+    return max(1, round(height * scale)), max(1, round(width * scale))

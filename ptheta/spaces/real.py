@@ -23,6 +23,10 @@ class Real(Space):
     kind = "real"
     shape: tuple[int, ...] = ()  # type: ignore[assignment]
 
+    def reduced(self, dimensions: int) -> Real:
+        """Fewer numbers."""
+        return Real((min(dimensions, self.dimensions),))
+
     def validate(self, x: Any) -> Tensor:
         """Check a batch of finite floats; returns floating point [n, *shape]."""
         x = self._as_batch(x)

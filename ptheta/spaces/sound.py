@@ -28,6 +28,10 @@ class Waveform(Discrete):
         object.__setattr__(self, "sizes", None)
         self.__post_init__()
 
+    def reduced(self, dimensions: int) -> Waveform:
+        """A shorter sound."""
+        return Waveform(min(dimensions, self.samples), self.levels)
+
     @property
     def samples(self) -> int:
         """Samples of one event."""
@@ -56,6 +60,11 @@ class Spectrogram(Image):
 
     def __init__(self, frames: int, bands: int, levels: int = 256):
         super().__init__(frames, bands, 1, levels)
+
+    def reduced(self, dimensions: int) -> Spectrogram:
+        """Fewer frames, and fewer bands if one frame is too much."""
+        bands = min(self.bands, dimensions)
+        return Spectrogram(min(self.frames, max(1, dimensions // bands)), bands, self.levels)
 
     @property
     def frames(self) -> int:

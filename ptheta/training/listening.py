@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from ptheta.errors import Terminated
 from ptheta.training.state import Position
 
 
@@ -27,24 +28,50 @@ class Listener(Protocol):
         ...
 
 
+class Stop:
+    """Whether Ctrl-C or SIGTERM came."""
+
+    def __init__(self, listener: Listener | None):
+        self.listener, self.number, self.waits = listener, 0, True
+
+    def __bool__(self) -> bool:
+        return self.number != 0
+
+    def hear(self, number: int, frame: Any) -> None:
+        """Handle a signal: the first is noted, or raised where nothing is worth waiting for; a second one is raised."""
+        again, self.number = bool(self), number
+        if again or not self.waits:
+            raise self.error
+        if self.listener:
+            self.listener.stopping()
+
+    @property
+    def error(self) -> KeyboardInterrupt:
+        """What is raised for the signal that came."""
+        return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, a signal is raised where it arrives: for what changes nothing and can be done again."""
+        if self:
+            raise self.error
+        self.waits = False
+        try:
+            yield
+        finally:
+            self.waits = True
+
+
 @contextmanager
-def interruptible(listener: Listener | None) -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that a step is finished and saved; a second one stops at once."""
-    event = threading.Event()
+def interruptible(listener: Listener | None) -> Iterator[Stop]:
+    """Hears Ctrl-C and SIGTERM, so that a step is finished and saved; a second one stops at once."""
+    stop = Stop(listener)
     if threading.current_thread() is not threading.main_thread():
-        yield event
+        yield stop
         return
-
-    def stop(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-        if listener:
-            listener.stopping()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield event
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ptheta.errors import FitError, RunError
 from ptheta.models import Model
 from ptheta.training.budget import Budget, rate
-from ptheta.training.listening import Listener, interruptible
+from ptheta.training.listening import Listener, Stop, interruptible
 from ptheta.training.objectives import Objective
 from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.randomness import mix, own_randomness, seed_device
@@ -113,27 +113,31 @@ class Trainer:
             FitError: the loss is not finite; the best weights so far are on disk.
             KeyboardInterrupt: after the state was saved.
         """
-        with self._keeping_best(), own_randomness(self.world.device), interruptible(self.listener) as interrupted:
+        with self._keeping_best(), own_randomness(self.world.device), interruptible(self.listener) as stop:
             loss = self._loss()
             if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
+            due = self._progress() >= min(1.0, self.position.next_validation)
+            if self.position.step and due and not self.position.finished:  # it was stopped before it judged its weights
+                self._validate_unless(stop, self._progress())
+                self.position.seconds = self.world.agree(time.perf_counter() - started)
             while (progress := self._progress()) < 1.0:
                 self._step(loss, progress)
                 self.position.step += 1
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
                 progress = self._progress()
-                stop = bool(self.world.agree(float(interrupted.is_set())))
-                if progress >= min(1.0, self.position.next_validation):
-                    self._validate(progress)
+                stopping = self.world.agree(float(bool(stop)))
+                if not stopping and progress >= min(1.0, self.position.next_validation):
+                    self._validate_unless(stop, progress)
                     self.position.seconds = self.world.agree(time.perf_counter() - started)
                 if self.listener:
                     self.listener.advance(progress, self.position)
-                if stop or self.world.agree(time.perf_counter() - saved) > self.settings.checkpoint_seconds:
+                if stopping or self.world.agree(time.perf_counter() - saved) > self.settings.checkpoint_seconds:
                     self._save()
                     saved = time.perf_counter()
-                if stop:
-                    raise KeyboardInterrupt
+                if stopping:
+                    raise stop.error
             self.position.finished = True
             self._save()
         return self.best
@@ -206,6 +210,18 @@ class Trainer:
         with torch.no_grad():
             for mean, new in zip(self.average.parameters(), self.model.parameters()):
                 mean.lerp_(new, 1 - decay)
+
+    def _validate_unless(self, stop: Stop, progress: float) -> None:
+        """Judge the weights. A signal stops that at once: the state is saved, and resumed with the judgement."""
+        if self.world.size > 1:  # the other processes would wait for this one
+            self._validate(progress)
+            return
+        try:
+            with stop.at_once():
+                self._validate(progress)
+        except KeyboardInterrupt:
+            self._save()
+            raise
 
     def _validate(self, progress: float) -> None:
         """Judge the weights, keep them if they are the best, plan the next time."""

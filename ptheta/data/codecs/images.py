@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -28,11 +29,24 @@ MAX_PIXELS = 2**26
 
 BINARIZE = ("none", "threshold", "once", "epoch")
 
+Fit = Literal["crop", "pad", "stretch"]
+"""How a picture of another shape is brought to a size: its middle is cut out, it gets bars, or it is squashed."""
+
+FITS: dict[str, str] = {
+    "crop": "by cutting out the middle",
+    "pad": "with black bars",
+    "stretch": "by changing the shape",
+}
+"""Way of fitting → what is done to pictures, in words."""
+
 
 class PictureCodec(ContextCodec):
     """Pictures ↔ events of any space: they are read from and written to picture files one at a time."""
 
     is_picture = True
+    height: int
+    width: int
+    fit: str
 
     @abstractmethod
     def picture(self, event: Tensor | np.ndarray) -> Picture:
@@ -53,10 +67,16 @@ class PictureCodec(ContextCodec):
     def remark(self, text: str) -> str | None:
         """That a picture is resized."""
         picture = open_picture(text, lambda _: text)
-        height, width = self.space.shape[-2:]
-        if picture.size == (width, height):
+        if picture.size == (self.width, self.height):
             return None
-        return f"{text} is resized from {picture.height}x{picture.width} to {height}x{width} pixels"
+        sizes = f"from {picture.height}x{picture.width} to {self.height}x{self.width} pixels"
+        return f"{text} is resized {sizes}{self.reshaping([(picture.height, picture.width)])}"
+
+    def reshaping(self, sizes: Iterable[tuple[int, int]]) -> str:
+        """How pictures of some sizes (height, width) are brought to the shape of the events, if any has another one."""
+        height, width = getattr(self, "aspect", None) or (self.height, self.width)
+        same = all(abs(w * height - h * width) <= max(h, w, height, width) // 2 for h, w in sizes)
+        return "" if same else f" {FITS[self.fit]}"
 
     def write(
         self,
@@ -87,6 +107,9 @@ class ImageCodec(PictureCodec):
         resize: whether pictures of other sizes are resized; otherwise they are an error.
         convert: whether RGB pictures are made grey; otherwise they are an error. Grey ones become RGB without loss.
         binarize: none; threshold (1 where v ≥ white / 2); once or epoch (1 with probability v / white).
+        fit: how pictures of other sizes are resized: `crop`, `pad` or `stretch`.
+        aspect: [height, width] of whose shape they are cropped or padded before they are resized, if it is not that of
+            the events: so a reduced view shows the same part of a photo as the photo itself.
     """
 
     height: int
@@ -97,6 +120,8 @@ class ImageCodec(PictureCodec):
     resize: bool = False
     convert: bool = False
     binarize: str = "none"
+    fit: str = "stretch"
+    aspect: list[int] | None = None
 
     kind = "image"
 
@@ -107,6 +132,10 @@ class ImageCodec(PictureCodec):
             raise UsageError(f"{self.levels} levels of pictures are not usable", f"give 2 to {self.white + 1} levels")
         if self.binarize not in BINARIZE or (self.binarize != "none" and self.levels != 2):
             raise UsageError(f"no binarisation is called {self.binarize!r}", f"choose one of {', '.join(BINARIZE)}")
+        if self.fit not in FITS:
+            raise UsageError(f"no way of fitting pictures is called {self.fit!r}", f"choose one of {', '.join(FITS)}")
+        if self.aspect is not None and (len(self.aspect) != 2 or min(self.aspect) < 1):
+            raise UsageError(f"{self.aspect} is no shape of pictures", "give [height, width]")
 
     @property
     def space(self) -> Image:
@@ -164,7 +193,7 @@ class ImageCodec(PictureCodec):
         if picture.size != (self.width, self.height):
             if not self.resize:
                 raise _wrong_size(picture.height, picture.width, self, place(0))
-            picture = _resized(picture, self.height, self.width)
+            picture = self._resized(picture)
         if channels_of(picture) > self.channels and not self.convert:
             raise _wrong_channels(3, self, place(0))
         return self._from_8_bit(eight_bit(picture, self.channels))
@@ -204,8 +233,11 @@ class ImageCodec(PictureCodec):
         greys = np.empty((len(array), *self.space.shape), np.uint8)
         for row, planes in enumerate(array.astype(np.uint8)):
             for c, plane in enumerate(planes):
-                greys[row, c] = np.asarray(_resized(pil.fromarray(plane), self.height, self.width))
+                greys[row, c] = np.asarray(self._resized(pil.fromarray(plane)))
         return greys
+
+    def _resized(self, picture: Picture) -> Picture:
+        return resized(picture, self.height, self.width, self.fit, self.aspect)
 
     def picture(self, event: Tensor | np.ndarray) -> Picture:
         """One event [channels, height, width] as a picture."""
@@ -229,6 +261,11 @@ def open_picture(value: Any, place: Place = nowhere) -> Picture:
     Raises:
         SourceError: missing, damaged, truncated, or larger than `MAX_PIXELS`.
     """
+    return opened(value, place, decode=True)
+
+
+def opened(value: Any, place: Place = nowhere, *, decode: bool = False) -> Picture:
+    """A picture of which, unless it is decoded, only the header is read; otherwise as `open_picture`."""
     import warnings
 
     from PIL import Image as pil
@@ -248,7 +285,8 @@ def open_picture(value: Any, place: Place = nowhere) -> Picture:
                     f"{place(0)} claims {picture.width} by {picture.height} pixels",
                     f"at most {MAX_PIXELS:,} are decoded; shrink or remove it",
                 )
-            picture.load()
+            if decode:
+                picture.load()
     except FileNotFoundError:
         raise SourceError(f"{place(0)} does not exist", "check the path") from None
     except PermissionError as error:
@@ -289,12 +327,39 @@ def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def _resized(picture: Picture, height: int, width: int) -> Picture:
+def resized(
+    picture: Picture, height: int, width: int, fit: str = "stretch", shape: Sequence[int] | None = None
+) -> Picture:
+    """A picture brought to a size: cut (`crop`) or framed (`pad`) about its middle to the size's shape, then resized.
+
+    Args:
+        picture: of any size.
+        height, width: of the result.
+        fit: `crop`, `pad` or `stretch`; as `PIL.ImageOps.fit`, `PIL.ImageOps.pad` and `resize`.
+        shape: (height, width) of whose shape it is cut or framed; None: that of the result.
+    """
     from PIL import Image as pil
 
     if picture.mode in ("1", "P", "PA"):
         picture = picture.convert("L" if picture.mode == "1" else "RGBA")
+    rows, columns = shape or (height, width)
+    ratio = (picture.width / picture.height) / (columns / rows)  # above 1: wider than it should be
+    if fit == "crop" and ratio != 1:
+        wide, high = picture.width / max(ratio, 1), picture.height * min(ratio, 1)
+        left, top = (picture.width - wide) / 2, (picture.height - high) / 2
+        return picture.resize((width, height), pil.Resampling.LANCZOS, box=(left, top, left + wide, top + high))
+    if fit == "pad" and ratio != 1:
+        inner = max(1, round(width * min(ratio, 1))), max(1, round(height / max(ratio, 1)))
+        picture = picture if picture.mode in _BARS else picture.convert("RGB")
+        whole = pil.new(picture.mode, (width, height), _BARS[picture.mode])
+        at = round((width - inner[0]) / 2), round((height - inner[1]) / 2)
+        whole.paste(picture.resize(inner, pil.Resampling.LANCZOS), at)
+        return whole
     return picture.resize((width, height), pil.Resampling.LANCZOS)
+
+
+_BARS: dict[str, Any] = {"L": 0, "RGB": 0, "I": 0, "I;16": 0, "LA": (0, 255), "RGBA": (0, 0, 0, 255)}
+"""Mode → black."""
 
 
 def _recoloured(array: np.ndarray, channels: int) -> np.ndarray:
@@ -307,10 +372,30 @@ def _recoloured(array: np.ndarray, channels: int) -> np.ndarray:
 
 def _wrong_size(height: int, width: int, codec: ImageCodec, place: str) -> SourceError:
     wanted = f"{codec.height}x{codec.width}"
+    least = "x".join(map(str, modest(codec.height, codec.width)))
     return SourceError(
         f"{place} is {height}x{width} pixels, not {wanted}",
-        f"resize to {wanted} (height x width), or fit with --size {wanted}",
+        f"resize to {wanted} (height x width), or fit with --size {least}",
     )
+
+
+MODEST = 32**2
+"""Pixels of a size that any family can be fitted to in minutes."""
+
+
+def modest(height: float, width: float, pixels: float = MODEST) -> tuple[int, int]:
+    """A size of about so many pixels in the shape of another, within 1:2 … 2:1, at most as large; sides are even.
+
+    >>> modest(200, 300), modest(3000, 4000, 16**2), modest(28, 28), modest(100, 1000)
+    ((26, 40), (14, 18), (28, 28), (22, 46))
+    """
+    ratio = min(2.0, max(0.5, width / height))
+    sides = math.sqrt(pixels / ratio), math.sqrt(pixels * ratio)
+    if height * width <= pixels or min(height / sides[0], width / sides[1]) < 1:
+        scale = min(1.0, height / sides[0], width / sides[1])
+        sides = sides[0] * scale, sides[1] * scale
+        return max(1, round(sides[0])), max(1, round(sides[1]))
+    return 2 * max(1, round(sides[0] / 2)), 2 * max(1, round(sides[1] / 2))
 
 
 def _wrong_channels(channels: int, codec: ImageCodec, place: str) -> SourceError:

@@ -35,7 +35,7 @@ class PaletteCodec(PictureCodec):
     Args:
         height, width: pixels, and the `Grid` space with as many levels as colours.
         colours: distinct [r, g, b], each 0 … 255.
-        channels, white, resize: of the pictures, as in `ImageCodec`; grey ones are read as RGB.
+        channels, white, resize, fit: of the pictures, as in `ImageCodec`; grey ones are read as RGB.
     """
 
     height: int
@@ -44,6 +44,7 @@ class PaletteCodec(PictureCodec):
     channels: int = 3
     white: int = 255
     resize: bool = False
+    fit: str = "stretch"
 
     kind = "palette"
     unit = "palette token"
@@ -70,7 +71,8 @@ class PaletteCodec(PictureCodec):
     @cached_property
     def _pictures(self) -> ImageCodec:
         """Reads the pictures without loss."""
-        return ImageCodec(self.height, self.width, self.channels, self.white + 1, self.white, self.resize)
+        size = self.height, self.width
+        return ImageCodec(*size, self.channels, self.white + 1, self.white, self.resize, fit=self.fit)
 
     @cached_property
     def _palette(self) -> np.ndarray:

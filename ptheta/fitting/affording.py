@@ -1,0 +1,420 @@
+"""Does a fit fit the machine and its budget? Sizes, batches and refusals, from `ptheta.training.cost`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ptheta.data import Data
+from ptheta.data.codecs import SoundCodec
+from ptheta.data.codecs.images import PictureCodec
+from ptheta.data.pictures import MODEST, Survey
+from ptheta.errors import FitError
+from ptheta.models import Model
+from ptheta.spaces import Image, Sequence, Space, Spectrogram, Waveform
+from ptheta.training import Budget, Settings, World
+from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, available, is_easy, within
+
+SHARE = 0.7
+"""Part of the memory available that a fit may take."""
+
+SURELY = 4
+"""A model that is estimated to take more than so many times what there is, is not even begun."""
+
+WANTED = 64
+"""Steps that a budget in minutes should have; a batch that was not asked for is made smaller for them."""
+
+BULK = 0.25
+"""Part of a step's time that its events must take for a smaller batch to be worth it."""
+
+STEPS = 150
+"""Steps that a budget in minutes must have, with the batch of the recipe, for larger pictures."""
+
+PHOTOS = 2**30
+"""Bytes that a fit to pictures of a size that was not asked for may take."""
+
+SIDES = (16, 24, 32, 48, 64, 96, 128)
+"""Sides of squares of as many pixels as pictures are brought to, if no size is asked for."""
+
+SMALLER = (256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
+"""Sides of squares of as many pixels as are proposed where pictures are too large."""
+
+
+def limit_of(memory: float | None, device: torch.device, processes: int = 1) -> float:
+    """Bytes that a fit may take.
+
+    Args:
+        memory: GiB that were allowed; None: what is available, less a margin.
+        device: of the fit.
+        processes: that share the memory.
+
+    Raises:
+        FitError: the number makes no sense.
+    """
+    if memory is None:
+        return SHARE * available(device) / (processes if device.type == "cpu" else 1)
+    if not memory > 0:
+        raise FitError(f"memory is {memory}", "give a number of GiB above 0")
+    return memory * 2**30
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was planned.
+
+    Attributes:
+        batch: its events, over all processes.
+        parts: into which it is cut to save memory.
+        memory, seconds: that it takes.
+        fits: whether these are within limit and budget.
+    """
+
+    batch: int
+    parts: int
+    memory: float
+    seconds: float
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a fit may take.
+
+    Attributes:
+        limit: bytes.
+        seconds: of the budget; None: it is in steps.
+        shrinks: whether the batch may be made smaller.
+        parts: whether it may be cut into more parts.
+        processes: that share a batch.
+    """
+
+    limit: float
+    seconds: float | None = None
+    shrinks: bool = True
+    parts: bool = True
+    processes: int = 1
+
+    def plan(self, cost: Cost, batch: int, parts: int = 1) -> Step:
+        """A step of at most so many events in at least so many parts that fits, as far as one does."""
+        size = self.processes
+        while self.shrinks and self.seconds and batch >= 2 * size:
+            seconds = cost.seconds(batch // size, parts)
+            if WANTED * seconds <= self.seconds or batch // size * cost.pace < BULK * seconds:
+                break
+            batch = batch // 2 // size * size
+        share = batch // size
+        parts = min(parts, share)
+        while self.parts and parts < share and cost.memory(-(-share // parts)) > self.limit:
+            parts = min(share, 2 * parts)
+        memory, seconds = cost.memory(-(-share // parts)), cost.seconds(share, parts)
+        fits = memory <= self.limit and (self.seconds is None or seconds <= self.seconds)
+        return Step(batch, parts, memory, seconds, fits)
+
+
+class Affording:
+    """What a fit of one family to some data takes, against what there is.
+
+    Args:
+        build: (space, hyperparameters) → a model with random weights.
+        hyperparameters: of the family.
+        settings: given beside the family's recipe; None counts as not given.
+        data: to be fitted, or the space of a target.
+        device: of the fit.
+        means: what it may take.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[Space, dict[str, Any]], Model],
+        hyperparameters: dict[str, Any],
+        settings: dict[str, Any],
+        data: Data,
+        device: torch.device,
+        means: Means,
+    ):
+        self.build, self.hyperparameters, self.settings, self.data = build, hyperparameters, settings, data
+        self.device, self.means = device, means
+        train = data.splits.get("train")
+        self.x, self.context = (None, None) if not train else train.subset(4).events()
+        self.estimate = self._estimate(hyperparameters)
+        self.cost: Cost | None = None
+
+    @classmethod
+    def of_model(
+        cls, model: Model, settings: dict[str, Any], data: Data, device: torch.device, means: Means
+    ) -> Affording:
+        """For a model that exists."""
+        family, context_space, own = type(model), model.context_space, model.hyperparameters()
+
+        def build(space: Space, hyperparameters: dict[str, Any]) -> Model:
+            if space == model.space and hyperparameters == own:
+                return copy.deepcopy(model)
+            return family(space, context_space, **hyperparameters)
+
+        return cls(build, own, settings, data, device, means)
+
+    def model(self) -> Model:
+        """The model to fit, if it fits.
+
+        Raises:
+            FitError: it does not, and nothing was allocated.
+        """
+        space = self.data.space
+        if space.dimensions > TRIED:
+            guess = self._cost()
+            if guess is not None and guess.memory(1) > SURELY * self.means.limit:
+                raise self._refused(guess, 1)
+        try:
+            with within(self.means.limit / 3):
+                return self.build(space, self.hyperparameters)
+        except Exceeded:
+            raise self._refused(self._cost(), 1) from None
+
+    def settle(self, model: Model, chosen: Settings, world: World) -> tuple[Settings, list[str]]:
+        """Settings of a step that fits, and what was changed for it, in sentences.
+
+        Args:
+            model: to be fitted.
+            chosen: settings that were given and those of the recipe.
+            world: processes that must come to the same settings.
+
+        Raises:
+            FitError: no step fits.
+        """
+        train = self.data.splits.get("train")
+        batch = min(chosen.batch_size, len(train) // world.size * world.size) if train else chosen.batch_size
+        if not batch or is_easy(model, batch):
+            return chosen, []
+        cost = self._cost()
+        if cost is None:
+            raise self._refused(None, batch)
+        cost = replace(cost, start=world.agree(cost.start), pace=world.agree(cost.pace), each=world.agree(cost.each))
+        means = replace(self.means, limit=world.agree(self.means.limit))
+        step, whole = means.plan(cost, batch, chosen.accumulate), cost.seconds(batch // world.size, chosen.accumulate)
+        if not step.fits:
+            raise self._refused(cost, batch, chosen.accumulate)
+        notes: list[str] = []
+        if step.batch < batch:
+            assert means.seconds is not None
+            steps = int(means.seconds / step.seconds)
+            notes.append(
+                f"a step of {batch} events would take {duration(whole)}: batches of {step.batch}, for about {steps}"
+                " steps; --batch-size for another"
+            )
+            chosen = replace(chosen, batch_size=step.batch)
+        if step.parts > min(chosen.accumulate, step.batch):
+            needed = amount(cost.memory(step.batch // world.size))
+            notes.append(f"a batch of {step.batch} events would take {needed}: it is computed in {step.parts} parts")
+            chosen = replace(chosen, accumulate=step.parts)
+        return chosen, notes
+
+    def _estimate(self, hyperparameters: dict[str, Any]) -> Estimate:
+        return Estimate(
+            lambda space: self.build(space, hyperparameters),
+            _of_passes(self.settings),
+            self.context,
+            self.device,
+            self.means.limit,
+            self.means.seconds is not None,
+        )
+
+    def _cost(self) -> Cost | None:
+        """The cost of the events; None if it is beyond all that can be tried."""
+        if self.cost is None:
+            try:
+                self.cost = self.estimate.at(self.data.space, self.x)
+            except Exceeded:
+                return None
+        return self.cost
+
+    def _refused(self, cost: Cost | None, batch: int, parts: int = 1) -> FitError:
+        """What it would take, what there is, and what would fit."""
+        limit, seconds = self.means.limit, self.means.seconds
+        one = replace(self.means, shrinks=self.means.shrinks and cost is not None)
+        step = None if cost is None else one.plan(cost, batch, parts)
+        there = f"there are {amount(limit)}"
+        m = self.data.space.dimensions
+        values = f"{m:,} value{'s' * (m != 1)} an event: "
+        if cost is None or step is None:
+            problem = f"{values}the model, or one event of it, takes more than the {amount(limit)} there are"
+        elif cost.model_memory > limit:
+            problem = (
+                f"{values}the model would have {many(cost.parameters)} parameters and its fit take"
+                f" {amount(cost.model_memory)}, {there}"
+            )
+        else:
+            events = "one event" if step.batch // self.means.processes == 1 else f"{step.batch} events"
+            if batch == 1:
+                events = "one event"
+            if seconds is not None:
+                there += f" and {duration(seconds)}"
+            problem = (
+                f"{values}a step of {events} would take {amount(step.memory)} and {duration(step.seconds)}, {there}"
+            )
+        return FitError(problem, self._remedy(cost, batch, parts))
+
+    def _remedy(self, cost: Cost | None, batch: int, parts: int) -> str:
+        """The largest change that fits, with what it takes."""
+        batch = max(batch, 1)
+        if cost is not None and cost.model_memory <= self.means.limit and not self.means.shrinks:
+            smaller = replace(self.means, shrinks=True).plan(cost, batch, parts)
+            if smaller.fits and smaller.batch < batch:
+                return f"--batch-size {smaller.batch} takes {amount(smaller.memory)} and {duration(smaller.seconds)}"
+        free = replace(self.means, shrinks=True)
+        for flags, space, hyperparameters in self._smaller():
+            estimate = self.estimate if hyperparameters == self.hyperparameters else self._estimate(hyperparameters)
+            try:
+                found = estimate.at(space)
+            except Exceeded:
+                continue
+            step = free.plan(found, self._batch(space, batch, hyperparameters), parts)
+            if step.fits:
+                with_batch = "" if self.means.shrinks or step.batch >= batch else f" --batch-size {step.batch}"
+                return f"{flags}{with_batch} takes {amount(step.memory)} and {duration(step.seconds)}"
+        return "choose another model, or smaller events; --memory GIB allows more"
+
+    def _batch(self, space: Space, batch: int, hyperparameters: dict[str, Any]) -> int:
+        """Events of a step on another space: those given, or of the recipe."""
+        if (given := self.settings.get("batch_size")) is not None:
+            return given
+        train = self.data.splits.get("train")
+        model = self.build(space.reduced(4) or space, hyperparameters)
+        known = Settings.of(model).batch_size
+        return min(known, len(train)) if train else max(known, batch)
+
+    def _smaller(self) -> Iterator[tuple[str, Space, dict[str, Any]]]:
+        """Flags that make events or models smaller, with the spaces and hyperparameters that they give."""
+        space, codec, same = self.data.space, self.data.codec, self.hyperparameters
+        if isinstance(space, Spectrogram):
+            hop, rate = getattr(codec, "hop", 0), getattr(codec, "rate", 1)
+            for k in (2, 4, 8, 16):
+                fewer = Spectrogram(max(1, space.frames // k), space.bands, space.levels)
+                yield f"--hop {1000 * hop * k / rate:g}", fewer, same
+        elif isinstance(codec, PictureCodec):
+            height, width = space.shape[-2:]
+            for side in SMALLER:
+                h, w = _shaped(height, width, side)
+                if h * w < height * width:
+                    yield f"--size {h}x{w}", _with_sides(space, h, w), same
+        elif isinstance(space, Waveform) and isinstance(codec, SoundCodec):
+            for k in (2, 4, 8, 16, 32, 64, 128):
+                shorter = Waveform(space.samples // k, space.levels)
+                yield f"--seconds {shorter.samples / codec.rate:.2g}", shorter, same
+        elif isinstance(space, Sequence):
+            for k in (2, 4, 8, 16, 32, 64, 128, 256, 512):
+                if space.length // k >= 8 and (fewer := space.reduced(space.length // k)) is not None:
+                    yield f"--length {fewer.dimensions}", fewer, same
+        value = same.get("width") or self._default("width")
+        while isinstance(value, int) and value >= 32:
+            value //= 4
+            yield f"--width {value}", space, same | {"width": value}
+
+    def _default(self, name: str) -> Any:
+        """The value of a hyperparameter that is not given."""
+        space = self.data.space
+        return getattr(self.build(space.reduced(4) or space, self.hyperparameters), name, None)
+
+
+def size_chooser(
+    build: Callable[[Space], Model], settings: dict[str, Any], minutes: float | None, device: torch.device, limit: float
+) -> Callable[[Survey], tuple[int, int]]:
+    """Chooses the size of pictures that need one: the largest of which enough steps fit into the budget.
+
+    Args:
+        build: space → a model with random weights.
+        settings: given beside the family's recipe.
+        minutes: of the budget; None: it is in steps, and the size is a modest one.
+        device: of the fit.
+        limit: bytes that it may take.
+    """
+
+    def choose(found: Survey) -> tuple[int, int]:
+        if minutes is None:
+            return found.about(MODEST)
+        room = min(limit, PHOTOS)
+        given = {name: value for name, value in settings.items() if value is not None}
+        estimate = Estimate(build, _of_passes(given), None, device, room)
+        size = found.about(SIDES[0] ** 2)
+        batch = Settings.of(build(found.space(*size).reduced(4) or found.space(*size)), **given).batch_size
+        for side in SIDES:
+            tried = found.about(side**2)
+            if side != SIDES[0] and tried == size:
+                break
+            try:
+                cost = estimate.at(found.space(*tried))
+            except Exceeded:
+                break
+            if cost.memory(batch) > room or STEPS * cost.seconds(batch) > 60 * minutes:
+                break
+            size = tried
+        return size
+
+    return choose
+
+
+def _of_passes(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that an estimate depends on."""
+    return {name: value for name, value in settings.items() if name in ("precision", "optimizer") and value is not None}
+
+
+def means_of(
+    budget: Budget | None, settings: dict[str, Any], limit: float, *, target: bool, resuming: bool, processes: int
+) -> Means:
+    """What a fit may take, and what may be changed of what was asked for."""
+    seconds = None if budget is None or budget.minutes is None else 60 * budget.minutes
+    free = not target and not resuming
+    return Means(limit, seconds, free and settings.get("batch_size") is None, free, processes)
+
+
+def amount(size: float) -> str:
+    """Bytes as a person reads them.
+
+    >>> amount(8.3e7), amount(1.26e9), amount(4.04e10), amount(3.2e12), amount(1.2e5)
+    ('0.083 GB', '1.3 GB', '40 GB', '3.2 TB', '0.001 GB')
+    """
+    for unit, name in ((1e15, "PB"), (1e12, "TB")):
+        if size >= unit:
+            return f"{size / unit:.2g} {name}" if size < 100 * unit else f"{size / unit:,.0f} {name}"
+    gigabytes = size / 1e9
+    return f"{gigabytes:.0f} GB" if gigabytes >= 9.5 else f"{gigabytes:.2g} GB" if gigabytes >= 0.001 else "0.001 GB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    >>> duration(0.0213), duration(12), duration(200), duration(9000), duration(1e7)
+    ('0.021 s', '12 s', '3 minutes', '2.5 hours', '116 days')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.2g} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.2g} hours" if seconds < 2 * 86400 else f"{seconds / 86400:,.0f} days"
+
+
+def many(n: float) -> str:
+    """A large number as a person reads it.
+
+    >>> many(471680), many(3.93e12), many(5.6e9)
+    ('471,680', '3.9 trillion', '5.6 billion')
+    """
+    for unit, name in ((1e12, "trillion"), (1e9, "billion")):
+        if n >= unit:
+            return f"{n / unit:,.2g} {name}" if n < 100 * unit else f"{n / unit:,.0f} {name}"
+    return f"{n:,.0f}"
+
+
+def _shaped(height: int, width: int, side: int) -> tuple[int, int]:
+    from ptheta.data.codecs.images import modest
+
+    return modest(height, width, side**2)
+
+
+def _with_sides(space: Space, height: int, width: int) -> Space:
+    if isinstance(space, Image):
+        return Image(height, width, space.channels, space.levels)
+    return type(space)(height, width, space.levels)  # type: ignore[call-arg, attr-defined]

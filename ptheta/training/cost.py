@@ -1,0 +1,440 @@
+"""What a step of learning takes, estimated before the first one: bytes and seconds, of any family on any events.
+
+A pass forward and back over one event, and over a few, on a throw-away model, shows what is kept for the backward pass
+and how long it takes. Where the event is too large to try, the same family with the same hyperparameters is tried on
+smaller spaces of the same kind, and what is found is extrapolated: bytes and seconds of one event are a + b m + c m² in
+its dimensions m (convolutions have c = 0; attention, and networks that connect all dimensions, have not).
+Nothing that does not fit is ever allocated: building and passes are given up as soon as they pass a limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from ptheta.errors import PthetaError
+from ptheta.evaluation import suited_batch
+from ptheta.models import Model
+from ptheta.spaces import Discrete, Space
+from ptheta.training.optimisers import optimisers
+from ptheta.training.precision import autocast
+from ptheta.training.settings import Settings
+
+COPIES = 7
+"""Copies of the weights that a fit holds at once: weights, gradients and their parts, two moments, the best, one on its
+way to disk."""
+
+KEPT = 1.5
+"""Peak of a step's memory, in units of what is kept for its backward pass; measured at 0.8 to 1.5 for most families."""
+
+SCORED = 0.75
+"""Peak of scoring events, in units of what a step would keep for as many; measured at 0.2 to 1."""
+
+TRIED = 1024
+"""Dimensions up to which an event is tried as it is; beyond, smaller ones are tried first."""
+
+LEAST, GROWTH = 4, 4
+"""Dimensions of the smallest space tried, and by how much the next one is larger."""
+
+QUICK = 0.15
+"""Seconds of a pass after which no larger space is tried, unless the events themselves are little larger."""
+
+PATIENCE = 20.0
+"""Seconds after which a pass is given up."""
+
+EASY = 2**24
+"""Events × dimensions × parameters of a step below which it needs no estimate: a tenth of a second, 100 MB."""
+
+
+class Exceeded(Exception):
+    """A model or a pass takes more than it may."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model, and a step of it, take.
+
+    Attributes:
+        parameters: how many.
+        weights: bytes of them.
+        buffers: bytes of masks and other constants.
+        fixed, each: bytes kept for the backward pass, whatever the number of events, and for each event.
+        start, pace: seconds of a pass forward and back, whatever the number of events, and for each event.
+        update: seconds of the optimiser's part of a step.
+        scored: events that are scored together.
+        exact: whether it was measured on the events' own space.
+    """
+
+    parameters: float
+    weights: float
+    buffers: float
+    fixed: float
+    each: float
+    start: float
+    pace: float
+    update: float
+    scored: int
+    exact: bool = True
+
+    @property
+    def model_memory(self) -> float:
+        """Bytes that the model takes in a fit, without any event."""
+        return COPIES * self.weights + 2 * self.buffers
+
+    def memory(self, n: int) -> float:
+        """Peak bytes of a fit whose steps, or parts of a step, have n events."""
+        step = KEPT * (self.fixed + n * self.each)
+        return self.model_memory + max(step, SCORED * self.scored * self.each)
+
+    def seconds(self, n: int, parts: int = 1) -> float:
+        """Seconds of a step of n events in so many parts."""
+        return self.update + parts * self.start + n * self.pace
+
+
+class Estimate:
+    """Estimates the cost of a family on spaces of one kind.
+
+    Args:
+        build: space → a model with random weights.
+        settings: of learning, those given beside the family's recipe.
+        context: some contexts [k, …] of the events, or None.
+        device: of learning.
+        limit: bytes that may be taken.
+        timed: whether seconds matter; otherwise those of the optimiser are not measured.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[Space], Model],
+        settings: dict[str, Any],
+        context: Tensor | None,
+        device: torch.device,
+        limit: float,
+        timed: bool = True,
+    ):
+        self.build, self.settings, self.context, self.device, self.limit = build, settings, context, device, limit
+        self._second_per_byte: float | None = None if timed else 0.0  # of weights, for the optimiser
+        self._points: dict[int, Cost] = {}  # dimensions → cost
+
+    def at(self, space: Space, x: Tensor | None = None) -> Cost:
+        """The cost of a space.
+
+        Args:
+            space: of the events.
+            x: some events [k, *space.shape]; None: random ones, if the kind of space has such.
+
+        Raises:
+            Exceeded: it is beyond the limit, and no smaller space tells by how much.
+        """
+        m = space.dimensions
+        guess = self._extrapolated(space) if self._points else None
+        if guess is not None and guess.model_memory > 2 * self.limit:  # as smaller ones have shown
+            return guess
+        if m <= TRIED or space.reduced(LEAST) is None:
+            with contextlib.suppress(Exceeded):
+                return self._tried(space, x, self.limit, PATIENCE)
+        guess = self._extrapolated(space)
+        easy = guess is not None and guess.model_memory < self.limit / 3 and KEPT * guess.each < self.limit / 3
+        if guess is None or (easy and guess.start + guess.pace < 4 * QUICK):
+            try:
+                return self._tried(space, x, self.limit, PATIENCE)
+            except Exceeded:
+                if guess is None:
+                    raise
+        return guess
+
+    def _extrapolated(self, space: Space) -> Cost | None:
+        """From smaller spaces; None if the family cannot be built on them."""
+        wanted = space.dimensions
+        m = LEAST
+        while m < wanted and m not in self._points:
+            smaller = space.reduced(m)
+            if smaller is None:
+                return None
+            clock = time.perf_counter()
+            try:
+                cost = self._tried(smaller, None, min(self.limit / 4, 2**29), 2.0)
+            except Exceeded:
+                break
+            except PthetaError:  # an order or the like that is of the events themselves
+                return None
+            self._points[m] = cost
+            slow = cost.start + cost.pace > QUICK or time.perf_counter() - clock > 4 * QUICK
+            if slow and len(self._points) >= 3:  # fewer say little of how costs grow
+                break
+            m *= GROWTH
+        sides = {d: (space.reduced(d) or space).dimensions for d in sorted(self._points) if d < wanted}
+        if not sides:
+            return None
+        points = {sides[d]: self._points[d] for d in list(sides)[-3:]}
+
+        def at(name: str) -> float:
+            return extrapolated({k: float(getattr(cost, name)) for k, cost in points.items()}, wanted)
+
+        names = ("parameters", "weights", "buffers", "fixed", "each")
+        scored = max(1, points[max(points)].scored * max(points) // wanted)
+        start = points[max(points)].start
+        pace = by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted) - start
+        found = {name: at(name) for name in names}
+        update = found["weights"] * (self._second_per_byte or 0.0)
+        return Cost(**found, start=start, pace=pace, update=update, scored=scored, exact=False)
+
+    def _tried(self, space: Space, x: Tensor | None, limit: float, patience: float) -> Cost:
+        """Measured on a throw-away model of a space."""
+        with untouched(self.device):
+            with within(limit / 3):
+                model = self.build(space)
+            weights = float(sum(p.nbytes for p in model.parameters()))
+            buffers = float(sum(b.nbytes for b in model.buffers()))
+            if 3 * weights + 2 * buffers > limit or COPIES * weights + 2 * buffers > self.limit:
+                raise Exceeded
+            model = model.to(self.device).train()
+            scored, count = suited_batch(model), sum(p.numel() for p in model.parameters())
+            if x is None:
+                x = random_events(space, 4)
+            if x is None or count == 0:
+                return Cost(count, weights, buffers, 0, 0, 0, 0, 0, scored)
+            rows = torch.arange(4)
+            x = x[rows % len(x)].to(self.device)
+            context = None if self.context is None else self.context[rows % len(self.context)].to(self.device)
+            room = (limit - 3 * weights - 2 * buffers) / KEPT
+            one = [self._pass(model, x[:1], context, room, patience)]
+            if one[0][1] < QUICK:  # what is done for the first time takes longer
+                one.append(self._pass(model, x[:1], context, room, patience))
+            kept, seconds = one[0][0], min(second for _, second in one)
+            update = self._update(model, weights)
+            n = 4 if seconds < 0.1 and 4 * kept < room else 2 if seconds < 2 and 2 * kept < room else 1
+            if n == 1:
+                return Cost(count, weights, buffers, 0, kept, 0, seconds, update, scored)
+            more, longer = self._pass(model, x[:n], context, room, patience)
+            each = max((more - kept) / (n - 1), 0.0)
+            pace = max((longer - seconds) / (n - 1), longer / (4 * n))
+            start, fixed = max(longer - n * pace, 0.0), max(kept - each, 0.0)
+            return Cost(count, weights, buffers, fixed, each, start, pace, update, scored)
+
+    def _update(self, model: Model, weights: float) -> float:
+        """Seconds of the optimiser, measured once, and taken to grow with the weights; it uses a pass's gradients."""
+        if self._second_per_byte is None:
+            settings = Settings.of(model, **self.settings)
+            many = [one for module in model.players().values() for one in optimisers(module, settings)]
+            clock = time.perf_counter()
+            for optimiser in many:
+                optimiser.step()
+            self._second_per_byte = (time.perf_counter() - clock) / weights
+        return self._second_per_byte * weights
+
+    def _pass(
+        self, model: Model, x: Tensor, context: Tensor | None, limit: float, patience: float
+    ) -> tuple[float, float]:
+        """Bytes kept for the backward pass of a loss, and seconds of both passes."""
+        precision = Settings.of(model, **self.settings).precision
+        cast = autocast(precision, self.device.type, model.dtype)
+        own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers(), x]}
+        rows = None if context is None else context[: len(x)]
+        kept, clock = 0.0, time.perf_counter()
+        model.zero_grad(set_to_none=True)
+        for player in model.players():
+            with counting(own, limit, clock + patience) as held, cast():
+                loss = model.loss(x, rows, player)
+            kept = max(kept, float(sum(held.values())))
+            loss.backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return kept, time.perf_counter() - clock
+
+
+def is_easy(model: Model, n: int) -> bool:
+    """Whether a step of n events is so small that it needs no estimate."""
+    space = model.space
+    levels = space.levels if isinstance(space, Discrete) else 1
+    parameters = sum(p.numel() for p in model.parameters()) + levels
+    given = 0 if model.context_space is None else model.context_space.dimensions
+    return n * (space.dimensions + given) * parameters <= EASY
+
+
+def extrapolated(points: dict[int, float], m: int) -> float:
+    """a + b m + c m² through the values of one to three numbers of dimensions, with b and c at least 0.
+
+    One point alone is taken to grow with m².
+
+    >>> extrapolated({10: 21.0, 20: 41.0, 40: 81.0}, 100), extrapolated({2: 8.0, 4: 32.0}, 8)
+    (201.0, 128.0)
+    """
+    (*_, last) = at = sorted(points)
+    if len(at) == 1:
+        return points[last] * (m / last) ** 2 if m > last else points[last]
+    if len(at) == 2:
+        at = [0, *at]
+        points = {0: 0.0, **points}
+    first, middle, last = at
+    early = (points[middle] - points[first]) / (middle - first)
+    late = (points[last] - points[middle]) / (last - middle)
+    square = max(0.0, (late - early) / (last - first))
+    slope = max(0.0, late) if square == 0 else late
+    return points[last] + (m - last) * (slope + square * (m - middle))
+
+
+def by_power(points: dict[int, float], m: int) -> float:
+    """b m^p through the values of the last two numbers of dimensions, with p of 1 to 2, which noise moves little.
+
+    >>> by_power({10: 0.5, 20: 2.0}, 40), by_power({10: 1.0, 20: 1.1}, 40)
+    (8.0, 2.2)
+    """
+    *before, last = sorted(points)
+    if min(points.values()) <= 0:  # of families that learn by counting
+        return points[last]
+    power = math.log(points[last] / points[before[-1]]) / math.log(last / before[-1]) if before else 2.0
+    return points[last] * (m / last) ** min(2.0, max(1.0, power))
+
+
+def random_events(space: Space, n: int) -> Tensor | None:
+    """n random events of a discrete or real space; None for other kinds."""
+    if isinstance(space, Discrete):
+        if space.sizes:
+            x = torch.stack([torch.randint(size, (n,)) for size in space.sizes], 1).reshape(n, *space.shape)
+        else:
+            x = torch.randint(space.levels, (n, *space.shape))
+        end = getattr(space, "end", None)
+        return x if end is None or space.levels == 1 else torch.where(x == end, (end + 1) % space.levels, x)
+    return torch.randn(n, *space.shape, dtype=torch.float64) if space.kind == "real" else None
+
+
+@contextlib.contextmanager
+def counting(own: set[int], limit: float, until: float) -> Iterator[dict[int, int]]:
+    """Storage → bytes of what is kept for a backward pass, without the storages that are `own`.
+
+    Raises:
+        Exceeded: within, as soon as they are more than the limit, or the time is up.
+    """
+    held: dict[int, int] = {}
+    total = 0
+
+    def pack(tensor: Tensor) -> Tensor:
+        nonlocal total
+        storage = tensor.untyped_storage()
+        if (place := storage.data_ptr()) not in own and place not in held:
+            held[place] = storage.nbytes()
+            total += held[place]
+            if total > limit or time.perf_counter() > until:
+                raise Exceeded
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield held
+
+
+class within(TorchDispatchMode):
+    """Within it, tensors of more bytes than a limit, in all, are refused before they are allocated.
+
+    Raises:
+        Exceeded: at the first that is too much.
+    """
+
+    def __init__(self, limit: float):
+        super().__init__()
+        self.limit, self.total = limit, 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not (func.is_view or func._schema.is_mutable):
+            self.total += _bytes_of(func, args, kwargs)
+            if self.total > self.limit:
+                raise Exceeded
+        return func(*args, **kwargs)
+
+
+def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
+    """Bytes of what an operation makes, found without making it; 0 where its sizes depend on values."""
+    args, kwargs = tree_map_only(Tensor, lambda t: t.to("meta"), (args, kwargs))
+    if any(argument.name == "device" for argument in func._schema.arguments):
+        kwargs = kwargs | {"device": torch.device("meta"), "pin_memory": None}
+        known = {argument.name for argument in func._schema.arguments}
+        kwargs = {name: value for name, value in kwargs.items() if name in known and name != "generator"}
+    try:
+        made = func(*args, **kwargs)
+    except Exception:  # no meta kernel, or sizes that depend on values, which are at most those of what is given
+        return 0.0
+    return float(sum(t.nbytes for t in tree_leaves(made) if isinstance(t, Tensor)))
+
+
+@contextlib.contextmanager
+def untouched(device: torch.device) -> Iterator[None]:
+    """The global random states are as before afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(0)
+        yield
+
+
+# What the machine has
+
+
+def available(device: torch.device) -> float:
+    """Bytes of memory that can be taken on a device: free and reclaimable ones, within the limits of control groups and
+    of the process."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return min(_free(), _group(), _own())
+
+
+def _free() -> float:
+    """What the system could give."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
+    return math.inf
+
+
+def _group() -> float:
+    """What is left in the process's control groups, version 2 or 1."""
+    left = math.inf
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kinds, path = line.split(":", 2)
+            if kinds == "":
+                root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current", "inactive_file")
+            elif "memory" in kinds.split(","):
+                root = Path("/sys/fs/cgroup/memory")
+                names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            else:
+                continue
+            folder = root / path.strip("/")
+            for place in [folder, *folder.parents]:
+                if place == root.parent:
+                    break
+                left = min(left, _left(place, *names))
+    return left
+
+
+def _left(folder: Path, most: str, used: str, reclaimable: str) -> float:
+    with contextlib.suppress(OSError, ValueError):
+        limit = int((folder / most).read_text())
+        lines = (folder / "memory.stat").read_text().splitlines()
+        cached = next((int(line.split()[1]) for line in lines if line.split()[0] == reclaimable), 0)
+        return float(limit - int((folder / used).read_text()) + cached)
+    return math.inf
+
+
+def _own() -> float:
+    """What is left of the process's address space, where it is limited (`ulimit -v`)."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            return max(0.0, float(limit - pages * resource.getpagesize()))
+    return math.inf

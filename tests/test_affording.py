@@ -1,0 +1,169 @@
+"""What a step takes is known before the first one, and what cannot fit is refused with numbers."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import ptheta
+from ptheta.errors import FitError
+from ptheta.fitting.affording import Means
+from ptheta.models import family
+from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram, Waveform
+from ptheta.training import cost as costs
+from ptheta.training.cost import Cost, Estimate, Exceeded, extrapolated, random_events, within
+
+CPU = torch.device("cpu")
+SMALL = {"width": 16, "layers": 2}
+
+CASES = [
+    ("made", Image(12, 12, 1, 8), {"width": 64}),
+    ("made", Real((40,)), {"width": 64}),
+    ("markov_mlp", Sequence(60, 30), {"width": 32, "window": 4}),
+    ("pixelcnn", Image(10, 14, 3), {**SMALL, "reach": 2}),
+    ("pixelcnn", Spectrogram(20, 8), {**SMALL, "reach": 2}),
+    ("transformer", Sequence(96, 50), {**SMALL, "heads": 2}),
+    ("transformer", Image(8, 8, 1, 4), {**SMALL, "heads": 2, "any_order": True}),
+    ("flow", Real((6,)), {"transforms": 2, "width": 16, "bins": 4}),
+]
+
+
+def estimate(name, limit=4e9, **hyperparameters):
+    cls = family(name).load()
+    return Estimate(lambda space: cls(space, None, **hyperparameters), {}, None, CPU, limit)
+
+
+def kept_by(model, x):
+    """Bytes of the distinct storages that a loss keeps for its backward pass, weights apart."""
+    own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers(), x]}
+    held = {}
+
+    def pack(tensor):
+        held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        loss = model.train().loss(x)
+    del loss
+    return sum(size for place, size in held.items() if place not in own)
+
+
+@pytest.mark.parametrize(("name", "space", "hyperparameters"), CASES, ids=lambda case: str(case)[:24])
+def test_estimates_are_within_a_factor_of_two_of_what_a_step_keeps(name, space, hyperparameters):
+    model = family(name).load()(space, None, **hyperparameters)
+    x = random_events(space, 32)
+    assert x is not None
+    found = estimate(name, **hyperparameters).at(space)
+    measured = kept_by(model, x)
+    assert measured / 2 < found.fixed + 32 * found.each < 2 * measured
+    assert found.weights == sum(p.nbytes for p in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "space", "hyperparameters"), CASES[:6], ids=lambda case: str(case)[:24])
+def test_smaller_spaces_tell_of_larger_ones(name, space, hyperparameters, monkeypatch):
+    truth = estimate(name, **hyperparameters).at(space)
+    monkeypatch.setattr(costs, "TRIED", 0)
+    monkeypatch.setattr(costs, "QUICK", 1e9)
+    told = estimate(name, **hyperparameters)._extrapolated(space)
+    assert told is not None
+    assert not told.exact
+    assert truth.each / 2 < told.each < 2 * truth.each
+    assert truth.weights / 2 < told.weights < 2 * truth.weights
+
+
+def test_polynomials_are_extrapolated_exactly():
+    def cost(m):
+        return 7 + 3 * m + 2 * m * m
+
+    assert extrapolated({m: cost(m) for m in (4, 16, 64)}, 1000) == pytest.approx(cost(1000))
+    assert extrapolated({4: 5.0, 16: 5.0, 64: 5.0}, 9999) == 5.0
+
+
+def test_nothing_larger_than_the_limit_is_ever_allocated():
+    with pytest.raises(Exceeded), within(2**20):
+        torch.zeros(2**40)
+    with pytest.raises(Exceeded), within(2**20):
+        torch.ones(2**9)[:, None].add(torch.ones(2**14)[None])
+    with pytest.raises(Exceeded):
+        estimate("made", 1e9, width=200_000).at(Discrete((4,), 2))
+
+
+def test_the_parameters_of_made_on_waveforms_are_known_without_building_it():
+    found = estimate("made", width=16).at(Waveform(3000))
+    assert not found.exact
+    truth = 3000 * 256 * (3000 * 256 + 16)  # direct and output weights, the rest is small
+    assert found.parameters == pytest.approx(truth, rel=0.6)
+
+
+def test_an_estimate_leaves_random_states_alone():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    estimate("pixelcnn", **SMALL).at(Image(8, 8, 3))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_is_learned_does_not_depend_on_the_estimate(tmp_path, monkeypatch):
+    data = ptheta.load("digits", limit=60)
+    runs = []
+    for easy in (2**60, 0):
+        monkeypatch.setattr(costs, "EASY", easy)
+        runs.append(ptheta.fit("made", data, steps=4, out=tmp_path / str(easy), hyperparameters=SMALL))
+    one, two = (run.model.state_dict() for run in runs)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert runs[0].config["fit"] == runs[1].config["fit"]
+
+
+def cost(**changed):
+    given = {"parameters": 1e3, "weights": 4e3, "buffers": 0.0, "fixed": 0.0, "each": 1e6, "start": 0.0, "pace": 1.0}
+    return Cost(**(given | {"update": 0.0, "scored": 1} | changed))
+
+
+def test_batches_are_cut_for_memory_and_shrink_for_time():
+    small = cost().memory(4)
+    assert Means(small).plan(cost(), 16).parts == 4
+    assert Means(small, parts=False).plan(cost(), 16).fits is False
+    assert Means(1e12, seconds=64).plan(cost(), 16).batch == 1
+    assert Means(1e12, seconds=1024).plan(cost(), 16).batch == 16
+    assert Means(1e12, seconds=0.5).plan(cost(), 16).fits is False
+    assert Means(1e12, seconds=64).plan(cost(update=100.0), 16).batch == 16  # fewer events would not help
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "hyperparameters", "flag"),
+    [
+        (lambda: ptheta.load(np.zeros((12, 150, 150, 3), np.uint8)), "pixelcnn", SMALL, r"--size \d+x\d+ takes"),
+        (lambda: ptheta.load("digits", limit=40), "made", {"width": 9000}, r"--width \d+ takes"),
+        (lambda: ptheta.load("digits", limit=40), "made", {"width": 300_000}, r"--width \d+ takes"),
+    ],
+)
+def test_refusals_carry_numbers_and_leave_nothing_behind(make, model, hyperparameters, flag, tmp_path):
+    with pytest.raises(FitError) as caught:
+        ptheta.fit(model, make(), steps=3, out=tmp_path / "run", memory=0.1, hyperparameters=hyperparameters)
+    assert re.search(r"^[\d,]+ values an event: .*\d GB", caught.value.problem)
+    assert "0.11 GB" in caught.value.problem
+    assert re.search(flag, caught.value.remedy)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_remedy_works(tmp_path, monkeypatch):
+    monkeypatch.setattr("ptheta.fitting.results.write_overview", lambda *_, **__: [])
+    data = np.random.default_rng(0).integers(0, 256, (12, 150, 150, 3), np.uint8)
+    with pytest.raises(FitError) as caught:
+        ptheta.fit("pixelcnn", ptheta.load(data), steps=1, out=tmp_path / "a", memory=0.1, hyperparameters=SMALL)
+    size = re.search(r"--size (\d+x\d+)", caught.value.remedy)
+    assert size
+    small = ptheta.load(data, size=size[1])
+    ptheta.fit("pixelcnn", small, steps=1, out=tmp_path / "b", memory=0.1, hyperparameters=SMALL)
+
+
+def test_a_step_longer_than_the_budget_is_refused(tmp_path):
+    data = ptheta.load(np.zeros((12, 24, 24, 3), np.uint8))
+    with pytest.raises(FitError, match=r"a step of .* would take .* and .*s, there are .* and 6e-05 s"):
+        ptheta.fit("pixelcnn", data, minutes=1e-6, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_memory_must_make_sense(tmp_path):
+    with pytest.raises(FitError, match="memory is -1; give a number of GiB above 0"):
+        ptheta.fit("made", "digits", steps=1, out=tmp_path / "run", memory=-1)
