@@ -34,6 +34,10 @@ def estimate(name, limit=4e9, **hyperparameters):
     return Estimate(lambda space: cls(space, None, **hyperparameters), {}, None, CPU, limit)
 
 
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
 def kept_by(model, x):
     """Bytes of the distinct storages that a loss keeps for its backward pass, weights apart."""
     own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers(), x]}
@@ -132,7 +136,7 @@ def test_batches_are_cut_for_memory_and_shrink_for_time():
 @pytest.mark.parametrize(
     ("make", "model", "hyperparameters", "flag"),
     [
-        (lambda: ptheta.load(np.zeros((12, 150, 150, 3), np.uint8)), "pixelcnn", SMALL, r"--size \d+x\d+ takes"),
+        (lambda: ptheta.load(noise(12, 150, 150, 3)), "pixelcnn", SMALL, r"--size \d+x\d+ takes"),
         (lambda: ptheta.load("digits", limit=40), "made", {"width": 9000}, r"--width \d+ takes"),
         (lambda: ptheta.load("digits", limit=40), "made", {"width": 300_000}, r"--width \d+ takes"),
     ],
@@ -148,7 +152,7 @@ def test_refusals_carry_numbers_and_leave_nothing_behind(make, model, hyperparam
 
 def test_the_remedy_works(tmp_path, monkeypatch):
     monkeypatch.setattr("ptheta.fitting.results.write_overview", lambda *_, **__: [])
-    data = np.random.default_rng(0).integers(0, 256, (12, 150, 150, 3), np.uint8)
+    data = noise(12, 150, 150, 3)
     with pytest.raises(FitError) as caught:
         ptheta.fit("pixelcnn", ptheta.load(data), steps=1, out=tmp_path / "a", memory=0.1, hyperparameters=SMALL)
     size = re.search(r"--size (\d+x\d+)", caught.value.remedy)

@@ -140,6 +140,6 @@ def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgr
         "seconds": round(seconds, 2),
     }
     run.log({"results": results})
-    write_overview(run, say=progress.say)
+    write_overview(run, patience=max(seconds, PATIENCE), say=progress.say)
     write_card(run)
     progress.finished(results)

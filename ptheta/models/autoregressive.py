@@ -359,8 +359,13 @@ class Autoregressive(Model):
                 begun = begun.to(self.device, self.event_dtype)
                 u = noise[rows].to(self.device)
                 if chosen == "ancestral":
-                    drawn = ancestral(self._guided_decoder(len(begun), given, guidance), u, begun, warp)
                     passes = m - begun.shape[1]
+
+                    def advance(step: int, start: int = start, size: int = len(begun), of: int = passes) -> None:
+                        if effort is not None:
+                            effort.check((start + size * step / of) / n)
+
+                    drawn = ancestral(self._guided_decoder(len(begun), given, guidance), u, begun, warp, advance)
                 else:
                     drawn, passes = fixed_point(self._guided_pass(len(begun), given, guidance), u, begun, warp)
                 parts.append(drawn)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec, FrameCodec, SoundCodec, TextCodec
-from ptheta.errors import PthetaError
+from ptheta.errors import PthetaError, UsageError
 from ptheta.evaluation import suited_batch
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
-from ptheta.numbers import nats
+from ptheta.numbers import nats, plural
 from ptheta.reporting.contexts import lines_of, names_of, shown_contexts
 from ptheta.reporting.copies import copy_check
 from ptheta.reporting.documents import write_text_surprise
@@ -25,9 +25,13 @@ from ptheta.reporting.pictures import headed, save_picture, surprise_grid, surpr
 from ptheta.reporting.samples import sheet, write_rows
 from ptheta.reporting.surprise import END
 from ptheta.runs import Run
+from ptheta.sampling import Effort, PatienceError
 
 CELLS = 64
 """Events in the overview of a run, about."""
+
+FEWER = (16, 4)
+"""Events in the overview if more would take too long."""
 
 TEXTS = 16
 """Texts in the overview of a run."""
@@ -48,14 +52,17 @@ FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
 """What may go wrong here without harm to the fit."""
 
 
-def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = print) -> list[Path]:
+def write_overview(
+    run: Run, seed: int = 0, *, patience: float = math.inf, say: Callable[[str], None] = print
+) -> list[Path]:
     """Write samples in the form of the data; of pictures also copies.png and surprise.png, of text surprise.html.
 
-    What cannot be written is said and left out.
+    What cannot be written is left out, which is reported.
 
     Args:
         run: its model samples, its data are compared with.
         seed: of the samples.
+        patience: seconds that drawing may take; fewer samples are drawn where it would take longer.
         say: hears what could not be written, and whether samples are copies.
 
     Returns:
@@ -64,7 +71,7 @@ def write_overview(run: Run, seed: int = 0, *, say: Callable[[str], None] = prin
     files: list[Path] = []
     x: Tensor | None = None
     try:
-        x, written = _samples(run, seed)
+        x, written = _samples(run, seed, patience, say)
         files += written
     except FAILURES as error:
         say(f"no samples were written: {_problem(error)}")
@@ -182,15 +189,39 @@ def copies_line(record: dict[str, Any]) -> str:
     )
 
 
-def _samples(run: Run, seed: int) -> tuple[Tensor, list[Path]]:
+def _drawn(
+    run: Run, n: int, context: Tensor | None, seed: int, patience: float, say: Callable[[str], None]
+) -> tuple[Tensor, Tensor | None]:
+    """At most n events and their contexts, fewer if all would take longer than `patience`, seconds.
+
+    Raises:
+        UsageError: even a few would.
+    """
+    if not isinstance(run.model, Autoregressive):
+        return run.model.sample(n, context, seed=seed).cpu(), context
+    until, seconds = time.perf_counter() + patience, 0.0
+    for count in dict.fromkeys(min(n, most) for most in (n, *FEWER)):
+        rows = None if context is None else context[:count]
+        try:
+            x = run.model.sample(count, rows, seed=seed, effort=Effort(until - time.perf_counter())).cpu()
+        except PatienceError as error:
+            seconds = seconds or error.seconds
+            continue
+        if count < n:
+            say(f"{plural(count, 'sample')}, since {n} would take about {seconds:.0f} s; ptheta sample draws more")
+        return x, rows
+    raise UsageError(f"{n} would take about {seconds:.0f} s; ptheta sample draws them", "wait for them")
+
+
+def _samples(run: Run, seed: int, patience: float, say: Callable[[str], None]) -> tuple[Tensor, list[Path]]:
     """Samples and the files they are written to; given contexts, a row of a grid for each of some."""
     context = shown_contexts(run)
     if isinstance(run.codec, TextCodec | DocumentCodec):
-        x = run.model.sample(TEXTS if context is None else len(context), context, seed=seed).cpu()
+        x, context = _drawn(run, TEXTS if context is None else len(context), context, seed, patience, say)
         text = _in_one(run.codec, x, names_of(run, context))
         return x, [write_bytes(run.path / "samples.txt", text.encode())]
     n = HEARD if isinstance(run.codec, SoundCodec) and not run.codec.is_picture else CELLS
-    x = run.model.sample(n if context is None else len(context), context, seed=seed).cpu()
+    x, context = _drawn(run, n if context is None else len(context), context, seed, patience, say)
     if not isinstance(run.codec, SoundCodec):
         if run.codec.is_picture:
             return x, [save_picture(sheet(run, x, context), run.path / "samples.png")]

@@ -1,6 +1,6 @@
 """Drawing events from conditionals; knows no model."""
 
-from ptheta.sampling.ancestral import Effort, Method, ancestral, generator_for, uniforms
+from ptheta.sampling.ancestral import Effort, Method, PatienceError, ancestral, generator_for, uniforms
 from ptheta.sampling.beam import beam_search
 from ptheta.sampling.fixed_point import fixed_point
 from ptheta.sampling.generation import Draft, Generation, Listener, generate
@@ -14,6 +14,7 @@ __all__ = [
     "GuidedStepper",
     "Listener",
     "Method",
+    "PatienceError",
     "Warp",
     "ancestral",
     "beam_search",

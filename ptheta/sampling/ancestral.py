@@ -6,6 +6,8 @@ gives one sample, whatever the batch size, and methods that use the same u give 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Literal, Protocol, Self
 
 import torch
@@ -17,8 +19,27 @@ Method = Literal["auto", "ancestral", "fixed_point"]
 """How events are drawn; `auto` takes the faster."""
 
 
+PROBED = 1.0
+"""Seconds after which it is clear how long a draw takes."""
+
+
+class PatienceError(Exception):
+    """A draw that would take longer than it may.
+
+    Args:
+        seconds: that it would take, about.
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        super().__init__(f"the draw would take {seconds:.0f} seconds")
+
+
 class Effort:
     """What a draw took, filled in by `sample` and `complete`.
+
+    Args:
+        patience: seconds; a draw step by step that will clearly take longer is given up. None: any time.
 
     Attributes:
         method: `ancestral` or `fixed_point`; empty before the draw.
@@ -27,8 +48,9 @@ class Effort:
         chunks: how many chunks.
     """
 
-    def __init__(self):
+    def __init__(self, patience: float | None = None):
         self.method, self.passes, self.chunks = "", 0, 0
+        self._patience, self._clock = patience, time.perf_counter()
 
     @property
     def said(self) -> str:
@@ -38,6 +60,16 @@ class Effort:
     def add(self, method: str, passes: int) -> None:
         """Note a chunk."""
         self.method, self.passes, self.chunks = method, self.passes + passes, self.chunks + 1
+
+    def check(self, part: float) -> None:
+        """Hear which part of the draw is done.
+
+        Raises:
+            PatienceError: at this rate it takes longer than `patience`.
+        """
+        seconds = time.perf_counter() - self._clock
+        if self._patience is not None and part > 0 and seconds > PROBED and seconds / part > self._patience:
+            raise PatienceError(seconds / part)
 
 
 class Drawable(Protocol):
@@ -89,7 +121,13 @@ def uniforms(*shape: int, generator: torch.Generator) -> Tensor:
     return u.clamp_(2.0**-54, 1.0 - 2.0**-53)
 
 
-def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, warp: Warp = UNCHANGED) -> Tensor:
+def ancestral(
+    decoder: Stepper,
+    noise: Tensor,
+    prefix: Tensor | None = None,
+    warp: Warp = UNCHANGED,
+    advance: Callable[[int], None] | None = None,
+) -> Tensor:
     """Draw events one dimension at a time.
 
     Args:
@@ -97,6 +135,7 @@ def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, war
         noise: uniforms [n, m, r].
         prefix: values of the first dimensions, [n, k], kept as they are.
         warp: applied to every conditional before drawing from it.
+        advance: is told before every step how many were made.
 
     Returns:
         Values [n, m] in visiting order.
@@ -109,6 +148,8 @@ def ancestral(decoder: Stepper, noise: Tensor, prefix: Tensor | None = None, war
     conditional = decoder.prefill(prefix) if kept else decoder.step(None)
     values: list[Tensor] = []
     for j in range(kept, m):
+        if advance is not None:
+            advance(j - kept)
         if values:
             if (rest := decoder.settled(values[-1])) is not None:
                 values += [rest] * (m - j)

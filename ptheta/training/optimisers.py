@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ptheta.errors import FitError
+from ptheta.training.muon import Muon
 from ptheta.training.settings import Settings
 
 
@@ -34,7 +35,7 @@ def optimisers(module: nn.Module, settings: Settings) -> list[Optimizer]:
     ]
     if hidden:
         made.append(
-            torch.optim.Muon(
+            Muon(
                 hidden,
                 lr=settings.learning_rate,
                 weight_decay=settings.weight_decay,

@@ -12,6 +12,7 @@ from ptheta.reporting import overview, samples, write_events, write_overview
 from ptheta.reporting.pictures import text_width
 from ptheta.reporting.report import write_report
 from ptheta.reporting.samples import sheet
+from ptheta.sampling import PatienceError
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,28 @@ def test_pictures_that_were_given_stand_in_the_report_and_texts_are_marked(tmp_p
     assert 'width="48" height="48"' in page
     assert "Token by token" in page
     assert "Ranked anomalies" not in page
+
+
+@pytest.mark.parametrize(("most", "drawn"), [(64, 64), (5, 4), (3, None)])
+def test_of_samples_that_take_too_long_fewer_are_drawn_and_that_is_reported(most, drawn, tmp_path, monkeypatch):
+    run = ptheta.fit("independent", ptheta.load("digits", limit=100), out=tmp_path / "run")
+    (run.path / "samples.png").unlink()
+    sample, counts = type(run.model).sample, []
+
+    def slow(self, n, *arguments, **named):
+        if n > most:
+            raise PatienceError(99.0)
+        counts.append(n)
+        return sample(self, n, *arguments, **named)
+
+    monkeypatch.setattr(type(run.model), "sample", slow)
+    lines = []
+    files = {file.name for file in write_overview(run, patience=30, say=lines.append)}
+    assert counts == ([] if drawn is None else [drawn])
+    assert ("samples.png" in files) == (drawn is not None)
+    said = {
+        64: [],
+        4: ["4 samples, since 64 would take about 99 s; ptheta sample draws more"],
+        None: ["no samples were written: 64 would take about 99 s; ptheta sample draws them"],
+    }
+    assert [line for line in lines if "would take" in line] == said[drawn]

@@ -10,7 +10,9 @@ import torch
 from scipy import stats
 
 from ptheta.distributions import Categorical
-from ptheta.sampling import Warp, ancestral, generator_for, uniforms
+from ptheta.models.made import MADE
+from ptheta.sampling import Effort, PatienceError, Warp, ancestral, generator_for, uniforms
+from ptheta.spaces import Image
 
 FIRST = torch.tensor([0.2, 0.8], dtype=torch.float64)
 SECOND = torch.tensor([[0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)  # given the first
@@ -94,3 +96,14 @@ def test_a_seed_makes_a_generator_and_the_global_state_stays():
 @pytest.mark.parametrize("n", [0, 1])
 def test_few_events_are_drawn_too(n):
     assert ancestral(TwoCoins(n), noise(n)).shape == (n, 2)
+
+
+def test_a_draw_that_takes_longer_than_it_may_is_given_up_early(monkeypatch):
+    model = MADE(Image(16, 16, levels=2), width=8, layers=1)
+    monkeypatch.setattr("ptheta.sampling.ancestral.PROBED", 0.0)
+    with pytest.raises(PatienceError) as caught:
+        model.sample(3, seed=0, effort=Effort(patience=1e-4))
+    assert caught.value.seconds > 1e-4
+    effort = Effort(patience=1e4)
+    assert torch.equal(model.sample(3, seed=0, effort=effort), model.sample(3, seed=0))
+    assert effort.passes == 256
