@@ -268,7 +268,7 @@ class Affording:
         for flags, space, hyperparameters in self._smaller():
             estimate = self.estimate if hyperparameters == self.hyperparameters else self._estimate(hyperparameters)
             try:
-                found = estimate.at(space)
+                found = estimate.at(space, cheaply=True)
             except Exceeded:
                 continue
             step = free.plan(found, self._batch(space, batch, hyperparameters), parts)
@@ -301,7 +301,7 @@ class Affording:
                 if h * w < height * width:
                     yield f"--size {h}x{w}", _with_sides(space, h, w), same
         elif isinstance(space, Waveform) and isinstance(codec, SoundCodec):
-            for k in (2, 4, 8, 16, 32, 64, 128):
+            for k in (2, 4, 8, 16):
                 shorter = Waveform(space.samples // k, space.levels)
                 yield f"--seconds {shorter.samples / codec.rate:.2g}", shorter, same
         elif isinstance(space, Sequence):

@@ -50,8 +50,14 @@ LEAST, GROWTH = 4, 4
 QUICK = 0.15
 """Seconds of a pass after which no larger space is tried, unless the events themselves are little larger."""
 
+CLEARLY = 0.4
+"""How much larger a power measured in seconds must be than one counted in bytes to be believed."""
+
 PATIENCE = 20.0
 """Seconds after which a pass is given up."""
+
+CHEAP = 2**29
+"""Bytes that trying a space may take where another one is meant."""
 
 EASY = 2**24
 """Events × dimensions × parameters of a step below which it needs no estimate: a tenth of a second, 100 MB."""
@@ -127,28 +133,30 @@ class Estimate:
         self._second_per_byte: float | None = None if timed else 0.0  # of weights, for the optimiser
         self._points: dict[int, Cost] = {}  # dimensions → cost
 
-    def at(self, space: Space, x: Tensor | None = None) -> Cost:
+    def at(self, space: Space, x: Tensor | None = None, *, cheaply: bool = False) -> Cost:
         """The cost of a space.
 
         Args:
             space: of the events.
             x: some events [k, *space.shape]; None: random ones, if the kind of space has such.
+            cheaply: try nothing that takes more than `CHEAP` bytes, but extrapolate.
 
         Raises:
             Exceeded: it is beyond the limit, and no smaller space tells by how much.
         """
         m = space.dimensions
+        limit = min(self.limit, CHEAP) if cheaply else self.limit
         guess = self._extrapolated(space) if self._points else None
         if guess is not None and guess.model_memory > 2 * self.limit:  # as smaller ones have shown
             return guess
         if m <= TRIED or space.reduced(LEAST) is None:
             with contextlib.suppress(Exceeded):
-                return self._tried(space, x, self.limit, PATIENCE)
+                return self._tried(space, x, limit, PATIENCE)
         guess = self._extrapolated(space)
-        easy = guess is not None and guess.model_memory < self.limit / 3 and KEPT * guess.each < self.limit / 3
+        easy = guess is not None and guess.model_memory < limit / 3 and KEPT * guess.each < limit / 3
         if guess is None or (easy and guess.start + guess.pace < 4 * QUICK):
             try:
-                return self._tried(space, x, self.limit, PATIENCE)
+                return self._tried(space, x, limit, PATIENCE)
             except Exceeded:
                 if guess is None:
                     raise
@@ -164,13 +172,13 @@ class Estimate:
                 return None
             clock = time.perf_counter()
             try:
-                cost = self._tried(smaller, None, min(self.limit / 4, 2**29), 2.0)
+                cost = self._tried(smaller, None, min(self.limit / 4, CHEAP), 2.0)
             except Exceeded:
                 break
             except PthetaError:  # an order or the like that is of the events themselves
                 return None
             self._points[m] = cost
-            slow = cost.start + cost.pace > QUICK or time.perf_counter() - clock > 4 * QUICK
+            slow = cost.start + cost.pace > QUICK or time.perf_counter() - clock > 20 * QUICK
             if slow and len(self._points) >= 3:  # fewer say little of how costs grow
                 break
             m *= GROWTH
@@ -185,8 +193,10 @@ class Estimate:
         names = ("parameters", "weights", "buffers", "fixed", "each")
         scored = max(1, points[max(points)].scored * max(points) // wanted)
         start = points[max(points)].start
-        pace = by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted) - start
         found = {name: at(name) for name in names}
+        last = points[max(points)]
+        growth = max(found[name] / getattr(last, name) for name in ("each", "weights") if getattr(last, name))
+        pace = by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted, growth) - start
         update = found["weights"] * (self._second_per_byte or 0.0)
         return Cost(**found, start=start, pace=pace, update=update, scored=scored, exact=False)
 
@@ -210,7 +220,7 @@ class Estimate:
             context = None if self.context is None else self.context[rows % len(self.context)].to(self.device)
             room = (limit - 3 * weights - 2 * buffers) / KEPT
             one = [self._pass(model, x[:1], context, room, patience)]
-            if one[0][1] < QUICK:  # what is done for the first time takes longer
+            while len(one) < 3 and one[-1][1] < QUICK:  # what is done for the first time takes longer
                 one.append(self._pass(model, x[:1], context, room, patience))
             kept, seconds = one[0][0], min(second for _, second in one)
             update = self._update(model, weights)
@@ -285,17 +295,26 @@ def extrapolated(points: dict[int, float], m: int) -> float:
     return points[last] + (m - last) * (slope + square * (m - middle))
 
 
-def by_power(points: dict[int, float], m: int) -> float:
-    """b m^p through the values of the last two numbers of dimensions, with p of 1 to 2, which noise moves little.
+def by_power(points: dict[int, float], m: int, growth: float) -> float:
+    """Seconds as b m^p through the values of the last two numbers of dimensions, with p of at most 2.
 
-    >>> by_power({10: 0.5, 20: 2.0}, 40), by_power({10: 1.0, 20: 1.1}, 40)
-    (8.0, 2.2)
+    Far beyond them a little noise in p is a large factor, so p is that of what is kept for the backward pass or of the
+    weights, whichever grow more and which have no noise, unless the seconds grow clearly faster.
+
+    Args:
+        points: dimensions → seconds.
+        m: dimensions.
+        growth: by how much what is kept, or the weights, grow from the last point to m.
+
+    >>> by_power({10: 0.5, 20: 2.0}, 40, 2.0), by_power({10: 1.0, 20: 2.2}, 40, 2.0)
+    (8.0, 4.4)
     """
     *before, last = sorted(points)
-    if min(points.values()) <= 0:  # of families that learn by counting
+    if min(points.values()) <= 0 or m <= last:  # of families that learn by counting
         return points[last]
+    least = min(2.0, math.log(max(growth, 1.0)) / math.log(m / last))
     power = math.log(points[last] / points[before[-1]]) / math.log(last / before[-1]) if before else 2.0
-    return points[last] * (m / last) ** min(2.0, max(1.0, power))
+    return points[last] * (m / last) ** (least if power < least + CLEARLY else min(2.0, power))
 
 
 def random_events(space: Space, n: int) -> Tensor | None:
