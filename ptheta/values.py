@@ -21,6 +21,9 @@ RESOLUTIONS = ("half", "single", "double")
 NARROW = {"half": np.dtype(np.float16), "single": np.dtype(np.float32)}
 """Resolution → its type."""
 
+DIGITS = {"half": 5, "single": 9}
+"""Digits that tell a stored number from its neighbours."""
+
 PRINTED = {"half": 5e-5, "single": 5e-9}
 """Largest relative error of a stored number printed with the digits that tell it from its neighbours: 5, or 9."""
 
@@ -74,12 +77,14 @@ def snapped(values: np.ndarray, resolution: str) -> np.ndarray:
     if resolution == "double":
         return values.copy()
     narrow = _narrowed(values, resolution)
-    wide = narrow.astype(np.float64)
+    wide, meant = narrow.astype(np.float64), shortest(narrow)
     with np.errstate(invalid="ignore"):
-        own = np.abs(values - wide) <= PRINTED[resolution] * np.abs(values)
-    found = values.copy()
-    found[own] = shortest(narrow[own])
-    return found
+        own = (values == wide) | (values == meant)
+        close = ~own & (np.abs(values - wide) <= PRINTED[resolution] * np.abs(values))
+    for place in zip(*np.nonzero(close)):
+        spelled = (float(f"{wide[place]:.{digits - 1}e}") for digits in range(DIGITS[resolution], 17))
+        own[place] = any(number == values[place] for number in spelled)
+    return np.where(own, meant, values)
 
 
 def inferred(values: np.ndarray, stored: str = "double", exact: bool = False) -> str:

@@ -50,11 +50,14 @@ class Levels:
         """The number of every cell's value [n], −1 for none; no cell may be missing."""
         import pyarrow as pa
 
-        if pa.types.is_decimal(cells.type):
-            cells = cells.cast(pa.string()).cast(pa.float64())
+        if pa.types.is_nested(cells.type):
+            return np.full(len(cells), -1)
         if pa.types.is_floating(cells.type) and not self._are_words:
             numbers = cells.to_numpy(zero_copy_only=False)
-            return self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
+            levels = self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
+            for row in np.flatnonzero(np.abs(numbers) >= TOLD_APART):
+                levels[row] = self._large(float(numbers[row]))
+            return levels
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
         levels = np.array([self.find_one(value) for value in _listed(coded.dictionary)], np.int64)
         return levels[coded.indices.to_numpy(zero_copy_only=False)] if len(levels) else np.empty(0, np.int64)
@@ -76,9 +79,16 @@ class Levels:
         number = _number(value)
         if number is None:
             return -1
-        if number in self._exact or abs(number) >= TOLD_APART:
-            return self._exact.get(number, -1)
+        if abs(number) >= TOLD_APART:
+            return self._large(number) if isinstance(value, float) else self._exact.get(number, -1)
+        if number in self._exact:
+            return self._exact[number]
         return int(self._level_of_number[self._known.find(np.array([float(number)]))][0])
+
+    def _large(self, number: float) -> int:
+        """The one value that float64 cannot tell from a number, −1 if there are none or several."""
+        alike = [level for level, value in enumerate(self.values) if float(value) == number]
+        return alike[0] if len(alike) == 1 else -1
 
     @property
     def _are_words(self) -> bool:
@@ -90,12 +100,13 @@ class Levels:
 
     @cached_property
     def _known(self) -> Known:
-        return Known(np.array(sorted(map(float, self.values))), self.resolution)
+        return Known(np.unique(np.array(self.values, np.float64)), self.resolution)
 
     @cached_property
     def _level_of_number(self) -> np.ndarray:
         """Place among the sorted numbers → level, and −1 last, for none."""
-        return np.array([*np.argsort(np.array(self.values, np.float64), kind="stable"), -1])
+        _, first = np.unique(np.array(self.values, np.float64), return_index=True)
+        return np.array([*first, -1])
 
     # Words
 
@@ -138,6 +149,10 @@ class Levels:
 
 def _number(value: Any) -> int | float | None:
     """A value as a finite number, an int if it is whole."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):  # which Python reads, and nobody means
+        return None
+    if isinstance(value, decimal.Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
     try:
         if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
             return int(value)
