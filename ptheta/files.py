@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import secrets
 import shlex
 import shutil
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -33,6 +35,9 @@ TEMPORARY = f"{RESERVED}partial-"
 
 LOCK = f"{RESERVED}lock-"
 """Prefix of locks; the rest is the name of what is locked."""
+
+MOMENT = 0.5
+"""Seconds after which a lock that is still held is."""
 
 ABANDONED = 86_400.0
 """Seconds without a change after which a temporary file of another machine counts as left behind."""
@@ -76,8 +81,8 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A temporary folder to write files to; on success they are in `path`, on failure none of them is.
 
-    A folder that does not exist yet, or is empty, appears at once. In one that holds files, files of the same names are
-    replaced, each at once, and the others stay.
+    A folder that does not exist yet appears at once. In one that does, files of the same names are replaced, each at
+    once, and the others stay.
 
     Args:
         path: of the folder.
@@ -91,7 +96,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep(path)
-            beside = not path.is_dir() or not (path.is_mount() or any(path.iterdir()))
+            beside = not path.is_dir()
             temporary = temporary_name(path.parent if beside else path)
             sweep(temporary.parent)
             temporary.mkdir()
@@ -141,12 +146,15 @@ def is_abandoned(path: Path) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files and folders, and the locks, that dead processes have left in a folder."""
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
-            path = Path(entry.path)
-            if entry.name.startswith(TEMPORARY) and is_abandoned(path):
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(RESERVED)]
+    except OSError:
+        return
+    for path in (folder / name for name in names):
+        with contextlib.suppress(OSError):
+            if path.name.startswith(TEMPORARY) and is_abandoned(path):
                 _remove(path)
-            elif entry.name.startswith(LOCK):
+            elif path.name.startswith(LOCK):
                 _sweep_lock(path)
 
 
@@ -175,8 +183,12 @@ def move_into(source: Path, target: Path, *, replace: bool) -> list[Path]:
     return sorted(moved)
 
 
-def exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path, aside: Path) -> None:
     """Swap the names of two existing files or folders: at once where the system can, else by three renames.
+
+    Args:
+        one, other: to be swapped.
+        aside: a free name that `other` has between the renames.
 
     Raises:
         OSError: the names cannot be changed.
@@ -193,7 +205,6 @@ def exchange(one: Path, other: Path) -> None:
         return
     if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    aside = one.with_name(f"{one.name}-aside")
     os.rename(other, aside)
     os.rename(one, other)
     os.rename(aside, one)
@@ -216,15 +227,16 @@ def claim(path: Path) -> Iterator[None]:
         BusyError: another process, or another thread, writes there.
         UsageError: the place cannot be written.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         inside = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
-        lock = (path if inside else path.parent) / (LOCK + path.name)
+        lock = (path if inside else path.parent) / (LOCK + short_name(path.name))
         handle = _locked(lock, path)
-        os.truncate(handle, 0)
         owner = {"process": os.getpid(), "host": socket.gethostname(), "since": time.time(), "command": _command()}
-        os.write(handle, json.dumps(owner).encode())
+        with contextlib.suppress(OSError):  # of another user, whose process has died
+            os.truncate(handle, 0)
+            os.write(handle, json.dumps(owner).encode())
     try:
         sweep(lock.parent)
         yield
@@ -236,12 +248,16 @@ def claim(path: Path) -> Iterator[None]:
 
 def _locked(lock: Path, path: Path) -> int:
     """An open handle of the lock file, held by this process alone."""
+    until = time.monotonic() + MOMENT
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = _opened(lock)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
+            if time.monotonic() < until:  # another process may just be looking whether it is held
+                time.sleep(MOMENT / 20)
+                continue
             raise BusyError(
                 f"{path} is being written by {_owner(lock)}", "wait for it, stop it, or choose another --out"
             ) from None
@@ -251,9 +267,30 @@ def _locked(lock: Path, path: Path) -> int:
                 raise
             return handle  # a file system without locks
         with contextlib.suppress(FileNotFoundError):
-            if os.fstat(handle).st_ino == lock.stat().st_ino:
+            if os.path.samestat(os.fstat(handle), lock.lstat()):
                 return handle
         os.close(handle)  # its last holder has just removed it
+
+
+def _opened(lock: Path) -> int:
+    """A handle of a lock file, made if missing. Another user's is opened too; a link is not followed."""
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except PermissionError:
+        handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, f"{lock.name} is no regular file")
+    return handle
+
+
+def short_name(name: str) -> str:
+    """A name, or of a long one its digest: room for a prefix within the length that file systems allow.
+
+    >>> short_name("run"), len(short_name("run" * 80))
+    ('run', 32)
+    """
+    return name if len(os.fsencode(name)) <= 150 else hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 def _owner(lock: Path) -> str:
@@ -269,13 +306,11 @@ def _owner(lock: Path) -> str:
 
 def _sweep_lock(lock: Path) -> None:
     """Remove a lock that nobody holds."""
-    handle = os.open(lock, os.O_RDWR)
+    handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_ino == lock.stat().st_ino:
+        if os.path.samestat(os.fstat(handle), lock.lstat()):
             lock.unlink()
-    except OSError:
-        pass
     finally:
         os.close(handle)
 
@@ -308,7 +343,11 @@ def _remove(path: Path) -> None:
 
 
 def _host() -> str:
-    return re.sub(r"\W", "_", socket.gethostname()) or "host"
+    """This machine; in a container of its own processes also which one, for their numbers are its own."""
+    name = re.sub(r"\W", "_", socket.gethostname()) or "host"
+    with contextlib.suppress(OSError):
+        name += f"_{os.stat('/proc/self/ns/pid').st_ino}"
+    return name
 
 
 def _alive(process: int) -> bool:

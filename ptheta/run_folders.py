@@ -8,9 +8,10 @@ is moved to the run that stays, so that nothing is ever removed that ptheta did 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import os
 import re
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ptheta.files import exchange, is_abandoned, move_into, sweep, temporary_name
@@ -19,26 +20,37 @@ from ptheta.listing import RESERVED
 STAGED = f"{RESERVED}staged-"
 """Prefix of folders in which a run is built that replaces another."""
 
-OWN = (
-    "config.json",
-    "model.safetensors",
-    "metrics.jsonl",
-    "README.md",
-    "checkpoint/state.safetensors",
-    "samples.*",
-    "samples-[0-9][0-9][0-9][0-9]*",
-    "samples/sample-[0-9][0-9][0-9][0-9]*",
-    "copies.png",
-    "surprise.png",
-    "surprise.html",
-    "tensorboard/events.out.tfevents.*",
+_MADE = r"(?:-\w{0,40})?\.(?:png|wav|txt|npy|csv)"
+
+OWN = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"config\.json",
+        r"model\.safetensors",
+        r"metrics\.jsonl",
+        r"checkpoint/state\.safetensors",
+        r"samples\.(?:png|txt|csv|npy)",
+        rf"samples-\d{{4,}}{_MADE}",
+        rf"samples/sample-\d{{4,}}{_MADE}",
+        r"copies\.png",
+        r"surprise\.(?:png|html)",
+        r"tensorboard/events\.out\.tfevents\.[^/]*",
+    )
 )
 """Files that a fit writes into its folder."""
+
+SEAL = "<!-- written by ptheta, sha256 {} -->\n"
+"""Last line of a model card, with the digest of what stands above it: a card that a person has edited is theirs."""
+
+
+def sealed(card: str) -> str:
+    """A model card with its seal."""
+    return card + SEAL.format(hashlib.sha256(card.encode()).hexdigest())
 
 
 def staging(path: Path) -> Path:
     """A new folder beside `path` in which a run is built that will take its place."""
-    return temporary_name(path.parent, f"-{path.name}", STAGED)
+    return temporary_name(path.parent, f"-{_digest(path)}", STAGED)
 
 
 def install(staged: Path, path: Path) -> list[str]:
@@ -51,7 +63,7 @@ def install(staged: Path, path: Path) -> list[str]:
         OSError: the names cannot be swapped; both folders are as they were.
     """
     if path.exists():
-        exchange(staged, path)
+        exchange(staged, path, staging(path))
     else:  # it was removed in the meantime
         os.rename(staged, path)
     return _settle(staged, path)
@@ -59,11 +71,10 @@ def install(staged: Path, path: Path) -> list[str]:
 
 def recover(path: Path) -> None:
     """Finish, or undo, what a process that died while it replaced the run in `path` has left behind."""
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))
     with contextlib.suppress(OSError):
-        for entry in sorted(path.parent.glob(f"{STAGED}*")):
-            tail = re.fullmatch(r"\.ptheta-staged-\d+-\w+?-[0-9a-f]{8}-(.+?)(-aside)?", entry.name)
-            if tail is not None and tail[1] == path.name and is_abandoned(entry):
+        for entry in sorted(path.parent.glob(f"{STAGED}*-{_digest(path)}")):
+            if is_abandoned(entry):
                 if not path.exists() and (entry / "model.safetensors").exists():
                     os.rename(entry, path)
                 else:
@@ -76,7 +87,7 @@ def remove(folder: Path) -> None:
     """Delete the files of a run in a folder, and the folder if nothing else is in it."""
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            if _is_own(Path(parent, name).relative_to(folder)):
+            if _is_own(folder, Path(parent, name)):
                 os.unlink(Path(parent, name))
         with contextlib.suppress(OSError):  # something that is no run's is in it
             os.rmdir(parent)
@@ -88,12 +99,33 @@ def _settle(folder: Path, path: Path) -> list[str]:
     if not folder.exists():
         return []
     path.mkdir(exist_ok=True)
-    return [file.as_posix() for file in move_into(folder, path, replace=False)]
+    spared = spare_card(folder, path)
+    return spared + [file.as_posix() for file in move_into(folder, path, replace=False)]
 
 
-def _is_own(file: Path) -> bool:
-    """Whether a file, relative to its folder, is one that a fit writes."""
+def spare_card(folder: Path, into: Path) -> list[str]:
+    """Give a model card that a person has edited another name, since the next card gets its own; returns that name."""
+    card = folder / "README.md"
+    if not os.path.lexists(card) or _is_own(folder, card):
+        return []
+    free = next(name for k in itertools.count(1) if not os.path.lexists(into / (name := f"README-{k}.md")))
+    os.rename(card, into / free)
+    return [free]
+
+
+def _digest(path: Path) -> str:
+    """Of a folder's name, which may be too long to be part of another one."""
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+
+
+def _is_own(folder: Path, file: Path) -> bool:
+    """Whether a file in a run folder is one that a fit writes, and nobody has edited since."""
+    relative = file.relative_to(folder)
+    if file.is_symlink():
+        return False
     if file.name.startswith(RESERVED):
         return True
-    patterns = [pattern.split("/") for pattern in OWN]
-    return any(len(p) == len(file.parts) and all(map(fnmatchcase, file.parts, p)) for p in patterns)
+    if relative.as_posix() == "README.md":
+        *above, _ = file.read_bytes().decode("utf-8", "replace").splitlines(keepends=True) or [""]
+        return file.read_bytes() == sealed("".join(above)).encode()
+    return any(pattern.fullmatch(relative.as_posix()) for pattern in OWN)

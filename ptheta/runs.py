@@ -12,6 +12,7 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -283,8 +284,11 @@ class Run:
 
     def discard(self) -> None:
         """Remove what a fit that failed has written, if it has no weights yet; nothing else is touched."""
-        if not self._pending and not (self.path / "model.safetensors").exists():
-            remove(self.path)
+        if self._pending or (self.path / "model.safetensors").exists():
+            return
+        with contextlib.suppress(RunError):  # it is no longer there, or no longer this run's
+            if read_config(self.path)["sha256"] == self.config["sha256"]:
+                remove(self.path)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a record to metrics.jsonl."""
@@ -312,7 +316,7 @@ class Run:
                 f"{self.path} cannot be replaced: {error.strerror or error}", "choose another --out"
             ) from error
         finally:
-            if staged.exists():
+            with contextlib.suppress(OSError):
                 remove(staged)
         self._pending = False
         self._journal.release()

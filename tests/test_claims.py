@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -69,6 +70,45 @@ def test_a_path_is_the_same_place_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with claim(Path("run")), pytest.raises(BusyError), claim(tmp_path / "x" / ".." / "run"):
         pass
+
+
+def test_a_link_to_a_folder_is_that_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with claim(tmp_path / "real"), pytest.raises(BusyError), claim(tmp_path / "link"):
+        pass
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / f"{LOCK}run").symlink_to("precious")
+    with pytest.raises(UsageError, match="cannot write"), claim(tmp_path / "run"):
+        pass
+    sweep(tmp_path)
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_lock_that_a_dead_process_of_another_user_left_is_taken_over():
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        lock = Path(folder, f"{LOCK}run")
+        lock.write_text("{}")
+        lock.chmod(0o444)
+        os.chmod(folder, 0o777)
+        os.seteuid(65534 if os.geteuid() == 0 else os.geteuid())
+        try:
+            with claim(Path(folder, "run")):
+                assert lock.exists()
+        finally:
+            os.seteuid(os.getuid())
+        assert not lock.exists()
+
+
+def test_places_side_by_side_do_not_disturb_each_other(tmp_path):
+    """Each process looks whether the locks of the others are held."""
+    code = "import sys; from pathlib import Path; from ptheta.files import claim\n"
+    code += "for _ in range(300):\n    with claim(Path(sys.argv[1])): pass"
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / str(i))]) for i in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
 
 
 def test_of_many_threads_one_at_a_time_gets_a_place(tmp_path):
@@ -188,14 +228,25 @@ def test_a_folder_reached_by_a_link_is_written_where_it_is(tmp_path):
     assert (tmp_path / "real" / "a").read_text() == "new"
 
 
+def test_an_existing_folder_stays_the_same_folder(tmp_path):
+    """Somebody may work in it, and its permissions are theirs."""
+    path = tmp_path / "secret"
+    path.mkdir(mode=0o700)
+    before = path.stat()
+    with replacing_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+    assert (path.stat().st_ino, path.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert names(path) == {"a"}
+
+
 @pytest.mark.parametrize("system", [sys.platform, "without renameat2"])
 def test_two_folders_swap_their_names(system, tmp_path, monkeypatch):
     monkeypatch.setattr("ptheta.files.sys.platform", system)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text(json.dumps(name))
-    exchange(tmp_path / "a", tmp_path / "b")
+    exchange(tmp_path / "a", tmp_path / "b", tmp_path / "aside")
     assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")} == {"a", "a/b", "b", "b/a"}
     with pytest.raises(OSError):
-        exchange(tmp_path / "a", tmp_path / "no")
+        exchange(tmp_path / "a", tmp_path / "no", tmp_path / "aside")
     assert names(tmp_path) == {"a", "b"}

@@ -8,10 +8,21 @@ import pytest
 
 import ptheta
 from ptheta import files, run_folders
-from ptheta.run_folders import STAGED, install, recover, staging
+from ptheta.run_folders import install, recover, staging
 
 RUN = ("config.json", "model.safetensors", "metrics.jsonl", "checkpoint/state.safetensors", "samples/sample-0003-b.wav")
-MINE = ("thesis.tex", "notes/plan.md", "samples/mine.png", "samples.of.mine/a.png", "checkpoint/mine", "config.bak")
+MINE = (
+    "README.md",
+    "samples.ipynb",
+    "samples-2024.xlsx",
+    "samples/sample-0001-notes.docx",
+    "samples/mine.png",
+    "samples.of.mine/a.png",
+    "checkpoint/mine",
+    "thesis.tex",
+    "notes/plan.md",
+    "config.bak",
+)
 CALLS = ("unlink", "rmdir", "rename", "replace", "mkdir")
 
 
@@ -65,6 +76,8 @@ def test_killed_at_any_point_one_run_is_whole_and_nothing_of_the_users_is_lost(s
         code = install_and_die(staged, path, call)
         recover(path)
         found = content(path)
+        if "README-1.md" in found:  # the card of the run that lost its place, which somebody had edited
+            found["README.md"] = found.pop("README-1.md")
         assert {name: found.pop(name) for name in MINE} == dict.fromkeys(MINE, "mine"), call
         if found != dict.fromkeys(RUN, "old"):  # of the old run, which has lost its place, nothing is left
             assert found == dict.fromkeys(RUN, "new"), call
@@ -87,10 +100,12 @@ def test_what_the_living_build_is_left_alone(tmp_path):
 
 def test_leftovers_of_another_run_are_left_to_it(tmp_path):
     make(tmp_path / "run", "old", RUN)
-    other = tmp_path / f"{STAGED}999999999-{files._host()}-0011aabb-my-run"
+    other = staging(tmp_path / "my-run")
+    other = other.with_name(other.name.replace(f"-{os.getpid()}-", "-999999999-"))
     make(other, "new", RUN)
-    recover(tmp_path / "run")
-    assert other.exists()
+    for name in ("run", "my-run-aside", "my", "my-run\n"):
+        recover(tmp_path / name)
+        assert other.exists(), name
     recover(tmp_path / "my-run")
     assert content(tmp_path / "my-run") == dict.fromkeys(RUN, "new"), "it had lost its place and is whole"
 
@@ -104,12 +119,14 @@ def test_files_beside_a_run_survive_its_replacement_and_are_reported(run, data):
     make(run.path, "mine", MINE)
     new = ptheta.fit("independent", data, out=run.path, force=True)
     assert ptheta.Run.load(run.path).name == "independent"
-    assert {name: (run.path / name).read_text() for name in MINE} == dict.fromkeys(MINE, "mine")
+    kept = ["README-1.md", *MINE[1:]]
+    assert {name: (run.path / name).read_text() for name in kept} == dict.fromkeys(kept, "mine")
+    assert (run.path / "README.md").read_text().startswith("---"), "the card of the new run"
     assert not (run.path / "checkpoint" / "state.safetensors").exists(), "it was the old run's"
     (remark,) = new.remarks
     assert remark.startswith("kept from the folder of the run that was replaced: ")
-    assert all(name in remark for name in sorted(MINE)[:5])
-    assert remark.endswith(" and 1 more")
+    assert "README-1.md" in remark
+    assert remark.endswith(" and 5 more")
     assert [p.name for p in run.path.parent.iterdir()] == ["run"]
 
 
@@ -145,6 +162,39 @@ def test_a_fit_that_fails_leaves_the_old_run(error, run, data, monkeypatch):
 
 def content_bytes(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if not p.is_dir()}
+
+
+def test_a_card_that_nobody_edited_goes_with_its_run(run, data):
+    ptheta.fit("independent", data, out=run.path, force=True)
+    assert not list(run.path.glob("README-*"))
+    card = (run.path / "README.md").read_text()
+    (run.path / "README.md").write_text(card + "and my notes\n")
+    ptheta.fit("made", data, steps=1, out=run.path, force=True, hyperparameters={"width": 16})
+    assert (run.path / "README-1.md").read_text() == card + "and my notes\n"
+
+
+def test_a_fit_that_lost_its_folder_to_a_young_run_does_not_remove_that(data, tmp_path, monkeypatch):
+    """The other run has no weights yet, like one that failed."""
+    other = ptheta.fit("independent", data, out=tmp_path / "other")
+    (other.path / "model.safetensors").unlink()
+    before = content_bytes(other.path)
+
+    def replaced(self, values):
+        shutil.rmtree(tmp_path / "run")
+        shutil.copytree(other.path, tmp_path / "run")
+        self.run.log(values)
+
+    monkeypatch.setattr("ptheta.reporting.FitProgress.record", replaced)
+    with pytest.raises(ptheta.errors.RunError, match="now holds another run"):
+        ptheta.fit("made", data, steps=3, out=tmp_path / "run", hyperparameters={"width": 16})
+    assert content_bytes(tmp_path / "run") == before
+
+
+def test_a_run_of_the_longest_name_is_replaced(data, tmp_path):
+    path = tmp_path / ("n" * 255)
+    for name in ("independent", "markov_chain"):
+        assert ptheta.fit(name, data, out=path, force=True).name == name
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_run_removed_in_the_middle_of_its_fit_is_written_again_whole(data, tmp_path, monkeypatch):

@@ -127,3 +127,12 @@ def test_whole_numbers_are_never_taken_for_their_neighbours():
 def test_nothing_is_known_of_no_numbers():
     assert Known(np.empty(0)).find(np.array([1.0, 0.5]), "single").tolist() == [-1, -1]
     assert not same(np.array([1e300]), np.array([1e301]), "single").any(), "infinity is no number"
+
+
+def test_a_value_with_more_digits_than_its_column_keeps_them():
+    values = np.array([1_000_000_001.0, 999_999_999.0, 2_147_483_647.0, 4_294_967_295.0, 1.0000000012])
+    assert snapped(values, "single").tolist() == values.tolist()
+    wide = np.float32([0.1, 1 / 3, 123.456]).astype(np.float64)
+    for digits in range(9, 17):
+        printed = np.array([float(f"{value:.{digits}g}") for value in wide])
+        assert snapped(printed, "single").tolist() == shortest(np.float32(wide)).tolist(), digits

@@ -6,7 +6,6 @@ run = ptheta.fit("transformer", ptheta.load("digits"), minutes=1)
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -39,7 +38,9 @@ from ptheta.training import (
     Target,
     Trainer,
     World,
-    choose_device,
+    local_device,
+    numbers,
+    processes_here,
     together,
     world,
 )
@@ -153,9 +154,8 @@ def fit(
         model = default_model(data) if model is None else model
     if not any(value is not None for value in given.values()):
         given["minutes"] = DEFAULT_MINUTES
-    place = choose_device(device)
-    count = int(os.environ.get("WORLD_SIZE", 1))
-    limit = limit_of(memory, place, count)
+    place, count = local_device(device), numbers()[1]
+    limit = limit_of(memory, place, processes_here())
     planned = None if _counts(model) and log_f is None else Budget(**given)
     means = means_of(planned, settings, limit, target=log_f is not None, resuming=resuming, processes=count)
     model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
@@ -166,10 +166,10 @@ def fit(
     chosen = None if counting else Settings.of(model, **settings)
     notes: list[str] = []
     with world(device) as processes, contextlib.ExitStack() as held:
+        processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
         if chosen is not None:
             chosen, notes = affording.settle(model, chosen, processes)
         model.to(processes.device)
-        processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
         if run is None:
             run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes, held)
         elif processes.rank == 0:
@@ -252,9 +252,10 @@ def photo_size(
         return family(name).load()(space, None, **{**(recipe.hyperparameters if recipe else {}), **own})
 
     def choose(found: Survey) -> tuple[int, int]:
-        place = choose_device(device)
+        place = local_device(device)
         counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
-        time = None if counts else minutes
+        alone = numbers()[1] == 1  # several would not measure alike
+        time = minutes if alone and not counts else None
         return size_chooser(build, settings, time, place, limit_of(memory, place))(found)
 
     return choose

@@ -50,16 +50,15 @@ def limit_of(memory: float | None, device: torch.device, processes: int = 1) -> 
     Args:
         memory: GiB that were allowed; None: what is available, less a margin.
         device: of the fit.
-        processes: that share the memory.
+        processes: on this machine, which share its memory; on GPUs each has its own.
 
     Raises:
         FitError: the number makes no sense.
     """
-    if memory is None:
-        return SHARE * available(device) / (processes if device.type == "cpu" else 1)
-    if not memory > 0:
+    if memory is not None and not memory > 0:
         raise FitError(f"memory is {memory}", "give a number of GiB above 0")
-    return memory * 2**30
+    whole = SHARE * available(device) if memory is None else memory * 2**30
+    return whole / (processes if device.type == "cpu" else 1)
 
 
 @dataclass(frozen=True)
@@ -172,29 +171,37 @@ class Affording:
             with within(self.means.limit / 3):
                 return self.build(space, self.hyperparameters)
         except Exceeded:
-            raise self._refused(self._cost(), 1) from None
+            cost = self._cost()
+            if cost is not None and cost.memory(1) <= self.means.limit:  # building takes more than what is built
+                return self.build(space, self.hyperparameters)
+            raise self._refused(cost, 1) from None
 
     def settle(self, model: Model, chosen: Settings, world: World) -> tuple[Settings, list[str]]:
-        """Settings of a step that fits, and what was changed for it, in sentences.
+        """Settings of a step that fits, the same for all processes, and what was changed for it, in sentences.
 
         Args:
             model: to be fitted.
             chosen: settings that were given and those of the recipe.
-            world: processes that must come to the same settings.
+            world: the processes; the first one decides.
 
         Raises:
             FitError: no step fits.
         """
-        train = self.data.splits.get("train")
-        batch = min(chosen.batch_size, len(train) // world.size * world.size) if train else chosen.batch_size
+        planned, notes = self._settled(model, chosen)
+        first = world.first({"batch": planned.batch_size, "parts": planned.accumulate, "notes": notes})
+        return replace(chosen, batch_size=first["batch"], accumulate=first["parts"]), first["notes"]
+
+    def _settled(self, model: Model, chosen: Settings) -> tuple[Settings, list[str]]:
+        """Settings of a step that fits as this process sees it; it waits for no other."""
+        train, size = self.data.splits.get("train"), self.means.processes
+        batch = min(chosen.batch_size, len(train) // size * size) if train else chosen.batch_size
         if not batch or is_easy(model, batch):
             return chosen, []
         cost = self._cost()
         if cost is None:
             raise self._refused(None, batch)
-        cost = replace(cost, start=world.agree(cost.start), pace=world.agree(cost.pace), each=world.agree(cost.each))
-        means = replace(self.means, limit=world.agree(self.means.limit))
-        step, whole = means.plan(cost, batch, chosen.accumulate), cost.seconds(batch // world.size, chosen.accumulate)
+        means = self.means
+        step, whole = means.plan(cost, batch, chosen.accumulate), cost.seconds(batch // size, chosen.accumulate)
         if not step.fits:
             raise self._refused(cost, batch, chosen.accumulate)
         notes: list[str] = []
@@ -207,7 +214,7 @@ class Affording:
             )
             chosen = replace(chosen, batch_size=step.batch)
         if step.parts > min(chosen.accumulate, step.batch):
-            needed = amount(cost.memory(step.batch // world.size))
+            needed = amount(cost.memory(step.batch // size))
             notes.append(f"a batch of {step.batch} events would take {needed}: it is computed in {step.parts} parts")
             chosen = replace(chosen, accumulate=step.parts)
         return chosen, notes
@@ -259,6 +266,8 @@ class Affording:
 
     def _remedy(self, cost: Cost | None, batch: int, parts: int) -> str:
         """The largest change that fits, with what it takes."""
+        if not self.means.parts:
+            return "its settings are the run's: go on where there is more memory, or allow more with --memory GIB"
         batch = max(batch, 1)
         if cost is not None and cost.model_memory <= self.means.limit and not self.means.shrinks:
             smaller = replace(self.means, shrinks=True).plan(cost, batch, parts)
@@ -268,7 +277,7 @@ class Affording:
         for flags, space, hyperparameters in self._smaller():
             estimate = self.estimate if hyperparameters == self.hyperparameters else self._estimate(hyperparameters)
             try:
-                found = estimate.at(space, cheaply=True)
+                found = estimate.at(space, self.x if space == self.data.space else None, cheaply=True)
             except Exceeded:
                 continue
             step = free.plan(found, self._batch(space, batch, hyperparameters), parts)

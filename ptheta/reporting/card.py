@@ -10,12 +10,17 @@ from ptheta.numbers import count, nats
 from ptheta.reporting.contexts import given_words
 from ptheta.reporting.documents import said
 from ptheta.reporting.overview import file_lines
+from ptheta.run_folders import sealed, spare_card
 from ptheta.runs import Run
 
 
 def write_card(run: Run) -> None:
-    """Write README.md: what the model is, how it was fitted, what it scores, how to use it."""
-    write_text(run.path / "README.md", card(run))
+    """Write README.md: what the model is, how it was fitted, what it scores, how to use it.
+
+    One that a person has edited is kept as README-1.md.
+    """
+    spare_card(run.path, run.path)
+    write_text(run.path / "README.md", sealed(card(run)))
 
 
 def card(run: Run) -> str:

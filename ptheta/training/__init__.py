@@ -1,7 +1,7 @@
 """The fit loop, objectives, budgets, optimisers, checkpoints and data parallelism."""
 
 from ptheta.training.budget import Budget
-from ptheta.training.distributed import World, choose_device, numbers, together, world
+from ptheta.training.distributed import World, choose_device, local_device, numbers, processes_here, together, world
 from ptheta.training.free_energy import FreeEnergy, Target
 from ptheta.training.listening import Listener
 from ptheta.training.loop import Trainer
@@ -21,7 +21,9 @@ __all__ = [
     "Trainer",
     "World",
     "choose_device",
+    "local_device",
     "numbers",
+    "processes_here",
     "together",
     "world",
 ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +88,17 @@ class World:
         _party.meet(record)
         _party.learning = last
 
+    def first(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Meet the other processes; returns the JSON value of rank 0.
+
+        Raises:
+            FitError: a process has failed, and why. All processes raise, and stop.
+        """
+        if self.size == 1:
+            return value
+        assert _party is not None
+        return _party.meet(value, compare=False)
+
 
 @dataclass
 class _Party:
@@ -100,17 +113,18 @@ class _Party:
     size: int
     learning: bool = False
 
-    def meet(self, record: dict[str, Any]) -> None:
-        """Compare records."""
+    def meet(self, record: dict[str, Any], *, compare: bool = True) -> dict[str, Any]:
+        """Exchange records, and compare them unless only the first one counts; returns that one."""
         there = self._exchange({"record": record})
         failed = {rank: answer["failed"] for rank, answer in enumerate(there) if "failed" in answer}
         if failed:
             rank, (problem, remedy) = next(iter(failed.items()))
             raise _shared(FitError(f"process {rank} of {self.size} cannot go on: {problem}", remedy))
-        for rank, answer in enumerate(there):
+        for rank, answer in enumerate(there) if compare else ():
             if differing := _differences(there[0]["record"], answer["record"]):
                 what = f"process {rank} of {self.size} differs from process 0 in {', '.join(differing)}"
                 raise _shared(FitError(what, "start all with the same data, settings and versions"))
+        return there[0]["record"]
 
     def announce(self, error: Exception) -> None:
         """Tell the others at their next meeting that this process cannot go on."""
@@ -122,7 +136,19 @@ class _Party:
                 _shared(error)
 
     def _exchange(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        """The answers of all processes, as JSON in tensors: nothing is unpickled."""
+        """The answers of all processes, as JSON in tensors: nothing is unpickled.
+
+        While the others are waited for, SIGTERM ends this process at once: no Python runs that could hear of it.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None
+        try:
+            return self._gathered(answer)
+        finally:
+            if main:
+                signal.signal(signal.SIGTERM, before)
+
+    def _gathered(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         text = torch.frombuffer(bytearray(json.dumps(answer).encode()), dtype=torch.uint8)
         device = torch.device("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
         sizes = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(self.size)]
@@ -185,12 +211,11 @@ def world(device: str = "auto") -> Iterator[World]:
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
     """
     with together():
-        rank, size, local = numbers()
+        rank, size, _ = numbers()
         if _party is not None:
             _party.learning = False
-        chosen = choose_device(device)
+        chosen = local_device(device)
         if size > 1 and chosen.type == "cuda":
-            chosen = torch.device("cuda", local)
             torch.cuda.set_device(chosen)
         yield World(rank, size, chosen)
 
@@ -211,6 +236,18 @@ def numbers() -> tuple[int, int, int]:
     if rank >= size:
         raise FitError(f"RANK is {rank} and WORLD_SIZE {size} in the environment", START)
     return rank, size, local
+
+
+def processes_here() -> int:
+    """How many of the processes are on this machine, as torchrun tells; where it is not told, all."""
+    text = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else numbers()[1]
+
+
+def local_device(name: str) -> torch.device:
+    """The device called `name`, of several processes on one machine each its own GPU."""
+    chosen, (_, size, local) = choose_device(name), numbers()
+    return torch.device("cuda", local) if size > 1 and chosen.type == "cuda" else chosen
 
 
 def _shared(error: PthetaError) -> PthetaError:

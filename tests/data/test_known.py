@@ -64,3 +64,16 @@ def test_numbers_of_classes_are_classes_unless_their_names_are_numbers():
     assert Levels(["z", "a"], numbered=True).find(pa.array([1, 0, 2])).tolist() == [1, 0, -1]
     assert Levels(["3", "5"], numbered=True).find(pa.array([3, 0])).tolist() == [0, -1]
     assert Levels(["z", "a"]).find(pa.array([1, 0])).tolist() == [-1, -1]
+
+
+def test_whole_numbers_that_float64_cannot_tell_apart_stay_apart():
+    levels = Levels([2**53, 2**53 + 1, 2**53 + 2])
+    cells = pa.array([2**53, 2**53 + 1, 2**53 + 2])
+    assert levels.find(cells).tolist() == [0, 1, 2]
+    assert levels.find(cells.cast(pa.decimal128(38, 0))).tolist() == [0, 1, 2]
+    assert levels.find(pa.array([2.0**53, 2.0**53 + 2, 2.0**54])).tolist() == [-1, 2, -1], "the first could be two"
+
+
+@pytest.mark.parametrize("cell", ["1_000", "١٠٠٠", [1000], {"a": 1000}])
+def test_what_python_reads_as_a_number_and_nobody_means_is_none(cell):
+    assert Levels([1000, 2000]).find(pa.array([cell])).tolist() == [-1]
