@@ -55,7 +55,7 @@ def read_config(path: Path) -> dict[str, Any]:
         inside += entries(checkpoint)
     links = [entry.name for entry in inside if entry.is_symlink()]
     if links:
-        raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", REFIT)
+        raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", "remove it")
     if not is_file(file):
         raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
     try:
@@ -78,7 +78,8 @@ def read_config(path: Path) -> dict[str, Any]:
     unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]
     if unknown or missing:
         what = [f"unknown field {f!r}" for f in unknown] + [f"missing field {f!r}" for f in missing]
-        raise RunError(f"{file} does not fit this format: {', '.join(what)}", REFIT)
+        more = f" and {len(what) - 3} more" if len(what) > 3 else ""
+        raise RunError(f"{file} does not fit this format: {', '.join(what[:3])}{more}", REFIT)
     if config["sha256"] != config_digest(config):
         raise RunError(f"{file} was edited: its content does not match its hash", REFIT)
     return config

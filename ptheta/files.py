@@ -316,7 +316,8 @@ def _sweep_lock(lock: Path) -> None:
 
 
 def _command() -> str:
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    words = ["ptheta" if program == "__main__.py" else program, *sys.argv[1:]]
     line = shlex.join(words)
     return line if len(line) <= 200 else f"{line[:199]}…"
 

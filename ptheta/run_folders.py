@@ -57,7 +57,8 @@ def install(staged: Path, path: Path) -> list[str]:
     """Let a whole staged run take the place of the one in `path`.
 
     Returns:
-        Files that were in the old folder and are no part of a run; they are in the new one now.
+        Files that were in the old folder and are no part of a run, which are in the new one now; and the folder that
+        holds what could not be moved, if there is such.
 
     Raises:
         OSError: the names cannot be swapped; both folders are as they were.
@@ -66,7 +67,11 @@ def install(staged: Path, path: Path) -> list[str]:
         exchange(staged, path, staging(path))
     else:  # it was removed in the meantime
         os.rename(staged, path)
-    return _settle(staged, path)
+    try:
+        kept = _settle(staged, path)
+    except OSError:
+        kept = []
+    return [*kept, str(staged)] if staged.exists() else kept
 
 
 def recover(path: Path) -> None:

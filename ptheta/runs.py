@@ -17,6 +17,7 @@ import functools
 import json
 import math
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -426,7 +427,7 @@ def _weights(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], 
     if not file.exists() and not file.is_symlink():
         raise RunError(
             f"{path} has no weights yet: the fit stopped before its first checkpoint",
-            "continue it with `ptheta fit … --resume`",
+            f"continue it with: ptheta fit --resume --out {shlex.quote(str(path))}",
         )
     return read_tensors(file)
 

@@ -1,6 +1,8 @@
 """`ptheta.fit`: where the run goes, and what is refused before anything is learned or lost."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -73,6 +75,25 @@ def test_the_working_folder_is_never_replaced(run, data, monkeypatch):
         with pytest.raises(UsageError, match="is the working folder or holds it; replace it from another folder"):
             ptheta.fit("markov_chain", data, out=out, force=True)
     assert ptheta.Run.load(run.path).name == "independent"
+
+
+def test_a_run_that_holds_a_closed_folder_is_not_replaced(data):
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        os.chmod(folder, 0o777)
+        run = ptheta.fit("independent", data, out=Path(folder, "run"))
+        closed = run.path / "mine" / "closed"
+        closed.mkdir(parents=True)
+        for path in (run.path, *run.path.rglob("*")):
+            path.chmod(0o777)
+        closed.chmod(0)
+        os.seteuid(65534 if os.geteuid() == 0 else os.geteuid())
+        try:
+            with pytest.raises(UsageError, match="mine/closed is closed to you; open it, or choose another --out"):
+                ptheta.fit("independent", data, out=run.path, force=True)
+        finally:
+            os.seteuid(os.getuid())
+        closed.chmod(0o777)
+        assert ptheta.Run.load(run.path).results() == run.results()
 
 
 @pytest.mark.parametrize("how", [{"force": True}, {"resume": True}, {"resume_inexact": True}])

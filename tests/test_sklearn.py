@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 import torch
 from scipy import stats
@@ -322,3 +323,13 @@ def test_whole_numbers_beyond_64_bits_are_refused_and_not_wrapped(X):
 def test_what_float64_cannot_cut_into_bins_is_refused(column):
     with pytest.raises(UsageError, match="column 1 goes from"):
         DensityEstimator("histogram").fit(np.column_stack([[0.0, 1.0], column]))
+
+
+def test_frames_of_polars_are_read_like_those_of_pandas():
+    frame = pd.DataFrame({"a": np.float32([0.1, 0.2, 0.3] * 20), "b": ["x", "y", "z"] * 20})
+    one, other = (
+        DensityEstimator("table", steps=2, minutes=None, hyperparameters={"width": 16, "layers": 1}).fit(X)
+        for X in (frame, polars.from_pandas(frame))
+    )
+    assert one.score_samples(polars.from_pandas(frame)).tolist() == one.score_samples(frame).tolist()
+    assert other.score_samples(frame).tolist() == one.score_samples(frame).tolist()

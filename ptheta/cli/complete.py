@@ -85,7 +85,7 @@ def complete(
     import torch
 
     from ptheta.cli import cells, whole_texts, writing
-    from ptheta.data.codecs import DocumentCodec, RowCodec, SoundCodec
+    from ptheta.data.codecs import DocumentCodec, PictureCodec, RowCodec, SoundCodec
     from ptheta.data.codecs.text import TextCodec
     from ptheta.models import Autoregressive
     from ptheta.reporting import read_mask, write_completions
@@ -132,7 +132,7 @@ def complete(
         given = f"--keep {keep}" if mask is None else str(mask)
         raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
     parts = [fitted.events(file) for file in files]
-    if isinstance(fitted.codec, SoundCodec):
+    if isinstance(fitted.codec, SoundCodec | PictureCodec):
         for remark in filter(None, (fitted.codec.remark(str(file)) for file in files)):
             print(remark, file=sys.stderr)
     x = torch.cat(parts)

@@ -31,6 +31,12 @@ WANTED = 64
 BULK = 0.25
 """Part of a step's time that its events must take for a smaller batch to be worth it."""
 
+ENOUGH = 20
+"""Steps that a budget in minutes should have with what is proposed."""
+
+SLOW = 10.0
+"""Seconds of a step beyond which something smaller is proposed."""
+
 STEPS = 150
 """Steps that a budget in minutes must have, with the batch of the recipe, for larger pictures."""
 
@@ -273,7 +279,8 @@ class Affording:
             smaller = replace(self.means, shrinks=True).plan(cost, batch, parts)
             if smaller.fits and smaller.batch < batch:
                 return f"--batch-size {smaller.batch} takes {amount(smaller.memory)} and {duration(smaller.seconds)}"
-        free = replace(self.means, shrinks=True)
+        free, first = replace(self.means, shrinks=True), ""
+        slow = SLOW if self.means.seconds is None else self.means.seconds / ENOUGH
         for flags, space, hyperparameters in self._smaller():
             estimate = self.estimate if hyperparameters == self.hyperparameters else self._estimate(hyperparameters)
             try:
@@ -283,8 +290,11 @@ class Affording:
             step = free.plan(found, self._batch(space, batch, hyperparameters), parts)
             if step.fits:
                 with_batch = "" if self.means.shrinks or step.batch >= batch else f" --batch-size {step.batch}"
-                return f"{flags}{with_batch} takes {amount(step.memory)} and {duration(step.seconds)}"
-        return "choose another model, or smaller events; --memory GIB allows more"
+                said = f"{flags}{with_batch} takes {amount(step.memory)} and {duration(step.seconds)}"
+                if step.seconds <= slow:
+                    return said
+                first = first or said
+        return first or "choose another model, or smaller events; --memory GIB allows more"
 
     def _batch(self, space: Space, batch: int, hyperparameters: dict[str, Any]) -> int:
         """Events of a step on another space: those given, or of the recipe."""

@@ -68,8 +68,18 @@ def check_free(path: Path, force: bool) -> None:
         raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
     if Path.cwd().is_relative_to(path.resolve()):
         raise UsageError(f"{path} is the working folder or holds it", "replace it from another folder")
+    if closed := closed_folder(path):
+        raise UsageError(f"{path} cannot be replaced: {closed} is closed to you", "open it, or choose another --out")
     if path.is_mount() or not os.access(path.resolve().parent, os.W_OK):
         raise UsageError(f"{path} cannot be replaced: the folder it lies in is not writable", "choose another --out")
+
+
+def closed_folder(path: Path) -> Path | None:
+    """A folder, this or one below it, whose files this process may not move; None if there is none."""
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return path
+    below = (entry for entry in entries(path) if entry.is_dir() and not entry.is_symlink())
+    return next(filter(None, map(closed_folder, below)), None)
 
 
 def claim_again(run: Run, held: ExitStack) -> None:

@@ -98,13 +98,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """Learn the density of the rows of X.
 
         Args:
-            X: array [n, m] or data frame.
+            X: array [n, m] or data frame, of pandas or of a library that Arrow reads, such as polars.
             y: ignored.
 
         Raises:
             ValueError: X is no table of finite numbers, where it has to be.
             PthetaError: the family does not suit the values, or an argument makes no sense.
         """
+        X = _pandas(X)
         cls, seed = family(self.model).load(), _seed(self.random_state)
         if self.values not in ("auto", *KINDS):
             raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), ["auto", *KINDS]))
@@ -126,6 +127,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             PthetaError: X holds a discrete value that fit did not see.
         """
         check_is_fitted(self, "model_")
+        X = _pandas(X)
         if isinstance(self._rows, Loaded):
             if not _is_frame(X):
                 raise UsageError(f"X is a {type(X).__name__}, and fit was given a data frame", "give a data frame")
@@ -211,6 +213,15 @@ def _is_numeric(frame: Any) -> bool:
     from pandas.api.types import is_numeric_dtype
 
     return all(is_numeric_dtype(kind) for kind in frame.dtypes)
+
+
+def _pandas(X: Any) -> Any:
+    """A data frame of another library that gives its columns to Arrow, such as polars, as one of pandas."""
+    if hasattr(X, "__arrow_c_stream__") and not _is_frame(X):
+        import pyarrow as pa
+
+        return pa.table(X).to_pandas()
+    return X
 
 
 def _is_frame(X: Any) -> bool:

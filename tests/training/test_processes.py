@@ -72,6 +72,16 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         "no file or folder is called nowhere.npy; check the path",
     ),
+    "data that one lacks, while the other estimates its steps": (
+        "fit digits transformer --steps 1 --out runs/new",
+        "fit nowhere.npy transformer --steps 1 --out runs/new",
+        "ptheta: process 1 of 2 cannot go on: no file or folder is called nowhere.npy; check the path",
+    ),
+    "a step that does not fit": (
+        "fit digits made --width 9000 --steps 1 --memory 0.1 --out runs/new",
+        "fit digits made --width 9000 --steps 1 --memory 0.1 --out runs/new",
+        "values an event: ",
+    ),
     "data that both lack": (
         f"fit nowhere.npy {MADE} --out runs/new",
         f"fit nowhere.npy {MADE} --out runs/new",
@@ -104,6 +114,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
 }
 ALIKE = {
     "fit": f"fit a.npy {MADE} --steps 2 --out runs/both",
+    "estimated": "fit digits transformer --width 32 --layers 1 --batch-size 512 --steps 1 --out runs/estimated",
     "count": "fit a.npy independent --out runs/counted",
     "resume": "fit --resume --steps 6 --out runs/done",
 }
