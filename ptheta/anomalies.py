@@ -351,5 +351,5 @@ def _check_same_events(run: Run, against: Run) -> None:
         raise UsageError(f"{against.path} needs a context in {labels}", "fit the background without --context")
 
 
-READING = ("resize", "convert")
+READING = ("resize", "convert", "fit", "aspect", "resolution", "resolutions", "numbered")
 """Options of a codec that say which pictures it takes, not what an event means."""

@@ -238,7 +238,8 @@ def claim(path: Path) -> Iterator[None]:
             os.truncate(handle, 0)
             os.write(handle, json.dumps(owner).encode())
     try:
-        sweep(lock.parent)
+        sweep(path.parent)
+        sweep(path)
         yield
     finally:
         with contextlib.suppress(OSError):

@@ -195,8 +195,10 @@ class Estimate:
         start = points[max(points)].start
         found = {name: at(name) for name in names}
         last = points[max(points)]
-        growth = max(found[name] / getattr(last, name) for name in ("each", "weights") if getattr(last, name))
-        pace = by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted, growth) - start
+        grown = [found[name] / getattr(last, name) for name in ("each", "weights") if getattr(last, name)]
+        pace = (
+            by_power({k: cost.start + cost.pace for k, cost in points.items()}, wanted, max(grown, default=1.0)) - start
+        )
         update = found["weights"] * (self._second_per_byte or 0.0)
         return Cost(**found, start=start, pace=pace, update=update, scored=scored, exact=False)
 

@@ -29,7 +29,6 @@ PHASES = {
     "estimating": ("training.cost", "Estimate.at"),
     "validating": ("training.objectives", "evaluate"),
     "scoring": ("fitting.results", "evaluate"),
-    "pictures": ("fitting.results", "write_overview"),
 }
 """What a fit is doing → what is made to take a minute."""
 

@@ -114,7 +114,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
 }
 ALIKE = {
     "fit": f"fit a.npy {MADE} --steps 2 --out runs/both",
-    "estimated": "fit digits transformer --width 32 --layers 1 --batch-size 512 --steps 1 --out runs/estimated",
+    "estimated": "fit digits transformer --limit 60 --width 32 --layers 1 --steps 1 --out runs/estimated",
     "count": "fit a.npy independent --out runs/counted",
     "resume": "fit --resume --steps 6 --out runs/done",
 }
