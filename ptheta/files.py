@@ -100,7 +100,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             temporary = temporary_name(path.parent if beside else path)
             sweep(temporary.parent)
             temporary.mkdir()
-            yield temporary
+            with naming(temporary, path):
+                yield temporary
             if beside:
                 os.replace(temporary, path)
             else:
@@ -111,6 +112,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def naming(temporary: Path, path: Path) -> Iterator[None]:
+    """Within, errors that name files of a temporary folder name those that they were to become."""
+    try:
+        yield
+    except UsageError as error:
+        if str(temporary) not in error.problem:
+            raise
+        raise UsageError(error.problem.replace(str(temporary), str(path)), error.remedy) from error
 
 
 def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> Path:

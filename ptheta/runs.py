@@ -30,7 +30,7 @@ from torch import Tensor
 from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, read_config
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation import Score, evaluate
-from ptheta.files import write_text
+from ptheta.files import naming, write_text
 from ptheta.journal import Journal
 from ptheta.models import Counting, Model, name_of
 from ptheta.models.zoo import ZOO
@@ -308,9 +308,10 @@ class Run:
         """Build the run beside the one in the folder, and let it take its place."""
         staged = staging(self.path)
         try:
-            self._save_config(staged)
-            self._journal.restore(staged)
-            self._save_tensors(staged, state)
+            with naming(staged, self.path):
+                self._save_config(staged)
+                self._journal.restore(staged)
+                self._save_tensors(staged, state)
             kept = install(staged, self.path)
         except OSError as error:
             raise UsageError(

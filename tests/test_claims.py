@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ptheta.errors import BusyError, UsageError
-from ptheta.files import ABANDONED, LOCK, TEMPORARY, claim, exchange, replacing_folder, sweep, temporary_name
+from ptheta.files import ABANDONED, LOCK, TEMPORARY, claim, exchange, replacing, replacing_folder, sweep, temporary_name
 
 HOLDS = """
 import sys
@@ -198,9 +198,10 @@ def test_a_folder_whose_writing_fails_is_as_it_was(before, tmp_path):
     def write():
         with replacing_folder(path) as temporary:
             (temporary / "0.png").write_text("new")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with replacing(temporary / "1.png"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(UsageError, match="No space left on device"):
+    with pytest.raises(UsageError, match=f"cannot write {path}.*: No space left on device"):
         write()
     assert path.exists() == (before is not None)
     assert {p.name: p.read_text() for p in path.glob("*")} == (before or {})
