@@ -55,7 +55,7 @@ class Levels:
         if pa.types.is_floating(cells.type) and not self._are_words:
             numbers = cells.to_numpy(zero_copy_only=False)
             levels = self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
-            for row in np.flatnonzero(np.abs(numbers) >= TOLD_APART):
+            for row in np.flatnonzero(np.abs(numbers.astype(np.float64)) >= TOLD_APART):
                 levels[row] = self._large(float(numbers[row]))
             return levels
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
