@@ -15,6 +15,7 @@ from ptheta.data.codecs.images import PictureCodec
 from ptheta.data.pictures import MODEST, Survey
 from ptheta.errors import FitError
 from ptheta.models import Model
+from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Image, Sequence, Space, Spectrogram, Waveform
 from ptheta.training import Budget, Settings, World
 from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, available, is_easy, within
@@ -387,44 +388,6 @@ def means_of(
     seconds = None if budget is None or budget.minutes is None else 60 * budget.minutes
     free = not target and not resuming
     return Means(limit, seconds, free and settings.get("batch_size") is None, free, processes)
-
-
-def amount(size: float) -> str:
-    """Bytes as a person reads them.
-
-    >>> amount(8.3e7), amount(1.26e9), amount(4.04e10), amount(3.2e12), amount(1.2e5)
-    ('0.083 GB', '1.3 GB', '40 GB', '3.2 TB', '0.001 GB')
-    """
-    for unit, name in ((1e15, "PB"), (1e12, "TB")):
-        if size >= unit:
-            return f"{size / unit:.2g} {name}" if size < 100 * unit else f"{size / unit:,.0f} {name}"
-    gigabytes = size / 1e9
-    return f"{gigabytes:.0f} GB" if gigabytes >= 9.5 else f"{gigabytes:.2g} GB" if gigabytes >= 0.001 else "0.001 GB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them.
-
-    >>> duration(0.0213), duration(12), duration(200), duration(9000), duration(1e7)
-    ('0.021 s', '12 s', '3 minutes', '2.5 hours', '116 days')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.2g} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.2g} hours" if seconds < 2 * 86400 else f"{seconds / 86400:,.0f} days"
-
-
-def many(n: float) -> str:
-    """A large number as a person reads it.
-
-    >>> many(471680), many(3.93e12), many(5.6e9)
-    ('471,680', '3.9 trillion', '5.6 billion')
-    """
-    for unit, name in ((1e12, "trillion"), (1e9, "billion")):
-        if n >= unit:
-            return f"{n / unit:,.2g} {name}" if n < 100 * unit else f"{n / unit:,.0f} {name}"
-    return f"{n:,.0f}"
 
 
 def _shaped(height: int, width: int, side: int) -> tuple[int, int]:
