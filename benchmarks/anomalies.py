@@ -25,7 +25,7 @@ import ptheta
 from benchmarks.common import DATA, machine, table
 from ptheta import anomalies
 from ptheta.data import Data, Split
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 
 DIGITS = {"independent": None, "markov_chain": None, "made": 0.2, "transformer": 0.4}
 """Families fitted to digits → minutes."""

@@ -25,7 +25,8 @@ import torch
 
 from benchmarks.common import DATA, machine, table
 from ptheta.cli.main import main as ptheta
-from ptheta.evaluation import Score, log_probs
+from ptheta.evaluation.nats import log_probs
+from ptheta.evaluation.results import Score
 from ptheta.judging.nats import check_rival, gain
 from ptheta.runs import Run
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.common import machine, table
 from ptheta.divergences import NAMES, divergences
-from ptheta.models.made import MADE
+from ptheta.models.autoregressive.made import MADE
 from ptheta.spaces import Image
 
 APART = {"near": 0.05, "apart": 0.25, "far": 1.0}

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 import ptheta
 from benchmarks.common import DATA, machine, table
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 from ptheta.values import shortest
 
 SETS = ("adult", "uci_shoppers", "uci_magic", "uci_beijing_pm25", "uci_protein", "uci_keggundirected", "uci_kin40k")

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 import ptheta
 from benchmarks.common import DATA, machine, table
-from ptheta.evaluation import evaluate
+from ptheta.evaluation.nats import evaluate
 from ptheta.models import Transformer
 from ptheta.nn.attention import Block
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, world
@@ -82,7 +82,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "GELU": {"patch": (FORWARD, feed_forward(F.gelu))},
     "ReLU": {"patch": (FORWARD, feed_forward(F.relu))},
     "outputs start random": {"change": random_outputs},
-    "tied embedding": {"patch": ("ptheta.models.transformer.Transformer._outputs", tied)},
+    "tied embedding": {"patch": ("ptheta.models.autoregressive.transformer.Transformer._outputs", tied)},
     "AdamW, 3e-3": {"settings": {"optimizer": "adamw"}},
     "AdamW, 1e-3": {"settings": {"optimizer": "adamw", "learning_rate": 1e-3}},
     "rate 5e-3": {"settings": {"learning_rate": 5e-3}},

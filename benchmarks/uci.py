@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 import ptheta
 from benchmarks.common import DATA, machine, table
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "flow-nsf": ("flow", {"kind": "nsf"}),

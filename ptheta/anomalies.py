@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ptheta.data import Split
 from ptheta.errors import DensityError, UsageError, nearest
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
+from ptheta.metrics import _nats
 from ptheta.models import Autoregressive, Density
 from ptheta.runs import Run
 
@@ -97,15 +98,6 @@ def complexity(log_prob: Any, compressed: Any) -> np.ndarray:
     return ratio(log_prob, -_nats("compressed", compressed))
 
 
-def _nats(name: str, values: Any) -> np.ndarray:
-    values = values.detach().cpu() if isinstance(values, Tensor) else values
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or np.isnan(array).any():
-        what = f"is {array.ndim}-dimensional" if array.ndim != 1 else f"is NaN at {int(np.isnan(array).argmax())}"
-        raise UsageError(f"{name} {what}", "give one number of nats for each event")
-    return array
-
-
 # What a compressor needs
 
 
@@ -158,31 +150,6 @@ def p_values(anomaly: Any, calibration: Any) -> np.ndarray:
     if len(known) == 0:
         raise UsageError("there are no events to calibrate by", "hold some out of the fit")
     return (1 + len(known) - np.searchsorted(known, scores, side="left")) / (len(known) + 1)
-
-
-def auroc(ordinary: Any, strange: Any) -> tuple[float, float]:
-    """Area under the ROC curve, P(strange > ordinary) + P(equal) / 2, and its standard error (DeLong et al. 1988).
-
-    Args:
-        ordinary, strange: scores of the two kinds of events, at least two of each.
-
-    >>> auroc([1.0, 2.0, 3.0, 4.0], [2.5, 5.0])[0]
-    0.75
-    """
-    low, high = _nats("ordinary", ordinary), _nats("strange", strange)
-    if min(len(low), len(high)) < 2:
-        raise UsageError("an area needs two events of each kind", "give more")
-    wins_of_strange = _part_below(high, low)
-    wins_of_ordinary = 1 - _part_below(low, high)
-    variance = wins_of_strange.var(ddof=1) / len(high) + wins_of_ordinary.var(ddof=1) / len(low)
-    return float(wins_of_strange.mean()), math.sqrt(variance)
-
-
-def _part_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each score, the part of the others below it; equal ones count half."""
-    others = np.sort(others)
-    below, up_to = (np.searchsorted(others, scores, side=side) for side in ("left", "right"))
-    return (below + up_to) / (2 * len(others))
 
 
 # Scores of a run's events

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import ContextError, UsageError
-from ptheta.evaluation import suited_batch
+from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Model
 from ptheta.runs import Run
 from ptheta.spaces import Label

@@ -29,7 +29,8 @@ from torch import Tensor
 
 from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, read_config
 from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
-from ptheta.evaluation import Score, evaluate
+from ptheta.evaluation.nats import evaluate
+from ptheta.evaluation.results import Score
 from ptheta.files import naming, write_text
 from ptheta.journal import Journal
 from ptheta.models import Counting, Model, name_of

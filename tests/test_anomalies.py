@@ -13,10 +13,11 @@ from sklearn.metrics import roc_auc_score
 
 import ptheta
 from ptheta import anomalies
-from ptheta.anomalies import Detector, auroc, complexity, compressed_nats, p_values, ratio, surprise, typicality
+from ptheta.anomalies import Detector, complexity, compressed_nats, p_values, ratio, surprise, typicality
 from ptheta.data import Split
 from ptheta.errors import DensityError, UsageError
-from ptheta.evaluation import enumerate_events
+from ptheta.evaluation.enumeration import enumerate_events
+from ptheta.metrics import auroc
 
 INF = math.inf
 

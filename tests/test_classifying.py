@@ -7,7 +7,7 @@ import torch
 import ptheta
 from ptheta.classifying import log_likelihoods, log_loss, training_prior
 from ptheta.errors import ContextError, UsageError
-from ptheta.evaluation import enumerate_events
+from ptheta.evaluation.enumeration import enumerate_events
 from ptheta.spaces import Discrete, Label
 
 SPACE, LABELS = Discrete((3,), 3), Label(("a", "b", "c", "d"))

@@ -9,9 +9,11 @@ import torch
 from ptheta.data import Split
 from ptheta.divergences import forward_kl
 from ptheta.errors import DensityError
-from ptheta.evaluation import Score, enumerate_events, evaluate, log_probs
+from ptheta.evaluation.enumeration import enumerate_events
+from ptheta.evaluation.nats import evaluate, log_probs
+from ptheta.evaluation.results import Score
 from ptheta.models import family
-from ptheta.models.counting import Independent
+from ptheta.models.counting.tables import Independent
 from ptheta.spaces import Column, Discrete, Real, Table
 
 

@@ -15,7 +15,7 @@ from ptheta.data import Data
 from ptheta.errors import BusyError, FitError, RunError, SpaceError, UsageError
 from ptheta.fitting import default_model, default_preset
 from ptheta.models import ZOO
-from ptheta.models.counting import Independent
+from ptheta.models.counting.tables import Independent
 from ptheta.presets import preset as find_preset
 from ptheta.spaces import Discrete, Document, Label, Spectrogram, Waveform
 

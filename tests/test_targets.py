@@ -11,7 +11,7 @@ import torch
 import ptheta
 from ptheta.errors import FitError, RunError, UsageError
 from ptheta.models import Density
-from ptheta.models.made import MADE
+from ptheta.models.autoregressive.made import MADE
 from ptheta.spaces import Discrete, Image, Label, Real
 from ptheta.training import ReverseKL, Settings, Target, World
 

@@ -16,10 +16,10 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import FrameCodec, RowCodec
-from ptheta.data.filling import fill_delimited
+from ptheta.data.sources.delimited import fill_delimited
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import replacing, replacing_folder, write_bytes
-from ptheta.models.table import TableTransformer
+from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import plural
 from ptheta.reporting.contexts import VIEW, context_columns
 from ptheta.spaces import Label
@@ -150,7 +150,7 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
     Raises:
         SourceError: it is no CSV or Parquet file, or a cell is none of its column's.
     """
-    from ptheta.data.sources import open_source
+    from ptheta.data.sources.opening import open_source
 
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise SourceError(f"{file} is no table", "give a CSV, TSV or Parquet file")
@@ -178,7 +178,7 @@ def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, pat
     Raises:
         SourceError: the lines of a text are not its rows.
     """
-    from ptheta.data.sources import open_source
+    from ptheta.data.sources.opening import open_source
 
     frame = codec.decode(cells)
     columns = next(iter(open_source(file).tables.values())).columns

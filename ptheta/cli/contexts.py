@@ -111,9 +111,9 @@ def _example(run: Run) -> str:
 
 def has_columns(source: str, asked: Any) -> bool:
     """Whether a source has the columns of an event or a context, as they were asked for."""
-    from ptheta.data.columns import parts_of
-    from ptheta.data.hub import reading
-    from ptheta.data.sources import open_source
+    from ptheta.data.columns.views import parts_of
+    from ptheta.data.sources.faults import reading
+    from ptheta.data.sources.opening import open_source
 
     opened = open_source(source)
     with reading(opened.origin):
@@ -165,7 +165,7 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
 
 def _row(run: Run, codec: ContextCodec, asked: _Asked) -> np.ndarray:
     """A context [1, …]; of an empty cell the one that says nothing."""
-    from ptheta.data.delimited import in_row
+    from ptheta.data.sources.delimited import in_row
 
     if asked.value is None:
         if not run.model.context_dropout:
@@ -212,8 +212,7 @@ def _caption(value: str) -> str:
 
 def _files(folder: Path, codec: ContextCodec) -> list[Path]:
     from ptheta.data.codecs import SoundCodec
-    from ptheta.data.codecs.waves import SOUNDS
-    from ptheta.data.files import PICTURES
+    from ptheta.data.formats import PICTURES, SOUNDS
 
     suffixes = SOUNDS if isinstance(codec, SoundCodec) else PICTURES
     files = [file for file in entries(folder) if file.suffix.lower() in suffixes]
@@ -224,7 +223,7 @@ def _files(folder: Path, codec: ContextCodec) -> list[Path]:
 
 def _listed(path: Path, column: str) -> list[str]:
     """The lines of a text file that are not blank, or the cells of a CSV file's column of contexts, empty ones too."""
-    from ptheta.data.delimited import read_cells, read_lines
+    from ptheta.data.sources.delimited import read_cells, read_lines
 
     if path.suffix.lower() != ".csv":
         return read_lines(path)

@@ -17,7 +17,7 @@ from ptheta.numbers import plural
 if TYPE_CHECKING:
     from ptheta.data import Data, Split
     from ptheta.data.streams import TextSplit
-    from ptheta.evaluation import Score
+    from ptheta.evaluation.results import Score
     from ptheta.runs import Run
 
 CALIBRATED = 1000
@@ -185,7 +185,7 @@ def _events(
     from rich.console import Console
 
     from ptheta.data.codecs import DocumentCodec
-    from ptheta.evaluation import Score
+    from ptheta.evaluation.results import Score
     from ptheta.reporting import nats, rates_of_blocks, said, track, write_scores
 
     (name, calibration), run = held_out, detector.run
@@ -235,7 +235,7 @@ def _documents(
     import numpy as np
     from rich.console import Console
 
-    from ptheta.evaluation import Score
+    from ptheta.evaluation.results import Score
     from ptheta.reporting import nats, said, score_documents, show, track, write_document_scores
 
     console = Console(stderr=True, highlight=False)

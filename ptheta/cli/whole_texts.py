@@ -21,7 +21,7 @@ from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.listing import is_file
-from ptheta.models.language import LanguageModel
+from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats, plural
 from ptheta.reporting.contexts import context_cells, lines_of
 from ptheta.sampling import Effort, Warp

@@ -20,7 +20,7 @@ from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.codecs.base import file_names
 from ptheta.errors import UsageError
 from ptheta.files import replacing_folder, write_bytes
-from ptheta.models.language import LanguageModel
+from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats
 from ptheta.reporting import printable
 from ptheta.runs import Run

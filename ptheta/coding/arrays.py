@@ -10,7 +10,7 @@ import numpy as np
 
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.images import ImageCodec
-from ptheta.data.files import read_npy
+from ptheta.data.sources.files import read_npy
 
 
 def read(path: Path, codec: ArrayCodec | ImageCodec) -> tuple[np.ndarray, dict[str, Any]]:

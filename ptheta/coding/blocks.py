@@ -15,7 +15,7 @@ from ptheta.coding.plan import Events, Side, Stretches
 from ptheta.coding.tables import Decoder, Encoder
 from ptheta.coding.walking import walk
 from ptheta.errors import PthetaError
-from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.spaces import Discrete
 
 _FAILURES = (PthetaError, RuntimeError, ValueError, IndexError, AssertionError, KeyError, OverflowError)

@@ -26,7 +26,7 @@ from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import ContextError, DensityError, UsageError
 from ptheta.files import claim, replacing
 from ptheta.models import Density
-from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.runs import Run
 from ptheta.spaces import Label, Real
 from ptheta.weights import digest

@@ -33,7 +33,7 @@ from ptheta.coding.walking import computing
 from ptheta.errors import UsageError
 from ptheta.files import claim, replacing_folder
 from ptheta.listing import entries, unreadable
-from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.runs import Run
 
 KINDS = (parts.STORED, parts.TEXT, parts.PICTURE, parts.ARRAY, parts.TABLE)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ptheta.coding.tables import Encoder
 from ptheta.coding.walking import walk
-from ptheta.models.autoregressive import Autoregressive
+from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.spaces import Column, Discrete, Table
 
 LANES, STEPS = 3, 96

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.files import MISSING
+from ptheta.data.formats import MISSING
 from ptheta.values import NARROW, shortest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ptheta.coding.tables import Coder
 from ptheta.distributions import Distribution
-from ptheta.models.autoregressive import Autoregressive
-from ptheta.models.decoders import Decoder
-from ptheta.models.language import LanguageModel
+from ptheta.models.autoregressive.base import Autoregressive
+from ptheta.models.autoregressive.language import LanguageModel
+from ptheta.sampling.decoding import Decoder
 
 
 def walk(

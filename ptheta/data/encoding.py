@@ -8,11 +8,11 @@ import numpy as np
 
 from ptheta.data.codecs import Codec, FrameCodec, ImageCodec, RowCodec
 from ptheta.data.codecs.base import Place
-from ptheta.data.columns import Choice
-from ptheta.data.contexts import Conditions
+from ptheta.data.columns.choosing import Choice
+from ptheta.data.columns.contexts import Conditions
+from ptheta.data.finding.documents import Masks
+from ptheta.data.sources.tables import Source, Table, as_numpy, named, take
 from ptheta.data.splits import Split, allocate
-from ptheta.data.tables import Source, Table, as_numpy, named, take
-from ptheta.data.wholes import Masks
 
 
 def encode(

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ptheta.data.arrays import array_codec
-from ptheta.data.candidates import candidates
 from ptheta.data.codecs import (
     ArrayCodec,
     Codec,
@@ -25,21 +23,24 @@ from ptheta.data.codecs import (
     TextCodec,
 )
 from ptheta.data.codecs.images import Fit
-from ptheta.data.columns import Choice, choose, has_size, parts_of
-from ptheta.data.contexts import Conditions, find_conditions, kind_of_context, known_conditions
+from ptheta.data.columns.candidates import candidates
+from ptheta.data.columns.choosing import Choice, choose, has_size
+from ptheta.data.columns.contexts import Conditions, find_conditions, kind_of_context, known_conditions
+from ptheta.data.columns.views import parts_of
 from ptheta.data.encoding import encode
-from ptheta.data.hub import reading
-from ptheta.data.mixed import described
+from ptheta.data.finding.arrays import array_codec
+from ptheta.data.finding.documents import Masks, cut_notes, document_codec
+from ptheta.data.finding.mixed_columns import described
+from ptheta.data.finding.palettes import palette_codec
+from ptheta.data.finding.pictures import Survey, picture_codec, remarks_of, sized, two_valued
+from ptheta.data.finding.sounds import sound_codec, sound_notes, survey
+from ptheta.data.finding.tables import repeats, table_codec
+from ptheta.data.finding.token_streams import load_text
 from ptheta.data.options import Options
-from ptheta.data.palettes import palette_codec
-from ptheta.data.pictures import Survey, picture_codec, remarks_of, sized, two_valued
-from ptheta.data.rows import repeats, table_codec
-from ptheta.data.sounds import sound_codec, sound_notes, survey
-from ptheta.data.sources import open_source
+from ptheta.data.sources.faults import reading
+from ptheta.data.sources.opening import open_source
+from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Data, Split, divide
-from ptheta.data.tables import Source
-from ptheta.data.texts import load_text
-from ptheta.data.wholes import Masks, cut_notes, document_codec
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.listing import exists
 

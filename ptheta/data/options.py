@@ -38,7 +38,7 @@ COLOURS = {"grey": 1, "rgb": 3}
 class Options:
     """What the user asked of the events; None where the data decide. See `load`.
 
-    `chooser` finds a size for pictures that need one, from a `ptheta.data.pictures.Survey`; `native` forbids it.
+    `chooser` chooses a size for pictures that need one, from a `finding.pictures.Survey`; `native` forbids it.
     `aspect` is the column of the event and its height and width: a reduced view of it is cropped or padded alike.
     """
 

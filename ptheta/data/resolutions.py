@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
-from ptheta.data.codecs.tables import stored_in
-from ptheta.data.tables import Source
+from ptheta.data.codecs.plain_rows import stored_in
+from ptheta.data.sources.tables import Source
 from ptheta.values import inferred, shortest
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs import Codec, ContextCodec
 from ptheta.data.options import Options
-from ptheta.data.tables import Source
+from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces import Space
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from torch import Tensor
 
+from ptheta.distributions.warps import Warp
 from ptheta.errors import DensityError, UsageError
-from ptheta.sampling import Warp
 
 Spelling = Generator[tuple[Tensor, Tensor | None], Tensor, Tensor]
 """Values as short sequences of symbols, for coding. It yields the next symbol's probabilities [r, K], float64 on the
@@ -50,8 +50,8 @@ class Distribution(ABC):
         """
         raise DensityError(f"{type(self).__name__} has no distribution function", "use log_prob")
 
-    def categorical(self) -> Any:
-        """The same distribution as probabilities of levels.
+    def level_logits(self) -> Tensor:
+        """Log-probabilities of the levels up to a constant, [*batch_shape, K].
 
         Raises:
             UsageError: the values are real numbers.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution, Spelling
-from ptheta.sampling import Warp
+from ptheta.distributions.warps import Warp
 
 
 class Categorical(Distribution):
@@ -58,9 +58,9 @@ class Categorical(Distribution):
         cdf = cdf / cdf[..., -1:]
         return torch.searchsorted(cdf, noise.to(cdf).contiguous(), right=True).squeeze(-1)
 
-    def categorical(self) -> Categorical:
-        """Itself."""
-        return self
+    def level_logits(self) -> Tensor:
+        """The logits."""
+        return self.logits
 
     def spelled(self, values: Tensor | None) -> Spelling:
         """One symbol: the level."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.categorical import Categorical
-from ptheta.sampling import Warp
+from ptheta.distributions.warps import Warp
 
 
 class DiscretisedLogisticMixture(Distribution):
@@ -71,8 +71,8 @@ class DiscretisedLogisticMixture(Distribution):
         end = (x <= 0, 0.0) if below else (x >= self.levels - 1, 1.0)
         return torch.where(end[0], end[1], inside)
 
-    def categorical(self) -> Categorical:
-        """The same distribution as K probabilities."""
+    def level_logits(self) -> Tensor:
+        """Log-masses of the bins, all components together."""
         levels = torch.arange(self.levels, device=self.loc.device)  # [K]
         log_weight = self.weight_logits.log_softmax(-1)
         logits: Tensor | None = None
@@ -82,7 +82,7 @@ class DiscretisedLogisticMixture(Distribution):
             joint = log_weight[..., one] + mass
             logits = joint if logits is None else torch.logaddexp(logits, joint)
         assert logits is not None
-        return Categorical(logits)
+        return logits
 
     def spelled(self, values: Tensor | None) -> Spelling:
         """One symbol: the level.
@@ -103,7 +103,7 @@ class DiscretisedLogisticMixture(Distribution):
 
     def warped(self, warp: Warp) -> Distribution:
         """Reshaped by temperature, top-k, top-p and min-p: a categorical, unless nothing changes."""
-        return self if warp.is_identity else self.categorical().warped(warp)
+        return self if warp.is_identity else Categorical(self.level_logits()).warped(warp)
 
 
 def level_value(k: Tensor, levels: int) -> Tensor:

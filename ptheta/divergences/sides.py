@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import ContextError, DensityError, SpaceError
-from ptheta.evaluation import MAX_ENUMERATED, enumerated, suited_batch
+from ptheta.evaluation.enumeration import MAX_ENUMERATED, enumerated
+from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Density, Model
 from ptheta.spaces import Space
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Data, Split
-from ptheta.data.pictures import Survey
+from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError, UsageError, nearest
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
@@ -94,7 +94,7 @@ def fit(
             model and data, but not the target.
         objective: `maximum_likelihood`, or `reverse_kl`, which learns from a target.
         target: function of events [n, *space.shape] that returns log f(x) [n], the logarithm of an unnormalised
-            density, nats; of torch's operations, which flows differentiate. See `ptheta.training.reverse_kl`.
+            density, nats; of torch's operations, which flows differentiate. See `ReverseKL`.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
             to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
         minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Models that learn

@@ -12,7 +12,7 @@ import torch
 from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
-from ptheta.data.pictures import MODEST, Survey
+from ptheta.data.finding.pictures import MODEST, Survey
 from ptheta.errors import FitError
 from ptheta.models import Model
 from ptheta.numbers import amount, duration, many

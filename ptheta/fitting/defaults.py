@@ -7,7 +7,7 @@ from typing import Any
 from ptheta.data import Data, load
 from ptheta.errors import UsageError
 from ptheta.models import Model, family
-from ptheta.models.pixelcnn import MANY_LEVELS
+from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
 from ptheta.spaces import Discrete, Document, Image, Sequence, Space, Table, Waveform

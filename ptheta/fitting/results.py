@@ -8,7 +8,8 @@ import torch
 
 from ptheta.data import Data, Split
 from ptheta.data.codecs import DocumentCodec, TextCodec
-from ptheta.evaluation import Score, affordable, evaluate, suited_batch
+from ptheta.evaluation.nats import affordable, evaluate, suited_batch
+from ptheta.evaluation.results import Score
 from ptheta.models import Autoregressive
 from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview

@@ -14,7 +14,7 @@ from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Image, Real, Space
 from ptheta.training import FreeEnergy, MaximumLikelihood, ReverseKL, Target
-from ptheta.training.free_energy import draw_and_weigh, seconds_per_event
+from ptheta.training.objectives.free_energy import draw_and_weigh, seconds_per_event
 from ptheta.training.randomness import generator
 
 OBJECTIVES = (MaximumLikelihood.name, ReverseKL.name)

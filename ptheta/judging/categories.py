@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ptheta.evaluation import suited_batch
+from ptheta.evaluation.nats import suited_batch
 from ptheta.judging.base import Case, Findings, as_tensor, kind_of
 from ptheta.judging.neighbours import nearest_training
 from ptheta.metrics import accuracy

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ptheta.data import Split
 from ptheta.errors import RunError
-from ptheta.evaluation import Score, log_probs
+from ptheta.evaluation.nats import log_probs
+from ptheta.evaluation.results import Score
 from ptheta.judging.base import derangement
 from ptheta.judging.overlap import also_learned_by
 from ptheta.metrics import Measure, mean

@@ -8,7 +8,7 @@ from ptheta.data.codecs import DocumentCodec
 from ptheta.judging.base import Case, Findings, kind_of
 from ptheta.judging.neighbours import Lookup, nearest_training
 from ptheta.metrics import text_metrics
-from ptheta.models.language import LanguageModel
+from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import plural
 from ptheta.runs import Run
 

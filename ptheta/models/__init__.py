@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ptheta.models.autoregressive import Autoregressive
-from ptheta.models.base import Counting, Density, Model
-from ptheta.models.decoders import Decoder
+from ptheta.models.autoregressive.base import Autoregressive
+from ptheta.models.base import Density, Model
+from ptheta.models.counting.base import Counting
 from ptheta.models.zoo import ZOO, Family, family, name_of
+from ptheta.sampling.decoding import Decoder
 
 __all__ = ["ZOO", "Autoregressive", "Counting", "Decoder", "Density", "Family", "Model", "family", "name_of"]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import enum
 import inspect
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -139,7 +139,7 @@ class Model(nn.Module, ABC):
         x, context = self._validated(x, context)
         if len(x) == 0:  # no family meets an empty batch
             return torch.zeros(0, dtype=torch.float64, device=self.device)
-        with _evaluating(self):
+        with evaluating(self):
             return self._log_prob(x, context)
 
     def elbo(self, x: Any, context: Any = None, *, samples: int = 1) -> Tensor:
@@ -169,9 +169,9 @@ class Model(nn.Module, ABC):
         Returns:
             Events [n, *space.shape].
         """
-        n = _count(n)
+        n = checked_count(n)
         context = self._validated_context(context, n)
-        with torch.no_grad(), _evaluating(self):
+        with torch.no_grad(), evaluating(self):
             return self._sample(n, context, generator_for(seed, generator))
 
     def sample_each(self, k: int, context: Any, **how: Any) -> Tensor:
@@ -188,7 +188,7 @@ class Model(nn.Module, ABC):
         Raises:
             ContextError: the model has no context.
         """
-        k = _count(k)
+        k = checked_count(k)
         if self.context_space is None:
             raise ContextError("this model has no context", "use sample, or fit with a context")
         rows = self._context_rows(context)
@@ -254,33 +254,7 @@ class Model(nn.Module, ABC):
         return rows.double() if rows.is_floating_point() else rows
 
 
-class Counting(Model):
-    """A model learned in closed form, in one pass over the data, by counting.
-
-    `fit` calls `observe` on every batch of training events and then `finish`. Batches may have any size; the result
-    does not depend on how the data are cut.
-    """
-
-    growing: ClassVar[tuple[str, ...]] = ()
-    """Buffers whose first side depends on the data; a run folder may hold any length of them."""
-
-    @abstractmethod
-    def observe(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Count a batch of events [n, *space.shape] (any integer type; values as `space.validate` allows)."""
-
-    def finish(self) -> None:
-        """Called once after the last batch."""
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """Load buffers; the growing ones first take the length that the state holds."""
-        for name in self.growing:
-            held, buffer = state_dict.get(prefix + name), getattr(self, name)
-            if held is not None and held.shape[1:] == buffer.shape[1:]:
-                setattr(self, name, buffer.new_zeros(held.shape))
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-
-class _evaluating:
+class evaluating:
     """Context manager: evaluation mode within, the former mode after.
 
     Convolutions on a GPU use full float32 within, not TF32, so that full passes and cached steps round alike.
@@ -299,7 +273,12 @@ class _evaluating:
         self.module.train(training)
 
 
-def _count(n: int) -> int:
+def checked_count(n: int) -> int:
+    """A number of events.
+
+    Raises:
+        UsageError: it is negative.
+    """
     if n < 0:
         raise UsageError(f"{n} samples asked for", "give a number of at least 0")
     return int(n)

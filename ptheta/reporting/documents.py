@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.streams import TextSplit
-from ptheta.evaluation import Score
+from ptheta.evaluation.results import Score
 from ptheta.files import replacing, write_text
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats, plural

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec, FrameCodec, SoundCodec, TextCodec
 from ptheta.errors import PthetaError, UsageError
-from ptheta.evaluation import suited_batch
+from ptheta.evaluation.nats import suited_batch
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats, plural

@@ -1,17 +1,18 @@
 """Drawing events from conditionals; knows no model."""
 
-from ptheta.sampling.ancestral import Effort, Method, PatienceError, ancestral, generator_for, uniforms
+from ptheta.distributions.warps import Warp
+from ptheta.sampling.ancestral import Method, ancestral
 from ptheta.sampling.beam import beam_search
+from ptheta.sampling.decoding import Effort, PatienceError, generator_for, uniforms
 from ptheta.sampling.fixed_point import fixed_point
 from ptheta.sampling.generation import Draft, Generation, Listener, generate
-from ptheta.sampling.guidance import GuidedStepper, guided_pass
-from ptheta.sampling.warps import Warp
+from ptheta.sampling.guidance import GuidedDecoder, guided_pass
 
 __all__ = [
     "Draft",
     "Effort",
     "Generation",
-    "GuidedStepper",
+    "GuidedDecoder",
     "Listener",
     "Method",
     "PatienceError",

@@ -6,123 +6,21 @@ gives one sample, whatever the batch size, and methods that use the same u give 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Literal, Protocol, Self
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ptheta.sampling.warps import UNCHANGED, Warp
+from ptheta.distributions.warps import UNCHANGED, Warp
+from ptheta.sampling.decoding import Decoder
 
 Method = Literal["auto", "ancestral", "fixed_point"]
 """How events are drawn; `auto` takes the faster."""
 
 
-PROBED = 1.0
-"""Seconds after which it is clear how long a draw takes."""
-
-
-class PatienceError(Exception):
-    """A draw that would take longer than it may.
-
-    Args:
-        seconds: that it would take, about.
-    """
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        super().__init__(f"the draw would take {seconds:.0f} seconds")
-
-
-class Effort:
-    """What a draw took, filled in by `sample` and `complete`.
-
-    Args:
-        patience: seconds; a draw step by step that will clearly take longer is given up. None: any time.
-
-    Attributes:
-        method: `ancestral` or `fixed_point`; empty before the draw.
-        passes: network passes (for `ancestral`: cached steps) until the slowest event was finished, summed over
-            chunks that were drawn one after the other.
-        chunks: how many chunks.
-    """
-
-    def __init__(self, patience: float | None = None):
-        self.method, self.passes, self.chunks = "", 0, 0
-        self._patience, self._clock = patience, time.perf_counter()
-
-    @property
-    def said(self) -> str:
-        """In words: 784 steps, or 41 fixed-point passes."""
-        return f"{self.passes:,} {'steps' if self.method == 'ancestral' else 'fixed-point passes'}"
-
-    def add(self, method: str, passes: int) -> None:
-        """Note a chunk."""
-        self.method, self.passes, self.chunks = method, self.passes + passes, self.chunks + 1
-
-    def check(self, part: float) -> None:
-        """Hear which part of the draw is done.
-
-        Raises:
-            PatienceError: at this rate it takes longer than `patience`.
-        """
-        seconds = time.perf_counter() - self._clock
-        if self._patience is not None and part > 0 and seconds > PROBED and seconds / part > self._patience:
-            raise PatienceError(seconds / part)
-
-
-class Drawable(Protocol):
-    """What conditionals must offer: a draw from uniforms."""
-
-    def warped(self, warp: Warp) -> Self:
-        """Reshaped by temperature and the like."""
-        ...
-
-    def sample(self, noise: Tensor) -> Tensor:
-        """Values [...] from uniforms [..., r]."""
-        ...
-
-
-class Stepper(Protocol):
-    """What a decoder must offer: the next conditional."""
-
-    def prefill(self, values: Tensor) -> Drawable:
-        """The conditional of the dimension that follows the first values [n, k]."""
-        ...
-
-    def step(self, previous: Tensor | None) -> Drawable:
-        """The conditional of the next dimension, after the previous one took the values `previous` [n]."""
-        ...
-
-    def settled(self, previous: Tensor) -> Tensor | None:
-        """The value of all later dimensions [n], if the previous one's values [n] leave no doubt; else None."""
-        ...
-
-
-def generator_for(seed: int | None, generator: torch.Generator | None) -> torch.Generator:
-    """The given generator, or a new one on the CPU from `seed`, or from the system's entropy; never the global one.
-
-    Noise is drawn on the CPU, so that a seed means the same uniforms on every device.
-    """
-    if generator is not None:
-        return generator
-    fresh = torch.Generator()
-    if seed is None:
-        fresh.seed()
-    else:
-        fresh.manual_seed(seed)
-    return fresh
-
-
-def uniforms(*shape: int, generator: torch.Generator) -> Tensor:
-    """Uniforms in the open interval (0, 1), float64, on the generator's device."""
-    u = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-    return u.clamp_(2.0**-54, 1.0 - 2.0**-53)
-
-
 def ancestral(
-    decoder: Stepper,
+    decoder: Decoder,
     noise: Tensor,
     prefix: Tensor | None = None,
     warp: Warp = UNCHANGED,

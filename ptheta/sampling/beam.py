@@ -8,28 +8,15 @@ tokens, bounds what a beginning can become.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import torch
 from torch import Tensor
 
 from ptheta.errors import UsageError
-
-
-class Beamable(Protocol):
-    """What a decoder must offer: the next conditional, and going on with some of its rows, perhaps repeated."""
-
-    def step(self, previous: Tensor | None) -> Any:
-        """A categorical over [n]."""
-        ...
-
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these rows."""
-        ...
+from ptheta.sampling.decoding import Decoder
 
 
 def beam_search(
-    decoder: Beamable, n: int, beams: int, most: int, end: int, length_penalty: float = 1.0
+    decoder: Decoder, n: int, beams: int, most: int, end: int, length_penalty: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """The best text of each row.
 
@@ -51,8 +38,7 @@ def beam_search(
         raise UsageError(f"{beams} beams are asked for", "give at least 1")
     if not 0 <= length_penalty < float("inf"):
         raise UsageError(f"length penalty is {length_penalty}", "give a finite number of at least 0")
-    conditional = decoder.step(None)
-    logits = conditional.logits
+    logits = decoder.step(None).level_logits()
     device, levels = logits.device, logits.shape[-1]
     row_of = torch.arange(n, device=device)[:, None] * beams
     texts = torch.full((n, beams, most), end, device=device)
@@ -73,8 +59,8 @@ def beam_search(
 
     for t in range(most):
         if t:
-            conditional = decoder.step(texts[:, :, t - 1].reshape(-1))
-        found = score[..., None] + conditional.logits.double().log_softmax(-1).view(n, beams, levels)
+            logits = decoder.step(texts[:, :, t - 1].reshape(-1)).level_logits()
+        found = score[..., None] + logits.double().log_softmax(-1).view(n, beams, levels)
         ended = found[..., end]
         note(texts, ended, ended / (t + 1) ** length_penalty)
         found[..., end] = -torch.inf

@@ -13,12 +13,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ptheta.sampling.ancestral import Drawable
-from ptheta.sampling.warps import UNCHANGED, Warp
+from ptheta.distributions.base import Distribution
+from ptheta.distributions.warps import UNCHANGED, Warp
 
 
 def fixed_point(
-    conditionals: Callable[[Tensor, Tensor, int], Drawable],
+    conditionals: Callable[[Tensor, Tensor, int], Distribution],
     noise: Tensor,
     prefix: Tensor,
     warp: Warp = UNCHANGED,

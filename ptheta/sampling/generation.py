@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ptheta.sampling.ancestral import Drawable
-from ptheta.sampling.warps import UNCHANGED, Warp
+from ptheta.distributions.warps import UNCHANGED, Warp
+from ptheta.sampling.decoding import Decoder
 
 Draft = Literal["none", "ngram", "fixed_point"]
 """Where guesses of the next tokens come from."""
@@ -30,36 +30,6 @@ NGRAM = 4
 
 Listener = Callable[[int, int], bool | None]
 """Is told (row, token) for every token drawn, in order; True ends that row."""
-
-
-class Conditionals(Drawable, Protocol):
-    """What generation needs of conditionals over [n, t]."""
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Nats [n, t]."""
-        ...
-
-    def __getitem__(self, index) -> Conditionals: ...
-
-
-class Reader(Protocol):
-    """What generation needs of a decoder."""
-
-    def prefill(self, values: Tensor) -> Conditionals:
-        """p(· | values [n, k]) over [n]."""
-        ...
-
-    def extend(self, values: Tensor) -> Conditionals:
-        """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
-        ...
-
-    def rewind(self, count: int) -> None:
-        """Forget the last values of those extended together."""
-        ...
-
-    def keep(self, rows: Tensor) -> None:
-        """Go on with some of the rows."""
-        ...
 
 
 @dataclass
@@ -90,7 +60,7 @@ class Generation:
 
 
 def generate(
-    reader: Reader,
+    reader: Decoder,
     prompts: Tensor,
     noise: Tensor,
     warp: Warp = UNCHANGED,

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ptheta.data import Split
 from ptheta.errors import UsageError, nearest
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Model, family
 from ptheta.sklearn.rows import KINDS, Loaded, Rows

@@ -2,11 +2,12 @@
 
 from ptheta.training.budget import Budget
 from ptheta.training.distributed import World, choose_device, local_device, numbers, processes_here, together, world
-from ptheta.training.free_energy import FreeEnergy, Target
 from ptheta.training.listening import Listener
 from ptheta.training.loop import Trainer
-from ptheta.training.objectives import MaximumLikelihood, Objective
-from ptheta.training.reverse_kl import ReverseKL
+from ptheta.training.objectives.base import Objective
+from ptheta.training.objectives.free_energy import FreeEnergy, Target
+from ptheta.training.objectives.likelihood import MaximumLikelihood
+from ptheta.training.objectives.reverse_kl import ReverseKL
 from ptheta.training.settings import Settings
 
 __all__ = [

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ptheta.errors import PthetaError
-from ptheta.evaluation import suited_batch
+from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
 from ptheta.training.optimisers import optimisers

@@ -21,7 +21,7 @@ from ptheta.errors import FitError, RunError
 from ptheta.models import Model
 from ptheta.training.budget import Budget, rate
 from ptheta.training.listening import Listener, Stop, interruptible
-from ptheta.training.objectives import Objective
+from ptheta.training.objectives.base import Objective
 from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.randomness import mix, own_randomness, seed_device
 from ptheta.training.state import Position, load_optimisers, load_state, save_state

@@ -8,7 +8,7 @@ import torch
 
 from ptheta.configs import config_digest
 from ptheta.errors import DensityError, PthetaError, UsageError, nearest
-from ptheta.models.histogram import Histogram
+from ptheta.models.counting.histogram import Histogram
 from ptheta.spaces import Image
 
 BAD = {
@@ -179,7 +179,7 @@ def test_memory_that_runs_out_is_one_line(ptheta, monkeypatch):
     def greedy(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 EiB")
 
-    monkeypatch.setattr("ptheta.models.made.MADE._draw", greedy)
+    monkeypatch.setattr("ptheta.models.autoregressive.made.MADE._draw", greedy)
     result = ptheta("sample", "pic", "-n", "1", "--out", "new")
     assert result.code == 2
     assert result.err == "ptheta: out of memory; choose a smaller model or --batch-size\n"

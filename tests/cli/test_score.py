@@ -9,7 +9,7 @@ from PIL import Image
 
 from ptheta import Run
 from ptheta.anomalies import compressed_nats, p_values, typicality
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from ptheta.cli.cells import best_guess
 from ptheta.cli.main import main
 from ptheta.data.codecs import RowCodec
-from ptheta.data.filling import fill_delimited
+from ptheta.data.sources.delimited import fill_delimited
 from ptheta.errors import SourceError
 from ptheta.runs import Run
 

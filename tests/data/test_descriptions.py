@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ptheta.data.sources import open_source
+from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError
 
 

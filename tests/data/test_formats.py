@@ -16,7 +16,7 @@ import ptheta
 from ptheta.data import Codec, load
 from ptheta.data.codecs import ArrayCodec, LabelCodec, NumberCodec, RowCodec, TableCodec
 from ptheta.errors import RunError, SourceError, UsageError
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
 from ptheta.values import shortest
 
 N = 600
@@ -398,5 +398,5 @@ def test_edited_resolutions_are_refused(change):
 def test_chunks_tell_the_same_resolution(monkeypatch, tmp_path):
     pq.write_table(pa.table(as_float64(rows())), tmp_path / "t.parquet", row_group_size=50)
     whole = load(tmp_path / "t.parquet")
-    monkeypatch.setattr("ptheta.data.tables.CHUNK", 37)
+    monkeypatch.setattr("ptheta.data.sources.tables.CHUNK", 37)
     assert load(tmp_path / "t.parquet").codec.resolutions == whole.codec.resolutions

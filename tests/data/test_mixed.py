@@ -16,7 +16,7 @@ import torch
 
 from ptheta.data import Codec, load
 from ptheta.data.codecs import RowCodec, TableCodec
-from ptheta.data.mixed import figure
+from ptheta.data.finding.mixed_columns import figure
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Column, Discrete, Real, Table
 
@@ -282,8 +282,8 @@ def test_an_empty_table_is_decoded_and_written(tmp_path):
 def test_chunks_make_no_difference(monkeypatch, tmp_path):
     with_nulls().to_parquet(tmp_path / "t.parquet", row_group_size=100)
     whole = load(tmp_path / "t.parquet")
-    monkeypatch.setattr("ptheta.data.tables.CHUNK", 37)
-    monkeypatch.setattr("ptheta.data.mixed.TOGETHER", 10)
+    monkeypatch.setattr("ptheta.data.sources.tables.CHUNK", 37)
+    monkeypatch.setattr("ptheta.data.finding.mixed_columns.TOGETHER", 10)
     cut = load(tmp_path / "t.parquet")
     assert cut.codec == whole.codec
     assert cut.fingerprint == whole.fingerprint

@@ -11,7 +11,7 @@ from PIL import Image as pil
 from ptheta.data import Codec, load, palettes
 from ptheta.data.codecs import ImageCodec, PaletteCodec
 from ptheta.data.codecs.palette import packed, unpacked
-from ptheta.data.palettes import by_luminance, find_palette
+from ptheta.data.finding.palettes import by_luminance, find_palette
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Grid
 

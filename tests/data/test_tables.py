@@ -170,7 +170,7 @@ def test_large_tables_live_in_a_file_that_nobody_sees(cats, tmp_path, monkeypatc
 def test_chunks_make_no_difference(cats, monkeypatch, tmp_path):
     cats.to_parquet(tmp_path / "t.parquet", row_group_size=13)
     whole = load(cats, context="colour")
-    monkeypatch.setattr("ptheta.data.tables.CHUNK", 7)
+    monkeypatch.setattr("ptheta.data.sources.tables.CHUNK", 7)
     cut = load(tmp_path / "t.parquet", context="colour")
     assert whole.fingerprint == cut.fingerprint
 

@@ -10,7 +10,7 @@ from tokenizers import ByteLevelBPETokenizer, Tokenizer, models, pre_tokenizers
 from ptheta.data import Codec, load
 from ptheta.data.codecs import TextCodec
 from ptheta.data.codecs.bpe import byte_symbols, learn, vocabulary_size
-from ptheta.data.pieces import PIECE, pieces
+from ptheta.data.codecs.chunks import PIECE, pieces
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Sequence
 
@@ -246,7 +246,7 @@ def test_a_vocabulary_is_as_large_as_asked():
 def test_long_text_is_bpe_unless_asked_otherwise(monkeypatch):
     frame = pd.DataFrame({"text": [TEXT]})
     assert load(frame, length=8).codec.tokenizer == "bytes"
-    monkeypatch.setattr("ptheta.data.texts.BPE_FROM", len(TEXT.encode()) // 2)
+    monkeypatch.setattr("ptheta.data.finding.token_streams.BPE_FROM", len(TEXT.encode()) // 2)
     assert load(frame, length=8).codec.tokenizer == "bpe"
     assert load(frame, length=8, tokenizer="bytes").codec.tokenizer == "bytes"
 

@@ -10,7 +10,7 @@ from plain_transformer import LABELS, plain_log_prob, plain_logits, tokens, tran
 from torch import Tensor
 
 from ptheta.models import Transformer  # type: ignore[attr-defined]
-from ptheta.models.cached import CHUNK, CachedDecoder
+from ptheta.models.autoregressive.cached import CHUNK, CachedDecoder
 from ptheta.nn import KeyValueCache
 from ptheta.sampling import Effort
 from ptheta.spaces import Image, Sequence

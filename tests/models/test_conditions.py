@@ -5,8 +5,8 @@ import torch
 
 from ptheta.errors import ContextError, SpaceError, UsageError
 from ptheta.models import MADE, PixelCNN, Transformer
+from ptheta.models.autoregressive.language import similar
 from ptheta.models.conditions import ContextEncoder
-from ptheta.models.language import similar
 from ptheta.spaces import Discrete, Document, Grid, Image, Joint, Label, Real, Sequence, Spectrogram, Waveform
 
 EVENTS = Discrete((3,), 3)

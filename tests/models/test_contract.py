@@ -36,7 +36,7 @@ from zoo_cases import (
 
 from ptheta.errors import ContextError, SpaceError
 from ptheta.models import ZOO, Autoregressive, Counting
-from ptheta.models.decoders import ConditionalsDecoder
+from ptheta.models.autoregressive.base import ConditionalsDecoder
 from ptheta.spaces import Discrete, Label
 
 # The distribution

@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from ptheta.errors import UsageError
-from ptheta.models.counting import CHUNK, Independent, MarkovChain
+from ptheta.models.counting.tables import CHUNK, Independent, MarkovChain
 from ptheta.spaces import Discrete, Image, Label, Sequence
 
 MNIST = Image(28, 28, levels=2)

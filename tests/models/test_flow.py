@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from ptheta.errors import SpaceError, UsageError
-from ptheta.models.flow import BOUND, CONTEXT_WIDTH, SLOPE, Flow, import_zuko
+from ptheta.models.flows.flow import BOUND, CONTEXT_WIDTH, SLOPE, Flow, import_zuko
 from ptheta.spaces import Discrete, Label, Real
 
 LABELS = Label(("cat", "dog", "eel"))
@@ -53,7 +53,7 @@ SCRIPT = """
 import sys, pickle, torch
 from torch.distributions import Distribution, Normal
 Distribution.set_default_validate_args({before})
-import ptheta.cli.main, ptheta.models.flow
+import ptheta.cli.main, ptheta.models.flows.flow
 from ptheta import Label, Real
 assert "zuko" not in sys.modules
 {first}
@@ -76,7 +76,9 @@ assert raised is {before}
 )
 def test_torch_validates_arguments_afterwards_as_before(before, first):
     state = repr(pickle.dumps(flow((2,), LABELS)))
-    script = SCRIPT.format(before=before, first=first.replace("STATE", state) or "ptheta.models.flow.import_zuko()")
+    script = SCRIPT.format(
+        before=before, first=first.replace("STATE", state) or "ptheta.models.flows.flow.import_zuko()"
+    )
     done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -275,7 +277,7 @@ def test_samples_do_not_depend_on_how_many_are_drawn_together(monkeypatch):
     model = flow((3,), LABELS)
     context = torch.arange(30) % 3
     expected = model.sample(30, context, seed=4)
-    monkeypatch.setattr("ptheta.models.flow.DRAWN", 3 * 3 * 5 * 7)
+    monkeypatch.setattr("ptheta.models.flows.flow.DRAWN", 3 * 3 * 5 * 7)
     assert torch.allclose(model.sample(30, context, seed=4), expected, rtol=0, atol=1e-9)
 
 

@@ -11,8 +11,8 @@ import torch
 
 from ptheta.errors import ContextError, DensityError, SpaceError, UsageError
 from ptheta.models import histogram as histogram_module
-from ptheta.models.empirical import Empirical
-from ptheta.models.histogram import Histogram
+from ptheta.models.counting.empirical import Empirical
+from ptheta.models.counting.histogram import Histogram
 from ptheta.spaces import Discrete, Image, Label, Real, Sequence
 
 MNIST = Image(28, 28, levels=2)
@@ -159,7 +159,7 @@ def test_the_nearest_training_event_is_found(metric, monkeypatch):
     model.observe(stored, torch.arange(60) % 2)
     difference = (x[:, None] - stored[None]).flatten(2)
     expected = (difference != 0).sum(-1).double() if metric == "hamming" else difference.double().pow(2).sum(-1).sqrt()
-    monkeypatch.setattr("ptheta.models.empirical.COMPARISONS", 9 * 7 * 5)  # many small chunks
+    monkeypatch.setattr("ptheta.models.counting.empirical.COMPARISONS", 9 * 7 * 5)  # many small chunks
     event, distance = model.nearest(x, metric)
     assert distance.tolist() == pytest.approx(expected.min(1).values.tolist(), rel=1e-6)
     gap = (event - x).flatten(1)

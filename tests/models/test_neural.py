@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ptheta.errors import UsageError
 from ptheta.models import MADE, Autoregressive, MarkovMLP, Transformer  # type: ignore[attr-defined]
+from ptheta.models.autoregressive.neighbours import neighbours
 from ptheta.models.levels import polynomials
-from ptheta.models.neighbours import neighbours
 from ptheta.nn import KeyValueCache, Rotary
 from ptheta.nn.attention import windowed_attention
 from ptheta.nn.rotary import turned

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ptheta.errors import UsageError
 from ptheta.models import MADE, MarkovMLP, Transformer  # type: ignore[attr-defined]
-from ptheta.models.orders import visiting_order
+from ptheta.models.autoregressive.orders import visiting_order
 from ptheta.spaces import Discrete, Grid, Image, Label, Real, Sequence, Space
 
 SPIRALS = {

@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 from ptheta.errors import ContextError, SpaceError, UsageError
-from ptheta.models.decoders import ConditionalsDecoder
-from ptheta.models.table import OWN_ORDER, TableTransformer
+from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.table import OWN_ORDER, TableTransformer
 from ptheta.spaces import Column, Label, Real, Table
 
 NAN = math.nan
@@ -176,7 +176,7 @@ def test_scores_do_not_change_with_the_batch_and_samples_not_with_the_chunk(monk
     alone = torch.cat([model.log_prob(row[None]) for row in x])
     assert torch.allclose(alone, model.log_prob(x), rtol=0, atol=1e-9)
     whole = model.sample(40, seed=1)
-    monkeypatch.setattr("ptheta.models.autoregressive.CHUNK_DIMENSIONS", 35)
+    monkeypatch.setattr("ptheta.models.autoregressive.base.CHUNK_DIMENSIONS", 35)
     assert torch.allclose(model.sample(40, seed=1), whole, rtol=1e-9, atol=1e-9, equal_nan=True)
     MIXED.validate(whole)
     assert not torch.equal(model.sample(40, seed=2).nan_to_num(), whole.nan_to_num())
@@ -278,7 +278,7 @@ def test_imputing_keeps_bits_counts_draws_and_follows_seeds(monkeypatch):
     assert torch.equal(drawn[present].view(torch.int64), x[:, None].expand(-1, 4, -1)[present].view(torch.int64))
     assert torch.equal(model.impute(x, 4, seed=0), drawn)
     assert not torch.equal(model.impute(x, 4, seed=1), drawn)
-    monkeypatch.setattr("ptheta.models.table.IMPUTED", 7)
+    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 7)
     assert torch.allclose(model.impute(x, 4, seed=0), drawn, rtol=1e-9, atol=1e-9)
     assert len(torch.unique(drawn[holes.any(1)][0], dim=0)) > 1
     assert x.isnan().equal(holes)  # what was given stays

@@ -10,7 +10,7 @@ from scipy import stats
 from test_table import MIXED, NAN, SMALL, rows
 
 import ptheta
-from ptheta.models.table import TableTransformer
+from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.reporting import FitProgress
 from ptheta.spaces import Column, Table
 

@@ -11,8 +11,8 @@ import ptheta
 from ptheta.data import Split
 from ptheta.distributions import DiscretisedLogisticMixture, GaussianMixture
 from ptheta.models import Autoregressive, Transformer
-from ptheta.models.counting import Independent, MarkovChain
-from ptheta.models.decoders import ConditionalsDecoder
+from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting.report.calibration import (
     binomial_band,
     discrete,

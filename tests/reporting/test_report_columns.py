@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ptheta.evaluation.samples import classifier_test
 from ptheta.reporting.report.columns import (
     CELLS,
     Cells,
@@ -17,7 +18,6 @@ from ptheta.reporting.report.columns import (
     rank_correlation,
     ranks,
 )
-from ptheta.reporting.report.twosample import classifier_test
 
 
 def column(*values):

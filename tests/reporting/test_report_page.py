@@ -13,7 +13,7 @@ import torch
 import ptheta
 from ptheta.data import Split
 from ptheta.errors import SourceError, UsageError
-from ptheta.evaluation import enumerate_events
+from ptheta.evaluation.enumeration import enumerate_events
 from ptheta.reporting.report import SECTIONS, Evidence, write_report
 from ptheta.reporting.report.about import fit_command
 from ptheta.reporting.report.markup import VOID, Html, tag

@@ -13,7 +13,7 @@ from PIL import Image
 
 import ptheta
 from ptheta.errors import UsageError
-from ptheta.models.counting import Independent, MarkovChain
+from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting import card_rows, comparison, count, nats, plural, write_events
 from ptheta.reporting.comparison import lecture_counts
 from ptheta.reporting.pictures import text_width

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from ptheta.distributions import Categorical
-from ptheta.models.made import MADE
+from ptheta.models.autoregressive.made import MADE
 from ptheta.sampling import Effort, PatienceError, Warp, ancestral, generator_for, uniforms
 from ptheta.spaces import Image
 

@@ -31,8 +31,8 @@ def model(name: str):
 
 def guided_probabilities(made, events: Tensor, context: list[str], guidance: float) -> Tensor:
     """∏_j of conditionals mixed by the definition, for every event."""
-    told = made.conditionals(events, context).categorical().logits.log_softmax(-1)
-    untold = made.conditionals(events).categorical().logits.log_softmax(-1)
+    told = made.conditionals(events, context).level_logits().log_softmax(-1)
+    untold = made.conditionals(events).level_logits().log_softmax(-1)
     mixed = (untold + guidance * (told - untold)).log_softmax(-1)
     return mixed.gather(-1, made.flatten(events)[..., None])[..., 0].sum(1).exp().detach()
 

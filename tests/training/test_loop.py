@@ -11,7 +11,7 @@ from torch import nn
 import ptheta
 from ptheta.data import Split
 from ptheta.errors import FitError
-from ptheta.evaluation import evaluate
+from ptheta.evaluation.nats import evaluate
 from ptheta.models import Model, family
 from ptheta.spaces import Discrete
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World

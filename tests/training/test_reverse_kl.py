@@ -10,9 +10,9 @@ import torch
 
 import ptheta
 from ptheta.errors import RunError
-from ptheta.evaluation import enumerate_events
-from ptheta.models.flow import Flow
-from ptheta.models.made import MADE
+from ptheta.evaluation.enumeration import enumerate_events
+from ptheta.models.autoregressive.made import MADE
+from ptheta.models.flows.flow import Flow
 from ptheta.reporting import FitProgress
 from ptheta.spaces import Image, Real
 from ptheta.training import Budget, FreeEnergy, ReverseKL, Settings, Target, Trainer, World

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
-from ptheta.data.codecs.tables import check_resolutions
+from ptheta.data.codecs.plain_rows import check_resolutions
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.spaces import Discrete, Real
@@ -82,7 +82,7 @@ class ArrayCodec(ContextCodec):
 
     def read(self, path: str | Path) -> np.ndarray:
         """The events of an NPY file: [n, *shape], or one event [*shape]."""
-        from ptheta.data.files import read_npy
+        from ptheta.data.sources.files import read_npy
 
         array = read_npy(Path(path))
         if list(array.shape) == self.shape:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, compact, file_names, nowhere
 from ptheta.data.codecs.text import UNITS, TextCodec
-from ptheta.data.codecs.waves import SOUNDS
+from ptheta.data.formats import SOUNDS
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.listing import unreadable
@@ -137,7 +137,7 @@ class DocumentCodec(ContextCodec):
         Raises:
             SourceError: it cannot be read, or is a picture or a sound by its name.
         """
-        from ptheta.data.files import PICTURES
+        from ptheta.data.formats import PICTURES
 
         if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
             raise SourceError(f"{path} is no text", "give a text file")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ptheta.data.codecs.known import Levels
-    from ptheta.data.tables import Column
+    from ptheta.data.sources.tables import Column
 
 FORMATS = (".csv", ".parquet")
 """Suffixes of tables that are written."""
@@ -69,7 +69,7 @@ class FrameCodec(Codec):
             place: names a row in an error.
             missing: whether a class number may be missing.
         """
-        from ptheta.data.tables import named
+        from ptheta.data.sources.tables import named
 
         known = None if column.names is None else self.levels_of(column.name)
         if known is not None and all(known.find_one(name) < 0 for name in column.names or ()):
@@ -100,7 +100,7 @@ class FrameCodec(Codec):
 
     def read(self, path: str | Path) -> np.ndarray:
         """All rows of a table file, [n, m]."""
-        from ptheta.data.sources import open_source
+        from ptheta.data.sources.opening import open_source
 
         table = next(iter(open_source(path).spelled(self.words).tables.values()))
         if missing := [name for name in self.names if name not in table.columns]:

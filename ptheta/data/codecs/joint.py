@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs.base import Codec, ContextCodec, Place, as_array, nowhere
-from ptheta.data.delimited import in_row, read_cells
+from ptheta.data.sources.delimited import in_row, read_cells
 from ptheta.errors import UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Joint

@@ -14,15 +14,15 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.data.codecs.frames import as_arrow, as_number, is_number
 from ptheta.data.codecs.known import Levels
-from ptheta.data.codecs.tables import check_resolutions, numbers
-from ptheta.data.delimited import read_lines
+from ptheta.data.codecs.plain_rows import check_resolutions, numbers
+from ptheta.data.sources.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Label, Real
 from ptheta.values import shortest, snapped
 
 if TYPE_CHECKING:
-    from ptheta.data.tables import Column
+    from ptheta.data.sources.tables import Column
 
 
 class ValueCodec(ContextCodec):

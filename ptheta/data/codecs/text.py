@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Codec, Place, as_array, compact, file_names, nowhere
 from ptheta.data.codecs.bpe import BytePairs
-from ptheta.data.pieces import Piece, Text, groups
+from ptheta.data.codecs.chunks import Piece, Text, groups
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.listing import unreadable

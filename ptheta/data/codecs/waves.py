@@ -18,9 +18,6 @@ from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.listing import unreadable
 
-SOUNDS = (".wav", ".flac", ".ogg")
-"""Suffixes of sound files."""
-
 MAX_SAMPLES = 2**28
 """Most samples of all channels that a sound may claim, checked before they are read."""
 

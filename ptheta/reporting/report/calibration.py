@@ -15,7 +15,7 @@ import torch
 
 from ptheta.data import Split
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, Row, codes_of
-from ptheta.evaluation import suited_batch
+from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Autoregressive
 from ptheta.spaces import Document
 
@@ -85,7 +85,7 @@ def discrete(conditionals: Distribution, z: torch.Tensor) -> list[tuple[Categori
     if isinstance(conditionals, Categorical):
         return [(conditionals, z)]
     if isinstance(conditionals, DiscretisedLogisticMixture):
-        return [(conditionals.categorical(), z)]
+        return [(Categorical(conditionals.level_logits()), z)]
     if isinstance(conditionals, Row):
         cells = [(cell, values) for cell, values in zip(conditionals.cells, z.unbind(1)) if cell.column.is_category]
         return [(Categorical(cell.logits), codes_of(cell.column, values)) for cell, values in cells]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ptheta.reporting.report.twosample import total_variation
+from ptheta.evaluation.samples import total_variation
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.errors import PthetaError
-from ptheta.evaluation import log_probs
+from ptheta.evaluation.nats import log_probs
+from ptheta.evaluation.samples import as_frame
 from ptheta.models import Density
 from ptheta.reporting.report.charts import Charts
 from ptheta.runs import Run
@@ -26,9 +27,6 @@ EVENTS = 2**17
 
 FEWEST, MOST = 64, 1000
 """Events looked at in every split, unless another number is asked for."""
-
-FLAT = 64
-"""Most dimensions of an array that is shown as columns."""
 
 FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
 """What may go wrong in a part of the page without harm to the others."""
@@ -122,17 +120,7 @@ class Evidence:
 
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         """Events as columns of the user's own values; None if they are no vectors of few numbers."""
-        import pandas as pd
-
-        codec, space = self.run.codec, self.run.model.space
-        if codec.is_picture or codec.kind in ("text", "document"):
-            return None
-        values = codec.decode(x)
-        if isinstance(values, pd.DataFrame):
-            return values
-        if len(space.shape) != 1 or space.dimensions > FLAT:
-            return None
-        return pd.DataFrame(np.asarray(values), columns=pd.Index([f"x{j}" for j in range(space.dimensions)]))
+        return as_frame(self.run.codec, x)
 
     @cached_property
     def names(self) -> list[str] | None:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from ptheta.errors import DensityError
+from ptheta.evaluation.samples import classifier_test, features, listable, point_masses
 from ptheta.models import Autoregressive
-from ptheta.models.flow import Flow
+from ptheta.models.flows.flow import Flow
 from ptheta.reporting.report.calibration import (
     BINS,
     Reliability,
@@ -26,7 +27,6 @@ from ptheta.reporting.report.charts import MUTED, S1, S2
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.markup import figure, joined, panels, paragraph, table
 from ptheta.reporting.report.page import Section
-from ptheta.reporting.report.twosample import classifier_test, features, listable, point_masses
 from ptheta.spaces import Sequence
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def divergences(evidence: Evidence) -> Section | None:
     if len(real) >= 20:
         train = evidence.splits.get("train") if evidence.own and evidence.heldout != "train" else None
         sets = [real, evidence.samples] + ([] if train is None else [train.events()[0]])
-        found = features(evidence, sets)
+        found = features(evidence.run.codec, sets)
         contexts = [context, context] + ([] if train is None else [train.events()[1]])
         if context is not None:
             found = [np.column_stack([f, c.reshape(len(f), -1)]) for f, c in zip(found, contexts) if c is not None]

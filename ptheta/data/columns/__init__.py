@@ -1,0 +1,1 @@
+"""Which columns are the event and the context."""

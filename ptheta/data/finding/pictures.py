@@ -1,0 +1,244 @@
+"""Finding the codec of a column of pictures, encoded or as arrays or bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs.images import (
+    MODEST,
+    ImageCodec,
+    PictureCodec,
+    channels_first,
+    channels_of,
+    modest,
+    open_picture,
+    opened,
+)
+from ptheta.data.options import Options
+from ptheta.data.sources.tables import Source, as_numpy, missing, take
+from ptheta.data.splits import Split
+from ptheta.errors import SourceError
+from ptheta.spaces import Grid, Image, Space
+
+LARGE = 64**2
+"""Pixels of pictures of one size up to which they stay as they are."""
+
+SURVEYED = 20_000
+"""Pictures of a split whose sizes are looked at, at most."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The sizes of a column of encoded pictures, and what they will become besides resized.
+
+    Attributes:
+        sizes: (height, width) of the pictures looked at, [n, 2].
+        channels, levels: of the events.
+        palette: colours of the palette they become, or None.
+    """
+
+    sizes: np.ndarray
+    channels: int
+    levels: int
+    palette: int | None
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether they differ in size, or are larger than `LARGE`."""
+        return bool((self.sizes != self.sizes[0]).any()) or int(self.sizes[0].prod()) > LARGE
+
+    def about(self, pixels: float) -> tuple[int, int]:
+        """A size of about so many pixels in the median shape of the pictures, at most as large as their median."""
+        ratio = float(np.median(self.sizes[:, 1] / self.sizes[:, 0]))
+        height, width = map(float, np.median(self.sizes, 0))
+        return modest(min(height, width / ratio), min(width, height * ratio), pixels)
+
+    def space(self, height: int, width: int) -> Space:
+        """Space of the events at a size."""
+        return Grid(height, width, self.palette) if self.palette else Image(height, width, self.channels, self.levels)
+
+    @property
+    def said(self) -> str:
+        """Their sizes in words."""
+        areas = self.sizes.prod(1)
+        least, most = (f"{h}×{w}" for h, w in (self.sizes[areas.argmin()], self.sizes[areas.argmax()]))
+        return f"{least} pixels" if (self.sizes == self.sizes[0]).all() else f"{least} to {most} pixels"
+
+
+def survey(source: Source, name: str, options: Options = Options()) -> Survey | None:  # noqa: B008
+    """The sizes of a column of encoded pictures, from their headers; None if they are arrays or bytes, or missing."""
+    if source.columns[name].kind != "image":
+        return None
+    sizes: list[tuple[int, int]] = []
+    channels = 0
+    for table in source.tables.values():
+        seen = 0
+        for chunk in table.chunks([name]):
+            values = chunk[name] if isinstance(chunk[name], list) else chunk[name].to_pylist()
+            for row, value in enumerate(values[: SURVEYED - seen]):
+                if value is None:
+                    continue
+                picture = opened(value, lambda _, table=table, row=seen + row: table.place(row))
+                channels = channels or channels_of(picture)
+                sizes.append((picture.height, picture.width))
+                if picture is not value:
+                    picture.close()
+            seen += len(values)
+            if seen >= SURVEYED:
+                break
+    if not sizes:
+        return None
+    levels = 2 if options.binarize != "none" else options.levels or 256
+    return Survey(np.array(sizes), options.channels or channels, levels, options.palette)
+
+
+def sized(
+    source: Source, event: str | None, contexts: list[tuple[str, bool]], options: Options
+) -> tuple[Options, list[str]]:
+    """Options with a size and a way of fitting for pictures, and what is said of pictures that change.
+
+    One size serves the event and the contexts. Without one given, pictures of mixed sizes or larger than `LARGE`, are
+    brought to a size that `options.chooser` finds, or to a modest one.
+
+    Args:
+        source: with its tables.
+        event: column of pictures that is the event; None: the event is no picture.
+        contexts: columns of pictures, and whether their view has a size of its own.
+        options: as given.
+    """
+    names = list(dict.fromkeys(([] if event is None else [event]) + [name for name, _ in contexts]))
+    found = {name: one for name in names if (one := survey(source, name, options)) is not None}
+    if not options.native and not options.size:
+        alone = {name for name, own in contexts if not own}
+        needing = [name for name in found if (name == event or name in alone) and found[name].needs_size]
+        if needing:
+            own = found.get(needing[0] if event is None else event)
+            if own is None:  # the events are arrays, whose size is theirs
+                return options, []
+            if not own.needs_size:
+                size = tuple(map(int, own.sizes[0]))
+            elif event is not None and options.chooser:
+                size = options.chooser(own)
+            else:
+                size = own.about(MODEST)
+            options = replace(options, size=size)
+            return options, changed(found[needing[0]], _plain(options), "; --size HxW for another")
+    if not options.size:
+        return options, []
+    changes = [changed(one, _plain(options)) for name, one in found.items() if name == event or len(found) == 1]
+    return options, [note for notes in changes for note in notes]
+
+
+def _plain(options: Options) -> ImageCodec:
+    """The codec of grey pictures of the options' size."""
+    assert options.size is not None
+    return ImageCodec(*options.size, fit=options.fit or "crop")
+
+
+def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
+    """A sentence on pictures that a codec brings to its size, if any are not of it."""
+    size = codec.height, codec.width
+    if (found.sizes == np.array(size)).all():
+        return []
+    how = codec.reshaping(map(tuple, np.unique(found.sizes, axis=0).tolist()))
+    return [f"pictures of {found.said}, brought to {size[0]}×{size[1]}{how}{other}"]
+
+
+def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:
+    """What a run's codec does to pictures of other sizes, in a sentence."""
+    found = survey(source, name) if getattr(codec, "resize", False) else None
+    return [] if found is None else changed(found, codec)
+
+
+def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCodec, list[str]]:
+    """Codec for the pictures in a column, as large and as coloured as the first unless the options say otherwise."""
+    table = next(iter(source.tables.values()))
+    first = next(table.chunks([name]))[name]
+    kind = source.columns[name].kind
+    if kind != "array" and not (absent := missing(first)).all():
+        first = take(first, np.flatnonzero(~absent))
+    notes: list[str] = []
+    white = source.white or 255
+    if kind == "bytes":
+        height, width, channels, bits, note = _bytes_shape(first, name, options)
+        notes.append(note)
+        white = 1 if bits else white
+    elif kind == "array":
+        _, channels, height, width = channels_first(as_numpy(first)[:1]).shape
+        if source.white is None and _largest(source, name) <= 1:
+            white = 1
+    else:
+        picture = open_picture(first[0] if isinstance(first, list) else first[0].as_py(), lambda _: table.place(0))
+        height, width, channels = picture.height, picture.width, channels_of(picture)
+    own = height, width
+    if options.size:
+        height, width = options.size
+    levels = 2 if options.binarize != "none" else options.levels or white + 1
+    if levels > white + 1:
+        raise SourceError(f"these pictures have {white + 1} levels, not {levels}", f"give at most {white + 1} levels")
+    resize = options.size is not None and kind != "bytes"
+    fit = (options.fit or "crop") if resize else "stretch"
+    aspect = None
+    if options.aspect and resize and fit != "stretch" and options.aspect[0] == name:
+        rows, columns = options.aspect[1:]
+        aspect = None if rows * width == columns * height else [rows, columns]
+    convert = options.channels is not None
+    if options.palette and kind != "bytes":
+        channels = 3  # grey pictures among them are read as RGB
+    channels = options.channels or channels
+    codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize, fit, aspect)
+    if kind == "array":
+        notes += changed(Survey(np.array([own]), channels, levels, None), codec)
+    return codec, notes
+
+
+def _largest(source: Source, name: str) -> int:
+    return max(int(as_numpy(c[name]).max()) for t in source.tables.values() for c in t.chunks([name]))
+
+
+def _bytes_shape(first: Any, name: str, options: Options) -> tuple[int, int, int, bool, str]:
+    """Height, width, channels of a column of bytes, and whether they are packed bits.
+
+    They are bits if two levels are asked for, or if the column is called `bits` and nothing else is; otherwise one byte
+    is one value.
+    """
+    length = len(first[0].as_py())
+    bits = options.levels == 2 or (options.levels is None and options.binarize == "none" and name == "bits")
+    channels = options.channels or 1
+    values = 8 * length if bits else length
+    if options.size:
+        height, width = options.size
+    else:
+        height = width = math.isqrt(values // channels)
+    m = height * width * channels
+    if (-(-m // 8) if bits else m) != length:
+        raise SourceError(
+            f"{length} bytes of column {name!r} are no {'packed bits' if bits else 'bytes'} of a picture of"
+            f" {height}x{width}", "give --size HxW, and --levels 2 if they are packed bits"
+        )  # fmt: skip
+    what = f"packed bits, highest first, of {height}×{width} pixels" if bits else f"one byte a value, {height}×{width}"
+    return height, width, channels, bits, f"column {name}: {length} bytes read as {what}"
+
+
+def two_valued(codec: ImageCodec, splits: dict[str, Split]) -> ImageCodec:
+    """Where all 8-bit values are 0 or 255, the codec of two levels; the splits are recoded in place."""
+    if codec.levels != 256 or not all(_is_two_valued(split.x) for split in splits.values()):
+        return codec
+    for split in splits.values():
+        split.x //= 255
+    return dataclasses.replace(codec, levels=2)
+
+
+def _is_two_valued(x: np.ndarray) -> bool:
+    head = x[:16]
+    if ((head != 0) & (head != 255)).any():
+        return False
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(x), 4096):
+        counts += np.bincount(x[start : start + 4096].reshape(-1), minlength=256)
+    return counts[0] + counts[255] == x.size and counts[255] > 0

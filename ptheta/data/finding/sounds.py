@@ -1,0 +1,130 @@
+"""Finding the codec of a column of sounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ptheta.data.codecs.sounds import SoundCodec, WaveformCodec
+from ptheta.data.codecs.spectrograms import SpectrogramCodec
+from ptheta.data.codecs.waves import read_sound, resampled
+from ptheta.data.finding.documents import Masks, chosen
+from ptheta.data.options import Options
+from ptheta.data.sources.tables import Source
+from ptheta.errors import UsageError
+from ptheta.numbers import plural
+
+MOST_RATE = 16_000
+"""Hz, of sounds unless asked otherwise, at most."""
+
+HOP, WINDOW = 16.0, 32.0
+"""Milliseconds from a frame to the next, and of a frame."""
+
+BANDS = ((8_000, 32), (np.inf, 64))
+"""Rate up to which there are so many bands."""
+
+LONG = 99
+"""Percentile of the durations that an event holds unless asked otherwise."""
+
+SAMPLED = 500
+"""Training sounds from which the range of loudness is found."""
+
+LOUD = 99.95
+"""Percentile of the loudness of bands that is the highest level."""
+
+QUIET = 1
+"""Percentile that is the lowest level, if it lies within `RANGE`."""
+
+RANGE = 70.0
+"""dB from the lowest level to the highest, at most."""
+
+
+@dataclass
+class Survey:
+    """What the sounds of a column are like.
+
+    Args:
+        rates: Hz → number of sounds.
+        seconds: of each sound.
+        train: number of training sounds.
+    """
+
+    rates: Counter = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    train: int = 0
+
+
+def survey(source: Source, name: str, masks: Masks) -> Survey:
+    """Read all sounds once.
+
+    Raises:
+        SourceError: one that is missing, damaged, of no length or silent.
+    """
+    found = Survey()
+    for split, values, place in chosen(source, name, masks):
+        for row, value in enumerate(values):
+            samples, rate = read_sound(value, lambda _, row=row, place=place: place(row))
+            found.rates[rate] += 1
+            found.seconds.append(len(samples) / rate)
+        found.train += len(values) * (split in ("train", "all"))
+    return found
+
+
+def sound_codec(source: Source, name: str, options: Options, masks: Masks) -> tuple[SoundCodec, list[str]]:
+    """The codec of a column of sounds, and what was assumed, in sentences."""
+    found = survey(source, name, masks)
+    rate = options.rate or min(found.rates.most_common(1)[0][0], MOST_RATE)
+    seconds = options.seconds or float(np.percentile(found.seconds, LONG, method="higher"))
+    shortest, longest = min(found.seconds), max(found.seconds)
+    said = f"{name}: {plural(len(found.seconds), 'sound')} of {shortest:.2f} to {longest:.2f} s, at {rate:,} Hz"
+    if options.sound == "waveform":
+        codec: SoundCodec = WaveformCodec(rate, max(1, round(seconds * rate)), options.levels or 256)
+        return codec, [f"{said}: µ-law samples", *sound_notes(codec, name, found)]
+    hop = max(1, round((options.hop or HOP) * rate / 1000))
+    window = max(round(WINDOW * rate / 1000), 2 * hop)
+    bands = options.bands or next(bands for most, bands in BANDS if rate <= most)
+    frames = 1 + int(seconds * rate) // hop
+    codec = SpectrogramCodec(rate, hop, window, bands, frames, levels=options.levels or 256)
+    if codec.empty_bands:
+        raise UsageError(
+            f"{bands} bands are too many for frames of {window} samples: {codec.empty_bands} would be empty",
+            "give fewer --bands, or a longer --hop",
+        )
+    low, high = _range(source, name, masks, codec, found.train, options.seed)
+    codec = replace(codec, low=low, high=high)
+    shape = f"frames of {window * 1000 / rate:.3g} ms every {hop * 1000 / rate:.3g} ms, {bands} mel bands"
+    notes = [f"{said}: {shape}, {low:g} to {high:g} dB", *sound_notes(codec, name, found)]
+    return codec, notes
+
+
+def _range(
+    source: Source, name: str, masks: Masks, codec: SpectrogramCodec, train: int, seed: int
+) -> tuple[float, float]:
+    """dB of the lowest and the highest level, from at most `SAMPLED` training sounds."""
+    wanted = set(np.random.default_rng(seed).choice(train, min(train, SAMPLED), replace=False).tolist())
+    heard, number = [], -1
+    for split, values, _ in chosen(source, name, masks):
+        for value in values if split in ("train", "all") else ():
+            number += 1
+            if number in wanted:
+                samples, rate = read_sound(value)
+                heard.append(codec.decibels(resampled(samples, rate, codec.rate)).reshape(-1))
+    decibels = np.concatenate(heard)
+    high = float(np.round(np.percentile(decibels, LOUD), 1))
+    low = float(np.round(max(np.percentile(decibels, QUIET), high - RANGE), 1))
+    return min(low, high - 1), high
+
+
+def sound_notes(codec: SoundCodec, name: str, found: Survey) -> list[str]:
+    """How many sounds are resampled and cut, in sentences."""
+    notes = []
+    for rate, count in sorted(found.rates.items()):
+        if rate != codec.rate:
+            are = f"{plural(count, 'sound')} of {rate:,} Hz {'is' if count == 1 else 'are'}"
+            notes.append(f"{name}: {are} resampled to {codec.rate:,} Hz")
+    most = codec.samples / codec.rate
+    if cut := sum(seconds > most + 1e-9 for seconds in found.seconds):
+        notes.append(f"{name}: {plural(cut, 'sound')} of more than {most:.2f} s {'is' if cut == 1 else 'are'} cut")
+    return notes

@@ -1,0 +1,178 @@
+"""Finding the codec of table columns: categories, real numbers, or each as what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs.frames import as_array_of, as_arrow
+from ptheta.data.codecs.mixed_rows import RowCodec
+from ptheta.data.codecs.plain_rows import TableCodec
+from ptheta.data.finding.mixed_columns import FEW, Masks, is_plain, rows_codec
+from ptheta.data.resolutions import column_resolution
+from ptheta.data.sources.tables import Source
+from ptheta.data.splits import Split
+from ptheta.errors import SourceError
+from ptheta.spaces import Real
+
+MANY = 32
+"""So many different whole numbers among strings are figures rather than names."""
+
+MAX_CATEGORIES = 4_096
+"""Most different values of a column of categories; whole numbers of more are real numbers."""
+
+
+def table_codec(source: Source, names: list[str], columns: str, masks: Masks) -> TableCodec | RowCodec:
+    """Codec for columns.
+
+    Args:
+        source: with its tables.
+        names: of the columns.
+        columns: `categories`: unordered values; `real`: one vector of real numbers; `mixed`: each column as what it is;
+            `auto`: categories if all columns are strings or all are whole numbers of few values, real if all are real
+            numbers that do not repeat, else mixed.
+        masks: splits, as `rows_codec` takes them.
+
+    Raises:
+        SourceError: columns that cannot be taken so.
+    """
+    kinds = {name: source.columns[name].kind for name in names}
+    text = [name for name in names if kinds[name] in ("string", "class")]
+    reals = [name for name in names if kinds[name] == "float"]
+    if columns == "real":
+        if text:
+            raise _no_numbers(source, text[0], names)
+        return TableCodec(names, None, _precision(source, names), [column_resolution(source, name) for name in names])
+    if columns == "categories" and reals:
+        raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
+    if columns == "mixed":
+        return rows_codec(source, names, masks)
+    if columns == "auto" and text and reals:
+        found = rows_codec(source, names, masks)
+        _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
+        return found
+    if reals:
+        found = rows_codec(source, names, masks)
+        plain = all(map(is_plain, found.columns))
+        return TableCodec(names, None, _precision(source, names), found.resolutions) if plain else found
+    values = _categories(source, names, stop=not text, missing=columns == "auto")
+    most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
+    if columns == "auto":
+        _refuse_words(source, {name: values[name] for name in text if name in values})
+    many = [name for name in names if name not in values or len(values[name]) > most[name]]
+    if not many:
+        numbered = [name for name in names if source.columns[name].names]
+        return TableCodec(names, [values[name] for name in names], numbered=numbered)
+    if columns == "auto":
+        return rows_codec(source, names, masks)
+    rest = [name for name in names if name not in many]
+    remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
+    raise SourceError(
+        f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
+    )
+
+
+def _categories(source: Source, names: list[str], stop: bool, missing: bool) -> dict[str, list[Any]]:
+    """Column → its sorted values over all splits; collecting ends early once a column has too many.
+
+    Args:
+        stop: whether one such column ends the search for all.
+        missing: whether a missing value ends the search with nothing, and is no error.
+    """
+    import pyarrow as pa
+
+    found: dict[str, set[Any]] = {name: set(source.columns[name].names or ()) for name in names}
+    for table in source.tables.values():
+        start = 0
+        for chunk in table.chunks(names):
+            for name in names:
+                if len(found[name]) > MAX_CATEGORIES or source.columns[name].names:
+                    continue
+
+                def place(row: int, start: int = start, table: Any = table) -> str:
+                    return table.place(start + row)
+
+                if missing and as_array_of(chunk[name]).null_count:
+                    return {}
+                array = as_arrow(chunk[name], name, place)
+                if isinstance(array, pa.DictionaryArray):
+                    used = np.unique(array.indices.to_numpy(zero_copy_only=False))
+                    array = array.dictionary.take(pa.array(used))
+                found[name].update(array.unique().to_pylist())
+                if stop and len(found[name]) > MAX_CATEGORIES:
+                    return {other: sorted(values) for other, values in found.items()}
+            start += len(chunk[names[0]])
+    return {name: list(source.columns[name].names or ()) or sorted(values) for name, values in found.items()}
+
+
+def _precision(source: Source, names: list[str]) -> str:
+    """float32 if every column fits it, else float64."""
+    chunk = next(next(iter(source.tables.values())).chunks(names))
+    kinds = [chunk[name].dtype if isinstance(chunk[name], np.ndarray) else chunk[name].type for name in names]
+    exact = ("float", "halffloat", "float32", "float16", "bool", "int8", "uint8", "int16", "uint16")
+    return "float32" if all(str(kind) in exact for kind in kinds) else "float64"
+
+
+def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
+    table = next(iter(source.tables.values()))
+    value = next((v for v in as_array_of(next(table.chunks([name]))[name]).to_pylist() if v is not None), None)
+    others = ",".join(n for n in names if source.columns[n].kind not in ("string", "class"))
+    return SourceError(
+        f"column {name!r} holds text such as {value!r}, no real numbers",
+        f"choose columns of numbers, such as --event {others}" if others else "leave out --columns",
+    )
+
+
+def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
+    """Refuse a column of strings that is numbers but for some words, which a slip of the hand leaves behind.
+
+    Raises:
+        SourceError: at least half of its different values are numbers, some with a fraction or very many of them.
+    """
+    for name, known in values.items():
+        if source.columns[name].names:
+            continue
+        numbers = [value for value in known if _is_number(value)]
+        figures = len(numbers) > MANY or any(not float(value).is_integer() for value in numbers)
+        if len(known) / 2 <= len(numbers) < len(known) and figures:
+            table = next(iter(source.tables.values()))
+            word = next(value for value in known if not _is_number(value))
+            row = _row_of(table, name, word)
+            raise SourceError(
+                f"column {name!r} holds numbers, but {word!r}{'' if row is None else f' at {table.place(row)}'}",
+                "mend or empty that cell, or take such columns for categories with --columns mixed",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return np.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _row_of(table: Any, name: str, value: str) -> int | None:
+    """First row of a column with that value."""
+    start = 0
+    for chunk in table.chunks([name]):
+        column = as_array_of(chunk[name]).to_pylist()
+        if value in column:
+            return start + column.index(value)
+        start += len(column)
+    return None
+
+
+def repeats(codec: TableCodec, train: Split) -> list[str]:
+    """A sentence on real columns whose values repeat: the density of such a column means little."""
+    if not isinstance(codec.space, Real):
+        return []
+    x = train.x[:10_000]
+    some = [name for j, name in enumerate(codec.columns) if len(np.unique(x[:, j])) < max(2, len(x) / 10)]
+    if not some or len(x) < 2:
+        return []
+    listed = ", ".join(some[:5]) + (f" and {len(some) - 5} more" if len(some) > 5 else "")
+    return [
+        f"{'column' if len(some) == 1 else 'columns'} {listed}: most values repeat, so they carry probability mass, and"
+        " a density there means little"
+    ]

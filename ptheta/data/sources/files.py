@@ -1,0 +1,254 @@
+"""Single files as sources. Headers are checked against the size of the file before anything is allocated."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ptheta.data.formats import MISSING, PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.json_lines import json_table
+from ptheta.data.sources.memory import arrays_table, frame_table
+from ptheta.data.sources.tables import ArrayTable, ArrowTable, Column, ParquetTable, Source, Table
+from ptheta.errors import SourceError
+from ptheta.listing import exists, is_file, unreadable
+
+MAX_BYTES = 2**34
+"""Most bytes that a compressed file may claim to hold."""
+
+DEFLATE = 1_032
+"""No deflate stream holds more than this many bytes for each of its own."""
+
+
+def open_file(path: Path) -> Source:
+    """Open a file by its suffix.
+
+    Raises:
+        SourceError: empty, damaged, or of an unknown kind.
+    """
+    from ptheta.data.sources.faults import reading
+    from ptheta.data.sources.splits import named_splits
+
+    if not is_file(path):
+        raise SourceError(f"{path} is no regular file", "give a file or a folder")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty", "give a file with data")
+    name = path.name.lower()
+    if is_idx(path):
+        return Source(path.stem, str(path), named_splits(idx_tables(path), str(path)))
+    suffix = Path(name.removesuffix(".gz")).suffix if name.endswith((".csv.gz", ".tsv.gz")) else path.suffix.lower()
+    if suffix not in OPENERS:
+        raise SourceError(f"{path} is of an unknown kind", f"known are IDX files and {', '.join(OPENERS)}")
+    with reading(str(path)):
+        tables = OPENERS[suffix](path)
+    tables = tables if isinstance(tables, dict) else {"all": tables}
+    return Source(path.name.split(".")[0], str(path), named_splits(tables, str(path)))
+
+
+def _csv(path: Path, words: Sequence[str] = ()) -> Table:
+    import pandas as pd
+
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+
+    def read(**options: Any) -> Any:
+        return pd.read_csv(
+            path, sep=separator, index_col=False, low_memory=False, keep_default_na=False, na_values=MISSING, **options
+        )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame = read(dtype=dict.fromkeys(words, str))
+            if all(_is_number(name) for name in frame.columns):  # no header: the first row is data
+                frame = read(header=None, dtype={int(name): str for name in words})
+        except pd.errors.ParserWarning:
+            raise SourceError(f"rows of {path} have more fields than its header", "give every row as many") from None
+    table = frame_table(frame, path.name)
+    return replace(table, reread=lambda names: _csv(path, names)) if isinstance(table, ArrowTable) else table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(path: Path) -> Table:
+    return ArrayTable(path.name, {"text": Column("text", "document")}, {"text": [path]}, [str(path)])
+
+
+def _picture(path: Path) -> Table:
+    files = [{"path": str(path), "bytes": None}]
+    return ArrayTable(path.name, {"image": Column("image", "image")}, {"image": files}, [str(path)])
+
+
+def _sound(path: Path) -> Table:
+    files = [{"path": str(path), "bytes": None}]
+    return ArrayTable(path.name, {"audio": Column("audio", "sound")}, {"audio": files}, [str(path)])
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of an NPY file, mapped into memory.
+
+    Raises:
+        SourceError: damaged, longer or shorter than its header says, or holding Python objects.
+    """
+    try:
+        with path.open("rb") as file:
+            shape, dtype = _npy_header(file, str(path))
+            _claimed(shape, dtype.itemsize, path.stat().st_size - file.tell(), str(path))
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except (OSError, ValueError, EOFError) as error:
+        raise SourceError(f"{path} is no readable NPY file: {error}", "save it again with numpy.save") from None
+
+
+def _npz(path: Path) -> dict[str, Table]:
+    from ptheta.data.sources.splits import PUBLISHED
+
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                where = f"{member.filename} in {path}"
+                if member.file_size > MAX_BYTES or member.file_size > DEFLATE * max(member.compress_size, 64):
+                    raise SourceError(
+                        f"{where} claims {member.file_size:,} bytes", f"at most {MAX_BYTES:,} are read; save it again"
+                    )
+                with archive.open(member) as file:
+                    shape, dtype = _npy_header(file, where)
+                    _claimed(shape, dtype.itemsize, member.file_size - file.tell(), where)
+                    file.seek(0)
+                    name = member.filename.removesuffix(".npy")
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+        raise SourceError(f"{path} is no readable NPZ file: {error}", "save it again with numpy.savez") from None
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        split, column = _split_of(name, set(PUBLISHED))
+        groups.setdefault(split, {})[column] = array
+    if not arrays:
+        raise SourceError(f"{path} holds no arrays", "save arrays x and y with numpy.savez")
+    return {split: arrays_table(columns, f"{path.name} {split}") for split, columns in groups.items()}
+
+
+def _split_of(name: str, published: set[str]) -> tuple[str, str]:
+    """("train", "x") for x_train or train_x; ("all", name) for other names."""
+    head, _, tail = name.partition("_")
+    if tail in published:
+        return tail, head
+    if head in published and tail:
+        return head, tail
+    return "all", name
+
+
+def _npy_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise SourceError(f"{where} holds Python objects, which are never unpickled", "save plain numbers or strings")
+    if len(shape) == 0:
+        raise SourceError(f"{where} is a single number", "give one row an event")
+    return shape, dtype
+
+
+def _claimed(shape: tuple[int, ...], itemsize: int, held: int, where: str) -> None:
+    claimed = math.prod(shape) * itemsize
+    if claimed != held or min(shape) < 0:
+        sides = "×".join(map(str, shape))
+        raise SourceError(
+            f"{where} claims {sides} values ({claimed:,} bytes) but holds {held:,} bytes", "fetch or save it again"
+        )
+
+
+_IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def is_idx(path: Path) -> bool:
+    """Whether a file is named like an IDX file."""
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith((".idx", "-ubyte", ".ubyte")) or "-idx" in name or ".idx" in name
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array of an IDX file, plain or gzipped.
+
+    Raises:
+        SourceError: damaged, or longer or shorter than its header says.
+    """
+    size = path.stat().st_size
+    packed = path.suffix == ".gz"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            zero, kind, sides = struct.unpack(">HBB", file.read(4))
+            if zero != 0 or kind not in _IDX_TYPES or not 1 <= sides <= 8:
+                raise SourceError(f"{path} does not begin like an IDX file", "give an IDX file")
+            shape = struct.unpack(f">{sides}I", file.read(4 * sides))
+            dtype = np.dtype(_IDX_TYPES[kind])
+            claimed = math.prod(shape) * dtype.itemsize
+            if packed:
+                if claimed > min(MAX_BYTES, DEFLATE * size):
+                    raise SourceError(f"{path} claims {claimed:,} bytes, more than it can hold", "fetch it again")
+            else:
+                _claimed(shape, dtype.itemsize, size - 4 - 4 * sides, str(path))
+            data = file.read(claimed)
+            _claimed(shape, dtype.itemsize, len(data) + len(file.read(1)), str(path))
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except (OSError, EOFError, struct.error, ValueError) as error:
+        raise SourceError(f"{path} is damaged: {error}", "fetch it again") from None
+    array = np.frombuffer(data, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def idx_tables(path: Path) -> dict[str, Table]:
+    """Pictures and, where they lie beside them, labels and the other split (train, t10k) of an IDX file."""
+    stems = {"train": "train", "t10k": "test", "test": "test"}
+    head, _, tail = path.name.partition("-")
+    found = {stems[head]: path} if head in stems else {"all": path}
+    for other, split in stems.items():
+        beside = path.with_name(f"{other}-{tail}")
+        if head in stems and split not in found and exists(beside):
+            found[split] = beside
+    tables: dict[str, Table] = {}
+    for split, file in found.items():
+        array = read_idx(file)
+        columns = {"image" if array.ndim > 1 else "label": array}
+        labels = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
+        if labels != file and exists(labels) and array.ndim > 1:
+            columns["label"] = read_idx(labels)
+        tables[split] = arrays_table(columns, file.name)
+    if "train" not in tables and len(tables) == 1:
+        return {"all": next(iter(tables.values()))}
+    return tables
+
+
+OPENERS: dict[str, Callable[[Path], Table | dict[str, Table]]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".parquet": lambda path: ParquetTable.of([path], path.name),
+    ".pq": lambda path: ParquetTable.of([path], path.name),
+    ".json": json_table,
+    ".jsonl": json_table,
+    ".ndjson": json_table,
+    ".npy": lambda path: arrays_table({"x": read_npy(path)}, path.name),
+    ".npz": _npz,
+    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(PICTURES, _picture),
+    **dict.fromkeys(SOUNDS, _sound),
+}
+"""Suffix → function that opens a file."""

@@ -1,0 +1,96 @@
+"""Data sets through Hugging Face `datasets`: folders and the Hub."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ptheta.data.sources.faults import one_line
+from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
+
+
+def open_hub(name: str) -> Source:
+    """Open a data set of the Hub by its id."""
+    from ptheta.data.sources.splits import named_splits
+
+    with one_line(name, "check the name, and that the Hub can be reached; `digits` works offline"):
+        import datasets
+
+        with _offline_if_unreachable():
+            loaded = datasets.load_dataset(name)
+    return Source(name.split("/")[-1], name, named_splits(tables_of(loaded), name))
+
+
+def open_saved(path: Path) -> Source:
+    """Open a folder written by `Dataset.save_to_disk`."""
+    from ptheta.data.sources.splits import named_splits
+
+    with one_line(str(path), "save it again with save_to_disk"):
+        import datasets
+
+        tables = tables_of(datasets.load_from_disk(str(path)))
+    return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+def open_dataset_folder(path: Path) -> Source:
+    """Open a folder with data files and perhaps a README.
+
+    `datasets` finds the splits; Parquet files are then read where they lie, everything else through its cache.
+    """
+    from ptheta.data.sources.splits import named_splits
+
+    with one_line(str(path), "check that it holds data files that `datasets` can load"):
+        import datasets
+
+        builder = datasets.load_dataset_builder(str(path))
+        if type(builder).__module__.endswith("packaged_modules.parquet.parquet"):
+            tables: dict[str, Table] = {
+                str(split): ParquetTable.of(
+                    [Path(file) for file in files], f"{path.name}/{split}", builder.info.features
+                )
+                for split, files in (builder.config.data_files or {}).items()
+            }
+        else:
+            tables = tables_of(datasets.load_dataset(str(path)))
+    return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+def tables_of(loaded: Any) -> dict[str, Table]:
+    """Split → table of a `Dataset` or `DatasetDict`; pictures and sound stay encoded."""
+    import datasets
+
+    splits = loaded if isinstance(loaded, dict) else {"all": loaded}
+    tables: dict[str, Table] = {}
+    for name, dataset in splits.items():
+        for column, feature in dataset.features.items():
+            if isinstance(feature, datasets.Image | datasets.Audio):
+                dataset = dataset.cast_column(column, type(feature)(decode=False))
+        tables[str(name)] = ArrowTable.of(dataset, str(name))
+    return tables
+
+
+@contextlib.contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Without a network, use only what is cached instead of waiting through many retries."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname
+    places: tuple[Any, ...] = (config, constants)
+    before = [place.HF_HUB_OFFLINE for place in places]
+    try:
+        if not urllib.request.getproxies():
+            socket.getaddrinfo(host, 443)
+    except OSError:
+        for place in places:
+            place.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before):
+            place.HF_HUB_OFFLINE = value

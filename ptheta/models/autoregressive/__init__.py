@@ -1,0 +1,1 @@
+"""Families that factorise p(x | y) over dimensions."""
