@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from ptheta.errors import PthetaError, RunError
+from ptheta.errors import FitError, PthetaError, RunError
 from ptheta.listing import entries, is_file, is_folder, unreadable
-from ptheta.models import Model, family
+from ptheta.models import ZOO, Model, family, name_of
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
 
-FORMAT = 4
+FORMAT = 5
 """Version of the run folder's format; a newer one is refused."""
 
 OLDEST = 3
@@ -91,19 +91,53 @@ def config_digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def describe_model(model: Model) -> dict[str, Any]:
+    """What a config keeps of a model: family, hyperparameters, and of each part the same with its spaces.
+
+    Raises:
+        FitError: a family is not in the zoo, so it could not be built again.
+    """
+    name = name_of(model)
+    if name not in ZOO:
+        raise FitError(
+            f"{type(model).__name__} is not in the zoo, so its run could not be loaded again",
+            "add a row for it to ptheta.models.ZOO",
+        )
+    described: dict[str, Any] = {"family": name, "hyperparameters": model.hyperparameters()}
+    parts = {
+        name: {
+            **describe_model(part),
+            "space": part.space.to_json(),
+            "context_space": None if part.context_space is None else part.context_space.to_json(),
+            "frozen": part.frozen,
+            "origin": part.origin,
+        }
+        for name, part in model.parts().items()
+    }
+    return described | ({"parts": parts} if parts else {})
+
+
 def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
-    context = config["context_space"]
     try:
-        cls = family(config["model"]["family"]).load()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(config["seed"])
-            return cls(
-                Space.from_json(config["space"]),
-                None if context is None else Space.from_json(context),
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in config["model"]["hyperparameters"].items()},
-            )
+            return _built(config["model"], config["space"], config["context_space"])
     except PthetaError as error:
         raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
     except (TypeError, KeyError, AttributeError) as error:
         raise RunError(f"the config describes no model: {error}", REFIT) from error
+
+
+def _built(described: Mapping[str, Any], space: Any, context_space: Any) -> Model:
+    """A model and its parts, from the innermost one on."""
+    parts = {}
+    for name, part in described.get("parts", {}).items():
+        parts[name] = _built(part, part["space"], part["context_space"])
+        parts[name].origin = part["origin"]
+        if part["frozen"]:
+            parts[name].freeze(part["origin"])
+    hyperparameters = {k: tuple(v) if isinstance(v, list) else v for k, v in described["hyperparameters"].items()}
+    cls = family(described["family"]).load()
+    context = None if context_space is None else Space.from_json(context_space)
+    return cls(Space.from_json(space), context, **hyperparameters, **parts)

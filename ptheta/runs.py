@@ -13,6 +13,7 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import json
 import math
@@ -27,17 +28,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, read_config
-from ptheta.errors import FitError, PthetaError, RunError, UsageError, nearest
+from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, describe_model, read_config
+from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation.nats import evaluate
-from ptheta.evaluation.results import Score
+from ptheta.evaluation.results import KEYS, Score
 from ptheta.files import naming, write_text
 from ptheta.journal import Journal
-from ptheta.models import Counting, Model, name_of
-from ptheta.models.zoo import ZOO
+from ptheta.models import Counting, Model
 from ptheta.numbers import plural
 from ptheta.run_folders import install, remove, staging
-from ptheta.weights import read_tensors, write_tensors
+from ptheta.weights import digest, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from ptheta.data import Codec, ContextCodec, Data
@@ -210,12 +210,14 @@ class Run:
         final = [line["results"] for line in self.metrics() if "results" in line]
         if not final:
             return {}
-        if "nats" not in final[-1]:  # of a target: what is infinite is a free energy, with its error
-            return {k: math.inf if v is None else v for k, v in final[-1].items()}
-        error = math.inf if final[-1].get("nats") is None else math.nan  # of one event there is none
-        infinite = ("nats", "nats_per_token", "bits_per_byte", "perplexity", self.codec.bits_key)
-        lost = {"nats_se": error} | dict.fromkeys(infinite, math.inf)
-        return {k: lost.get(k) if v is None else v for k, v in final[-1].items()}
+        found = final[-1]
+        key = next((key for key in KEYS.values() if key in found), None)
+        if key is None:  # of a target: what is infinite is a free energy, with its error
+            return {k: math.inf if v is None else v for k, v in found.items()}
+        error = math.inf if found[key] is None else math.nan  # of one event there is none
+        infinite = (key, "nats_per_token", "bits_per_byte", "perplexity", self.codec.bits_key)
+        lost = {f"{key}_se": error} | dict.fromkeys(infinite, math.inf)
+        return {k: lost.get(k) if v is None else v for k, v in found.items()}
 
     def plan(self) -> dict[str, Any]:
         """Budget and settings of the fit: as it was resumed last, or as it began."""
@@ -243,19 +245,30 @@ class Run:
 
     # Use
 
-    def evaluate(self, split: str = "test", *, limit: int | None = None) -> Score:
+    def evaluate(self, split: str = "test", *, limit: int | None = None, draws: int = 1, seed: int = 0) -> Score:
         """Score a split of the run's own data.
 
         Args:
             split: train, validation or test.
             limit: score at most so many events, drawn with a fixed seed.
+            draws, seed: of a bound, see `Model.elbo`.
         """
         if not self.has_data:
             raise _no_data(self.path)
         splits = self.data.splits
         if split not in splits:
             raise RunError(f"the data have no split {split!r}", nearest(split, list(splits)))
-        return evaluate(self.model, splits[split], limit=limit)
+        return evaluate(self.model, splits[split], limit=limit, draws=draws, seed=seed)
+
+    def as_part(self, *, frozen: bool = True) -> Model:
+        """The model, to make another model of; its config then names this run by its digests.
+
+        Args:
+            frozen: keep its weights as they are.
+        """
+        model = copy.deepcopy(self.model)
+        model.origin = {"config": self.config["sha256"], "weights": digest(model.state_dict())}
+        return model.freeze(model.origin) if frozen else model
 
     # Disk
 
@@ -357,15 +370,9 @@ class Run:
             seed: of the fit.
             replaces: whether it is to take the place of a run in the folder.
         """
-        name = name_of(model)
-        if name not in ZOO:
-            raise FitError(
-                f"{type(model).__name__} is not in the zoo, so its run could not be loaded again",
-                "add a row for it to ptheta.models.ZOO",
-            )
         config: dict[str, Any] = {
             "format": FORMAT,
-            "model": {"family": name, "hyperparameters": model.hyperparameters()},
+            "model": describe_model(model),
             "space": model.space.to_json(),
             "context_space": None if model.context_space is None else model.context_space.to_json(),
             "codec": data.codec.to_json(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ptheta.data import Split
 from ptheta.evaluation.results import Score
-from ptheta.models import Model
+from ptheta.models import Density, Model
 from ptheta.spaces import Discrete
 
 BATCH_DIMENSIONS = {"cpu": 2**14, "cuda": 2**18}
@@ -42,7 +42,48 @@ def log_probs(
         split: events and contexts.
         batch_size: events scored together; None chooses by their size.
         advance: called with the number of events done after each batch.
+
+    Raises:
+        DensityError: the density is not exact.
     """
+    return _scored(model, split, lambda x, context, index: model.log_prob(x, context), batch_size, advance)
+
+
+def elbos(
+    model: Model,
+    split: Split,
+    *,
+    draws: int = 1,
+    seed: int = 0,
+    batch_size: int | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Tensor:
+    """log p(x | context) of every event of a split, or a lower bound on it, nats [n] float64 on the CPU.
+
+    Args:
+        model: with a density.
+        split: events and contexts.
+        draws, seed: of a bound, see `Model.elbo`; an event's index is its number in the split.
+        batch_size: events scored together; None chooses by their size.
+        advance: called with the number of events done after each batch.
+
+    Raises:
+        DensityError: there is no density.
+    """
+
+    def bound(x: Tensor, context: Tensor | None, index: Tensor) -> Tensor:
+        return model.elbo(x, context, draws=draws, seed=seed, index=index)
+
+    return _scored(model, split, bound, batch_size, advance)
+
+
+def _scored(
+    model: Model,
+    split: Split,
+    score: Callable[[Tensor, Tensor | None, Tensor], Tensor],
+    batch_size: int | None,
+    advance: Callable[[int], None] | None,
+) -> Tensor:
     batch_size = batch_size or suited_batch(model)
     parts: list[Tensor] = []
     training = model.training
@@ -51,7 +92,7 @@ def log_probs(
         for start in range(0, len(split), batch_size):
             index = torch.arange(start, min(start + batch_size, len(split)))
             x, context = split.events(index)
-            parts.append(model.log_prob(x, context).cpu())
+            parts.append(score(x, context, index).cpu())
             if advance:
                 advance(len(index))
     model.train(training)
@@ -59,33 +100,45 @@ def log_probs(
 
 
 def evaluate(
-    model: Model, split: Split, *, limit: int | None = None, advance: Callable[[int], None] | None = None
+    model: Model,
+    split: Split,
+    *,
+    limit: int | None = None,
+    draws: int = 1,
+    seed: int = 0,
+    advance: Callable[[int], None] | None = None,
 ) -> Score:
     """Score a split, or a seeded random part of it.
 
     Args:
-        model: with an exact density.
+        model: any; of one without a density the score says so.
         split: events and contexts.
         limit: score at most so many events.
+        draws, seed: of a bound, see `Model.elbo`.
         advance: called with the number of events done after each batch.
     """
     part = split if limit is None or limit >= len(split) else split.subset(limit, seed=0)
-    return Score.of(log_probs(model, part, advance=advance), model.space.dimensions)
+    if model.density is Density.IMPLICIT:
+        return Score.none(len(part), model.space.dimensions)
+    scored = elbos(model, part, draws=draws, seed=seed, advance=advance)
+    return Score.of(scored, model.space.dimensions, model.density)
 
 
 def affordable(model: Model, split: Split, seconds: float) -> int:
     """How many events of a split can be scored in about so many seconds, measured on a few of them.
 
     Args:
-        model: with an exact density.
+        model: with a density; all events are afforded without one, since none is scored.
         split: at least `PROBED` events are afforded, if there are so many and they do not take longer by themselves.
         seconds: to be spent.
     """
+    if model.density is Density.IMPLICIT:
+        return len(split)
     probe = split.subset(PROBED)
     size, done, clock = suited_batch(model), 0, time.perf_counter()
     while done < len(probe) and (done == 0 or time.perf_counter() - clock < seconds / 2):
         rows = np.arange(done, min(done + size, len(probe)))
-        log_probs(model, Split(probe.x[rows], None if probe.context is None else probe.context[rows]))
+        elbos(model, Split(probe.x[rows], None if probe.context is None else probe.context[rows]))
         done += len(rows)
     rate = done / (time.perf_counter() - clock)
     return min(len(split), max(done, int(rate * seconds)))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ptheta.data import Codec, Split
@@ -132,6 +133,19 @@ def point_masses(space: Discrete, split: Split) -> Empirical:
     for x, _ in split.batches(2**16):
         found.observe(x)
     return found
+
+
+def energy_distance(a: Tensor, b: Tensor) -> float:
+    """Squared energy distance 2 E|A − B| − E|A − A'| − E|B − B'| (Székely & Rizzo 2013), without bias: 0 on average for
+    samples of one distribution.
+
+    Args:
+        a, b: vectors [n, d] and [m, d], at least two of each.
+    """
+    a, b = a.double(), b.double()
+    n, m = len(a), len(b)
+    within = torch.cdist(a, a).sum() / (n * (n - 1)) + torch.cdist(b, b).sum() / (m * (m - 1))
+    return float(2 * torch.cdist(a, b).mean() - within)
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:

@@ -22,8 +22,9 @@ from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
+from ptheta.fitting.objectives import check_names, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude
-from ptheta.fitting.targets import as_data, check_objective, check_plan, conclude_target, default_family
+from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
@@ -31,13 +32,8 @@ from ptheta.runs import Run
 from ptheta.spaces import Joint, Space
 from ptheta.training import (
     Budget,
-    MaximumLikelihood,
-    Objective,
-    ReverseKL,
     Settings,
-    Target,
     Trainer,
-    World,
     local_device,
     numbers,
     processes_here,
@@ -92,7 +88,8 @@ def fit(
         model: name of a family in the zoo, a model instance, or None: chosen from the space.
         data: what `ptheta.load` returns, or anything it takes; with a target, the space of x. A resumed fit knows both
             model and data, but not the target.
-        objective: `maximum_likelihood`, or `reverse_kl`, which learns from a target.
+        objective: `maximum_likelihood`; `reverse_kl`, which learns from a target; `adversarial`, against an opponent.
+            None: that of the family, or of the target.
         target: function of events [n, *space.shape] that returns log f(x) [n], the logarithm of an unnormalised
             density, nats; of torch's operations, which flows differentiate. See `ReverseKL`.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
@@ -112,7 +109,8 @@ def fit(
             before the first step, as is a step longer than the whole budget; a batch that is not given is made smaller
             if too few steps would fit into the minutes, and computed in parts if it takes too much memory.
         hyperparameters: of the family, if `model` is a name.
-        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average, anneal …
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …; and
+            options of the objective, see `ptheta.training.objectives`: anneal, r1 …
 
     Returns:
         The run, with the best weights by validation.
@@ -121,9 +119,8 @@ def fit(
         PthetaError: something does not fit together; nothing half-made is left in a new `out`.
         KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
     """
-    if unknown := sorted(settings.keys() - set(Settings.names())):
-        raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], Settings.names()))
-    log_f = check_objective(objective, target, settings)
+    check_names(settings)
+    log_f = target_of(objective, target)
     if log_f is not None:
         check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
@@ -157,6 +154,8 @@ def fit(
     place, count = local_device(device), numbers()[1]
     limit = limit_of(memory, place, processes_here())
     planned = None if _counts(model) and log_f is None else Budget(**given)
+    kind = objective_of(objective, model, log_f)
+    settings, options = divided(settings, kind)
     means = means_of(planned, settings, limit, target=log_f is not None, resuming=resuming, processes=count)
     model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
     if run is None:
@@ -166,16 +165,16 @@ def fit(
     chosen = None if counting else Settings.of(model, **settings)
     notes: list[str] = []
     with world(device) as processes, contextlib.ExitStack() as held:
-        processes.compare(record(model, data, plan(budget, chosen, log_f), seed))
+        processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
         if chosen is not None:
             chosen, notes = affording.settle(model, chosen, processes)
         model.to(processes.device)
         if run is None:
-            run = create(out, model, data, plan(budget, chosen, log_f), seed, force, processes, held)
+            run = create(out, model, data, plan(kind.name, budget, chosen, options), seed, force, processes, held)
         elif processes.rank == 0:
             claim_again(run, held)
         progress = None
-        clock = time.perf_counter()
+        clock, minimised = time.perf_counter(), None
         try:
             progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
             with progress:
@@ -188,8 +187,9 @@ def fit(
                 else:
                     assert budget is not None
                     assert chosen is not None
+                    minimised = objective_for(kind, model, data, log_f, chosen, options, seed, processes)
                     trainer = Trainer(
-                        _objective(model, data, log_f, chosen, seed, processes),
+                        minimised,
                         budget,
                         fingerprint=data.fingerprint,
                         checkpoint=run.checkpoint,
@@ -201,7 +201,7 @@ def fit(
                     processes.compare(asdict(trainer.position), last=True)
                     if resuming and processes.rank == 0:
                         run.rewind(trainer.position.step)
-                        run.note_resumed(plan(budget, chosen, log_f), seed, data)
+                        run.note_resumed(plan(kind.name, budget, chosen, options), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
             if progress is not None:
@@ -214,7 +214,7 @@ def fit(
         if processes.rank == 0:
             seconds = time.perf_counter() - clock
             if log_f is None:
-                conclude(run, data, seconds, progress)
+                conclude(run, data, minimised, seconds, progress)
             else:
                 conclude_target(run, log_f, seconds, progress)
             run.make_whole()
@@ -320,16 +320,6 @@ def _check_contexts(model: Model, data: Data) -> None:
                     f"contexts of {name} say nothing of {space.names[int(absent.int().argmax())]}",
                     "fill in its missing cells, or fit with a context dropout above 0",
                 )
-
-
-def _objective(
-    model: Model, data: Data, target: Target | None, settings: Settings, seed: int, processes: World
-) -> Objective:
-    """What is minimised: the loss on the data, or the free energy of a target."""
-    if target is not None:
-        return ReverseKL(model, target, settings, seed=seed, world=processes)
-    validation = data.splits.get("validation", data.train)
-    return MaximumLikelihood(model, data.train, validation, settings, seed=seed, world=processes)
 
 
 def _count(model: Counting, train: Split, progress: FitProgress) -> None:

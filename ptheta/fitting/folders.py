@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from ptheta.fitting.targets import as_data
 from ptheta.listing import entries
 from ptheta.models import Model, family, name_of
 from ptheta.runs import Run
-from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
+from ptheta.training import OBJECTIVES, Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
 
 
 def create(
@@ -44,10 +45,16 @@ def create(
     return run
 
 
-def plan(budget: Budget | None, settings: Settings | None, target: Target | None) -> dict[str, Any]:
+def plan(
+    objective: str, budget: Budget | None, settings: Settings | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a config keeps of a fit: what was minimised, how long and how."""
-    objective = MaximumLikelihood.name if target is None else ReverseKL.name
-    return {"objective": objective, "budget": budget and asdict(budget), "settings": settings and asdict(settings)}
+    return {
+        "objective": objective,
+        "budget": budget and asdict(budget),
+        "settings": settings and asdict(settings),
+        "options": dict(options),
+    }
 
 
 def check_free(path: Path, force: bool) -> None:
@@ -156,7 +163,7 @@ def unfinished(
 def continued(
     stored: dict[str, Any], given: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Budget and settings of a resumed fit: the stored ones, unless others are given."""
+    """Budget, and settings with options, of a resumed fit: the stored ones, unless others are given."""
     if any(value is not None for value in given.values()) or stored["budget"] is None:
         budget = given
     else:
@@ -164,7 +171,12 @@ def continued(
     before, now = (stored["settings"] or {}).get("optimizer"), settings.get("optimizer")
     if before and now not in (None, before):
         raise RunError(f"the fit began with {before}, whose state {now} cannot take over", "leave out --optimizer")
-    return budget, (stored["settings"] or {}) | {k: v for k, v in settings.items() if v is not None}
+    known = {k: v for k, v in (stored["settings"] or {}).items() if k in Settings.names()}
+    options = stored.get("options")
+    if options is None:  # of an older run, whose settings held those of every objective
+        own = OBJECTIVES[stored.get("objective", MaximumLikelihood.name)].options()
+        options = {k: v for k, v in (stored["settings"] or {}).items() if k in own}
+    return budget, known | options | {k: v for k, v in settings.items() if v is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -10,10 +10,11 @@ from ptheta.data import Data, Split
 from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
-from ptheta.models import Autoregressive
+from ptheta.models import Autoregressive, Density, Model
 from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
 from ptheta.runs import Run
+from ptheta.training import Objective
 
 PATIENCE = 60.0
 """Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
@@ -26,7 +27,7 @@ ORDERED = 500
 """Events scored in random orders."""
 
 
-def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> None:
+def conclude(run: Run, data: Data, objective: Objective | None, seconds: float, progress: FitProgress) -> None:
     """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated."""
     run.model.eval()
     run.save_weights()
@@ -36,10 +37,12 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, events, advance=advance)
     results = summary(run, score, split, seconds)
-    if isinstance(run.codec, TextCodec | DocumentCodec):
+    if isinstance(run.codec, TextCodec | DocumentCodec) and score.density is Density.EXACT:
         results |= rates_of_blocks(run.codec, score, events.x).to_json()
     if isinstance(run.model, Autoregressive) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
+    if objective is not None:
+        results |= objective.conclude(run.model, events)
     run.log({"results": results})
     write_overview(run, patience=max(seconds / 2, LOOKED_AT), say=progress.say)
     write_card(run)
@@ -61,10 +64,8 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
         "run": str(run.path),
         "model": run.name,
         "density": model.density.value,
-        "parameters": jsonable(model.free_parameters),
-        "nats": score.nats,
-        "nats_se": score.nats_se,
-        run.codec.bits_key: score.bits_per_dim,
+        **parameters(model),
+        **score.to_json(run.codec.bits_key),
         "split": split,
         "n": score.n,
         "seconds": round(seconds, 2),
@@ -72,3 +73,11 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
     if score.zero:
         results["zero_probability"] = score.zero
     return results
+
+
+def parameters(model: Model) -> dict[str, Any]:
+    """How many there are, and of them free ones."""
+    return {
+        "parameters": jsonable(model.total_parameters),
+        "free_parameters": jsonable(model.free_parameters),
+    }

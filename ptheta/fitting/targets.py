@@ -8,16 +8,14 @@ from ptheta.data import Codec, Data
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.images import ImageCodec
 from ptheta.errors import UsageError, nearest
+from ptheta.fitting.results import parameters
 from ptheta.models import Model
-from ptheta.numbers import jsonable
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Image, Real, Space
-from ptheta.training import FreeEnergy, MaximumLikelihood, ReverseKL, Target
+from ptheta.training import OBJECTIVES, FreeEnergy, ReverseKL, Target
 from ptheta.training.objectives.free_energy import draw_and_weigh, seconds_per_event
 from ptheta.training.randomness import generator
-
-OBJECTIVES = (MaximumLikelihood.name, ReverseKL.name)
 
 DRAWS = 10_000
 """Events from which final estimates are made, if time allows."""
@@ -25,20 +23,16 @@ DRAWS = 10_000
 PATIENCE = 60.0
 """Seconds that final estimates may take, or as long as the fit took."""
 
-ANNEALING = ("anneal", "anneal_until")
-"""Settings that only fits to a target have."""
 
-
-def check_objective(objective: str | None, target: Any, settings: dict[str, Any]) -> Target | None:
-    """The target of a reverse-KL fit; None for maximum likelihood.
+def target_of(objective: str | None, target: Any) -> Target | None:
+    """The target of a reverse-KL fit; None of any other.
 
     Args:
-        objective: a name; None: reverse KL if there is a target.
+        objective: a name; None: reverse KL if there is a target, else the family's.
         target: function of events that returns log f(x), or None.
-        settings: given by the user.
 
     Raises:
-        UsageError: there is no such objective, or objective, target and settings do not belong together.
+        UsageError: there is no such objective, or objective and target do not belong together.
     """
     if objective is not None and objective not in OBJECTIVES:
         raise UsageError(f"no objective is called {objective!r}", nearest(str(objective), list(OBJECTIVES)))
@@ -47,11 +41,9 @@ def check_objective(objective: str | None, target: Any, settings: dict[str, Any]
             raise UsageError(
                 "reverse KL needs a target", "give target=f, a function of events [n, …] that returns log f(x) [n]"
             )
-        if given := [name for name in ANNEALING if settings.get(name) is not None]:
-            raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
         return None
-    if objective == MaximumLikelihood.name:
-        raise UsageError("maximum likelihood learns from data, not from a target", "give objective='reverse_kl'")
+    if objective not in (None, ReverseKL.name):
+        raise UsageError(f"{objective} learns from data, not from a target", "give objective='reverse_kl'")
     return Target.of(target)
 
 
@@ -133,7 +125,7 @@ def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgr
         "run": str(run.path),
         "model": run.name,
         "density": run.model.density.value,
-        "parameters": jsonable(run.model.free_parameters),
+        **parameters(run.model),
         "objective": ReverseKL.name,
         "target": target.name,
         **found.to_json(),

@@ -9,21 +9,29 @@ Rules that hold for all families, and that the shared contract tests check:
 - A model with a `context_dropout` above 0 was taught with contexts left out now and then, and is p_θ(x) without one;
   any other model with a context space needs a context.
 - Log-probabilities are nats per event, summed over dimensions in float64.
+- `elbo` is what every model with a density answers: log p itself if the density is exact, else a lower bound on it,
+  whose noise is a function of the seed and the event's index, so that it depends neither on the batch size nor on what
+  else is in the batch. `log_prob` is for exact densities only, and nothing that is a bound goes by its name.
+- A parameter of the constructor annotated with a `Model` is a part: a model that this one is made of. Parts are stored
+  in the run's config, and their weights under the parameter's name.
 - Randomness comes from an explicit seed or generator; the global random state is never touched.
 """
 
 from __future__ import annotations
 
 import enum
+import hashlib
 import inspect
+import math
+import types
 from abc import ABC
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import ContextError, DensityError, SpaceError, UsageError
+from ptheta.errors import ContextError, DensityError, SpaceError, UsageError, nearest
 from ptheta.models.conditions import ContextEncoder
 from ptheta.sampling import generator_for
 from ptheta.spaces import Joint, Label, Space
@@ -35,6 +43,12 @@ class Density(enum.Enum):
     EXACT = "exact"
     LOWER_BOUND = "lower bound"
     IMPLICIT = "implicit"
+
+    @classmethod
+    def weakest(cls, *densities: Density) -> Density:
+        """What a model made of such parts can say."""
+        order = list(cls)
+        return max(densities, key=order.index)
 
 
 class Model(nn.Module, ABC):
@@ -48,13 +62,16 @@ class Model(nn.Module, ABC):
         SpaceError: the family cannot model that space.
     """
 
-    density: ClassVar[Density] = Density.EXACT
+    density: Density = Density.EXACT
+    """Of the family, or of the instance, where it depends on the parts it is made of."""
+    objective: str = "maximum_likelihood"
+    """Name of what `fit` minimises, see `ptheta.training.objectives`."""
+    noise_size: int = 1
+    """r: numbers of noise for one draw: uniforms of a dimension, or standard normals of an event's bound."""
     spaces: ClassVar[tuple[type[Space], ...]] = (Space,)
     """Kinds of event space the family can model."""
     context_spaces: ClassVar[tuple[type[Space], ...]] = (Label,)
     """Kinds of context space it can condition on."""
-    recipe: ClassVar[Mapping[str, Any]] = {}
-    """Defaults of `ptheta.training.Settings` that suit the family."""
     context_dropout: float = 0.0
     """Part of the training events whose context is left out, so that the model also knows p_θ(x)."""
 
@@ -69,29 +86,86 @@ class Model(nn.Module, ABC):
             raise SpaceError(f"{name} cannot condition on {context_space}", f"it takes {fits}")
         self.space = space
         self.context_space = context_space
+        self.frozen = False
+        self.origin: dict[str, str] | None = None
         # Follows .to(): says on which device and in which dtype the model works, even when it has no parameters.
         self.register_buffer("_anchor", torch.zeros(()), persistent=False)
 
     # What a family gives
 
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """log p(x | context) in nats, [n] float64, for validated x and context with n rows."""
+        """log p(x | context) in nats, [n] float64, for validated x and context with n rows; exact densities only."""
         raise NotImplementedError
+
+    def _log_weight(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
+        """log p(x, z | context) − log q(z | x, context) for z drawn with noise: of a model with latent variables, whose
+        mean is the evidence lower bound.
+
+        Args:
+            x, context: validated, n rows.
+            noise: standard normals [n, noise_size], of the model's type.
+
+        Returns:
+            Nats [n], differentiable.
+        """
+        raise NotImplementedError
+
+    def _elbo(self, x: Tensor, context: Tensor | None, draws: int, noise: Callable[[int], Tensor]) -> Tensor:
+        """The bound from some draws, nats [n]; noise(k) is that of draw k, [n, noise_size].
+
+        The importance-weighted bound, log of the mean weight (Burda et al. 2016, arXiv:1509.00519).
+        """
+        weights = torch.stack([self._log_weight(x, context, noise(k)).double() for k in range(draws)])
+        return weights[0] if draws == 1 else weights.logsumexp(0) - math.log(draws)
 
     def _sample(self, n: int, context: Tensor | None, generator: torch.Generator) -> Tensor:
-        """n events [n, *space.shape], for a validated context with n rows."""
+        """n events [n, *space.shape], for a validated context with n rows.
+
+        Further keyword arguments of a family's own `_sample`, with defaults, are the options of `sample` and the flags
+        of `ptheta sample`; `Args:` in its docstring is their help.
+        """
         raise NotImplementedError
 
-    def prepare(self, x: Tensor) -> None:
-        """Set data-dependent constants (centring, output biases) from training events, once, before learning."""
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Set data-dependent constants (centring, output biases) from chunks of training events [k, *space.shape]."""
 
-    def prepare_context(self, context: Tensor) -> None:
-        """Set what depends on the contexts, moments of numbers, from those of training events, once."""
-        for module in self.modules():
-            if isinstance(module, ContextEncoder):
-                module.prepare(context)
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Defaults of `ptheta.training.Settings` that suit the model."""
+        return {}
+
+    def fitted(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """What maximum likelihood raises: log p(x | context), or a bound from one draw, differentiable, nats [n].
+
+        Args:
+            x, context: as `space.validate` returns them, n rows; see `without_some` for the context.
+        """
+        if self.density is Density.EXACT:
+            return self._log_prob(x, context)
+        if self.density is Density.IMPLICIT:
+            raise self._no_density()
+        noise = torch.randn(len(x), self.noise_size, device=self.device, dtype=self.dtype)
+        return self._elbo(x, context, 1, lambda _: noise)
 
     # What every model has
+
+    def prepare(self, events: Tensor | Iterable[Tensor]) -> None:
+        """Set data-dependent constants (centring, output biases) from training events, once, before learning.
+
+        Args:
+            events: [n, *space.shape], or chunks of them, which may be gone through more than once.
+        """
+        self._prepare([events] if isinstance(events, Tensor) else events)
+
+    def prepare_context(self, contexts: Tensor | Iterable[Tensor]) -> None:
+        """Set what depends on the contexts, moments of numbers, from those of training events, once.
+
+        Args:
+            contexts: [n, *context_space.shape], or chunks of them.
+        """
+        for module in self.modules():
+            if isinstance(module, ContextEncoder):
+                module.prepare([contexts] if isinstance(contexts, Tensor) else contexts)
 
     @property
     def device(self) -> torch.device:
@@ -105,18 +179,52 @@ class Model(nn.Module, ABC):
 
     @property
     def free_parameters(self) -> int:
-        """Number of free parameters, an exact integer."""
+        """Number of free parameters, an exact integer; those of frozen parts are not free."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @property
+    def total_parameters(self) -> int:
+        """Free parameters and those of frozen parts."""
+        return self.free_parameters + sum(p.numel() for p in self.parameters() if not p.requires_grad)
 
     @classmethod
     def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every hyperparameter."""
-        parameters = inspect.signature(cls.__init__, eval_str=True).parameters
-        return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+        return {name: parameter for name, parameter in _constructor(cls).items() if not _is_part(parameter)}
+
+    @classmethod
+    def part_names(cls) -> list[str]:
+        """Names of the models that a model of this family is made of."""
+        return [name for name, parameter in _constructor(cls).items() if _is_part(parameter)]
 
     def hyperparameters(self) -> dict[str, Any]:
         """The values with which the model was built."""
         return {name: getattr(self, name) for name in self.hyperparameter_signature()}
+
+    def parts(self) -> dict[str, Model]:
+        """Name → model of everything that this model is made of."""
+        return {name: part for name in self.part_names() if (part := getattr(self, name)) is not None}
+
+    def freeze(self, origin: Mapping[str, str] | None = None) -> Self:
+        """Keep this model's weights as they are, from now on, wherever it is a part.
+
+        Args:
+            origin: digests of the run it comes from, kept in the config of the whole.
+        """
+        self.frozen, self.origin = True, None if origin is None else dict(origin)
+        self.requires_grad_(False)
+        return self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules; frozen parts stay in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+    @classmethod
+    def sampling_signature(cls) -> dict[str, inspect.Parameter]:
+        """Name → parameter (type, default) of every option of `sample`."""
+        parameters = inspect.signature(cls._sample, eval_str=True).parameters
+        return {k: v for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
 
     def log_prob(self, x: Any, context: Any = None) -> Tensor:
         """log p(x | context).
@@ -134,29 +242,65 @@ class Model(nn.Module, ABC):
             ContextError: the context is missing, unwanted or of the wrong number of rows.
         """
         if self.density is not Density.EXACT:
-            instead = "use elbo for its bound" if self.density is Density.LOWER_BOUND else "judge it by its samples"
-            raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
+            raise self._no_density()
         x, context = self._validated(x, context)
         if len(x) == 0:  # no family meets an empty batch
             return torch.zeros(0, dtype=torch.float64, device=self.device)
         with evaluating(self):
             return self._log_prob(x, context)
 
-    def elbo(self, x: Any, context: Any = None, *, samples: int = 1) -> Tensor:
-        """Evidence lower bound on log p(x | context), nats [n] float64.
+    def elbo(
+        self, x: Any, context: Any = None, *, draws: int = 1, seed: int = 0, index: Tensor | None = None
+    ) -> Tensor:
+        """log p(x | context) where it is known, else a lower bound on it.
 
         Args:
             x, context: as for `log_prob`.
-            samples: of the latent variables, over which the bound is averaged.
+            draws: of the latent variables; more than one give the importance-weighted bound (Burda et al. 2016,
+                arXiv:1509.00519), which is the tighter the more there are.
+            seed: of the draws, whose noise is a function of seed and index, on every device.
+            index: numbers of the events [n]; None: 0 … n − 1.
+
+        Returns:
+            Nats [n], float64.
 
         Raises:
-            DensityError: the model has no bound.
+            DensityError: the model has no density.
+            SpaceError, ContextError: as for `log_prob`.
         """
-        instead = "use log_prob, which is exact" if self.density is Density.EXACT else "judge it by its samples"
-        raise DensityError(f"the density of {type(self).__name__} is {self.density.value}, no bound", instead)
+        if draws < 1:
+            raise UsageError(f"{draws} draws", "give at least 1")
+        if self.density is Density.EXACT:
+            return self.log_prob(x, context)
+        if self.density is Density.IMPLICIT:
+            raise self._no_density()
+        x, context = self._validated(x, context)
+        if len(x) == 0:
+            return torch.zeros(0, dtype=torch.float64, device=self.device)
+        numbers = range(len(x)) if index is None else index.tolist()
+        if len(numbers) != len(x):
+            raise UsageError(f"{len(numbers)} indices for {len(x)} events", "give one for each event")
+
+        def noise(draw: int) -> Tensor:
+            rows = [normals(self.noise_size, (seed, draw, number)) for number in numbers]
+            return torch.stack(rows).to(self.device, self.dtype)
+
+        with evaluating(self):
+            return self._elbo(x, context, draws, noise).double()
+
+    def _no_density(self) -> DensityError:
+        bounded = self.density is Density.LOWER_BOUND
+        instead = "use elbo for its bound" if bounded else "judge it by its samples"
+        return DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
 
     def sample(
-        self, n: int, context: Any = None, *, seed: int | None = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        context: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
     ) -> Tensor:
         """Draw events.
 
@@ -165,14 +309,26 @@ class Model(nn.Module, ABC):
             context: n rows, or one row that is broadcast.
             seed: same seed, same machine → same samples.
             generator: instead of a seed; on the CPU unless the model says otherwise.
+            options: of the family, see its `_sample`: of autoregressive models `temperature`, `guidance` …
 
         Returns:
             Events [n, *space.shape].
+
+        Raises:
+            UsageError: the family has no such option.
         """
         n = checked_count(n)
+        self._check_options(options)
         context = self._validated_context(context, n)
         with torch.no_grad(), evaluating(self):
-            return self._sample(n, context, generator_for(seed, generator))
+            return self._sample(n, context, generator_for(seed, generator), **options)
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        known = list(self.sampling_signature())
+        for name in options:
+            if name not in known:
+                what = f"{type(self).__name__} has no sampling option {name!r}"
+                raise UsageError(what, nearest(name, known) if known else "it has none")
 
     def sample_each(self, k: int, context: Any, **how: Any) -> Tensor:
         """Draw k events for each of n contexts.
@@ -195,15 +351,7 @@ class Model(nn.Module, ABC):
         drawn = self.sample(len(rows) * k, rows.repeat_interleave(k, 0), **how)
         return drawn.reshape(len(rows), k, *self.space.shape)
 
-    def players(self) -> dict[str, nn.Module]:
-        """Modules whose parameters are learned in turn."""
-        return {"model": self}
-
-    def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
-        """What fit minimises, a scalar: mean negative log-likelihood in nats per dimension."""
-        return -self._log_prob(x, self._forgetting(context)).mean() / self.space.dimensions
-
-    def _forgetting(self, context: Tensor | None) -> Tensor | None:
+    def without_some(self, context: Tensor | None) -> Tensor | None:
         """In training, the context with a random part of its rows left out; of several parts also single ones."""
         if context is None or self.context_space is None or not (self.training and self.context_dropout):
             return context
@@ -282,3 +430,23 @@ def checked_count(n: int) -> int:
     if n < 0:
         raise UsageError(f"{n} samples asked for", "give a number of at least 0")
     return int(n)
+
+
+def normals(count: int, key: tuple[int, ...]) -> Tensor:
+    """Standard normals [count], float64, on the CPU, that are a function of a key of whole numbers."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return torch.randn(count, generator=generator, dtype=torch.float64)
+
+
+def _constructor(cls: type[Model]) -> dict[str, inspect.Parameter]:
+    """Parameters of a family's constructor beside its spaces."""
+    parameters = inspect.signature(cls.__init__, eval_str=True).parameters
+    return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+
+
+def _is_part(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter of a constructor is a model, perhaps an optional one."""
+    annotation = parameter.annotation
+    kinds = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(isinstance(kind, type) and issubclass(kind, Model) for kind in kinds)

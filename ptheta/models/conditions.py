@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -56,10 +57,11 @@ class ContextEncoder(nn.Module):
         self.space = space
         self.parts = nn.ModuleList(Part(part, width, layers, heads, dropout) for _, part in parts_of(space))
 
-    def prepare(self, context: Tensor) -> None:
-        """Take the moments of numbers from training contexts."""
-        for part, values in zip(self.parts, values_of(self.space, context)):
-            part.prepare(values)  # type: ignore[operator]
+    def prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Take the moments of numbers from chunks of training contexts."""
+        for number, part in enumerate(self.parts):
+            if isinstance(part, Part) and part.is_numeric:
+                part.prepare(torch.cat([values_of(self.space, context)[number] for context in chunks]))
 
     def forward(self, context: Tensor) -> Encoded:
         """[n, *space.shape]; one row that was broadcast is encoded once."""
@@ -109,6 +111,11 @@ class Part(nn.Module):
         else:
             self.encoder = NumbersEncoder(space.dimensions, width)
         self.nothing = nn.Parameter(torch.randn(2, width) * 0.02)  # token and vector
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the part is real numbers, which are standardised."""
+        return isinstance(self.encoder, NumbersEncoder)
 
     def prepare(self, values: Tensor) -> None:
         """Take the moments of training contexts [n, *shape]."""
@@ -183,11 +190,6 @@ class ContextVector(nn.Module):
         self.encoder = None if space is None else ContextEncoder(space, self.ENCODED)
         self.out = None if space is None else nn.ModuleList(nn.Linear(self.ENCODED, width) for _ in range(layers))
 
-    def prepare(self, context: Tensor | None) -> None:
-        """Take the moments of numbers from training contexts."""
-        if self.encoder is not None and context is not None:
-            self.encoder.prepare(context)
-
     def forward(self, context: Tensor | None) -> list[Tensor | float]:
         """[n, *space.shape] → a vector for each layer; 0.0 each if there is none."""
         if self.encoder is None or self.out is None or context is None:
@@ -226,10 +228,6 @@ class PictureConditions(nn.Module):
         self.places = ContextMaps(channels, width, *size) if channels else None
         plain = all(isinstance(part, Discrete) and not part.shape for _, part in parts_of(space))
         self.coarse = None if plain else ContextMaps(0, width, *size)
-
-    def prepare(self, context: Tensor) -> None:
-        """Take the moments of numbers from training contexts."""
-        self.encoder.prepare(context)
 
     def forward(self, context: Tensor) -> Tensor:
         """[n, *space.shape] → [n, width, height, columns], or [n, width, 1, 1] for labels alone."""

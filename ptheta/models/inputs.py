@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions import MixtureHead
 from ptheta.spaces import Discrete, Image, Space
+
+
+class Mapped(Iterable[Tensor]):
+    """Chunks of events, each changed as it is read.
+
+    Args:
+        change: of a chunk.
+        chunks: may be gone through again.
+    """
+
+    def __init__(self, change: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]):
+        self.change, self.chunks = change, chunks
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.change, self.chunks)
+
+
+Moments = tuple[int, Tensor, Tensor]
+"""How many, their mean and their standard deviation."""
 
 
 class ScalarInputs(nn.Module):
@@ -42,15 +64,26 @@ def as_signal(values: Tensor, levels: int, dtype: torch.dtype) -> Tensor:
     return values.to(dtype) * (2.0 / max(levels - 1, 1)) - 1.0
 
 
-def marginal_logits(z: Tensor, levels: int) -> Tensor:
-    """log of smoothed frequencies of every level of every dimension, centred, [m, levels], for events z [n, m]."""
-    counts = torch.stack([torch.bincount(column.long(), minlength=levels) for column in z.T]).double() + 0.5
+def marginal_logits(chunks: Iterable[Tensor], levels: int) -> Tensor:
+    """log of smoothed frequencies of every level of every dimension, centred, [m, levels], of chunks z [k, m]."""
+    counts: Tensor | float = 0.5
+    for z in chunks:
+        counts = counts + torch.stack([torch.bincount(column.long(), minlength=levels) for column in z.T]).double()
+    assert isinstance(counts, Tensor), "there are events"
     logits = (counts / counts.sum(1, keepdim=True)).log()
     return logits - logits.mean(1, keepdim=True)
 
 
-def moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (1 where it is 0) of every dimension, [m] float64, for real events z [n, m]."""
-    z = z.double()
-    deviation = z.std(0, unbiased=False)
-    return z.mean(0), torch.where(deviation > 0, deviation, 1.0)
+def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (1 where it is 0) of every dimension, [m] float64, of chunks of real z [k, m]."""
+    parts = ((len(z), z.double().mean(0), z.double().std(0, unbiased=False)) for z in chunks)
+    _, mean, deviation = functools.reduce(_pooled, parts)
+    return mean, torch.where(deviation > 0, deviation, 1.0)
+
+
+def _pooled(one: Moments, other: Moments) -> Moments:
+    """Number, mean and standard deviation of two parts together (Chan et al. 1983)."""
+    (n, mean, deviation), (k, other_mean, other_deviation) = one, other
+    shift, total = other_mean - mean, n + k
+    squares = n * deviation**2 + k * other_deviation**2 + shift**2 * (n * k / total)
+    return total, mean + shift * (k / total), (squares / total).sqrt()

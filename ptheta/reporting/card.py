@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ptheta.evaluation.results import Score
 from ptheta.files import write_text
-from ptheta.models import family
+from ptheta.models import Density, family
 from ptheta.numbers import count, nats
 from ptheta.reporting.contexts import given_words
 from ptheta.reporting.documents import said
@@ -26,6 +27,7 @@ def write_card(run: Run) -> None:
 def card(run: Run) -> str:
     """The card as Markdown."""
     row, data = family(run.name), run.config["data"]
+    density = run.model.density.value
     lines = [
         "---",
         "library_name: ptheta",
@@ -34,7 +36,7 @@ def card(run: Run) -> str:
         "",
         f"# {row.name} on {data['name']}",
         "",
-        f"p(x{' | y' if run.model.context_space else ''}): {row.summary} ({row.reference}). Density: {row.density}.",
+        f"p(x{' | y' if run.model.context_space else ''}): {row.summary} ({row.reference}). Density: {density}.",
         "",
         *file_lines(run, "samples"),
         "| | |",
@@ -59,12 +61,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     if "free_energy" in results:
         scored = free_energy_said(results)
     elif results:
-        value = nats(results["nats"], results["nats_se"])
-        rates = said(results) if "perplexity" in results else run.codec.said(results["nats"])
-        scored = (
-            f"{value} nats, {rates}: mean negative log-likelihood of "
-            f"{results['n']:,} {results['split']} events ± standard error"
-        )
+        scored = score_text(run, results)
         if "nats_random_orders" in results:
             scored += f"; {results['nats_random_orders']:.2f} nats in random orders"
     return [
@@ -73,12 +70,44 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
         ("context", str(run.model.context_space or "none")),
         ("score", scored),
         ("density", run.model.density.value),
-        ("free parameters", count(run.model.free_parameters)),
+        *parameters(run),
+        *parts(run),
         ("hyperparameters", _pairs(run.config["model"]["hyperparameters"])),
         ("fit", f"{_fit(run.plan())}, seed {run.config['seed']}"),
         ("data", f"{data['source']}: {_pairs(data['splits'])} events" if run.has_data else data["source"]),
         ("versions", _pairs(run.config["versions"])),
     ]
+
+
+def score_text(run: Run, results: dict[str, Any]) -> str:
+    """What the events that were held out score, in a sentence."""
+    score = Score.from_json(results, run.model.space.dimensions)
+    events = f"{results['n']:,} {results['split']} events"
+    if score.density is Density.IMPLICIT:
+        distance = results.get("energy_distance")
+        judged = "" if distance is None else f"; energy distance {distance:.4f} of samples from {events}"
+        return f"no density{judged}"
+    rates = said(results) if "perplexity" in results else run.codec.said(score.value)
+    bound = ", or less" * score.is_bound
+    return f"{score} nats, {rates}: mean negative log-likelihood{bound} of {events} ± standard error"
+
+
+def parameters(run: Run) -> list[tuple[str, str]]:
+    """How many parameters there are, where some are frozen also in all."""
+    model = run.model
+    rows = [("free parameters", count(model.free_parameters))]
+    if model.total_parameters != model.free_parameters:
+        rows.append(("parameters", f"{count(model.total_parameters)}, frozen ones included"))
+    return rows
+
+
+def parts(run: Run) -> list[tuple[str, str]]:
+    """What the model is made of."""
+    rows = []
+    for name, part in run.config["model"].get("parts", {}).items():
+        origin = part["origin"] and f", from the run {part['origin']['config'][:12]}"
+        rows.append((f"part {name}", f"{part['family']}{', frozen' * part['frozen']}{origin or ''}"))
+    return rows
 
 
 def free_energy_said(results: dict[str, Any]) -> str:
@@ -94,7 +123,8 @@ def free_energy_said(results: dict[str, Any]) -> str:
 def _fit(fit: dict[str, Any]) -> str:
     if fit["budget"] is None:
         return "closed form, one pass"
-    return f"{_pairs(fit['budget'])}; {_pairs(fit['settings'])}"
+    settings = {**fit["settings"], **fit.get("options", {})}
+    return f"{_pairs(fit['budget'])}; {_pairs(settings)}"
 
 
 def _pairs(values: dict[str, Any]) -> str:

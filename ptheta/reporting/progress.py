@@ -16,11 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ptheta.data import Data
 from ptheta.errors import UsageError
-from ptheta.numbers import count, nats, plural
+from ptheta.evaluation.results import Score
+from ptheta.models import Density
+from ptheta.numbers import count, plural
 from ptheta.reporting.card import free_energy_said
 from ptheta.reporting.documents import said
 from ptheta.runs import Run
-from ptheta.training import Budget
+from ptheta.training import Budget, Verdict
 from ptheta.training.state import Position
 
 PATIENCE = 2.0
@@ -69,7 +71,7 @@ class FitProgress:
         self.live = self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
         self.task = self.bar.add_task("fitting", total=1.0, state="")
-        self.validation = math.nan
+        self.verdict: Verdict | None = None
         self.clock, self.counted_events = 0.0, 0
         self.first: tuple[int, float] | None = None  # step and time at which this process began
         self.scalars = _Scalars(run) if track and speaks else None
@@ -96,19 +98,17 @@ class FitProgress:
 
     # The fit loop speaks
 
-    def record(self, values: dict[str, Any]) -> None:
+    def record(self, values: dict[str, Any], verdict: Verdict | None) -> None:
         """A validation was done."""
         if not self.speaks:
             return
         self.run.log(values)
-        if self.run.has_data:
-            self.validation = values["validation_nats"]
-            said = f"train average {values['train_nats']:.2f}, validation {self.validation:.2f} nats"
-        else:
-            self.validation = values["free_energy"]
-            said = f"free energy {nats(self.validation, values['free_energy_se'])} nats"
+        self.verdict = verdict
         if not self.live:
-            self.say(f"step {values['step']:,}: {said}")
+            average = next((f"train average {values[k]:.2f}" for k in values if k.startswith("train_")), "")
+            judged = verdict.text if verdict else ""
+            shown = filter(None, [average if self.run.has_data else "", judged])
+            self.say(f"step {values['step']:,}: {', '.join(shown)}")
         if self.scalars:
             self.scalars.add(values)
 
@@ -118,13 +118,12 @@ class FitProgress:
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
-        codec = self.data.codec
-        if self.run.has_data:
-            bits = f"{codec.bits(self.validation):.3f} {codec.bits_label}"
-            found = f"train average {position.mean:.2f}  validation {self.validation:.2f} nats ({bits})"
-        else:
-            found = f"free energy {self.validation:.2f} nats"
-        state = f"step {position.step:,}  {found}  {rate:.1f} steps/s  {_time(left)} left"
+        parts = [f"step {position.step:,}", f"train average {position.mean:.2f}" if self.run.has_data else ""]
+        if self.verdict is not None:
+            codec, value = self.data.codec, self.verdict.nats
+            bits = "" if value is None else f" ({codec.bits(value):.3f} {codec.bits_label})"
+            parts.append(f"{self.verdict.text}{bits}")
+        state = "  ".join([*filter(None, parts), f"{rate:.1f} steps/s", f"{_time(left)} left"])
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
 
     def counted(self, n: int) -> None:
@@ -158,10 +157,12 @@ class FitProgress:
         if "free_energy" in results:
             self.say(f"{free_energy_said(results)}, in {_time(results['seconds'])}")
             return
-        value = nats(results["nats"], results["nats_se"])
-        rates = said(results) if "perplexity" in results else self.data.codec.said(results["nats"])
-        score = f"{results['split']} [bold]{value}[/bold] nats, {rates}"
-        self.say(f"{score} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
+        score = Score.from_json(results, self.run.model.space.dimensions)
+        rates = said(results) if "perplexity" in results else self.data.codec.said(score.value)
+        value = f"[bold]{score}[/bold] nats, {rates}"
+        if score.density is Density.IMPLICIT:
+            value = f"energy distance [bold]{results.get('energy_distance', math.nan):.4f}[/bold], no density,"
+        self.say(f"{results['split']} {value} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
         if "nats_random_orders" in results:
             self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):

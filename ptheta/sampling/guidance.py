@@ -33,7 +33,7 @@ def guide(values: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
         scales: s_1 … s_K.
     """
     mixed = values[0]
-    for before, after, scale in zip(values, values[1:], scales, strict=True):
+    for before, after, scale in zip(values[:-1], values[1:], scales, strict=True):
         mixed = mixed + scale * (after - before)
     return mixed
 

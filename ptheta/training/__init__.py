@@ -4,22 +4,25 @@ from ptheta.training.budget import Budget
 from ptheta.training.distributed import World, choose_device, local_device, numbers, processes_here, together, world
 from ptheta.training.listening import Listener
 from ptheta.training.loop import Trainer
-from ptheta.training.objectives.base import Objective
+from ptheta.training.objectives import OBJECTIVES, Adversarial, MaximumLikelihood, Objective, ReverseKL, Verdict
 from ptheta.training.objectives.free_energy import FreeEnergy, Target
-from ptheta.training.objectives.likelihood import MaximumLikelihood
-from ptheta.training.objectives.reverse_kl import ReverseKL
+from ptheta.training.players import Player
 from ptheta.training.settings import Settings
 
 __all__ = [
+    "OBJECTIVES",
+    "Adversarial",
     "Budget",
     "FreeEnergy",
     "Listener",
     "MaximumLikelihood",
     "Objective",
+    "Player",
     "ReverseKL",
     "Settings",
     "Target",
     "Trainer",
+    "Verdict",
     "World",
     "choose_device",
     "local_device",

@@ -27,6 +27,7 @@ from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
+from ptheta.training.objectives import OBJECTIVES
 from ptheta.training.optimisers import optimisers
 from ptheta.training.precision import autocast
 from ptheta.training.settings import Settings
@@ -239,7 +240,9 @@ class Estimate:
         """Seconds of the optimiser, measured once, and taken to grow with the weights; it uses a pass's gradients."""
         if self._second_per_byte is None:
             settings = Settings.of(model, **self.settings)
-            many = [one for module in model.players().values() for one in optimisers(module, settings)]
+            losses = OBJECTIVES[model.objective].trial(model, contextlib.nullcontext)
+            name = type(model).__name__
+            many = [one for loss in losses.values() for one in optimisers(loss, settings, name=name)]
             clock = time.perf_counter()
             for optimiser in many:
                 optimiser.step()
@@ -256,9 +259,9 @@ class Estimate:
         rows = None if context is None else context[: len(x)]
         kept, clock = 0.0, time.perf_counter()
         model.zero_grad(set_to_none=True)
-        for player in model.players():
-            with counting(own, limit, clock + patience) as held, cast():
-                loss = model.loss(x, rows, player)
+        for module in OBJECTIVES[model.objective].trial(model, cast).values():
+            with counting(own, limit, clock + patience) as held:
+                loss = module(x, rows)
             kept = max(kept, float(sum(held.values())))
             loss.backward()
         if self.device.type == "cuda":

@@ -54,6 +54,13 @@ class World:
         torch.distributed.broadcast(box, 0)
         return float(box)
 
+    def share_buffers(self, modules: list[nn.Module]) -> None:
+        """Give all processes rank 0's buffers, which forward passes change."""
+        if self.size > 1:
+            for module in modules:
+                for buffer in module.buffers():
+                    torch.distributed.broadcast(buffer, 0)
+
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module with gradients averaged over processes."""
         if self.size == 1:

@@ -9,14 +9,20 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ptheta.errors import Terminated
+from ptheta.training.objectives.base import Verdict
 from ptheta.training.state import Position
 
 
 class Listener(Protocol):
     """Hears how a fit goes."""
 
-    def record(self, values: dict[str, Any]) -> None:
-        """A validation was done: step, seconds, what the objective tells of it, learning_rate."""
+    def record(self, values: dict[str, Any], verdict: Verdict | None) -> None:
+        """A validation was done.
+
+        Args:
+            values: for the metrics: step, seconds, the running loss, what the objective judged, learning_rate.
+            verdict: the judgement; None if there was nothing to judge by.
+        """
         ...
 
     def stopping(self) -> None:

@@ -6,10 +6,9 @@ seeded anew from these, so a resumed fit takes exactly the steps the uninterrupt
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ from torch import Tensor, nn
 
 from ptheta.errors import FitError, RunError
 from ptheta.models import Model
+from ptheta.training.average import Average
 from ptheta.training.budget import Budget, rate
 from ptheta.training.listening import Listener, Stop, interruptible
 from ptheta.training.objectives.base import Objective
 from ptheta.training.optimisers import optimisers, set_rate
+from ptheta.training.players import Player, turn
 from ptheta.training.randomness import mix, own_randomness, seed_device
 from ptheta.training.state import Position, load_optimisers, load_state, save_state
 
@@ -62,9 +63,13 @@ class Trainer:
         self.model, self.settings, self.world = objective.model, objective.settings, objective.world
         self.checkpoint, self.listener, self.keep = checkpoint, listener, keep
         self.position = Position(objective.seed, fingerprint)
-        self.average = copy.deepcopy(self.model).requires_grad_(False) if self.settings.average else None
+        self.average = Average(self.model, self.settings.average) if self.settings.average else None
         self.best = _snapshot(self.model)
-        self.optimisers = {name: optimisers(module, self.settings) for name, module in self.model.players().items()}
+        self.players = objective.players()
+        self.optimisers = {
+            name: optimisers(player.loss, self.settings, player.betas, type(self.model).__name__)
+            for name, player in self.players.items()
+        }
         self._prepared = False  # data-dependent constants are set
 
     # Public
@@ -93,7 +98,9 @@ class Trainer:
             self.model.load_state_dict(groups["weights"])
             self.best = groups["best"]
             if self.average is not None:
-                self.average.load_state_dict(groups.get("average", groups["weights"]))
+                self.average.model.load_state_dict(groups.get("average", groups["weights"]))
+            for name, module in self.objective.scaffolding.items():
+                module.load_state_dict(groups[f"scaffolding.{name}"])
             load_optimisers(self._all_optimisers(), groups)
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
@@ -114,7 +121,7 @@ class Trainer:
             KeyboardInterrupt: after the state was saved.
         """
         with self._keeping_best(), own_randomness(self.world.device), interruptible(self.listener) as stop:
-            loss = self._loss()
+            losses = {name: self._loss(player) for name, player in self.players.items()}
             if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
@@ -123,7 +130,7 @@ class Trainer:
                 self._validate_unless(stop, self._progress())
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
             while (progress := self._progress()) < 1.0:
-                self._step(loss, progress)
+                self._step(losses, progress)
                 self.position.step += 1
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
                 progress = self._progress()
@@ -150,66 +157,70 @@ class Trainer:
     def _prepare(self) -> None:
         self.objective.prepare()
         if self.average is not None:
-            self.average.load_state_dict(self.model.state_dict())
+            self.average.restart(self.model)
 
-    def _loss(self) -> nn.Module:
-        """The objective's loss, compiled and data-parallel as the settings say."""
-        module = self.objective.loss()
+    def _loss(self, player: Player) -> nn.Module:
+        """A player's loss, compiled and data-parallel as the settings say."""
+        module = player.loss
         long_gpu_fit = self.world.device.type == "cuda" and (self.budget.minutes or 0) >= 5
         if long_gpu_fit if self.settings.compile is None else self.settings.compile:
             module.compile(dynamic=False)
         return self.world.wrap(module)
 
-    def _step(self, loss: nn.Module, progress: float) -> None:
+    def _step(self, losses: Mapping[str, nn.Module], progress: float) -> None:
         step = self.position.step
         rows = self.objective.rows(step, progress)
         seed_device(mix(self.position.seed, 4, step, self.world.rank), self.world.device)  # dropout
         total = self.budget.total_steps(self.objective.steps_per_epoch)
         middle = progress + 0.5 / total if total else progress  # of the step, so that neither end has rate 0
         fraction = rate(middle, self.settings.warmup, self.settings.hold)
-        self.model.train(self.objective.dropout)
-        for player, module in self.model.players().items():
-            set_rate(self.optimisers[player], self.settings.learning_rate * fraction)
-            for optimiser in self.optimisers[player]:
-                optimiser.zero_grad(set_to_none=True)
-            value = self._accumulate(loss, rows, player)
-            norm = nn.utils.clip_grad_norm_(module.parameters(), self.settings.clip)
-            if not bool(torch.isfinite(norm)):
-                raise FitError(
-                    f"the loss or its gradient is not finite at step {step}",
-                    "lower --learning-rate; the best weights so far are kept",
-                )
-            for optimiser in self.optimisers[player]:
-                optimiser.step()
+        modules = [self.model, *self.objective.scaffolding.values()]
+        for module in modules:
+            module.train(self.objective.dropout)
+        if len(losses) > 1:  # else data parallelism does so
+            self.world.share_buffers(modules)
+        values = {}
+        for name, player in self.players.items():
+            if step % player.every == 0:
+                with turn(name, self.players):
+                    values[name] = float(self._move(name, losses[name], rows, fraction))
         if self.average is not None:
-            self._update_average()
-        nats = float(value) * self.model.space.dimensions
+            self.average.update(self.model, step)
+        value = self.objective.reported(values)
         mean = self.position.mean
-        self.position.mean = nats if math.isnan(mean) else 0.98 * mean + 0.02 * nats
+        self.position.mean = value if math.isnan(mean) else 0.98 * mean + 0.02 * value
 
-    def _accumulate(self, loss: nn.Module, rows: tuple[Tensor | None, ...], player: str) -> Tensor:
+    def _move(self, name: str, loss: nn.Module, rows: tuple[Tensor | None, ...], fraction: float) -> Tensor:
+        """One optimiser step of a player; returns its loss."""
+        player, many = self.players[name], self.optimisers[name]
+        set_rate(many, (player.learning_rate or self.settings.learning_rate) * fraction)
+        for optimiser in many:
+            optimiser.zero_grad(set_to_none=True)
+        value = self._accumulate(loss, rows)
+        norm = nn.utils.clip_grad_norm_(player.loss.parameters(), self.settings.clip)
+        if not bool(torch.isfinite(norm)):
+            raise FitError(
+                f"the loss or its gradient is not finite at step {self.position.step}",
+                "lower --learning-rate; the best weights so far are kept",
+            )
+        for optimiser in many:
+            optimiser.step()
+        return value
+
+    def _accumulate(self, loss: nn.Module, rows: tuple[Tensor | None, ...]) -> Tensor:
         """Gradient of the mean loss, in parts; returns that loss."""
         total = torch.zeros((), device=self.world.device)
         n = next(len(tensor) for tensor in rows if tensor is not None)
         parts = torch.arange(n).tensor_split(min(self.settings.accumulate, n))
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
-            silent = nullcontext() if last or self.world.size == 1 else loss.no_sync()  # type: ignore[operator]
-            with silent:
+            sharing = isinstance(loss, nn.parallel.DistributedDataParallel)
+            with loss.no_sync() if sharing and not last else nullcontext():
                 mine = (None if tensor is None else tensor[part].to(self.world.device) for tensor in rows)
-                value = loss(*mine, player) * (len(part) / n)
+                value = loss(*mine) * (len(part) / n)
                 value.backward()
             total += value.detach()
         return total
-
-    def _update_average(self) -> None:
-        """Exponential moving average with a ramp, so that early weights are forgotten."""
-        assert self.average is not None
-        step = self.position.step
-        decay = min(self.settings.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for mean, new in zip(self.average.parameters(), self.model.parameters()):
-                mean.lerp_(new, 1 - decay)
 
     def _validate_unless(self, stop: Stop, progress: float) -> None:
         """Judge the weights. A signal stops that at once: the state is saved, and resumed with the judgement."""
@@ -227,14 +238,14 @@ class Trainer:
         """Judge the weights, keep them if they are the best, plan the next time."""
         position = self.position
         clock = time.perf_counter()
-        model = self.average or self.model
+        model = self._judged
         position.validated = position.validated or self._validation_events(model)
         verdict = self.objective.judge(model, position.validated)
-        nats = self.world.agree(verdict.nats if verdict else self.position.mean)
-        if math.isnan(nats):
+        value = self.world.agree(verdict.value if verdict else self.position.mean)
+        if math.isnan(value):
             raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
-        if nats < position.best_nats or position.best_step < 0:
-            position.best_nats, position.best_step = nats, position.step
+        if value < position.best or position.best_step < 0:
+            position.best, position.best_step = value, position.step
             self.best = _snapshot(model)
         gap = self._validation_gap()
         if self.budget.minutes is not None:
@@ -248,7 +259,8 @@ class Trainer:
                     self.objective.running: self.position.mean,
                     **(verdict.record if verdict else {}),
                     "learning_rate": self.optimisers[next(iter(self.optimisers))][0].param_groups[0]["lr"],
-                }
+                },
+                verdict,
             )
 
     @contextmanager
@@ -279,12 +291,18 @@ class Trainer:
             return
         if self.keep:
             learned = self.position.best_step > 1 or self.position.step <= 1
-            self.keep(self.best if learned else _snapshot(self.average or self.model))  # not yet validated, but learned
+            self.keep(self.best if learned else _snapshot(self._judged))  # not yet validated, but learned
         if self.checkpoint:
             modules: dict[str, Any] = {"weights": self.model, "best": self.best}
             if self.average is not None:
-                modules["average"] = self.average
+                modules["average"] = self.average.model
+            modules |= {f"scaffolding.{name}": module for name, module in self.objective.scaffolding.items()}
             save_state(self.checkpoint, self.position, modules, self._all_optimisers())
+
+    @property
+    def _judged(self) -> Model:
+        """The weights that are validated and kept."""
+        return self.model if self.average is None else self.average.model
 
     def _all_optimisers(self) -> list[torch.optim.Optimizer]:
         return [optimiser for many in self.optimisers.values() for optimiser in many]

@@ -13,16 +13,27 @@ from ptheta.training.muon import Muon
 from ptheta.training.settings import Settings
 
 
-def optimisers(module: nn.Module, settings: Settings) -> list[Optimizer]:
+def optimisers(
+    module: nn.Module, settings: Settings, betas: tuple[float, float] = (0.9, 0.99), name: str = "the model"
+) -> list[Optimizer]:
     """Optimisers that together hold every learned parameter of a module once.
 
     Muon (Jordan et al. 2024) orthogonalises the update of a matrix; its rate is scaled to match AdamW's root mean
     square update (Liu et al. 2025), so that one learning rate serves both. It is given the weights of linear layers
     inside `blocks` and `hidden` layers; embeddings, output layers, biases and tables keep AdamW.
+
+    Args:
+        module: whose parameters are learned.
+        settings: of learning.
+        betas: of AdamW's moments.
+        name: of the module, in an error.
+
+    Raises:
+        FitError: there is nothing for Muon.
     """
     hidden = _hidden_matrices(module) if settings.optimizer == "muon" else []
     if settings.optimizer == "muon" and not hidden:
-        raise FitError(f"{type(module).__name__} has no hidden matrices for Muon", "use --optimizer adamw")
+        raise FitError(f"{name} has no hidden matrices for Muon", "use --optimizer adamw")
     taken = {id(p) for p in hidden}
     rest = [p for p in module.parameters() if p.requires_grad and id(p) not in taken]
     linear = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear)}
@@ -31,7 +42,7 @@ def optimisers(module: nn.Module, settings: Settings) -> list[Optimizer]:
         {"params": [p for p in rest if id(p) not in linear], "weight_decay": 0.0},
     ]
     made: list[Optimizer] = [
-        torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=(0.9, 0.99))
+        torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=betas)
     ]
     if hidden:
         made.append(

@@ -32,8 +32,6 @@ class Settings:
         compile: compile the loss with torch.compile; None: only on a GPU and for budgets of 5 minutes or more.
         validation_events: at most so many validation events decide which weights are best.
         checkpoint_seconds: time between checkpoints.
-        anneal: reverse KL: power of the target at the start, from which it rises to 1.
-        anneal_until: reverse KL: fraction of the budget after which it is 1.
     """
 
     batch_size: int = 64
@@ -49,8 +47,6 @@ class Settings:
     compile: bool | None = None
     validation_events: int = 2000
     checkpoint_seconds: float = 60.0
-    anneal: float = 1.0
-    anneal_until: float = 0.5
 
     def __post_init__(self):
         for name in ("batch_size", "accumulate", "validation_events"):
@@ -61,9 +57,6 @@ class Settings:
         for name in ("average", "warmup", "hold"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}", "give a number from 0 to below 1")
-        for name, least in (("anneal", 0.0), ("anneal_until", 1e-6)):
-            if not least <= getattr(self, name) <= 1:
-                raise FitError(f"{name} is {getattr(self, name)}", "give a number from 0 to 1")
         for name in ("weight_decay", "clip", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise FitError(f"{name} is {getattr(self, name)}", "give a number of at least 0")
@@ -75,7 +68,7 @@ class Settings:
     def of(cls, model: Model, **overrides: Any) -> Settings:
         """The family's recipe with overrides; an override that is None counts as not given."""
         chosen = {k: v for k, v in overrides.items() if v is not None}
-        return replace(cls(**getattr(model, "recipe", {})), **chosen)
+        return replace(cls(**model.recipe), **chosen)
 
     @classmethod
     def names(cls) -> list[str]:

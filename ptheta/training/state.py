@@ -26,11 +26,11 @@ class Position:
         step: optimiser steps done.
         seconds: learned so far.
         next_validation: progress (fraction of the budget) at which the next validation is due.
-        best_nats: lowest validation loss so far, nats per event.
+        best: lowest value of validation so far, as the objective judges.
         best_step: the step it belongs to.
         validated: validation events by which weights are judged; 0 until the first validation.
         finished: the budget was used up.
-        mean: running mean of the loss, nats per event.
+        mean: running mean of the loss, as the objective reports it.
     """
 
     seed: int
@@ -38,7 +38,7 @@ class Position:
     step: int = 0
     seconds: float = 0.0
     next_validation: float = 0.0
-    best_nats: float = float("inf")
+    best: float = float("inf")
     best_step: int = -1
     validated: int = 0
     finished: bool = False
@@ -86,9 +86,11 @@ def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str
     tensors, metadata = read_tensors(path)
     try:
         values: dict[str, Any] = json.loads(metadata.get("position", "{}"))
+        if "best_nats" in values:  # of older runs
+            values["best"] = values.pop("best_nats")
         if inexact:
             values = asdict(Position(0, "")) | {k: v for k, v in values.items() if k in Position.__dataclass_fields__}
-        real = ("seconds", "next_validation", "best_nats", "mean")
+        real = ("seconds", "next_validation", "best", "mean")
         values.setdefault("mean", "nan")  # checkpoints of older runs lack it
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:

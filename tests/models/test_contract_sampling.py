@@ -35,7 +35,7 @@ from zoo_cases import (
 
 from ptheta.errors import UsageError
 from ptheta.models import ZOO, Autoregressive, Density
-from ptheta.models import autoregressive as autoregressive_module
+from ptheta.models.autoregressive import base as autoregressive_module
 from ptheta.sampling import Effort
 from ptheta.spaces import Discrete
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ptheta.errors import ContextError, DensityError, SpaceError, UsageError
-from ptheta.models import histogram as histogram_module
+from ptheta.models.counting import histogram as histogram_module
 from ptheta.models.counting.empirical import Empirical
 from ptheta.models.counting.histogram import Histogram
 from ptheta.spaces import Discrete, Image, Label, Real, Sequence

@@ -164,12 +164,11 @@ class Autoregressive(Model):
         z = self.flatten(x)
         return self._conditionals(z, context).log_prob(z).sum(-1)
 
-    def loss(self, x: Tensor, context: Tensor | None = None, player: str = "model") -> Tensor:
-        """Mean negative log-likelihood in nats per dimension; of a model of any order, in random orders."""
+    def fitted(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """log p(x | context), nats [n]; of a model of any order, in random orders."""
         if not self.any_order:
-            return super().loss(x, context, player)
-        context = self._forgetting(context)
-        return -self._log_prob_in(x, self.random_orders(len(x)), context).mean() / self.space.dimensions
+            return super().fitted(x, context)
+        return self._log_prob_in(x, self.random_orders(len(x)), context)
 
     def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
         """log p(x | context) of a model of any order, each event in an order of its own, as it was taught.
@@ -227,42 +226,41 @@ class Autoregressive(Model):
             scores.append(torch.cat([part.flatten() for part in parts])[: len(row)].cpu() if parts else row.double())
         return scores
 
-    def sample(
+    def _sample(
         self,
         n: int,
-        context: Any = None,
+        context: Tensor | None,
+        generator: torch.Generator,
         *,
-        seed: int | None = None,
-        generator: torch.Generator | None = None,
         method: Method = "auto",
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
-        guidance: float = 1.0,
+        guidance: float | tuple[float, ...] = 1.0,
         effort: Effort | None = None,
+        prefix: Tensor | None = None,
     ) -> Tensor:
-        """Draw events.
+        """Events [n, *space.shape].
 
         Args:
             n: how many.
-            context: n rows, or one row that is broadcast.
-            seed, generator: source of randomness; same seed, same machine → same samples.
-            method: `ancestral`: one dimension after the other, with caches; `fixed_point`: all dimensions at once,
-                again and again until nothing changes (see `ptheta.sampling.fixed_point`); `auto`: the faster. Both
-                give the same events for the same seed, up to the rounding of the conditionals.
-            temperature, top_k, top_p, min_p: reshape every conditional, see `ptheta.sampling.Warp`.
-            guidance: above 1 overstates what the context says, see `ptheta.sampling.guidance`; what is drawn then no
-                longer follows p_θ(x | context).
-            effort: is told the method and the number of network passes.
-
-        Returns:
-            Events [n, *space.shape].
+            context: n rows, validated.
+            generator: of the noise.
+            method: ancestral: one dimension after the other, with caches; fixed_point: all dimensions at once, again
+                and again until nothing changes; auto: the faster. Both give the same events for the same seed, up to
+                the rounding of the conditionals
+            temperature: below 1 is more certain, 0 takes the most probable value
+            top_k: keep the k most probable values; 0 keeps all
+            top_p: keep the smallest set of values whose probability reaches p
+            min_p: keep values at least min_p times as probable as the most probable one
+            guidance: above 1 overstates what the context says, see `ptheta.sampling.guidance`: one scale, or one for
+                each part of the context; what is drawn then no longer follows p(x | context)
+            effort: filled in with the method and the number of network passes.
+            prefix: first values of the events in visiting order, [n, k], kept as they are.
         """
-        n = checked_count(n)
         warp = Warp(temperature, top_k, top_p, min_p)
-        context = self._validated_context(context, n)
-        return self._draw(n, context, None, warp, generator_for(seed, generator), method, effort, guidance)
+        return self._draw(n, context, prefix, warp, generator, method, effort, guidance)
 
     def complete(
         self,
@@ -273,13 +271,7 @@ class Autoregressive(Model):
         *,
         seed: int | None = None,
         generator: torch.Generator | None = None,
-        method: Method = "auto",
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        guidance: float = 1.0,
-        effort: Effort | None = None,
+        **options: Any,
     ) -> Tensor:
         """Draw the missing part of partial events from its exact conditional distribution.
 
@@ -291,7 +283,8 @@ class Autoregressive(Model):
                 [height, width] for images, True where x is kept.
             n: completions of each event.
             context: b rows, or one.
-            seed, generator, method, temperature, top_k, top_p, min_p, guidance, effort: as for `sample`.
+            seed, generator: as for `sample`.
+            options: of `sample`: method, temperature, guidance …, see `_sample`.
 
         Returns:
             Events [b, n, *space.shape].
@@ -300,6 +293,7 @@ class Autoregressive(Model):
             UsageError: the mask is not a beginning of the visiting order, and the model knows no other.
         """
         n = checked_count(n)
+        self._check_options(options)
         x, context = self._validated(x, context)
         mask = self.kept(keep).reshape(-1)
         model, kept = self, int(mask.sum())
@@ -307,9 +301,7 @@ class Autoregressive(Model):
             model = self.reordered(torch.cat([self.visit[mask[self.visit]], self.visit[~mask[self.visit]]]))
         prefix = model.flatten(x)[:, :kept].repeat_interleave(n, 0)
         context = None if context is None else context.repeat_interleave(n, 0)
-        warp = Warp(temperature, top_k, top_p, min_p)
-        source = generator_for(seed, generator)
-        drawn = model._draw(len(prefix), context, prefix, warp, source, method, effort, guidance)
+        drawn = model._sample(len(prefix), context, generator_for(seed, generator), prefix=prefix, **options)
         return drawn.reshape(len(x), n, *self.space.shape)
 
     def kept(self, keep: Tensor | np.ndarray | float) -> Tensor:

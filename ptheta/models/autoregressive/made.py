@@ -11,6 +11,9 @@ once and a whole event costs about one pass, not m of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,7 +23,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
-from ptheta.models.inputs import ScalarInputs, marginal_logits, moments
+from ptheta.models.inputs import Mapped, ScalarInputs, marginal_logits, moments
 from ptheta.models.levels import OrdinalLogits, rank_for
 from ptheta.nn import MaskedLinear, masked_layers
 from ptheta.sampling.decoding import Decoder
@@ -46,7 +49,6 @@ class MADE(Autoregressive):
 
     spaces = (Discrete, Real)
     context_spaces = CONTEXTS
-    recipe = {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 100}  # noqa: RUF012
 
     def __init__(
         self,
@@ -91,9 +93,14 @@ class MADE(Autoregressive):
         masks = [layer.mask for layer in self.modules() if isinstance(layer, MaskedLinear)]
         return super().free_parameters - sum(int((~mask).sum()) for mask in masks)
 
-    def prepare(self, x: Tensor) -> None:
-        """Start at the marginals of the training events x [n, *shape]."""
-        z = self.flatten(x)
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Settings that suit it."""
+        return {"optimizer": "adamw", "learning_rate": 1e-3, "batch_size": 100}
+
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start at the marginals of the training events."""
+        z = Mapped(self.flatten, chunks)
         if isinstance(self.head, MixtureHead):
             self.head.standardise(*moments(z))
         elif isinstance(self.head, CategoricalHead):

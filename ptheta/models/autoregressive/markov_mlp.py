@@ -6,6 +6,9 @@ events get softmax conditionals; real events get mixtures of logistics or Gaussi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +18,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
-from ptheta.models.inputs import ScalarInputs, marginal_logits, moments
+from ptheta.models.inputs import Mapped, ScalarInputs, marginal_logits, moments
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Discrete, Real, Sequence, Space
 
@@ -39,7 +42,6 @@ class MarkovMLP(Autoregressive):
 
     spaces = (Discrete, Real)
     context_spaces = CONTEXTS
-    recipe = {"optimizer": "adamw", "learning_rate": 2e-3, "batch_size": 64}  # noqa: RUF012
 
     def __init__(
         self,
@@ -78,9 +80,14 @@ class MarkovMLP(Autoregressive):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def prepare(self, x: Tensor) -> None:
-        """Start at the marginals of the training events x [n, *shape]."""
-        z = self.flatten(x)
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Settings that suit it."""
+        return {"optimizer": "adamw", "learning_rate": 2e-3, "batch_size": 64}
+
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start at the marginals of the training events."""
+        z = Mapped(self.flatten, chunks)
         if isinstance(self.head, MixtureHead):
             self.head.standardise(*moments(z))
         elif isinstance(self.head, CategoricalHead) and self.output_bias is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -48,8 +49,8 @@ class PixelHead(nn.Module, ABC):
         """
         return self._distribution(*self._channel(self._numbers(h), before.shape[-1], before, pixel))
 
-    def prepare(self, z: Tensor) -> None:
-        """Start near the training events z [n, m]."""
+    def prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start near the training events, in chunks z [k, m]."""
 
     @abstractmethod
     def _numbers(self, h: Tensor) -> Any:
@@ -92,9 +93,9 @@ class CategoricalPixelHead(PixelHead):
             nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def prepare(self, z: Tensor) -> None:
+    def prepare(self, chunks: Iterable[Tensor]) -> None:
         """Start at the marginals."""
-        self.levels.start_at(marginal_logits(z, self.levels.bias.shape[1]))
+        self.levels.start_at(marginal_logits(chunks, self.levels.bias.shape[1]))
 
     def _numbers(self, h: Tensor) -> Tensor:
         return h

@@ -11,8 +11,8 @@ pixel of the horizontal stack, and once a row, one row of the vertical stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.pixel_heads import CategoricalPixelHead, LogisticPixelHead
 from ptheta.models.conditions import CONTEXTS, PictureConditions, checked_part
-from ptheta.models.inputs import as_signal
+from ptheta.models.inputs import Mapped, as_signal
 from ptheta.models.levels import rank_for
 from ptheta.nn import CausalConvolution, GatedBlock, channel_norm
 from ptheta.sampling import Method
@@ -60,7 +60,6 @@ class PixelCNN(Autoregressive):
 
     spaces = (Image, Grid)
     context_spaces = CONTEXTS
-    recipe = {"optimizer": "muon", "learning_rate": 4e-3, "batch_size": 16, "average": 0.998}  # noqa: RUF012
 
     def __init__(
         self,
@@ -113,9 +112,14 @@ class PixelCNN(Autoregressive):
             self.condition = PictureConditions(context_space, width, rows, self.columns, turned)
             self.told = nn.ModuleList(nn.Conv2d(width, 2 * width, 1) for _ in range(layers))
 
-    def prepare(self, x: Tensor) -> None:
-        """Start at the marginals of the training events x [n, *shape], if the likelihood is categorical."""
-        self.head.prepare(self.flatten(x))
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Settings that suit it."""
+        return {"optimizer": "muon", "learning_rate": 4e-3, "batch_size": 16, "average": 0.998}
+
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start at the marginals of the training events, if the likelihood is categorical."""
+        self.head.prepare(Mapped(self.flatten, chunks))
 
     @property
     def faster_method(self) -> Method:

@@ -18,6 +18,7 @@ for every part. `log_prob` and `sample` use the model's own order.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -116,7 +117,7 @@ class TableTransformer(Autoregressive):
         self.register_buffer("_sin", still[1], persistent=False)
 
     @property
-    def recipe(self) -> dict[str, Any]:  # type: ignore[override]
+    def recipe(self) -> dict[str, Any]:
         """Settings that suit it."""
         batch = max(16, min(256, LOGITS // self.starts[-1]))
         return {"optimizer": "muon", "learning_rate": 6e-3, "batch_size": batch, "precision": "native"}
@@ -126,8 +127,9 @@ class TableTransformer(Autoregressive):
         """Rows are float64, whatever their columns hold."""
         return torch.float64
 
-    def prepare(self, x: Tensor) -> None:
-        """Scales, quantiles and frequencies of codes from training rows x [n, m]."""
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Scales, quantiles and frequencies of codes from training rows."""
+        x = torch.cat(list(chunks))  # [n, m]; quantiles need all values of a column
         for j, column in enumerate(self.columns):
             code = codes_of(column, x[:, j])
             counts = torch.bincount(code, minlength=column.codes).double() + 0.5

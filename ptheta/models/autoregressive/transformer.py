@@ -24,6 +24,7 @@ Features:
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.autoregressive.orders import Order, as_order, random_orders, visiting_order
 from ptheta.models.autoregressive.trunk import Trunk
 from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
-from ptheta.models.inputs import marginal_logits
+from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.nn import Block, Rotary
 from ptheta.spaces import Discrete, Document, Sequence, Space
@@ -137,7 +138,7 @@ class Transformer(Trunk):
         self.source = nn.Parameter(torch.randn(m + 1, width) * 0.02) if any_order else None  # the last one: the start
 
     @property
-    def recipe(self) -> dict[str, Any]:  # type: ignore[override]
+    def recipe(self) -> dict[str, Any]:
         """Settings that suit it: on sequences, `BATCH_TOKENS` a step."""
         chosen = {"optimizer": "muon", "learning_rate": 3e-3, "batch_size": 32, "precision": "native"}
         if isinstance(self.space, Sequence) and not isinstance(self.space, Document):
@@ -149,10 +150,11 @@ class Transformer(Trunk):
         """Windows of all blocks, one upon the other, and the tokens that slots are told."""
         return self.layers * (self.context_window - 1) + (self.neighbours.count if self.neighbours else 1)
 
-    def prepare(self, x: Tensor) -> None:
-        """Start at the marginals of the training events x [n, *shape]."""
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start at the marginals of the training events."""
         if self.output_bias is not None:
-            self.output_bias.data.copy_(marginal_logits(self._in_slots(self.flatten(x)), self.head.size))
+            z = Mapped(lambda x: self._in_slots(self.flatten(x)), chunks)
+            self.output_bias.data.copy_(marginal_logits(z, self.head.size))
 
     def reordered(self, order: Order | Tensor) -> Autoregressive:
         """The same weights, visiting in another order; see `Autoregressive.reordered`."""

@@ -12,7 +12,7 @@ arXiv:1705.07057) or monotonic rational-quadratic splines (NSF, Durkan et al. 20
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Literal
 
@@ -84,7 +84,6 @@ class Flow(Model):
 
     spaces = (Real,)
     context_spaces = CONTEXTS
-    recipe = {"optimizer": "adamw", "learning_rate": 6e-3, "batch_size": 256}  # noqa: RUF012
 
     def __init__(
         self,
@@ -160,9 +159,14 @@ class Flow(Model):
         masks = [layer.mask for layer in self.modules() if isinstance(layer, nn.Linear) and hasattr(layer, "mask")]
         return super().free_parameters - sum(int((~mask).sum()) for mask in masks)  # type: ignore[operator]
 
-    def prepare(self, x: Tensor) -> None:
-        """Start as independent normal distributions with the moments of the training events x [n, *shape]."""
-        self.units.set(*moments(x.reshape(len(x), -1)))
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Settings that suit it."""
+        return {"optimizer": "adamw", "learning_rate": 6e-3, "batch_size": 256}
+
+    def _prepare(self, chunks: Iterable[Tensor]) -> None:
+        """Start as independent normal distributions with the moments of the training events."""
+        self.units.set(*moments(x.reshape(len(x), -1) for x in chunks))
 
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
         z = self.units.standardised(x.reshape(len(x), -1))  # [n, m]

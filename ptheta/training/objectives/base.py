@@ -1,15 +1,24 @@
-"""What a fit minimises."""
+"""What a fit minimises: who learns, what a step is made of, and how weights are judged. The loop knows nothing of it.
+
+MaximumLikelihood    mean −log p of training events, or its bound: forward KL from the data, up to their entropy
+ReverseKL            E_q[log q − log f] for an unnormalised density f
+Adversarial          a game against an opponent that learns to tell samples from training events
+"""
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from ptheta.data import Data, Split
 from ptheta.models import Model
 from ptheta.training.distributed import World
+from ptheta.training.players import Player
 from ptheta.training.precision import autocast
 from ptheta.training.settings import Settings
 
@@ -19,16 +28,23 @@ class Verdict:
     """How good weights are.
 
     Attributes:
-        nats: what is compared, lower is better.
-        record: what the metrics are told of it, by name.
+        value: what is compared, lower is better.
+        text: the value with its name and unit, for a person.
+        record: what the metrics keep, by name.
+        nats: the value where it is nats of an event, so that it can be told in bits, too.
     """
 
-    nats: float
+    value: float
+    text: str
     record: dict[str, Any]
+    nats: float | None = None
 
 
 class Objective(ABC):
     """What is minimised.
+
+    Keyword arguments of a subclass's constructor, with defaults, beside those below are its options, and flags of
+    `ptheta fit`; `Args:` in its docstring is their help.
 
     Args:
         model: on the world's device.
@@ -38,14 +54,40 @@ class Objective(ABC):
     """
 
     name: ClassVar[str]
-    running: ClassVar[str]
-    """What the running mean of the loss is called in the metrics."""
-    dropout: ClassVar[bool]
-    """Whether a step's loss is computed with dropout."""
+    dropout: ClassVar[bool] = True
+    """Whether a step's loss is computed in training mode."""
 
     def __init__(self, model: Model, settings: Settings, *, seed: int, world: World):
         self.model, self.settings, self.seed, self.world = model, settings, seed, world
         self.autocast = autocast(settings.precision, world.device.type, model.dtype)
+        self.scaffolding: dict[str, nn.Module] = {}
+        """What is learned beside the model and is no part of it: kept in checkpoints, never among the weights."""
+
+    @classmethod
+    def options(cls) -> dict[str, inspect.Parameter]:
+        """Name → parameter (type, default) of every option."""
+        parameters = inspect.signature(cls.__init__, eval_str=True).parameters
+        common = ("seed", "world")
+        return {k: v for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY and k not in common}
+
+    @classmethod
+    @abstractmethod
+    def on(cls, model: Model, data: Data, settings: Settings, *, seed: int, world: World, **options: Any) -> Self:
+        """The objective on training events, judged on validation events."""
+
+    @classmethod
+    @abstractmethod
+    def trial(cls, model: Model, cast: Callable[[], Any]) -> dict[str, nn.Module]:
+        """Loss modules of (x, context) that cost what those of the players do, for a throw-away model."""
+
+    @abstractmethod
+    def players(self) -> dict[str, Player]:
+        """Who learns, in the order of their turns; the same players every time."""
+
+    @property
+    @abstractmethod
+    def running(self) -> str:
+        """What the running mean of the loss is called in the metrics."""
 
     @property
     @abstractmethod
@@ -58,20 +100,24 @@ class Objective(ABC):
 
     @abstractmethod
     def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
-        """What this process's loss of a step is made of: tensors [n, …] that may be cut into parts, or None.
+        """What this process's losses of a step are made of: tensors [n, …] that may be cut into parts, or None.
 
         Args:
             step: number of the step.
             progress: fraction of the budget used.
         """
 
-    @abstractmethod
-    def loss(self) -> nn.Module:
-        """A module of (*rows, player) → mean loss, nats per dimension, which compilation and data parallelism wrap."""
+    def reported(self, losses: Mapping[str, float]) -> float:
+        """The losses of a step by player as one number, whose running mean is kept: the first one's, of an event."""
+        return next(iter(losses.values())) * self.model.space.dimensions
 
     @abstractmethod
     def judge(self, model: Model, n: int) -> Verdict | None:
         """Judge weights by at most n events; None if there are none to judge by."""
+
+    def conclude(self, model: Model, events: Split) -> dict[str, Any]:
+        """What the results of a fit get beside the score of the events that were held out, by name."""
+        return {}
 
     @abstractmethod
     def affordable(self, model: Model, seconds: float) -> int:

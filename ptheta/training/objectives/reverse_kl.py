@@ -16,16 +16,20 @@ to 1, as Wu, Wang & Zhang 2019 (arXiv:1809.10606) do for statistical mechanics.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from ptheta.data import Data
 from ptheta.errors import FitError
 from ptheta.models import Counting, Density, Model
+from ptheta.numbers import nats
 from ptheta.training.distributed import World
 from ptheta.training.objectives.base import Objective, Verdict
 from ptheta.training.objectives.free_energy import FreeEnergy, Target, draw_and_weigh, finite, seconds_per_event
+from ptheta.training.objectives.likelihood import LikelihoodLoss
+from ptheta.training.players import Player
 from ptheta.training.randomness import generator
 from ptheta.training.settings import Settings
 
@@ -43,20 +47,34 @@ class ReverseKL(Objective):
     """F(θ), of a model with an exact density and no context.
 
     Args:
-        model, settings, seed, world: see `Objective`; `settings.anneal` is the power β of the target at the start, and
-            `settings.anneal_until` the fraction of the budget after which it is 1.
+        model, settings, seed, world: see `Objective`.
         target: log f.
+        anneal: power β of the target at the start, from which it rises to 1
+        anneal_until: fraction of the budget after which it is 1
 
     Raises:
         FitError: the model cannot learn in this way, or a batch is too small for a baseline.
     """
 
     name = "reverse_kl"
-    running = "train_free_energy"
     dropout = False  # the density of what was drawn is without
 
-    def __init__(self, model: Model, target: Target, settings: Settings, *, seed: int, world: World):
+    def __init__(
+        self,
+        model: Model,
+        target: Target,
+        settings: Settings,
+        *,
+        seed: int,
+        world: World,
+        anneal: float = 1.0,
+        anneal_until: float = 0.5,
+    ):
         super().__init__(model, settings, seed=seed, world=world)
+        for name, value, least in (("anneal", anneal, 0.0), ("anneal_until", anneal_until, 1e-6)):
+            if not least <= value <= 1:
+                raise FitError(f"{name} is {value}", "give a number from 0 to 1")
+        self.anneal, self.anneal_until = anneal, anneal_until
         family = type(model).__name__
         if model.density is not Density.EXACT:
             raise FitError(
@@ -78,6 +96,16 @@ class ReverseKL(Objective):
             )
         self.noise = generator(seed)
 
+    @classmethod
+    def on(cls, model: Model, data: Data, settings: Settings, *, seed: int, world: World, **options: Any) -> Self:
+        """Refused: it learns from a target."""
+        raise FitError("reverse KL needs a target", "give target=f")
+
+    @property
+    def running(self) -> str:
+        """Free energy, of the annealed target."""
+        return "train_free_energy"
+
     @property
     def steps_per_epoch(self) -> int:
         """1: a target has no events to pass over, and no budget is given in epochs."""
@@ -88,8 +116,7 @@ class ReverseKL(Objective):
 
     def power(self, progress: float) -> float:
         """β, the power of the target at a fraction of the budget."""
-        start, until = self.settings.anneal, self.settings.anneal_until
-        return start + (1.0 - start) * min(1.0, progress / until)
+        return self.anneal + (1.0 - self.anneal) * min(1.0, progress / self.anneal_until)
 
     def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
         """Events drawn from the model and β log f of them; pathwise, numbers of events and β for each."""
@@ -100,9 +127,15 @@ class ReverseKL(Objective):
         x = self.model.sample(self.share, generator=self.noise).clone()  # a copy can enter a graph
         return x, power * finite(self.target(x))
 
-    def loss(self) -> nn.Module:
-        """F / m of a batch, with the gradient that suits the model."""
-        return _Pathwise(self) if self.pathwise else _ScoreFunction(self.model, self.autocast)
+    def players(self) -> dict[str, Player]:
+        """The model, with the gradient of F / m that suits it."""
+        loss = _Pathwise(self) if self.pathwise else _ScoreFunction(self.model, self.autocast)
+        return {"model": Player(loss)}
+
+    @classmethod
+    def trial(cls, model: Model, cast: Callable[[], Any]) -> dict[str, nn.Module]:
+        """A pass over events, which is most of the loss."""
+        return {"model": LikelihoodLoss(model, cast)}
 
     def judge(self, model: Model, n: int) -> Verdict:
         """F of fresh events, with the same noise every time, at β = 1."""
@@ -113,7 +146,8 @@ class ReverseKL(Objective):
             "log_z": found.log_z,
             "ess": found.ess,
         }
-        return Verdict(found.penalised, record)
+        text = f"free energy {nats(found.free_energy, found.free_energy_se)} nats"
+        return Verdict(found.penalised, text, record)
 
     def affordable(self, model: Model, seconds: float) -> int:
         """By a measurement on a few draws."""
@@ -127,7 +161,7 @@ class _ScoreFunction(nn.Module):
         super().__init__()
         self.model, self.autocast = model, autocast
 
-    def forward(self, x: Tensor, log_f: Tensor, player: str) -> Tensor:
+    def forward(self, x: Tensor, log_f: Tensor) -> Tensor:
         with self.autocast():
             log_q = self.model._log_prob(x, None)  # [n]
         r = log_q.detach() - log_f
@@ -143,7 +177,7 @@ class _Pathwise(nn.Module):
         super().__init__()
         self.model, self.autocast, self.objective = objective.model, objective.autocast, objective
 
-    def forward(self, rows: Tensor, power: Tensor, player: str) -> Tensor:
+    def forward(self, rows: Tensor, power: Tensor) -> Tensor:
         objective = self.objective
         assert isinstance(self.model, Reparametrised)
         with self.autocast():

@@ -1,0 +1,1 @@
+"""Families that are learned as a game against an opponent."""
