@@ -22,6 +22,7 @@ import ptheta
 from benchmarks.common import interleaved, machine, spread, table
 from ptheta.models import Transformer
 from ptheta.spaces import Sequence
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 LEVELS = 256
 BATCH = 8
@@ -60,7 +61,7 @@ def training(args: argparse.Namespace) -> None:
         x = torch.randint(LEVELS, (BATCH, length))
 
         steps = {
-            "ptheta transformer": step(ours, lambda m=ours, x=x: m.loss(x), bfloat16),
+            "ptheta transformer": step(ours, lambda m=ours, x=x: LikelihoodLoss(m)(x), bfloat16),
             "HF GPT-2": step(theirs, lambda m=theirs, x=x: m(input_ids=x, labels=x).loss, bfloat16),
         }
         for run in steps.values():

@@ -18,6 +18,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, ImageGPTConfig, ImageGPTFo
 from benchmarks.common import interleaved, machine, spread, table
 from ptheta import Image
 from ptheta.models import PixelCNN, Transformer
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 M = 784
 
@@ -52,11 +53,11 @@ def main() -> None:
     gpt2 = GPT2LMHeadModel(GPT2Config(**sizes, **dropouts, bos_token_id=2, eos_token_id=None))
     image_gpt = ImageGPTForCausalImageModeling(ImageGPTConfig(**sizes, **dropouts))
     models: dict[str, tuple[nn.Module, Callable[[], torch.Tensor]]] = {
-        "ptheta transformer": (t := Transformer(space, **ours), lambda: t.loss(x)),
-        "ptheta transformer, local 0": (p := Transformer(space, **ours, local=0), lambda: p.loss(x)),
+        "ptheta transformer": (t := Transformer(space, **ours), lambda: LikelihoodLoss(t)(x)),
+        "ptheta transformer, local 0": (p := Transformer(space, **ours, local=0), lambda: LikelihoodLoss(p)(x)),
         "HF GPT-2": (gpt2, lambda: gpt2(input_ids=tokens, labels=tokens).loss),
         "HF ImageGPT": (image_gpt, lambda: image_gpt(input_ids=tokens, labels=tokens).loss),
-        "ptheta pixelcnn, 6 layers": (c := PixelCNN(space, width=args.width, layers=6), lambda: c.loss(x)),
+        "ptheta pixelcnn, 6 layers": (c := PixelCNN(space, width=args.width, layers=6), lambda: LikelihoodLoss(c)(x)),
     }
     steps = {name: step(*pair) for name, pair in models.items()}
     for run in steps.values():

@@ -540,7 +540,17 @@ def write_sources(folder: Path) -> None:
         wavfile.write(folder / "sounds" / name / f"{i // 2:02}.wav", 4000, sound.astype(np.int16))
 
 
-LEFT_OUT = ("free_parameters", "options", "seconds", "versions", "sha256", "platform", "model_bytes", "bytes_out", "bytes_out_with_model")
+LEFT_OUT = (
+    "free_parameters",
+    "options",
+    "seconds",
+    "versions",
+    "sha256",
+    "platform",
+    "model_bytes",
+    "bytes_out",
+    "bytes_out_with_model",
+)
 
 
 def without(value: Any) -> Any:

@@ -13,6 +13,7 @@ from ptheta.models import family
 from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram, Waveform
 from ptheta.training import cost as costs
 from ptheta.training.cost import Cost, Estimate, Exceeded, extrapolated, random_events, within
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 CPU = torch.device("cpu")
 SMALL = {"width": 16, "layers": 2}
@@ -48,7 +49,7 @@ def kept_by(model, x):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        loss = model.train().loss(x)
+        loss = LikelihoodLoss(model.train())(x)
     del loss
     return sum(size for place, size in held.items() if place not in own)
 

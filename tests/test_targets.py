@@ -31,7 +31,9 @@ def bowl(x):
 
 
 def objective(model, **settings):
-    return ReverseKL(model, Target.of(ising), Settings(**settings), seed=0, world=World(0, 1, torch.device("cpu")))
+    options = {name: settings.pop(name) for name in ReverseKL.options() if name in settings}
+    here = World(0, 1, torch.device("cpu"))
+    return ReverseKL(model, Target.of(ising), Settings(**settings), seed=0, world=here, **options)
 
 
 # What a run keeps of it
@@ -180,7 +182,7 @@ def test_models_that_cannot_learn_in_this_way_are_refused(tmp_path):
 @pytest.mark.parametrize(("name", "value"), [("anneal", -0.1), ("anneal", 1.5), ("anneal_until", 0.0)])
 def test_annealing_has_its_limits(name, value):
     with pytest.raises(FitError, match=f"{name} is {value}; give a number from 0 to 1"):
-        Settings(**{name: value})
+        objective(MADE(SPACE, **SMALL), **{name: value})
 
 
 def test_a_run_on_data_takes_no_target(data, tmp_path):

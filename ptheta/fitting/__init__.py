@@ -119,8 +119,8 @@ def fit(
         PthetaError: something does not fit together; nothing half-made is left in a new `out`.
         KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
     """
-    check_names(settings)
     log_f = target_of(objective, target)
+    check_names(settings, log_f)
     if log_f is not None:
         check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ptheta.data import Data
@@ -11,15 +11,18 @@ from ptheta.models import Model, family
 from ptheta.training import OBJECTIVES, Objective, ReverseKL, Settings, Target, World
 
 
-def check_names(settings: Iterable[str]) -> None:
-    """Check that every name is a setting of learning, or an option of some objective.
+def check_names(settings: Mapping[str, Any], target: Target | None) -> None:
+    """Check that every name is a setting of learning, or an option of an objective that may be meant.
 
     Raises:
-        UsageError: one is neither; the nearest is named.
+        UsageError: one is neither, and the nearest is named; or it is for fits to a target, and there is none.
     """
     known = [*Settings.names(), *(name for kind in OBJECTIVES.values() for name in kind.options())]
-    if unknown := sorted(set(settings) - set(known)):
+    if unknown := sorted(settings.keys() - set(known)):
         raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], known))
+    given = [name for name in ReverseKL.options() if settings.get(name) is not None]
+    if given and target is None:
+        raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
 
 
 def objective_of(name: str | None, model: str | Model, target: Target | None) -> type[Objective]:
@@ -40,9 +43,7 @@ def divided(settings: Mapping[str, Any], kind: type[Objective]) -> tuple[dict[st
     for name in given:
         if name not in Settings.names() and name not in own:
             others = [other.name for other in OBJECTIVES.values() if name in other.options()]
-            what = "needs a target" if others == [ReverseKL.name] else f"is not one of {kind.name}"
-            remedy = "leave it out, or give target=f" if others == [ReverseKL.name] else "leave it out"
-            raise UsageError(f"{name} is an option of {', '.join(others)}, which {what}", remedy)
+            raise UsageError(f"{name} is an option of {', '.join(others)}, not of {kind.name}", "leave it out")
     options = {name: given.get(name, parameter.default) for name, parameter in own.items()}
     return {name: value for name, value in settings.items() if name not in own}, options
 

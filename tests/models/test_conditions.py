@@ -8,6 +8,7 @@ from ptheta.models import MADE, PixelCNN, Transformer
 from ptheta.models.autoregressive.language import similar
 from ptheta.models.conditions import ContextEncoder
 from ptheta.spaces import Discrete, Document, Grid, Image, Joint, Label, Real, Sequence, Spectrogram, Waveform
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 EVENTS = Discrete((3,), 3)
 
@@ -109,9 +110,9 @@ def test_contexts_are_forgotten_in_training_as_often_as_said():
     context = torch.ones(20_000, dtype=torch.long)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        left = (model._forgetting(context) == -1).double().mean()
+        left = (model.without_some(context) == -1).double().mean()
     assert float(left) == pytest.approx(0.3, abs=0.015)
-    assert torch.equal(model.eval()._forgetting(context), context)
+    assert torch.equal(model.eval().without_some(context), context)
 
 
 def test_of_several_parts_all_or_single_ones_are_forgotten():
@@ -119,7 +120,7 @@ def test_of_several_parts_all_or_single_ones_are_forgotten():
     model = MADE(EVENTS, space, context_dropout=0.25).train()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        absent = space.absent(model._forgetting(torch.ones(20_000, 3, dtype=torch.long))).double()
+        absent = space.absent(model.without_some(torch.ones(20_000, 3, dtype=torch.long))).double()
     assert float(absent.mean()) == pytest.approx(1 - 0.75**2, abs=0.02)
     assert float(absent.prod(1).mean()) == pytest.approx(0.25 + 0.75 * 0.25**2, abs=0.02)
 
@@ -230,8 +231,8 @@ def test_whole_texts_cost_the_same_in_groups_of_like_length(shared):
     y = torch.randint(0, 5, (150, 9), generator=g)
     y = y[:1].expand(150, -1) if shared else y
     model.train()  # the loss of a fit; float32
-    found = model.loss(x, y)
-    alone = torch.stack([model.loss(x[i : i + 1], y[i : i + 1]) for i in range(150)])
+    found = LikelihoodLoss(model)(x, y)
+    alone = torch.stack([LikelihoodLoss(model)(x[i : i + 1], y[i : i + 1]) for i in range(150)])
     torch.testing.assert_close(found, alone.mean(), rtol=1e-5, atol=0)
     model.eval()
     whole = model._conditionals(x, y).log_prob(x).sum(-1)  # all slots of all rows at once

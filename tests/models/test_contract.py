@@ -38,6 +38,7 @@ from ptheta.errors import ContextError, SpaceError
 from ptheta.models import ZOO, Autoregressive, Counting
 from ptheta.models.autoregressive.base import ConditionalsDecoder
 from ptheta.spaces import Discrete, Label
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 # The distribution
 
@@ -189,7 +190,7 @@ def test_loss_is_the_mean_negative_log_prob_per_dimension(case: Case):
         expected = torch.stack([view.log_prob(*row) for view, row in zip(views, rows)])
         expected = -expected.mean() / case.space.dimensions
         torch.manual_seed(0)
-    assert model.loss(x, context).item() == pytest.approx(expected.item(), abs=1e-10)
+    assert LikelihoodLoss(model)(x, context).item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 # Shapes, types and contexts

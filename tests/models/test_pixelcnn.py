@@ -15,6 +15,7 @@ from ptheta.models import PixelCNN  # type: ignore[attr-defined]
 from ptheta.models.autoregressive.base import ConditionalsDecoder
 from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
 from ptheta.spaces import Grid, Image, Label, Sequence, Space
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 LABELS = Label(("cat", "dog", "eel"))
 LIKELIHOODS = ["categorical", "logistic"]
@@ -259,9 +260,9 @@ def test_the_loss_in_bfloat16_is_that_of_float32_to_its_digits(likelihood: str):
     space = Image(8, 8, 3, levels=256)
     model, x = pixelcnn(space, LABELS, likelihood=likelihood, width=16).float(), events(space, 8)
     context = torch.arange(8) % 3
-    exact = model.loss(x, context).item()
+    exact = LikelihoodLoss(model)(x, context).item()
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = model.loss(x, context)
+        rounded = LikelihoodLoss(model)(x, context)
     rounded.backward()
     assert rounded.item() == pytest.approx(exact, rel=2.0**-6)
     assert rounded.item() != exact  # it did run in bfloat16
@@ -290,7 +291,7 @@ def test_nothing_is_dropped_when_scoring_or_drawing():
     assert torch.equal(model.log_prob(x), scored)
     assert torch.equal(model.sample(6, seed=0), drawn)
     assert torch.equal(model.sample(6, seed=0, method="fixed_point"), drawn)
-    assert len({model.loss(x).item() for _ in range(4)}) == 4  # but it is in training
+    assert len({LikelihoodLoss(model)(x).item() for _ in range(4)}) == 4  # but it is in training
     assert model.training
 
 

@@ -13,6 +13,7 @@ import ptheta
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.reporting import FitProgress
 from ptheta.spaces import Column, Table
+from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 # Preparing and learning
 
@@ -35,7 +36,7 @@ def test_constant_empty_and_single_rows_prepare_finite_models(n, value):
     model.prepare(space.validate(x))
     for name, tensor in model.state_dict().items():
         assert bool(tensor.isfinite().all()), name
-    loss = model.train().loss(x)
+    loss = LikelihoodLoss(model.train())(x)
     loss.backward()
     assert math.isfinite(float(loss))
     for name, parameter in model.named_parameters():
@@ -53,7 +54,7 @@ def test_one_extreme_value_leaves_scores_and_gradients_finite(extreme):
     x[5, 0], x[6, 1] = extreme, math.copysign(1e12, extreme)
     model = TableTransformer(space, **SMALL)
     model.prepare(x)
-    model.loss(x).backward()
+    LikelihoodLoss(model)(x).backward()
     assert bool(model.log_prob(x).isfinite().all())
     assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
     assert float(model.scale.width[0]) == pytest.approx(1, abs=0.4)
@@ -78,7 +79,7 @@ def test_wide_tables_and_categories_of_very_many_levels_are_learned_in_bounded_m
     model = TableTransformer(wide, width=16, layers=1, heads=2, components=2, bins=4)
     x = rows(wide, 32)
     model.prepare(x)
-    model.loss(x).backward()
+    LikelihoodLoss(model)(x).backward()
     assert bool(model.log_prob(x).isfinite().all())
     filled = model.impute(torch.full((4, 60), NAN).double(), seed=0)
     assert not bool(filled.isnan().any())

@@ -14,7 +14,7 @@ from ptheta.errors import FitError
 from ptheta.evaluation.nats import evaluate
 from ptheta.models import Model, family
 from ptheta.spaces import Discrete
-from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World
+from ptheta.training import Budget, MaximumLikelihood, Player, Settings, Trainer, World
 
 HERE = World(0, 1, torch.device("cpu"))
 
@@ -24,24 +24,13 @@ def trainer(model: Model, x: np.ndarray, budget: Budget, settings: Settings, **m
     return Trainer(MaximumLikelihood(model, split, split, settings, seed=0, world=HERE), budget, **more)
 
 
-class Duel(Model):
-    """Two players, each of which wants its own number to be at a place that depends on the other's."""
+class Pair(Model):
+    """Two numbers; everything has probability 1."""
 
     def __init__(self, space, context_space=None):
         super().__init__(space, context_space)
         self.left = nn.ParameterDict({"place": nn.Parameter(torch.tensor(3.0))})
         self.right = nn.ParameterDict({"place": nn.Parameter(torch.tensor(-3.0))})
-        self.turns: list[str] = []
-        self.places: list[tuple[float, float]] = []
-
-    def players(self):
-        return {"left": self.left, "right": self.right}
-
-    def loss(self, x, context=None, player="model"):
-        left, right = self.left["place"], self.right["place"]
-        self.turns.append(player)
-        self.places.append((left.item(), right.item()))
-        return (left - 1) ** 2 if player == "left" else (right - left.detach()) ** 2
 
     def _log_prob(self, x, context):
         return torch.zeros(len(x), dtype=torch.float64)
@@ -50,33 +39,89 @@ class Duel(Model):
         return torch.zeros(n, *self.space.shape, dtype=torch.long)
 
 
+class Goal(nn.Module):
+    """The loss of a player: a function of the events and of what it knows of the model."""
+
+    def __init__(self, owned, loss):
+        super().__init__()
+        self.owned, self.loss = owned, loss
+
+    def forward(self, x, context):
+        return self.loss(x)
+
+
+class Duel(MaximumLikelihood):
+    """Two players, each of which wants its own number to be at a place that depends on the other's."""
+
+    def __init__(self, *given, every=1, **more):
+        super().__init__(*given, **more)
+        self.every = every
+        self.turns: list[str] = []
+        self.places: list[tuple[float, float]] = []
+        self.seen: list[torch.Tensor] = []
+
+    def players(self):
+        model = self.model
+        left, right = model.left["place"], model.right["place"]
+
+        def play(name, value):
+            self.turns.append(name)
+            self.places.append((left.item(), right.item()))
+            return value
+
+        return {
+            "left": Player(Goal(model.left, lambda x: play("left", (left - 1) ** 2 + 0 * right))),
+            "right": Player(Goal(model.right, lambda x: play("right", (right - left) ** 2)), every=self.every),
+        }
+
+
+class Watching(Duel):
+    """One player, who keeps the events."""
+
+    def players(self):
+        place = self.model.left["place"]
+        return {"left": Player(Goal(self.model.left, lambda x: self.seen.append(x) or place**2))}
+
+
 class Exploding(Duel):
     """Its loss is a number for some steps only."""
 
     def players(self):
-        return {"model": self}
+        def loss(x):
+            self.turns.append("model")
+            value = (self.model.left["place"] + self.model.right["place"]) ** 2
+            return value if len(self.turns) <= 3 else value * math.nan
 
-    def loss(self, x, context=None, player="model"):
-        self.turns.append(player)
-        value = (self.left["place"] + self.right["place"]) ** 2
-        return value if len(self.turns) <= 3 else value * math.nan
+        return {"model": Player(Goal(self.model, loss))}
+
+
+def contest(kind, x, budget, settings, *, levels=2, every=1, **more):
+    split = x if isinstance(x, Split) else Split(x)
+    model = Pair(Discrete((split.x.shape[1],), levels))
+    return Trainer(kind(model, split, split, settings, seed=0, world=HERE, every=every), budget, **more)
 
 
 def test_two_players_are_trained_in_turn_and_move_only_themselves():
-    model = Duel(Discrete((2,), 2))
-    trainer(model, np.zeros((8, 2), np.uint8), Budget(steps=400), Settings(learning_rate=0.1)).run()
-    assert model.turns == ["left", "right"] * 400
-    (left, right), (left_after, right_before) = model.places[2], model.places[3]
+    fit = contest(Duel, np.zeros((8, 2), np.uint8), Budget(steps=400), Settings(learning_rate=0.1))
+    fit.run()
+    goal, model = fit.objective, fit.model
+    assert goal.turns == ["left", "right"] * 400
+    (left, right), (left_after, right_before) = goal.places[2], goal.places[3]
     assert left_after != left, "the first player moved"
     assert right_before == right, "the second one did not, in the first one's turn"
     assert model.left["place"].item() == pytest.approx(1, abs=0.05)
     assert model.right["place"].item() == pytest.approx(1, abs=0.05)
 
 
+def test_a_player_takes_its_turns_only():
+    fit = contest(Duel, np.zeros((8, 2), np.uint8), Budget(steps=6), Settings(), every=3)
+    fit.run()
+    assert fit.objective.turns == ["left", "right", "left", "left", "left", "right", "left", "left"]
+
+
 def test_a_loss_that_is_no_number_stops_the_fit_and_the_best_weights_are_handed_over():
     kept = []
-    model = Exploding(Discrete((2,), 2))
-    fit = trainer(model, np.zeros((8, 2), np.uint8), Budget(steps=50), Settings(), keep=kept.append)
+    fit = contest(Exploding, np.zeros((8, 2), np.uint8), Budget(steps=50), Settings(), keep=kept.append)
     with pytest.raises(FitError, match="not finite at step 3; lower --learning-rate"):
         fit.run()
     (weights,) = kept
@@ -85,8 +130,8 @@ def test_a_loss_that_is_no_number_stops_the_fit_and_the_best_weights_are_handed_
 
 def test_after_a_diverged_fit_the_run_holds_the_best_weights(data, tmp_path, monkeypatch):
     made = family("made").load()
-    healthy, calls = made.loss, iter(range(50))
-    monkeypatch.setattr(made, "loss", lambda *given: healthy(*given) * (1.0 if next(calls) < 9 else math.nan))
+    healthy, calls = made.fitted, iter(range(50))
+    monkeypatch.setattr(made, "fitted", lambda *given: healthy(*given) * (1.0 if next(calls) < 9 else math.nan))
     with pytest.raises(FitError, match="not finite"):
         ptheta.fit("made", data, steps=50, out=tmp_path / "run")
     run = ptheta.Run.load(tmp_path / "run")
@@ -170,18 +215,10 @@ def test_a_batch_larger_than_the_data_is_all_of_the_data(data, tmp_path):
 
 
 def test_every_event_is_seen_once_an_epoch(data):
-    seen = []
-
-    class Watched(Duel):
-        def loss(self, x, context=None, player="model"):
-            seen.append(x)
-            return super().loss(x, context, player)
-
-        def players(self):
-            return {"left": self.left}
-
     x = np.arange(60)[:, None].repeat(2, 1)
-    trainer(Watched(Discrete((2,), 60)), x, Budget(epochs=2), Settings(batch_size=20)).run()
+    fit = contest(Watching, x, Budget(epochs=2), Settings(batch_size=20), levels=60)
+    fit.run()
+    seen = fit.objective.seen
     assert len(seen) == 6
     for epoch in (torch.cat(seen[:3]), torch.cat(seen[3:])):
         assert sorted(epoch[:, 0].tolist()) == list(range(60))
@@ -197,24 +234,15 @@ def test_a_budget_in_minutes_ends_with_the_first_step_after_it(data, tmp_path):
 
 def test_no_training_events_are_an_error():
     with pytest.raises(FitError, match="no training events; give more data"):
-        trainer(Duel(Discrete((2,), 2)), np.zeros((0, 2), np.uint8), Budget(steps=1), Settings())
+        contest(Duel, np.zeros((0, 2), np.uint8), Budget(steps=1), Settings())
 
 
 def test_greys_are_drawn_anew_in_every_epoch():
-    seen = []
-
-    class Watched(Duel):
-        def loss(self, x, context=None, player="model"):
-            seen.append(x)
-            return super().loss(x, context, player)
-
-        def players(self):
-            return {"left": self.left}
-
     greys = np.full((1, 64), 128, np.uint8)
     split = Split(np.zeros((1, 64), np.uint8), greys=greys)
-    model = Watched(Discrete((64,), 2))
-    Trainer(MaximumLikelihood(model, split, split, Settings(), seed=0, world=HERE), Budget(epochs=20)).run()
+    fit = contest(Watching, split, Budget(epochs=20), Settings())
+    fit.run()
+    seen = fit.objective.seen
     draws = torch.cat(seen)
     assert len(draws.unique(dim=0)) == 20
     assert 0.4 < draws.double().mean() < 0.6

@@ -49,7 +49,8 @@ def made(space=SPACE, **more):
 
 
 def objective(model, target=ising, world=HERE, **settings):
-    return ReverseKL(model, Target.of(target), Settings(**settings), seed=0, world=world)
+    options = {name: settings.pop(name) for name in ReverseKL.options() if name in settings}
+    return ReverseKL(model, Target.of(target), Settings(**settings), seed=0, world=world, **options)
 
 
 def gradient(loss, model):
@@ -92,12 +93,12 @@ def test_the_score_function_gradient_is_that_of_the_enumerated_free_energy(accum
     exact = gradient((log_q.exp() * (log_q - ising(x))).sum() / 6, model)
     goal = objective(model, batch_size=64)
     fit = Trainer(objective(model, batch_size=64, accumulate=accumulate), Budget(steps=1))
-    module, found, values = fit.objective.loss(), [], []
+    module, found, values = fit.players["model"].loss, [], []
     for step in range(150):
         rows = goal.rows(step, 1.0)
         model.train(goal.dropout)
         model.zero_grad()
-        values.append(float(fit._accumulate(module, rows, "model")))
+        values.append(float(fit._accumulate(module, rows)))
         found.append(torch.cat([p.grad.flatten().clone() for p in model.parameters() if p.grad is not None]))
     found = torch.stack(found)
     z = (found.mean(0) - exact) / (found.std(0) / math.sqrt(150)).clamp(min=1e-12)
@@ -117,9 +118,9 @@ def test_the_baseline_of_an_event_is_the_mean_of_the_others():
     r = (log_q - log_f).detach()
     surrogate = sum((r[i] - (r.sum() - r[i]) / 4) * log_q[i] for i in range(5)) / 5 / 6
     torch.testing.assert_close(
-        gradient(goal.loss()(x, log_f, "model"), model), gradient(surrogate, model), rtol=1e-9, atol=1e-12
+        gradient(goal.players()["model"].loss(x, log_f), model), gradient(surrogate, model), rtol=1e-9, atol=1e-12
     )
-    assert goal.loss()(x, log_f, "model").item() == pytest.approx(r.mean().item() / 6)
+    assert goal.players()["model"].loss(x, log_f).item() == pytest.approx(r.mean().item() / 6)
 
 
 @pytest.mark.parametrize("kind", ["maf", "nsf"])
@@ -137,8 +138,8 @@ def test_the_pathwise_gradient_is_that_of_the_integrated_free_energy(kind):
     log_q = flow._log_prob(grid, None)
     exact = gradient(((log_q - double_well(grid)) * log_q.exp()).sum() * (grid[1] - grid[0]).item(), flow)
     goal = objective(flow, double_well, batch_size=128)
-    module = goal.loss()
-    found = torch.stack([gradient(module(*goal.rows(step, 1.0), "model"), flow) for step in range(100)])
+    module = goal.players()["model"].loss
+    found = torch.stack([gradient(module(*goal.rows(step, 1.0)), flow) for step in range(100)])
     assert ((found.mean(0) - exact).abs() < 5 * found.std(0) / math.sqrt(100) + 1e-6).all()
     assert (exact.abs() > 0.01).any()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -95,11 +96,11 @@ class LikelihoodLoss(nn.Module):
         cast: context manager of the arithmetic.
     """
 
-    def __init__(self, model: Model, cast: Callable[[], Any]):
+    def __init__(self, model: Model, cast: Callable[[], Any] = contextlib.nullcontext):
         super().__init__()
         self.model, self.cast = model, cast
 
-    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Events [n, *space.shape] and contexts → a scalar."""
         with self.cast():
             fitted = self.model.fitted(x, self.model.without_some(context))
