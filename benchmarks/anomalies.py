@@ -59,7 +59,7 @@ def digits(folder: Path) -> None:
         if not cache.exists():
             np.savez(cache, **_digit_nats(label))
         for name, (ordinary, odd) in _digit_scores(np.load(cache)).items():
-            areas.setdefault(name, []).append(anomalies.auroc(ordinary, odd))
+            areas.setdefault(name, []).append(metrics.auroc(ordinary, odd))
     lines = []
     for name, found in sorted(areas.items(), key=lambda item: -np.mean([area for area, _ in item[1]])):
         area, error = np.array(found).T
@@ -158,7 +158,7 @@ def adult(folder: Path) -> None:
             scores[name].append(_score(detector, x, numbers))
     lines = []
     for name, (ordinary, *odd) in sorted(scores.items(), key=lambda item: -item[1][1].mean()):
-        areas = [anomalies.auroc(ordinary, strange) for strange in odd]
+        areas = [metrics.auroc(ordinary, strange) for strange in odd]
         lines.append((name, *(f"{area:.3f} ± {error:.3f}" for area, error in areas)))
     print(table(["score", *(f"{count} of 15 cells" for count in SHUFFLED)], lines))
 
@@ -227,7 +227,7 @@ def pictures(folder: Path, figure: Path | None) -> None:
         for said, q in backgrounds.items():
             scores[f"ratio to {said}"] = {part: anomalies.ratio(mine[part], nats[q][part]) for part in tested}
         for name, score in scores.items():
-            areas = [anomalies.auroc(score[own], score[part]) for part in (other, "constant", "noise")]
+            areas = [metrics.auroc(score[own], score[part]) for part in (other, "constant", "noise")]
             lines.append((f"{own}, {name}", *(f"{area:.3f} ± {error:.3f}" for area, error in areas)))
     print(table(["model and score", "the other data set", "constant pictures", "noise"], lines))
     for part in tested:
@@ -301,7 +301,7 @@ def draw(nats: dict[str, np.ndarray], size: dict[str, np.ndarray], path: Path) -
         for part, values in scores.items():
             axis.hist(values, bins, density=True, alpha=0.65, label=names[part])
         axis.set(xlabel=f"{title} → stranger", yticks=[], ylim=(0, None))
-        area = anomalies.auroc(scores["fashion"], scores["mnist"])[0]
+        area = metrics.auroc(scores["fashion"], scores["mnist"])[0]
         axis.set_title(f"digits against clothes: AUROC {area:.3f}", fontsize=10)
         axis.spines[["top", "right", "left"]].set_visible(False)
     axes[0].legend(frameon=False, fontsize=9)

@@ -75,7 +75,7 @@ def compare(
     import ptheta
     from ptheta.fitting import DEFAULT_MINUTES, preset_for
     from ptheta.models import family
-    from ptheta.reporting import comparison
+    from ptheta.reporting.comparison import comparison, ranked, sample_quality
 
     names = [family(name.strip()).name for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
@@ -106,7 +106,7 @@ def compare(
     place = output(out, Path("runs") / f"{data.name}-compare", force)
     for note in data.notes:
         say(note)
-    results = []
+    runs = []
     for name in dict.fromkeys(names):
         run = ptheta.fit(
             name,
@@ -120,8 +120,10 @@ def compare(
             device=device,
             verbose=True,
         )
-        results.append(run.results())
-    results.sort(key=lambda r: -r["nats"] if r["nats"] is not None else float("-inf"))
-    comparison(results, data, sys.stderr if json else sys.stdout)
+        runs.append(run)
+    runs = ranked(runs)
+    quality = sample_quality(runs, data, seed)
+    comparison(runs, quality, data, sys.stderr if json else sys.stdout)
     if json:
-        print_json({"models": results})
+        judged = {name: {"auroc": found.auroc, "se": found.se, "n": found.n} for name, found in quality.items()}
+        print_json({"models": [run.results() for run in runs], "sample_auroc": judged})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from ptheta.data.codecs import DocumentCodec, SoundCodec, TextCodec
 from ptheta.metrics import auroc
 from ptheta.models import Density, Model
 from ptheta.models.counting.empirical import Empirical
+from ptheta.sampling import Effort, PatienceError
 from ptheta.spaces import Discrete
 
 if TYPE_CHECKING:
@@ -118,6 +121,51 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
         areas.append(area)
         errors.append(error)
     return float(np.mean(areas)), math.hypot(*errors) / FOLDS
+
+
+@dataclass(frozen=True)
+class Distinguished:
+    """How well a classifier tells events from real ones: the same measure for every family, with a density or without.
+
+    Attributes:
+        auroc: area under the ROC curve; 0.5 if they cannot be told apart, 1 if they always can.
+        se: its standard error.
+        n: events of each kind.
+    """
+
+    auroc: float
+    se: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.auroc:.3f} ± {self.se:.3f}"
+
+
+def distinguished(codec: Codec, real: Tensor, others: Mapping[str, Tensor], seed: int = 0) -> dict[str, Distinguished]:
+    """How well a classifier tells each of several sets of events from the first, by the same features.
+
+    Args:
+        codec: of the events.
+        real: events that were held out.
+        others: name → events.
+        seed: of the classifier.
+    """
+    vectors, *rest = features(codec, [real, *others.values()])
+    found = {}
+    for name, other in zip(others, rest):
+        n = min(len(vectors), len(other))
+        if n >= 2 * FOLDS:
+            found[name] = Distinguished(*classifier_test(vectors[:n], other[:n], seed), n)
+    return found
+
+
+def drawn_within(model: Model, n: int, context: Tensor | None, seed: int, seconds: float) -> Tensor | None:
+    """n samples on the CPU; None if they clearly take longer than so many seconds."""
+    options: dict[str, Any] = {"effort": Effort(seconds)} if "effort" in model.sampling_signature() else {}
+    try:
+        return model.sample(n, context, seed=seed, **options).cpu()
+    except PatienceError:
+        return None
 
 
 def listable(model: Model) -> bool:

@@ -19,13 +19,14 @@ class Family:
 
     Args:
         name: as on the command line.
-        path: `module:Class` under `ptheta.models`.
+        path: `module:Class`, of a module of the package.
         density: `exact`, `lower bound` or `implicit`.
         events: kinds of event it models, in words.
         summary: one line of what it is.
         reference: where it comes from.
         small: hyperparameters of an instance small enough for tests.
         variants: name → further hyperparameters of variants that keep the same contract and are tested too.
+        package: that holds the module; empty for a module of its own.
     """
 
     name: str
@@ -36,11 +37,17 @@ class Family:
     reference: str
     small: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    package: str = "ptheta.models"
+
+    @property
+    def module(self) -> str:
+        """Full name of the module."""
+        module = self.path.partition(":")[0]
+        return f"{self.package}.{module}" if self.package else module
 
     def load(self) -> type:
         """The model class."""
-        module, _, cls = self.path.partition(":")
-        return getattr(importlib.import_module(f"ptheta.models.{module}"), cls)
+        return getattr(importlib.import_module(self.module), self.path.partition(":")[2])
 
 
 ZOO: dict[str, Family] = {
@@ -95,10 +102,6 @@ def family(name: str) -> Family:
 def name_of(model: object) -> str:
     """The zoo's name of a model's family, or its class name if it is not in the zoo."""
     for row in ZOO.values():
-        if row.path.endswith(":" + type(model).__name__) and type(model).__module__ == f"ptheta.models.{_module(row)}":
+        if row.path.endswith(":" + type(model).__name__) and type(model).__module__ == row.module:
             return row.name
     return type(model).__name__
-
-
-def _module(row: Family) -> str:
-    return row.path.partition(":")[0]
