@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import io
 import re
 import shlex
@@ -116,6 +117,14 @@ def test_flags_in_prose_exist(page):
     every = of_families(*ZOO).union(*map(flags, COMMANDS))
     shown = [span.split("=")[0].split()[0] for span in re.findall(r"`(--[^`\n]+)`", prose(page))]
     assert [flag for flag in shown if flag not in every] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_imports_exist(page):
+    for text in blocks(page, ("python",)):
+        for module, names in re.findall(r"^from (ptheta[\w.]*) import ([\w, ]+)$", text, re.MULTILINE):
+            found = importlib.import_module(module)
+            assert [imported for imported in names.split(", ") if not hasattr(found, imported)] == []
 
 
 def test_a_wrong_flag_would_be_noticed(tmp_path):
