@@ -23,7 +23,7 @@ from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 
 import ptheta
 from benchmarks.common import DATA, machine, table
-from ptheta import anomalies
+from ptheta import anomalies, metrics
 from ptheta.data import Data, Split
 from ptheta.evaluation.nats import log_probs
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from rows import TOYS
 
 import ptheta
+from ptheta.models import ZOO
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -13,6 +15,13 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """Families with a bound and without a density as rows of the zoo."""
+    for name, row in TOYS.items():
+        monkeypatch.setitem(ZOO, name, row)
 
 
 def draw_walks(n: int, seed: int) -> np.ndarray:

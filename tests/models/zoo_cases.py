@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from rows import TOYS
 from scipy import stats
 from torch import Tensor
 
@@ -60,6 +61,10 @@ OTHER_CONTEXTS = {"image": None, "real": "measured", "document": "joint", "table
 """Spaces on which contexts other than labels are tried, and which one; None: all."""
 
 
+ROWS = {**ZOO, **TOYS}
+"""Families of the zoo, and small ones with a bound and without a density."""
+
+
 class Case(NamedTuple):
     family: str
     space_name: str
@@ -68,7 +73,7 @@ class Case(NamedTuple):
 
     @property
     def row(self) -> Family:
-        return ZOO[self.family]
+        return ROWS[self.family]
 
     @property
     def space(self) -> Space:
@@ -86,7 +91,7 @@ class Case(NamedTuple):
 def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
     """Every family that is a `kind`, and its variants, × every space × every context that it accepts."""
     found = []
-    for name, row in ZOO.items():
+    for name, row in ROWS.items():
         cls = row.load()
         if not issubclass(cls, kind) or (density is not None and cls.density is not density):
             continue
@@ -122,9 +127,13 @@ def discrete(parameters: list[Any]) -> list[Any]:
 
 ALL = cases()
 EXACT = cases(density=Density.EXACT)
+BOUNDED = cases(density=Density.LOWER_BOUND)
+IMPLICIT = cases(density=Density.IMPLICIT)
 AUTOREGRESSIVE = cases(Autoregressive)
 every_model = pytest.mark.parametrize("case", ALL)
 exact = pytest.mark.parametrize("case", EXACT)
+bounded = pytest.mark.parametrize("case", BOUNDED)
+implicit = pytest.mark.parametrize("case", IMPLICIT)
 exact_discrete = pytest.mark.parametrize("case", discrete(EXACT))
 autoregressive = pytest.mark.parametrize("case", AUTOREGRESSIVE)
 autoregressive_discrete = pytest.mark.parametrize("case", discrete(AUTOREGRESSIVE))

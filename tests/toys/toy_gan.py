@@ -16,7 +16,7 @@ class Opponent(nn.Module):
         self.net = nn.Sequential(nn.Linear(inputs + given, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
 
     def forward(self, signal, context):
-        return self.net(with_label(signal.flatten(1), context, self.given))[:, 0]
+        return self.net(with_label(signal.reshape(len(signal), -1), context, self.given))[:, 0]
 
 
 class ToyGAN(Adversarial):

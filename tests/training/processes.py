@@ -6,6 +6,7 @@ processes are forked from this one, so that ptheta is imported once.
 
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -18,8 +19,28 @@ import ptheta.cli.fit
 import ptheta.fitting.agreement
 import ptheta.models
 from ptheta.cli.main import main
+from ptheta.reporting import FitProgress
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
+from rows import TOYS
+
+ptheta.models.ZOO.update(TOYS)
+
+
+def interrupt(step: int) -> None:
+    """Ctrl-C, when that step is done."""
+    advance = FitProgress.advance
+
+    def heard(self, progress, position):
+        advance(self, progress, position)
+        if position.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    FitProgress.advance = heard
+
 
 SABOTAGE = {
+    "Ctrl-C after four steps": lambda: interrupt(4),
     "an older torch": lambda: setattr(
         ptheta.fitting.agreement, "versions", lambda made=ptheta.fitting.agreement.versions: made() | {"torch": "1.0"}
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed.run
 
 from ptheta.cli.arguments import flag_of
@@ -17,6 +18,7 @@ from ptheta.cli.main import main
 from ptheta.errors import FitError
 from ptheta.models import ZOO
 from ptheta.training import numbers
+from ptheta.weights import read_tensors
 
 MADE = "made --width 16 --batch-size 8"
 PAIRS = {  # the commands of both processes, what is said, and what befalls each of them
@@ -120,6 +122,14 @@ ALIKE = {
 }
 
 
+GAME = "toy_gan --width 16 --batch-size 8 --steps 9 --average 0.9"
+TWO_PLAYERS = {
+    "whole": (f"fit a.npy {GAME} --out runs/game-whole", None),
+    "part": (f"fit a.npy {GAME} --out runs/game-part", "Ctrl-C after four steps"),
+    "rest": ("fit --resume --out runs/game-part", None),
+}
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """Case → how both processes ended, what they printed, and what lay under runs/ afterwards."""
@@ -138,11 +148,15 @@ def outcomes(tmp_path_factory):
         name: {"commands": [first, second], "sabotage": sabotage or [None, None]}
         for name, (first, second, _, *sabotage) in PAIRS.items()
     } | {name: {"commands": [command, command]} for name, command in ALIKE.items()}
+    cases |= {
+        name: {"commands": [command, command], "sabotage": [sabotage, sabotage]}
+        for name, (command, sabotage) in TWO_PLAYERS.items()
+    }
     (folder / "cases.json").write_text(json.dumps(cases))
     command = [sys.executable, str(Path(__file__).with_name("processes.py")), "cases.json"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) | {"folder": folder}
 
 
 @pytest.mark.parametrize("case", PAIRS)
@@ -212,3 +226,18 @@ def test_torchrun_passes_every_flag_on_as_documented(flag):
     words = ["fit", "SOURCE", flag, "3", flag.upper()]
     parsed = torch.distributed.run.get_args_parser().parse_args(["--nproc-per-node", "2", "-m", "--", "ptheta", *words])
     assert (parsed.module, parsed.training_script, parsed.training_script_args) == (True, "ptheta", words)
+
+
+def test_two_players_on_two_processes_are_resumed_to_the_bit(outcomes):
+    for name, code in (("whole", 0), ("part", 130), ("rest", 0)):
+        assert [ended[0] for ended in outcomes[name]["ended"]] == [code, code], outcomes[name]["ended"]
+    whole, part = (
+        read_tensors(outcomes["folder"] / f"runs/game-{name}/checkpoint/state.safetensors")[0]
+        for name in ("whole", "part")
+    )
+    assert any(name.startswith("scaffolding.opponent/") for name in whole)
+    assert whole.keys() == part.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, part[name]), name
+    weights = read_tensors(outcomes["folder"] / "runs/game-whole/model.safetensors")[0]
+    assert not any("opponent" in name for name in weights)

@@ -23,6 +23,8 @@ WAYS = {
     "adamw with averaged weights": ("transformer", SMALL, {"optimizer": "adamw", "average": 0.9}),
     "muon": ("transformer", SMALL, {"optimizer": "muon"}),
     "dropout": ("made", {"width": 32, "dropout": 0.4}, {"learning_rate": 0.02}),
+    "bound": ("toy_vae", {"width": 16}, {"average": 0.9}),
+    "two players": ("toy_gan", {"width": 16}, {"average": 0.9, "accumulate": 2, "r1": 0.2}),
     "accumulation": ("markov_mlp", {"width": 16, "dropout": 0.2}, {"accumulate": 3, "batch_size": 17}),
 }
 
@@ -54,6 +56,7 @@ def same_bits(run: ptheta.Run, other: ptheta.Run) -> None:
 
 @pytest.mark.parametrize("step", [1, 14, 29])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("toys")
 def test_interrupted_and_resumed_equals_uninterrupted(way, step, data, tmp_path, monkeypatch):
     name, hyperparameters, settings = WAYS[way]
     whole = ptheta.fit(name, data, steps=30, out=tmp_path / "whole", hyperparameters=hyperparameters, **settings)

@@ -29,12 +29,15 @@ class Adversarial(Model):
     objective = "adversarial"
     spaces = (Discrete, Real)
 
+    most: Tensor
     shift: Tensor
     unit: Tensor
 
     def __init__(self, space: Space, context_space: Space | None = None):
         super().__init__(space, context_space)
         self.levels = space.levels if isinstance(space, Discrete) else None
+        sizes = (space.sizes if isinstance(space, Discrete) else None) or (self.levels or 1,) * space.dimensions
+        self.register_buffer("most", torch.tensor(sizes, dtype=torch.float64) - 1, persistent=False)  # levels
         self.register_buffer("shift", torch.zeros(space.dimensions, dtype=torch.float64))
         self.register_buffer("unit", torch.ones(space.dimensions, dtype=torch.float64))
 
@@ -72,8 +75,8 @@ class Adversarial(Model):
         if self.levels is None:
             flat = signal.double().reshape(len(signal), -1) * self.unit + self.shift
             return flat.reshape(signal.shape)
-        most = max(self.levels - 1, 1)
-        return ((signal.double() + 1) * (most / 2)).round().clamp(0, self.levels - 1).long()
+        flat = (signal.double().reshape(len(signal), -1) + 1) * (max(self.levels - 1, 1) / 2)
+        return flat.round().clamp(min=0).minimum(self.most).long().reshape(signal.shape)
 
     def _prepare(self, chunks: Iterable[Tensor]) -> None:
         """Moments of the training events, where they are real."""
@@ -88,7 +91,8 @@ class Adversarial(Model):
 
     def _apply(self, fn, recurse: bool = True):
         """Follow the model to a device, but keep the moments in float64, whatever the model's type."""
-        shift, unit = self.shift, self.unit
+        own = {name: getattr(self, name) for name in ("most", "shift", "unit")}
         super()._apply(fn, recurse)
-        self.shift, self.unit = shift.to(self.shift.device), unit.to(self.unit.device)
+        for name, tensor in own.items():
+            setattr(self, name, tensor.to(getattr(self, name).device))
         return self

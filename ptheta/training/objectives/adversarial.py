@@ -137,7 +137,9 @@ class Adversarial(Objective):
         x, context = events.events()
         context = None if context is None else context.to(model.device)
         drawn = model.sample(len(x), context, seed=mix(self.seed, 5))
-        return energy_distance(*(model.signal(part.to(model.device)).flatten(1).cpu() for part in (x, drawn)))
+        return energy_distance(
+            *(model.signal(part.to(model.device)).reshape(len(part), -1).cpu() for part in (x, drawn))
+        )
 
     def affordable(self, model: Model, seconds: float) -> int:
         """All that are judged by at most."""
@@ -170,7 +172,7 @@ class OpponentLoss(nn.Module):
             loss = F.softplus(-scores).mean() + F.softplus(self.opponent(drawn, context)).mean()
         if self.r1 > 0:
             (slope,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
-            loss = loss + 0.5 * self.r1 * slope.flatten(1).square().sum(1).mean()
+            loss = loss + 0.5 * self.r1 * slope.reshape(len(x), -1).square().sum(1).mean()
         return loss
 
 
