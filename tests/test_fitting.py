@@ -102,8 +102,8 @@ def test_a_run_has_one_writer(how, data, tmp_path, monkeypatch):
     refused = []
     record = ptheta.reporting.FitProgress.record
 
-    def second(self, values):
-        record(self, values)
+    def second(self, values, verdict):
+        record(self, values, verdict)
         with monkeypatch.context() as patch:
             patch.setattr("ptheta.reporting.FitProgress.record", record)
             with pytest.raises(BusyError) as caught:

@@ -135,8 +135,8 @@ def test_the_old_run_stays_until_the_new_one_has_weights(run, data, monkeypatch)
     logged = []
     record = ptheta.reporting.FitProgress.record
 
-    def heard(self, values):
-        record(self, values)
+    def heard(self, values, verdict):
+        record(self, values, verdict)
         logged.append(content_bytes(run.path) == old)
 
     monkeypatch.setattr("ptheta.reporting.FitProgress.record", heard)
@@ -179,7 +179,7 @@ def test_a_fit_that_lost_its_folder_to_a_young_run_does_not_remove_that(data, tm
     (other.path / "model.safetensors").unlink()
     before = content_bytes(other.path)
 
-    def replaced(self, values):
+    def replaced(self, values, verdict):
         shutil.rmtree(tmp_path / "run")
         shutil.copytree(other.path, tmp_path / "run")
         self.run.log(values)
@@ -200,10 +200,10 @@ def test_a_run_of_the_longest_name_is_replaced(data, tmp_path):
 def test_a_run_removed_in_the_middle_of_its_fit_is_written_again_whole(data, tmp_path, monkeypatch):
     record = ptheta.reporting.FitProgress.record
 
-    def removing(self, values):
+    def removing(self, values, verdict):
         if values["step"] == 11:
             shutil.rmtree(tmp_path / "run")
-        record(self, values)
+        record(self, values, verdict)
 
     monkeypatch.setattr("ptheta.reporting.FitProgress.record", removing)
     run = ptheta.fit("made", data, steps=20, out=tmp_path / "run", hyperparameters={"width": 16})
@@ -230,10 +230,10 @@ def test_a_fit_does_not_write_into_another_run_that_took_its_place(data, tmp_pat
     other = ptheta.fit("independent", data, out=tmp_path / "other")
     record = ptheta.reporting.FitProgress.record
 
-    def replaced(self, values):
+    def replaced(self, values, verdict):
         shutil.rmtree(tmp_path / "run")
         shutil.copytree(other.path, tmp_path / "run")
-        record(self, values)
+        record(self, values, verdict)
 
     monkeypatch.setattr("ptheta.reporting.FitProgress.record", replaced)
     with pytest.raises(ptheta.errors.RunError, match="now holds another run; fit again with another --out"):

@@ -234,7 +234,7 @@ def test_weights_of_another_config_are_refused(folder, data, tmp_path):
     [
         (lambda c: c.update(colour="red"), ("does not fit this format", "unknown field 'colour'")),
         (lambda c: c.pop("seed"), ("does not fit this format", "missing field 'seed'")),
-        (lambda c: c.update(format=5), ("has format 5, newer than the 4 this ptheta reads", "upgrade ptheta")),
+        (lambda c: c.update(format=6), ("has format 6, newer than the 5 this ptheta reads", "upgrade ptheta")),
         (lambda c: c.update(format=1), ("has format 1", "fit again")),
         (lambda c: c["model"].update(family="gpt9"), ("no model is called 'gpt9'",)),
         (lambda c: c["model"]["hyperparameters"].update(depth=3), ("the config describes no model", "depth")),

@@ -15,7 +15,19 @@ from PIL import Image
 from ptheta.models import ZOO
 from ptheta.reporting import FitProgress
 
-FIT_KEYS = ["run", "model", "density", "parameters", "nats", "nats_se", "bits_per_dim", "split", "n", "seconds"]
+FIT_KEYS = [
+    "run",
+    "model",
+    "density",
+    "parameters",
+    "free_parameters",
+    "nats",
+    "nats_se",
+    "bits_per_dim",
+    "split",
+    "n",
+    "seconds",
+]
 
 
 def test_fit_leaves_a_run_and_prints_its_score(ptheta, here):

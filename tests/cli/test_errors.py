@@ -39,7 +39,7 @@ BAD = {
     "damaged weights": ("sample damaged", "damaged/model.safetensors", "fit again"),
     "a flag given twice": ("sample pic -n 2 --seed 1 --seed 2", "--seed is given twice", "give it once"),
     "edited config": ("score edited pictures", "edited/config.json was edited", "fit again"),
-    "newer format": ("info newer", "newer has format 99, newer than the 4", "upgrade ptheta"),
+    "newer format": ("info newer", "newer has format 99, newer than the 5", "upgrade ptheta"),
     "pickle for weights": ("sample pickled", "pickled/model.safetensors is damaged", "fit again"),
     "existing run": ("fit pictures made --out pic", "pic exists", "replace it with --force"),
     "existing folder": ("sample pic --out taken", "taken exists", "replace it with --force"),

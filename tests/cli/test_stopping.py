@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 PHASES = {
     "loading": ("data.loading", "_load"),
     "estimating": ("training.cost", "Estimate.at"),
-    "validating": ("training.objectives", "evaluate"),
+    "validating": ("training.objectives.likelihood", "evaluate"),
     "scoring": ("fitting.results", "evaluate"),
 }
 """What a fit is doing → what is made to take a minute."""

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image as pil
 
-from ptheta.data import Codec, load, palettes
+from ptheta.data import Codec, load
 from ptheta.data.codecs import ImageCodec, PaletteCodec
 from ptheta.data.codecs.palette import packed, unpacked
+from ptheta.data.finding import palettes
 from ptheta.data.finding.palettes import by_luminance, find_palette
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Grid

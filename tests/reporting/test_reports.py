@@ -14,8 +14,8 @@ from PIL import Image
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models.counting.tables import Independent, MarkovChain
-from ptheta.reporting import card_rows, comparison, count, nats, plural, write_events
-from ptheta.reporting.comparison import lecture_counts
+from ptheta.reporting import card_rows, count, nats, plural, write_events
+from ptheta.reporting.comparison import comparison, lecture_counts, ranked, sample_quality
 from ptheta.reporting.pictures import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
 from ptheta.training import Budget
@@ -128,15 +128,28 @@ def test_the_comparison_counts_parameters_as_the_lecture_does():
     assert MarkovChain(space).free_parameters == 2 * 783 + 1
 
 
-def test_the_comparison_is_a_table_of_what_was_scored(data):
-    row = {"model": "made", "density": "exact", "parameters": 1234, "nats": 3.21, "nats_se": 0.05}
-    row |= {"split": "test", "n": 30, "seconds": 1.26}
-    said = io.StringIO()
-    comparison([row, row | {"model": "empirical", "nats": math.inf, "nats_se": math.inf}], data, said)
-    text = said.getvalue()
+@pytest.mark.usefixtures("toys")
+def test_the_comparison_is_a_table_of_what_was_scored(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    names = ("made", "toy_gan", "empirical", "toy_vae")
+    runs = ranked([ptheta.fit(name, data, steps=2, out=tmp_path / name) for name in names])
+    assert [run.name for run in runs[:2]] == ["toy_gan", "empirical"], "what has no density, and what is infinite"
+    quality = sample_quality(runs, data, 0)
+    assert quality.keys() == {"train", *names}
+    written = io.StringIO()
+    comparison(runs, quality, data, written)
+    text = written.getvalue()
     assert "test events, lower is better" in text
-    for piece in ("3.21 ± 0.05", "1.1578", "1,234", "1.3", "∞"):
-        assert piece in text
+    rows = {line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[0] in names}
+    exact = runs[[run.name for run in runs].index("made")].results()
+    assert f" {exact['nats']:.2f} ± {exact['nats_se']:.2f} " in rows["made"]
+    assert "≤" not in rows["made"]
+    assert "∞" in rows["empirical"]
+    assert rows["toy_vae"].count("≤") == 2
+    assert "no density" in rows["toy_gan"]
+    for name in names:
+        assert str(quality[name]) in rows[name], "samples are measured alike for all"
+    assert "≤: an upper bound" in text
     assert "3^4 − 1 ≈ 80 free parameters" in text
 
 

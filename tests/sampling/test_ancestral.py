@@ -101,7 +101,7 @@ def test_few_events_are_drawn_too(n):
 
 def test_a_draw_that_takes_longer_than_it_may_is_given_up_early(monkeypatch):
     model = MADE(Image(16, 16, levels=2), width=8, layers=1)
-    monkeypatch.setattr(sys.modules["ptheta.sampling.ancestral"], "PROBED", 0.0)
+    monkeypatch.setattr(sys.modules["ptheta.sampling.decoding"], "PROBED", 0.0)
     with pytest.raises(PatienceError) as caught:
         model.sample(3, seed=0, effort=Effort(patience=1e-4))
     assert caught.value.seconds > 1e-4

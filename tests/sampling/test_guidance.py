@@ -81,7 +81,7 @@ def test_a_completion_is_guided_and_keeps_what_is_kept():
 
 def test_what_one_side_forbids_stays_forbidden():
     told, untold = torch.tensor([[0.0, -torch.inf, 0.0]]), torch.tensor([[0.0, 0.0, -torch.inf]])
-    assert guided_logits(told, untold, 2.0).softmax(-1).tolist() == [[1.0, 0.0, 0.0]]
+    assert guided_logits([untold, told], [2.0]).softmax(-1).tolist() == [[1.0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize("guidance", [-1.0, float("nan"), float("inf")])
