@@ -7,12 +7,11 @@ from typing import Any
 import torch
 
 from ptheta.data import Data, Split
-from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.models import Autoregressive
 from ptheta.numbers import jsonable
-from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
+from ptheta.reporting import FitProgress, exhibit_of, write_card, write_overview
 from ptheta.runs import Run
 
 PATIENCE = 60.0
@@ -36,8 +35,7 @@ def conclude(run: Run, data: Data, seconds: float, progress: FitProgress) -> Non
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, events, advance=advance)
     results = summary(run, score, split, seconds)
-    if isinstance(run.codec, TextCodec | DocumentCodec):
-        results |= rates_of_blocks(run.codec, score, events.x).to_json()
+    results |= exhibit_of(run.codec).rates(score, events.x)
     if isinstance(run.model, Autoregressive) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
     run.log({"results": results})
