@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ptheta.anomalies import Scores
 from ptheta.data import Split
-from ptheta.data.codecs import Codec
+from ptheta.data.codecs import ArrayCodec, Codec
 from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation.results import Score
-from ptheta.evaluation.samples import as_frame
+from ptheta.evaluation.samples import features
 from ptheta.files import replacing_folder, write_bytes
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.exhibits.ranking import Ranking
@@ -26,6 +26,7 @@ from ptheta.reporting.pictures import save_picture
 from ptheta.runs import Run
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL.Image import Image as Picture
 
 CodecT = TypeVar("CodecT", bound=Codec)
@@ -247,8 +248,16 @@ class Exhibit(Generic[CodecT]):
 
     def listed(self, title: str, x: Tensor, given: Given | None) -> Html:
         """Events in a report as rows of values."""
-        frame = as_frame(self.codec, x)
+        frame = self.frame(x)
         return as_lines(title, self.values(x)) if frame is None else as_table(title, frame, given)
+
+    def frame(self, x: Tensor) -> pd.DataFrame | None:
+        """Events as columns of the user's own values; None if they are no vectors of few values."""
+        return None
+
+    def features(self, several: list[Tensor]) -> list[np.ndarray]:
+        """Events of several sets as vectors [n, d] of few numbers, made alike for all: what a classifier sees."""
+        return features(ArrayCodec(list(several[0].shape[1:]), None, "float64"), several)
 
     def values(self, x: Tensor) -> np.ndarray:
         """The values of events by which they are listed, [n, k]."""

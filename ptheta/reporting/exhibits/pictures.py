@@ -19,6 +19,7 @@ from ptheta.data.codecs.images import eight_bit, open_picture
 from ptheta.data.formats import PICTURES
 from ptheta.errors import SourceError
 from ptheta.evaluation.nats import suited_batch
+from ptheta.evaluation.samples import features
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.copies import copies_line, copy_check
@@ -193,6 +194,10 @@ class Pictures(Exhibit[PictureT]):
         return grid(cells, len(headers), titles=titles, headers=headers)
 
     # a report
+
+    def features(self, several: list[Tensor]) -> list[np.ndarray]:
+        """Principal components of what is seen."""
+        return features(self.codec, several)
 
     def samples(self, several: Mapping[str, Tensor], rows: np.ndarray, given: Given | None) -> Html:
         """Grids side by side."""

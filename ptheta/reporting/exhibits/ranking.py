@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ptheta.data import Split
-from ptheta.evaluation.samples import as_frame
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.exhibits.rows import cell
 from ptheta.reporting.markup import Html, joined, paragraph, table, tag
 from ptheta.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RANKED, REASONS = 10, 3
 """Most surprising events that are listed, and the dimensions named of each."""
@@ -37,6 +40,7 @@ class Ranking:
         rows: their numbers in the data [n].
         given: their contexts, if there are any.
         name: flat index of a dimension → what it is called.
+        frame: events → columns of the user's values; None if they have none.
     """
 
     run: Run
@@ -46,6 +50,7 @@ class Ranking:
     rows: np.ndarray
     given: Given | None
     name: Callable[[int], str]
+    frame: Callable[[Tensor], pd.DataFrame | None]
 
     @property
     def order(self) -> Tensor:
@@ -88,7 +93,7 @@ class Ranking:
         usual = torch.where(usual.isfinite(), usual, torch.nan).nanmean(0)
         excess = usual - self.pieces(rows).flatten(1)
         x = self.split.events(rows)[0]
-        values = as_frame(self.run.codec, x)
+        values = self.frame(x)
         found = []
         for i in range(len(rows)):
             reasons = []
@@ -100,7 +105,7 @@ class Ranking:
 
     def _values(self, rows: Tensor) -> list[list[str]]:
         """The first values of each event, if they have names."""
-        values = as_frame(self.run.codec, self.split.events(rows)[0])
+        values = self.frame(self.split.events(rows)[0])
         if values is None:
             return [[] for _ in rows]
         few = range(min(SHOWN, values.shape[1]))

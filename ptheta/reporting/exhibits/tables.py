@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -11,8 +12,12 @@ from torch import Tensor
 from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
 from ptheta.data.codecs.frames import FrameCodec
+from ptheta.evaluation.samples import as_frame, features
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAMED = 3
 """Columns that are named as making a row strange, at most."""
@@ -62,6 +67,16 @@ class Tables(Exhibit[FrameCodec]):
     def write_overview(self, x: Tensor, folder: Path, given: Given | None) -> list[Path]:
         """One CSV file."""
         return [self.write_one(x, folder / "samples.csv", given)]
+
+    # a report
+
+    def frame(self, x: Tensor) -> pd.DataFrame | None:
+        """The rows."""
+        return as_frame(self.codec, x)
+
+    def features(self, several: list[Tensor]) -> list[np.ndarray]:
+        """The columns, categories as numbers of values."""
+        return features(self.codec, several)
 
 
 class MixedTables(Tables):

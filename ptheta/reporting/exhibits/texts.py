@@ -12,6 +12,7 @@ from torch import Tensor
 from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.errors import UsageError
 from ptheta.evaluation.results import Score
+from ptheta.evaluation.samples import features
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.reporting.documents import Rates, byte_count, reads_documents, said, write_text_surprise
@@ -74,6 +75,10 @@ class Texts(Exhibit[TextCodec]):
         """A text begins with any prompt, if the model goes on from it."""
 
     # a report
+
+    def features(self, several: list[Tensor]) -> list[np.ndarray]:
+        """Principal components of counts of pieces of one to three characters."""
+        return features(self.codec, several)
 
     def samples(self, several: Mapping[str, Tensor], rows: np.ndarray, given: Given | None) -> Html:
         """The beginnings of texts side by side."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import UsageError
 from ptheta.evaluation.results import Score
+from ptheta.evaluation.samples import features
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
 from ptheta.reporting.documents import Rates, lines_of, said
@@ -72,6 +73,10 @@ class WholeTexts(Exhibit[DocumentCodec]):
         )
 
     # a report
+
+    def features(self, several: list[Tensor]) -> list[np.ndarray]:
+        """Principal components of counts of pieces of one to three characters."""
+        return features(self.codec, several)
 
     def listed(self, title: str, x: Tensor, given: Given | None) -> Html:
         """Texts, after their contexts if there are any."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ptheta.errors import DensityError
-from ptheta.evaluation.samples import classifier_test, features, listable, point_masses
+from ptheta.evaluation.samples import classifier_test, listable, point_masses
 from ptheta.models import Autoregressive
 from ptheta.models.flows.flow import Flow
 from ptheta.reporting.exhibits import exhibit_of
@@ -159,7 +159,7 @@ def divergences(evidence: Evidence) -> Section | None:
     if len(real) >= 20:
         train = evidence.splits.get("train") if evidence.own and evidence.heldout != "train" else None
         sets = [real, evidence.samples] + ([] if train is None else [train.events()[0]])
-        found = features(evidence.run.codec, sets)
+        found = exhibit_of(evidence.run.codec).features(sets)
         contexts = [context, context] + ([] if train is None else [train.events()[1]])
         if context is not None:
             found = [np.column_stack([f, c.reshape(len(f), -1)]) for f, c in zip(found, contexts) if c is not None]

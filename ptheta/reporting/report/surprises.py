@@ -63,4 +63,4 @@ def _ranking(evidence: Evidence, surprise: Tensor) -> Ranking:
     """The events that the model is compared with, in the order of their surprise."""
     given = given_of(evidence.run, evidence.context)
     title, rows = evidence.heldout_said, evidence.rows
-    return Ranking(evidence.run, evidence.real, title, surprise, rows, given, evidence.name)
+    return Ranking(evidence.run, evidence.real, title, surprise, rows, given, evidence.name, evidence.frame)
