@@ -135,11 +135,11 @@ class Run:
 
     def _has_pictures(self) -> bool:
         """Whether events or contexts are read from pictures."""
-        from ptheta.data.codecs import JointCodec, PictureCodec
+        from ptheta.data.codecs import JointCodec
 
         given = self.context_codec
         codecs = [self.codec, *(given.codecs.values() if isinstance(given, JointCodec) else [given])]
-        return any(isinstance(codec, PictureCodec) for codec in codecs)
+        return any(codec.noun == "picture" for codec in codecs if codec is not None)
 
     def read(self, source: Any, event: str | None = None, context: str | None = None) -> Data:
         """Another source as events of this run, through its codec.

@@ -15,14 +15,14 @@ from torch import Tensor
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
-from ptheta.data.codecs import FrameCodec, RowCodec
+from ptheta.data.codecs import RowCodec
 from ptheta.data.sources.delimited import fill_delimited
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import plural
+from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns
-from ptheta.spaces import Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,9 +39,8 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
     Raises:
         UsageError: a column is given twice.
     """
-    names = run.codec.names if isinstance(run.codec, FrameCodec) else []
-    space = run.model.context_space
-    labels = space.names if isinstance(space, Label) else ()
+    names, codec = exhibit_of(run.codec).columns, run.context_codec
+    labels = [] if codec is None else exhibit_of(codec).words
     own = context_columns(run)
     cells: dict[str, str] = {}
     rest = []
@@ -66,8 +65,7 @@ def event_given(run: Run, cells: dict[str, str]) -> tuple[Tensor, Tensor]:
     Raises:
         UsageError: no such column or value.
     """
-    assert isinstance(run.codec, FrameCodec)
-    row, known = run.codec.cells(cells)
+    row, known = exhibit_of(run.codec).partial(cells)
     x = torch.from_numpy(row)[None]
     return x if x.is_floating_point() else x.long(), torch.from_numpy(known)
 

@@ -19,6 +19,7 @@ from ptheta.numbers import plural
 from ptheta.sampling import Effort, Method, Warp
 
 if TYPE_CHECKING:
+    from ptheta.cli.writing import Writer
     from ptheta.runs import Run
 
 LINES = 10
@@ -85,10 +86,8 @@ def complete(
     import torch
 
     from ptheta.cli import cells, whole_texts, writing
-    from ptheta.data.codecs import DocumentCodec, PictureCodec, RowCodec, SoundCodec
-    from ptheta.data.codecs.text import TextCodec
     from ptheta.models import Autoregressive
-    from ptheta.reporting import read_mask, write_completions
+    from ptheta.reporting import exhibit_of
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
@@ -102,7 +101,8 @@ def complete(
         raise UsageError("FILE is missing", "see ptheta complete --help")
     if n is not None and n < 1:
         raise UsageError(f"-n is {n}", "give at least 1")
-    if isinstance(fitted.codec, RowCodec):
+    exhibit = exhibit_of(fitted.codec)
+    if exhibit.completion == "cells":
         if not (keep is mask is tokens is None):
             raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
         if method != "auto" or not Warp(temperature, top_k, top_p, min_p).is_identity:
@@ -112,29 +112,27 @@ def complete(
     if point:
         raise UsageError("--point is for tables of mixed columns", "leave it out")
     n = n or 4
-    if mask is not None and isinstance(fitted.codec, TextCodec | DocumentCodec):
-        raise UsageError("a text has no mask", "use --keep")
-    if writing.writes_texts(fitted):
+    masked = None if mask is None else exhibit.read_mask(mask)
+    if exhibit.completion == "tokens" and (writer := writing.writer_of(fitted)) is not None:
         if method != "auto":
             raise UsageError("texts are written token after token", "leave out --method")
         warp = Warp(temperature, top_k, top_p, min_p)
-        _texts(fitted, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
+        _texts(fitted, writer, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
         return
-    if isinstance(fitted.codec, DocumentCodec) and tokens is mask is None:
+    if exhibit.completion == "texts" and tokens is None:
         warp = Warp(temperature, top_k, top_p, min_p)
         part = 0.5 if keep is None else keep
         whole_texts.complete(fitted, files, part, n, context, warp, seed, out, force, json)
         return
     if tokens is not None:
         raise UsageError(f"{fitted.path} holds events of a fixed size", "leave out --tokens")
-    kept = model.kept((0.5 if keep is None else keep) if mask is None else read_mask(mask, model.space))
+    kept = model.kept((0.5 if keep is None else keep) if masked is None else masked)
     if bool(kept.all()):
         given = f"--keep {keep}" if mask is None else str(mask)
         raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
     parts = [fitted.events(file) for file in files]
-    if isinstance(fitted.codec, SoundCodec | PictureCodec):
-        for remark in filter(None, (fitted.codec.remark(str(file)) for file in files)):
-            print(remark, file=sys.stderr)
+    for remark in filter(None, map(exhibit.remark, files)):
+        print(remark, file=sys.stderr)
     x = torch.cat(parts)
     names = [file.stem for file, part in zip(files, parts) for _ in part]
     place = output(out, beside(run, "-completions"), force)
@@ -154,7 +152,7 @@ def complete(
         effort=effort,
     ).cpu()
     seconds = time.perf_counter() - clock
-    written = write_completions(fitted, x, kept, drawn, place, names)
+    written = exhibit.write_completions(x, kept, drawn, place, names)
     what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])
     part = f"{int(kept.sum()):,} of {kept.numel():,} values kept"
     took = f"{seconds:.1f} s, {effort.said}, seed {seed}"
@@ -166,6 +164,7 @@ def complete(
 
 def _texts(
     run: Run,
+    writer: Writer,
     files: list[Path],
     keep: float,
     tokens: int | None,
@@ -179,13 +178,11 @@ def _texts(
 ) -> None:
     """Go on from the beginnings of files of text."""
     from ptheta.cli import writing
-    from ptheta.data.codecs.text import TextCodec
 
-    assert isinstance(run.codec, TextCodec)
     if not 0 <= keep <= 1:
         raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
     tokens = writing.check_count(run.model.space.dimensions if tokens is None else tokens)
-    whole = [run.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
+    whole = [writer.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
     if empty := [file for file, part in zip(files, whole) if not len(part)]:
         raise SourceError(
             f"{empty[0]} is empty", "give a text, or begin at the beginning: ptheta sample RUN --prompt ''"
@@ -194,8 +191,8 @@ def _texts(
     rows = contexts(run, context, n * len(files))
     place = writing.place_of(out, n * len(files), force) or output(None, beside(run.path, "-completions"), force)
     prompts = [part for part in kept for _ in range(n)]
-    writing.note_long_prompts(run, prompts)
-    found = writing.write(run, prompts, tokens, rows, seed=seed, warp=warp)
+    writing.note_long_prompts(writer, prompts)
+    found = writing.write(writer, prompts, tokens, rows, seed=seed, warp=warp)
     tails = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
     written = writing.save(found.texts, place, "completion", tails)
     if not json:

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.data.codecs import JointCodec
 from ptheta.errors import ContextError, SourceError, UsageError
 from ptheta.listing import entries, exists, is_file, is_folder
 from ptheta.numbers import plural
+from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns, given_words
 from ptheta.runs import Run
 from ptheta.spaces import Label
@@ -97,7 +99,7 @@ def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p
         raise ContextError(f"{run.path} needs a context", _example(run))
     codec = run.context_codec
     assert codec is not None
-    return _parts(run, codec, words) if codec.kind == "joint" else _values(run, codec, words)
+    return _parts(run, codec, words) if isinstance(codec, JointCodec) else _values(run, codec, words)
 
 
 def _example(run: Run) -> str:
@@ -146,7 +148,8 @@ class _Asked:
 
 def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     column = context_columns(run)[0]
-    known = set(codec.space.names) if isinstance(codec.space, Label) else set()
+    exhibit = exhibit_of(codec)
+    known = set(exhibit.words)
     found: list[_Asked] = []
     remarks: list[str] = []
     for word in words:
@@ -155,7 +158,7 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
         expanded = _expanded(codec, value, column, known)
         found += expanded
         unnamed = value is word and named != word and VIEW.sub("", named).isidentifier()
-        if unnamed and codec.kind == "document" and [asked.value for asked in expanded] == [word]:
+        if unnamed and exhibit.is_text and [asked.value for asked in expanded] == [word]:
             remarks.append(f"{word!r} is taken for the text itself; the context is called {column}")
     rows = [_row(run, codec, asked) for asked in found]
     remarks += [remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))]
@@ -187,11 +190,9 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
     Raises:
         SourceError: a file that does not exist or holds none.
     """
-    from ptheta.data.codecs import PictureCodec, SoundCodec
-
     path = Path(word)
-    if isinstance(codec, PictureCodec | SoundCodec):
-        files = _files(path, codec) if is_folder(path) else [path]
+    if suffixes := exhibit_of(codec).suffixes:
+        files = _files(path, suffixes, f"{codec.noun}s") if is_folder(path) else [path]
         if not exists(path):
             raise SourceError(f"{word} does not exist", "give a file, or a folder of files, as the context")
         return [_Asked(str(file), file.stem) for file in files]
@@ -210,14 +211,10 @@ def _caption(value: str) -> str:
     return " ".join(value.split())
 
 
-def _files(folder: Path, codec: ContextCodec) -> list[Path]:
-    from ptheta.data.codecs import SoundCodec
-    from ptheta.data.formats import PICTURES, SOUNDS
-
-    suffixes = SOUNDS if isinstance(codec, SoundCodec) else PICTURES
+def _files(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     files = [file for file in entries(folder) if file.suffix.lower() in suffixes]
     if not files:
-        raise SourceError(f"{folder} holds no {'sounds' if suffixes is SOUNDS else 'pictures'}", "give another folder")
+        raise SourceError(f"{folder} holds no {what}", "give another folder")
     return files
 
 
@@ -239,15 +236,12 @@ def _listed(path: Path, column: str) -> list[str]:
 # Contexts of parts
 
 
-def _parts(run: Run, codec: ContextCodec, words: list[str]) -> Given:
+def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
     """One context of the parts that words name, or the rows of CSV files.
 
     Raises:
         ContextError: an empty cell, and the model knows only whole contexts.
     """
-    from ptheta.data.codecs import JointCodec
-
-    assert isinstance(codec, JointCodec)
     tables = [word for word in words if word.lower().endswith(".csv") and "=" not in word]
     if tables and len(tables) < len(words):
         raise UsageError("a context is given by its parts or as a table", "give NAME=VALUE words or a CSV file")
@@ -269,14 +263,10 @@ def _parts(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     return Given(_tensor(row), [" ".join(_short(codec, word) for word in words)])
 
 
-def _short(codec: ContextCodec, word: str) -> str:
+def _short(codec: JointCodec, word: str) -> str:
     """NAME=VALUE with the stem of a path."""
-    from ptheta.data.codecs import JointCodec, PictureCodec, SoundCodec
-
-    assert isinstance(codec, JointCodec)
     name, _, value = word.partition("=")
-    is_file = isinstance(codec.codecs[name], PictureCodec | SoundCodec)
-    return f"{name}={Path(value).stem if is_file else value}"
+    return f"{name}={Path(value).stem if exhibit_of(codec.codecs[name]).suffixes else value}"
 
 
 def _tensor(rows: np.ndarray) -> Tensor:

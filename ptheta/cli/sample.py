@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 EVENTS = 64
 """Events drawn unless asked otherwise: of no context, or of labels and numbers, in all."""
 
-EACH = 4
-"""Events drawn for each context that is a text, a picture or a sound; of texts and sounds one."""
-
 TOKENS = 500
 """Tokens drawn after a prompt unless asked otherwise."""
 
@@ -152,9 +149,8 @@ def _events(
     """Draw events into files; whole texts are printed. `steps` are the options of sampling that were given."""
     from ptheta.cli import whole_texts
     from ptheta.cli.cells import event_given, given_cells
-    from ptheta.data.codecs import DocumentCodec
     from ptheta.models import Autoregressive
-    from ptheta.reporting import write_events
+    from ptheta.reporting import exhibit_of, write_events
 
     cells, values = given_cells(run, context)
     asked = given_contexts(run, values)
@@ -173,7 +169,7 @@ def _events(
     if "guidance" in steps and rows is None:
         raise UsageError("guidance is towards a context, and none is given", "give --context, or leave it out")
     event = event_given(run, cells) if cells else None
-    printed = isinstance(run.codec, DocumentCodec)
+    printed = exhibit_of(run.codec).is_text
     place = whole_texts.place_of(out, force) if printed else output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
     if event is not None and isinstance(run.model, Autoregressive):
@@ -184,7 +180,7 @@ def _events(
     else:
         x = run.model.sample(n, rows, seed=seed, **steps).cpu()
     seconds = time.perf_counter() - clock
-    if isinstance(run.codec, DocumentCodec):
+    if printed:
         texts = run.codec.decode(x)
         if not json:
             whole_texts.show(texts, names)
@@ -204,14 +200,14 @@ def _events(
 
 def _count(run: Run, given: Given | None, each: int | None) -> int:
     """How many events to draw where -n does not say."""
-    from ptheta.data.codecs import DocumentCodec, LabelCodec, NumberCodec, SoundCodec
+    from ptheta.reporting import exhibit_of
 
     if given is None:
         return EVENTS
-    few = isinstance(run.codec, DocumentCodec | SoundCodec)
-    if each is None and not few and isinstance(run.context_codec, LabelCodec | NumberCodec):
+    usual, codec = exhibit_of(run.codec).each, run.context_codec
+    if each is None and usual > 1 and codec is not None and exhibit_of(codec).is_value:
         return max(EVENTS, len(given))
-    return len(given) * (each or (1 if few else EACH))
+    return len(given) * (each or usual)
 
 
 def _texts(
@@ -232,15 +228,13 @@ def _texts(
 ) -> None:
     """Go on from prompts: print one text as it is drawn, several when all are done."""
     from ptheta.cli import writing
-    from ptheta.data.codecs.text import TextCodec
 
-    writing.check_prompts(run)
-    assert isinstance(run.codec, TextCodec)
+    writer = writing.check_prompts(run)
     count = n * len(prompts)
     tokens = writing.check_count(TOKENS if tokens is None else tokens)
     if "" in (stop or []):
         raise UsageError("--stop is empty", "name the text that ends a text")
-    read = [run.codec.tokens(writing.as_bytes(prompt), lambda _: "the prompt") for prompt in prompts]
+    read = [writer.codec.tokens(writing.as_bytes(prompt), lambda _: "the prompt") for prompt in prompts]
     rows = contexts(run, context, count)
     place = writing.place_of(out, count, force)
     how: dict[str, Any] = {
@@ -251,12 +245,12 @@ def _texts(
         "stop": [writing.as_bytes(words) for words in stop or []],
     }
     given = [prompt for prompt in read for _ in range(n)]
-    writing.note_long_prompts(run, given)
+    writing.note_long_prompts(writer, given)
     if count == 1 and not json:
         with writing.streaming(sys.stdout, writing.as_bytes(prompts[0])) as hear:
-            found = writing.write(run, given, tokens, rows, hear=hear, **how)
+            found = writing.write(writer, given, tokens, rows, hear=hear, **how)
     else:
-        found = writing.write(run, given, tokens, rows, **how)
+        found = writing.write(writer, given, tokens, rows, **how)
         if not json:
             writing.print_all(found)
     files = [] if place is None else writing.save(found.texts, place, "sample")

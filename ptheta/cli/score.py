@@ -76,7 +76,7 @@ def score(
             texts also bits_per_byte, nats_per_token, perplexity, tokens and bytes
     """
     from ptheta.data.streams import TextSplit
-    from ptheta.reporting import is_table, reads_documents
+    from ptheta.reporting import gives_reasons, reads_documents
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
@@ -111,7 +111,7 @@ def score(
         output(place.with_suffix(".html"), place, force)  # the page must be free too
         result, files = _documents(fitted, events, place, limit, per_dimension, of)
     else:
-        detector = Detector(fitted, anomaly, background, per_dimension=per_dimension or is_table(fitted))
+        detector = Detector(fitted, anomaly, background, per_dimension=per_dimension or gives_reasons(fitted))
         held_out = _held_out(fitted, own, name, calibrate)
         events = events if limit is None else events.subset(limit)
         result, files = _events(detector, events, held_out, place, per_dimension, of)
@@ -184,11 +184,11 @@ def _events(
     import torch
     from rich.console import Console
 
-    from ptheta.data.codecs import DocumentCodec
     from ptheta.evaluation.results import Score
-    from ptheta.reporting import nats, rates_of_blocks, said, track, write_scores
+    from ptheta.reporting import exhibit_of, nats, track, write_scores
 
     (name, calibration), run = held_out, detector.run
+    exhibit = exhibit_of(run.codec)
     many = len(events) + (0 if calibration is None else len(calibration))
     with track("scoring", many, Console(stderr=True)) as advance:
         if calibration is not None:
@@ -196,8 +196,8 @@ def _events(
         scores = detector.score(events, advance=advance)
     files = write_scores(run, events, scores if per_dimension else dataclasses.replace(scores, pieces=None), place)
     score = Score.of(torch.from_numpy(scores.log_prob), run.model.space.dimensions)
-    rates = rates_of_blocks(run.codec, score, events.x).to_json() if isinstance(run.codec, DocumentCodec) else {}
-    bits = said(rates) if rates else run.codec.said(score.nats)
+    rates = exhibit.rates(score, events.x)
+    bits = exhibit.spelled({"nats": score.nats, **rates})
     print(
         f"{nats(score.nats, score.nats_se)} nats, {bits}: mean −log p of {plural(score.n, 'event')} of {of}",
         file=sys.stderr,
@@ -215,7 +215,7 @@ def _events(
 
 def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str:
     """A line about an event: which, how strange, and of a table by which columns."""
-    from ptheta.reporting import nats, surprising_columns
+    from ptheta.reporting import nats, reasons
 
     said = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
     said[0] += f": {nats(-float(scores.log_prob[row]))} nats"
@@ -223,8 +223,8 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
         said.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
     if scores.p_value is not None:
         said.append(f"p = {scores.p_value[row]:.2g}")
-    columns = surprising_columns(detector.run, scores, events, row)
-    because = ", ".join(f"{name} = {value} {nats(excess)}" for name, value, excess in columns)
+    found = reasons(detector.run, scores, events, row)
+    because = ", ".join(f"{name} = {value} {nats(excess)}" for name, value, excess in found)
     return ", ".join(said) + (f"; nats beyond the usual: {because}" if because else "")
 
 

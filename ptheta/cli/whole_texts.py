@@ -23,7 +23,8 @@ from ptheta.files import write_bytes
 from ptheta.listing import is_file
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats, plural
-from ptheta.reporting.contexts import context_cells, lines_of
+from ptheta.reporting import lines_of
+from ptheta.reporting.contexts import context_cells
 from ptheta.sampling import Effort, Warp
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from torch import Tensor
 
 from ptheta.cli.places import output
-from ptheta.data.codecs import DocumentCodec, TextCodec
+from ptheta.data.codecs import TextCodec
 from ptheta.data.codecs.base import file_names
 from ptheta.errors import UsageError
 from ptheta.files import replacing_folder, write_bytes
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats
-from ptheta.reporting import printable
+from ptheta.reporting import exhibit_of, printable
 from ptheta.runs import Run
 from ptheta.sampling import Draft, Generation, Warp
 
@@ -35,38 +35,38 @@ def as_bytes(argument: str) -> bytes:
     return argument.encode("utf-8", "surrogateescape")
 
 
-def writes_texts(run: Run) -> bool:
-    """Whether a run goes on from a prompt of any length."""
-    return isinstance(run.codec, TextCodec) and isinstance(run.model, LanguageModel) and run.model.reads_on
+class Writer(NamedTuple):
+    """What goes on from a prompt of any length."""
+
+    codec: TextCodec
+    model: LanguageModel
 
 
-def check_prompts(run: Run) -> None:
-    """Check that a run can go on from a prompt.
+def writer_of(run: Run) -> Writer | None:
+    """What goes on from a prompt of any length; None if the run does not."""
+    if isinstance(run.codec, TextCodec) and isinstance(run.model, LanguageModel) and run.model.reads_on:
+        return Writer(run.codec, run.model)
+    return None
+
+
+def check_prompts(run: Run) -> Writer:
+    """What goes on from a prompt.
 
     Raises:
         UsageError: it is about no text, or its family does not write on.
     """
-    if isinstance(run.codec, DocumentCodec):
-        raise UsageError(
-            f"{run.path} draws whole texts from their beginning",
-            "leave out --prompt; `ptheta complete` goes on from a file",
-        )
-    if not isinstance(run.codec, TextCodec):
-        raise UsageError(
-            f"a prompt is the beginning of a text, and {run.path} is about {run.model.space}",
-            "leave out --prompt; `ptheta complete` goes on from a beginning of other kinds",
-        )
-    if not writes_texts(run):
+    exhibit_of(run.codec).check_prompt(run)
+    if (writer := writer_of(run)) is None:
         order = " of another order" if isinstance(run.model, LanguageModel) else ""
         raise UsageError(
             f"a {run.name}{order} does not go on from a prompt", "leave out --prompt, or fit a transformer"
         )
+    return writer
 
 
-def note_long_prompts(run: Run, prompts: list[np.ndarray]) -> None:
-    """Say that a prompt is longer than what a token sees of it."""
-    assert isinstance(run.model, LanguageModel)
-    longest, seen = max(map(len, prompts)), run.model.context_window
+def note_long_prompts(writer: Writer, prompts: list[np.ndarray]) -> None:
+    """Report that a prompt is longer than what a token sees of it."""
+    longest, seen = max(map(len, prompts)), writer.model.context_window
     if longest > seen:
         print(
             f"the prompt has {longest:,} tokens, of which a layer sees the last {seen:,} (--window of the fit)",
@@ -230,7 +230,7 @@ class Written:
 
 
 def write(
-    run: Run,
+    writer: Writer,
     prompts: list[np.ndarray],
     tokens: int,
     context: Tensor | None,
@@ -245,7 +245,7 @@ def write(
     """Go on from prompts.
 
     Args:
-        run: for which `writes_texts` holds.
+        writer: from `writer_of`.
         prompts: tokens [k] of each.
         tokens: drawn after each, at most.
         context: a row for each, or None.
@@ -253,9 +253,7 @@ def write(
         stop: texts that end a text.
         hear: is given the bytes that are drawn, in order; sensible for one prompt.
     """
-    codec, model = run.codec, run.model
-    assert isinstance(codec, TextCodec)
-    assert isinstance(model, LanguageModel)
+    codec, model = writer
     drawn = [Drawn(codec, stop or []) for _ in prompts]
 
     def listen(row: int, token: int) -> bool:

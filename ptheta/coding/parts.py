@@ -75,9 +75,11 @@ def read(path: Path, name: str, codec: Codec, context: str | None = None) -> Par
     except OSError as error:
         raise unreadable(path, error) from None
     stored = Part(name, STORED, len(content), sha256(content), side=content)
-    for kind in _kinds(codec, path) if content else ():
+    for kind, form in FORMS.items():
+        if not content or not form.suits(codec, path):
+            continue
         try:
-            found = _READ[kind](path, content, codec, context)
+            found = form.read(path, content, codec, context)
         except (PthetaError, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, EOFError):
             continue  # whatever is wrong with it as a picture or a table, its bytes can be stored
         if found is not None:
@@ -102,21 +104,12 @@ def restore(kind: str, codec: Codec, values: np.ndarray | None, side: bytes, how
         if kind == STORED:
             return side, sha256(side)
         assert values is not None
-        if kind == PICTURE and isinstance(codec, PictureCodec):
-            return pictures.restore(values, side, codec)
-        if kind == TEXT and isinstance(codec, TextCodec):
-            content = codec.to_bytes(values[None])[0]
-        elif kind == ARRAY:
-            content = arrays.restore(values, codec, how)
-        else:
-            content, digest = tabular.restore(values, side, codec, how)
-            if digest is not None:
-                return content, digest
+        content, digest = FORMS[kind].restore(values, side, codec, how)
     except (PthetaError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError) as error:
         raise CodingError(
             f"a file of kind {kind} cannot be put together: {error}", "use the ptheta that made it"
         ) from None
-    return content, sha256(content)
+    return content, sha256(content) if digest is None else digest
 
 
 def sha256(content: bytes) -> str:
@@ -128,23 +121,36 @@ Found = tuple[np.ndarray, bytes, dict[str, Any], list[str] | None]
 """Values, side data, how to restore, labels."""
 
 
-def _kinds(codec: Codec, path: Path) -> list[str]:
-    """What a file may be to a codec."""
-    suffix = path.suffix.lower()
-    if isinstance(codec, TextCodec):
-        return [TEXT]
-    if isinstance(codec, PictureCodec) and suffix == ".png":
-        return [PICTURE]
-    if isinstance(codec, ArrayCodec | ImageCodec) and suffix == ".npy":
-        return [ARRAY]
-    return [TABLE] if isinstance(codec, FrameCodec) and suffix in tabular.SUFFIXES else []
+@dataclass(frozen=True)
+class Form:
+    """Files that some codecs read and give back.
+
+    Attributes:
+        codecs: that do.
+        suffixes: of the files; none for any.
+        read: path, its bytes, codec and column of the labels → what is coded; None if the file would change.
+        restore: values, side data, codec and how → the file, and a digest of what comes back if that is not its bytes.
+    """
+
+    codecs: tuple[type[Codec], ...]
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, bytes, Any, str | None], Found | None]
+    restore: Callable[[np.ndarray, bytes, Any, dict[str, Any]], tuple[bytes, str | None]]
+
+    def suits(self, codec: Codec, path: Path) -> bool:
+        """Whether a file may be of this form to a codec."""
+        return isinstance(codec, self.codecs) and (not self.suffixes or path.suffix.lower() in self.suffixes)
 
 
-def _text(path: Path, content: bytes, codec: Any, context: str | None) -> Found:
+def _text(path: Path, content: bytes, codec: TextCodec, context: str | None) -> Found:
     return codec.tokens(content, lambda _: str(path)), b"", {}, None
 
 
-def _picture(path: Path, content: bytes, codec: Any, context: str | None) -> Found | None:
+def _text_again(values: np.ndarray, side: bytes, codec: TextCodec, how: dict[str, Any]) -> tuple[bytes, None]:
+    return codec.to_bytes(values[None])[0], None
+
+
+def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Found | None:
     found = pictures.read(content, codec)
     if found is None:
         return None
@@ -152,14 +158,25 @@ def _picture(path: Path, content: bytes, codec: Any, context: str | None) -> Fou
     return event, chunks, {"digest": digest}, None
 
 
-def _array(path: Path, content: bytes, codec: Any, context: str | None) -> Found:
+def _picture_again(values: np.ndarray, side: bytes, codec: PictureCodec, how: dict[str, Any]) -> tuple[bytes, str]:
+    return pictures.restore(values, side, codec)
+
+
+def _array(path: Path, content: bytes, codec: ArrayCodec | ImageCodec, context: str | None) -> Found:
     values, how = arrays.read(path, codec)
     return values, b"", how, None
 
 
-_READ: dict[str, Callable[[Path, bytes, Any, str | None], Found | None]] = {
-    TEXT: _text,
-    PICTURE: _picture,
-    ARRAY: _array,
-    TABLE: tabular.read,
+def _array_again(
+    values: np.ndarray, side: bytes, codec: ArrayCodec | ImageCodec, how: dict[str, Any]
+) -> tuple[bytes, None]:
+    return arrays.restore(values, codec, how), None
+
+
+FORMS = {
+    TEXT: Form((TextCodec,), (), _text, _text_again),
+    PICTURE: Form((PictureCodec,), (".png",), _picture, _picture_again),
+    ARRAY: Form((ArrayCodec, ImageCodec), (".npy",), _array, _array_again),
+    TABLE: Form((FrameCodec,), tabular.SUFFIXES, tabular.read, tabular.restore),
 }
+"""Kind of part → the files of that kind."""

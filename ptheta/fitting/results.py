@@ -7,12 +7,11 @@ from typing import Any
 import torch
 
 from ptheta.data import Data, Split
-from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.models import Autoregressive, Density, Model
 from ptheta.numbers import jsonable
-from ptheta.reporting import FitProgress, rates_of_blocks, write_card, write_overview
+from ptheta.reporting import FitProgress, exhibit_of, write_card, write_overview
 from ptheta.runs import Run
 from ptheta.training import Objective
 
@@ -37,8 +36,8 @@ def conclude(run: Run, data: Data, objective: Objective | None, seconds: float, 
     with progress.scoring(limit) as advance:
         score = evaluate(run.model, events, advance=advance)
     results = summary(run, score, split, seconds)
-    if isinstance(run.codec, TextCodec | DocumentCodec) and score.density is Density.EXACT:
-        results |= rates_of_blocks(run.codec, score, events.x).to_json()
+    if score.density is Density.EXACT:
+        results |= exhibit_of(run.codec).rates(score, events.x)
     if isinstance(run.model, Autoregressive) and run.model.any_order:
         results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
     if objective is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Split
-from ptheta.data.codecs import Codec, DocumentCodec, LabelCodec, PictureCodec, SoundCodec
+from ptheta.data.codecs import Codec
 from ptheta.metrics import Measure
 from ptheta.runs import Run
 
@@ -123,8 +123,7 @@ def derangement(n: int, seed: int) -> np.ndarray:
 
 def kind_of(codec: Codec | None) -> str:
     """What a person calls the values of a codec: text, sound, picture, label or other."""
-    kinds = ((DocumentCodec, "text"), (SoundCodec, "sound"), (PictureCodec, "picture"), (LabelCodec, "label"))
-    return next((name for cls, name in kinds if isinstance(codec, cls)), "other")
+    return Codec.noun if codec is None else codec.noun
 
 
 def as_pixels(codec: Codec, x: Tensor | np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from ptheta.files import write_text
 from ptheta.models import Density, family
 from ptheta.numbers import count, nats
 from ptheta.reporting.contexts import given_words
-from ptheta.reporting.documents import said
 from ptheta.reporting.overview import file_lines
 from ptheta.run_folders import sealed, spare_card
 from ptheta.runs import Run
@@ -87,7 +86,7 @@ def score_text(run: Run, results: dict[str, Any]) -> str:
         distance = results.get("energy_distance")
         judged = "" if distance is None else f"; energy distance {distance:.4f} of samples from {events}"
         return f"no density{judged}"
-    rates = said(results) if "perplexity" in results else run.codec.said(score.value)
+    rates = exhibit_of(run.codec).spelled(results)
     bound = ", or less" * score.is_bound
     return f"{score} nats, {rates}: mean negative log-likelihood{bound} of {events} ± standard error"
 

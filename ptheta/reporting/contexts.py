@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import re
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs import DocumentCodec, JointCodec, LabelCodec, NumberCodec
+from ptheta.data.codecs import ContextCodec, JointCodec
+from ptheta.reporting.exhibits import Exhibit, Given, exhibit_of
 from ptheta.runs import Run
-from ptheta.spaces import Document, Label
+from ptheta.spaces import Label
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -22,12 +22,22 @@ if TYPE_CHECKING:
 LABELS, CELLS = 12, 64
 """Labels in the overview of a run, and events, about."""
 
-CONTEXTS, TEXTS = 8, 16
-"""Contexts in the overview of a run: of pictures and sounds, and of texts, which have one event each."""
-
-
 VIEW = re.compile(r"(:(grey|rgb|\d+[x×]\d+|text|label|number))+$")
 """The view at the end of a column's name."""
+
+
+def given_of(run: Run, context: Tensor | None, names: list[str] | None = None) -> Given | None:
+    """The contexts of events [n, …] as they are shown; None if they have none.
+
+    Args:
+        run: whose events they are.
+        context: of each event, or None.
+        names: captions of the contexts; None: found by the context's codec.
+    """
+    if context is None or run.model.context_space is None:
+        return None
+    captions = functools.partial(_captions, run)
+    return Given(context, captions, functools.partial(pictures_of, run), functools.partial(context_cells, run), names)
 
 
 def context_columns(run: Run) -> list[str]:
@@ -42,85 +52,56 @@ def context_columns(run: Run) -> list[str]:
     return [VIEW.sub("", name)]
 
 
+def context_parts(run: Run, context: Tensor | None) -> dict[str, tuple[ContextCodec, np.ndarray]]:
+    """Name → codec and contexts [n, …] of every column of some contexts; none if there are none."""
+    codec = run.context_codec
+    if codec is None or context is None:
+        return {}
+    if isinstance(codec, JointCodec):
+        return {name: (codec.codecs[name], x) for name, x in codec.split(context).items()}
+    return {context_columns(run)[0]: (codec, np.asarray(context))}
+
+
 def context_cells(run: Run, context: Tensor | None) -> dict[str, list[Any]] | None:
     """Contexts of events [n, …] as columns of a table; None if they are or hold other things than cells.
 
     They can be read again as contexts. What is not given is None, an empty cell, which only contexts of several parts
     may have.
     """
-    codec = run.context_codec
-    if codec is None or context is None:
-        return None
-    x = np.asarray(context)
-    parts = codec.split(x) if isinstance(codec, JointCodec) else {context_columns(run)[0]: x}
-    codecs = codec.codecs if isinstance(codec, JointCodec) else dict.fromkeys(parts, codec)
-    if not all(isinstance(one, LabelCodec | NumberCodec | DocumentCodec) for one in codecs.values()):
+    parts = context_parts(run, context)
+    if not parts or not all(exhibit_of(codec).is_cell for codec, _ in parts.values()):
         return None
     cells: dict[str, list[Any]] = {}
-    for name, rows in parts.items():
-        absent = codecs[name].space.is_null(torch.from_numpy(rows)).tolist()
-        said = iter(codecs[name].decode(rows[~np.array(absent, bool)]))
-        cells[name] = [None if missing else next(said) for missing in absent]
+    for name, (codec, rows) in parts.items():
+        absent = codec.space.is_null(torch.from_numpy(rows)).tolist()
+        given = iter(codec.decode(rows[~np.array(absent, bool)]))
+        cells[name] = [None if missing else next(given) for missing in absent]
     return cells
 
 
 def names_of(run: Run, context: Tensor | None) -> list[str] | None:
     """Captions of the contexts of events [n, …]; None if they have none."""
-    if context is None or run.model.context_space is None:
-        return None
-    labels = run.model.context_space
-    if isinstance(labels, Label):
-        return ["nothing given" if int(row) < 0 else labels.names[int(row)] for row in context]
+    return None if context is None or run.model.context_space is None else _captions(run, context)
+
+
+def _captions(run: Run, context: Tensor) -> list[str]:
+    space = run.model.context_space
+    assert space is not None
+    if isinstance(space, Label):
+        return ["nothing given" if int(row) < 0 else space.names[int(row)] for row in context]
     if run.context_codec is None:
         return [f"context-{i:04d}" for i in range(len(context))]
-    said = labels.is_null(context)
-    found = iter(run.context_codec.names(context[~said]))
-    return ["nothing given" if absent else next(found) for absent in said.tolist()]
+    absent = space.is_null(context)
+    given = iter(run.context_codec.names(context[~absent]))
+    return ["nothing given" if missing else next(given) for missing in absent.tolist()]
 
 
 def pictures_of(run: Run, context: Tensor | None) -> list[Picture] | None:
     """The pictures that contexts [n, …] are or hold; None if they are none, or not all are given."""
-    codec = run.context_codec
-    if codec is None or context is None:
-        return None
-    parts = {"": np.asarray(context)} if not isinstance(codec, JointCodec) else codec.split(context)
-    codecs = {"": codec} if not isinstance(codec, JointCodec) else codec.codecs
-    for name, x in parts.items():
-        if codecs[name].is_picture and not (x.reshape(len(x), -1) < 0).all(1).any():
-            return codecs[name].pictures(x)
+    for codec, x in context_parts(run, context).values():
+        if codec.is_picture and not (x.reshape(len(x), -1) < 0).all(1).any():
+            return codec.pictures(x)
     return None
-
-
-def gathered(context: Tensor) -> Tensor:
-    """The order [n] in which equal contexts follow each other, in the order of their first.
-
-    >>> gathered(torch.tensor([3, 1, 3, 2, 1])).tolist()
-    [0, 2, 1, 4, 3]
-    """
-    firsts: dict[bytes, int] = {}
-    keys = [firsts.setdefault(row.numpy().tobytes(), len(firsts)) for row in context]
-    return torch.tensor(keys, dtype=torch.long).argsort(stable=True)
-
-
-def groups_of(context: Tensor) -> list[int]:
-    """Lengths of the runs of equal contexts that follow each other.
-
-    >>> groups_of(torch.tensor([3, 3, 1, 3]))
-    [2, 1, 1]
-    >>> groups_of(torch.tensor([[torch.nan, 3.0], [torch.nan, 3.0], [torch.nan, 4.0]]))
-    [2, 1]
-    """
-    flat = context.reshape(len(context), -1)
-    missing = torch.isnan(flat)
-    differs = (flat[1:] != flat[:-1]) & ~(missing[1:] & missing[:-1])  # NaN, which says nothing, differs from itself
-    starts = [0, *(differs.any(1).nonzero().flatten() + 1).tolist(), len(context)]
-    return [b - a for a, b in itertools.pairwise(starts)]
-
-
-def lines_of(texts: Sequence[str], names: Sequence[str] | None) -> str:
-    """Texts on a line each, after their contexts and a tab if they have any."""
-    lines = [" ".join(text.split()) for text in texts]
-    return "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
 
 
 def shown_contexts(run: Run) -> Tensor | None:
@@ -133,11 +114,11 @@ def shown_contexts(run: Run) -> Tensor | None:
         return torch.arange(rows).repeat_interleave(max(1, CELLS // rows))
     splits = run.data.splits
     split = splits[next(name for name in ("test", "validation", "train") if name in splits)]
-    few = TEXTS if isinstance(run.model.space, Document) else CONTEXTS
-    rows = np.unique(np.linspace(0, len(split) - 1, few).astype(np.int64))
+    exhibit = exhibit_of(run.codec)
+    rows = np.unique(np.linspace(0, len(split) - 1, exhibit.contexts).astype(np.int64))
     context = split.events(rows)[1]
     assert context is not None
-    return context.repeat_interleave(CELLS // few if run.codec.is_picture else 1, 0)
+    return context.repeat_interleave(exhibit.repeats, 0)
 
 
 def given_words(run: Run) -> str:
@@ -150,5 +131,4 @@ def given_words(run: Run) -> str:
         return f" --context {' '.join(f'{name}=…' for name in codec.parts)}"
     if isinstance(space, Label):
         return f" --context {shlex.quote(space.names[0])}"
-    example = {"document": '"some text"', "image": "photo.png", "spectrogram": "sound.wav", "waveform": "sound.wav"}
-    return f" --context {example.get(codec.kind if codec else '', 'VALUE')}"
+    return f" --context {exhibit_of(codec).example if codec else Exhibit.example}"

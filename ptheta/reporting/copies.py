@@ -161,3 +161,22 @@ def _colours(codec: Codec, x: np.ndarray | Tensor) -> np.ndarray:
     pictures: list[Picture] = codec.pictures(x)
     plain = [picture if picture.mode in ("L", "RGB") else picture.convert("RGB") for picture in pictures]
     return np.stack([np.asarray(picture).reshape(-1) for picture in plain]).astype(np.float64)
+
+
+def copies_line(record: dict[str, Any]) -> str:
+    """What a copy check found, in a sentence.
+
+    >>> copies_line({"samples": 64, "identical": 1, "nearest_rms_median": 20.04, "searched": 500, "train": 500})
+    '1 of 64 samples equals a training picture; median distance to the nearest one (of 255): samples 20.0.'
+    """
+    equals = f"equal{'s' if record['identical'] == 1 else ''} a training picture"
+    counts, distances = "", ""
+    if "heldout" in record:
+        real = f"{record['heldout_split']} pictures"
+        counts = f", {record['heldout_identical']} of {record['heldout']} {real}"
+        distances = f", {real} {record['heldout_rms_median']:.1f}"
+    part = f"; {record['searched']:,} of {record['train']:,} were searched" * (record["searched"] < record["train"])
+    return (
+        f"{record['identical']} of {record['samples']} samples {equals}{counts}; median distance to the nearest one "
+        f"(of 255): samples {record['nearest_rms_median']:.1f}{distances}{part}."
+    )

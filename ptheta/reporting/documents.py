@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.codecs import DocumentCodec, TextCodec
+from ptheta.data.codecs import TextCodec
 from ptheta.data.streams import TextSplit
-from ptheta.evaluation.results import Score
 from ptheta.files import replacing, write_text
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats, plural
@@ -90,21 +89,24 @@ def byte_count(codec: TextCodec, tokens: np.ndarray) -> int:
     return sum(int(lengths[flat[start : start + STEP]].sum()) for start in range(0, len(flat), STEP))
 
 
-def rates_of_blocks(codec: TextCodec | DocumentCodec, score: Score, blocks: np.ndarray) -> Rates:
-    """Rates of events [n, m] that were all scored; of whole texts by their own tokens, each with its end."""
-    if isinstance(codec, DocumentCodec):
-        tokens = int(codec.space.lengths(torch.from_numpy(blocks)).sum())
-        return Rates(score.nats * score.n, tokens, sum(map(len, codec.to_bytes(blocks))))
-    return Rates(score.nats * score.n, blocks.size, byte_count(codec, blocks))
+def lines_of(texts: Sequence[str], names: Sequence[str] | None) -> str:
+    """Texts on a line each, after their contexts and a tab if they have any."""
+    lines = [" ".join(text.split()) for text in texts]
+    return "".join(f"{line}\n" if names is None else f"{names[i]}\t{line}\n" for i, line in enumerate(lines))
 
 
 def reads_documents(run: Run) -> bool:
     """Whether a run scores texts of any length, token after token."""
-    model = run.model
-    in_order = isinstance(model, Autoregressive) and torch.equal(
-        model.visit.cpu(), torch.arange(model.space.dimensions)
-    )
-    return isinstance(run.codec, TextCodec) and in_order
+    return _reader(run) is not None
+
+
+def _reader(run: Run) -> tuple[TextCodec, Autoregressive] | None:
+    """What a run reads tokens with, and what scores them; None if it does not read texts of any length."""
+    codec, model = run.codec, run.model
+    if not isinstance(codec, TextCodec) or not isinstance(model, Autoregressive):
+        return None
+    in_order = torch.equal(model.visit.cpu(), torch.arange(model.space.dimensions))
+    return (codec, model) if in_order else None
 
 
 @dataclass
@@ -159,9 +161,9 @@ def score_documents(
         per_token: keep the nats of every token.
         advance: called with the number of documents done.
     """
-    codec, model = run.codec, run.model
-    assert isinstance(codec, TextCodec)
-    assert isinstance(model, Autoregressive)
+    reader = _reader(run)
+    assert reader is not None
+    codec, model = reader
     count = len(split.ends)
     rows = np.arange(count)
     if limit is not None and limit < count:
@@ -262,11 +264,10 @@ def write_text_surprise(run: Run) -> list[Path]:
     """Write surprise.html: the beginning of the unseen text, every token with its surprise."""
     name = next((name for name in ("test", "validation") if name in run.data.splits), None)
     split = None if name is None else run.data.splits[name]
-    if not isinstance(split, TextSplit) or not reads_documents(run):
+    reader = _reader(run)
+    if not isinstance(split, TextSplit) or reader is None:
         return []
-    codec, model = run.codec, run.model
-    assert isinstance(codec, TextCodec)
-    assert isinstance(model, Autoregressive)
+    codec, model = reader
     documents, room = [], FIRST
     for i in range(len(split.ends)):
         documents.append(split.document(i)[:room])

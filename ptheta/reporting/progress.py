@@ -20,7 +20,6 @@ from ptheta.evaluation.results import Score
 from ptheta.models import Density
 from ptheta.numbers import count, plural
 from ptheta.reporting.card import free_energy_said
-from ptheta.reporting.documents import said
 from ptheta.runs import Run
 from ptheta.training import Budget, Verdict
 from ptheta.training.state import Position
@@ -158,9 +157,9 @@ class FitProgress:
             self.say(f"{free_energy_said(results)}, in {_time(results['seconds'])}")
             return
         score = Score.from_json(results, self.run.model.space.dimensions)
-        rates = said(results) if "perplexity" in results else self.data.codec.said(score.value)
-        value = f"[bold]{score}[/bold] nats, {rates}"
-        if score.density is Density.IMPLICIT:
+        if score.density is not Density.IMPLICIT:
+            value = f"[bold]{score}[/bold] nats, {exhibit_of(self.data.codec).spelled(results)}"
+        else:
             value = f"energy distance [bold]{results.get('energy_distance', math.nan):.4f}[/bold], no density,"
         self.say(f"{results['split']} {value} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
         if "nats_random_orders" in results:

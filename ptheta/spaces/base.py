@@ -53,6 +53,10 @@ class Space(ABC):
             SpaceError: wrong type or shape, or a value outside the space; the first wrong index is named.
         """
 
+    def unpadded(self, x: Tensor) -> Tensor | None:
+        """Which values of events [n, *shape] are not mere padding, which is certain; None: all of them."""
+        return None
+
     @property
     def dimensions(self) -> int:
         """m, the number of scalar values in one event."""

@@ -50,7 +50,7 @@ class Document(Sequence):
         ended = x == self.end
         return torch.where(ended.any(1), ended.int().argmax(1) + 1, self.length)
 
-    def said(self, x: Tensor) -> Tensor:
+    def unpadded(self, x: Tensor) -> Tensor:
         """Which values of texts [n, length] are theirs, the end among them, and not what fills the event."""
         return torch.arange(self.length, device=x.device) < self.lengths(x)[:, None]
 

@@ -99,11 +99,11 @@ def test_force_without_a_place_replaces_the_file_beside_the_run(ptheta, pictures
 
 
 def test_maps_of_surprise_say_which_row_and_how_many_nats(ptheta, pictures, monkeypatch):
-    from ptheta.reporting import samples
+    from ptheta.reporting.exhibits import pictures as shown
 
     seen = []
-    draw = samples.surprise_grid
-    monkeypatch.setattr(samples, "surprise_grid", lambda *a, **k: seen.append(k["captions"]) or draw(*a, **k))
+    draw = shown.surprise_grid
+    monkeypatch.setattr(shown, "surprise_grid", lambda *a, **k: seen.append(k["captions"]) or draw(*a, **k))
     table = _scored(ptheta, "pic", "new", "--per-dimension")
     order = table["log_prob"].argsort()
     assert seen == [[f"{row}: {-table['log_prob'][row]:.2f}" for row in order]]

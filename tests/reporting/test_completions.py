@@ -1,17 +1,16 @@
 """Pictures of completions, and masks."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import ptheta
-from ptheta.data.codecs import PaletteCodec
-from ptheta.errors import SourceError
-from ptheta.reporting import read_mask, write_completions
-from ptheta.reporting.completions import ROWS, VEIL
+from ptheta.data.codecs import ImageCodec, PaletteCodec, TextCodec, WaveformCodec
+from ptheta.errors import SourceError, UsageError
+from ptheta.reporting import exhibit_of
+from ptheta.reporting.exhibits.pictures import COMPLETED as ROWS
+from ptheta.reporting.exhibits.pictures import VEIL
 from ptheta.reporting.pictures import LINE
 
 
@@ -32,7 +31,7 @@ def cells(file, rows, columns, margin=0):
 def test_a_sheet_shows_the_original_what_was_kept_and_what_was_drawn(run, tmp_path):
     x = run.data.test.events(torch.arange(2))[0]
     drawn = run.model.complete(x, 0.5, 3, seed=0)
-    files = write_completions(run, x, run.model.kept(0.5), drawn, tmp_path)
+    files = exhibit_of(run.codec).write_completions(x, run.model.kept(0.5), drawn, tmp_path)
     assert [f.name for f in files] == [*(f"completion-000{i}.png" for i in range(6)), "completions.png"]
     shown = cells(files[-1], 2, 5)
     for row in range(2):
@@ -50,8 +49,8 @@ def test_a_sheet_shows_the_original_what_was_kept_and_what_was_drawn(run, tmp_pa
 def test_every_column_has_a_header_and_every_row_a_name_if_there_are_several(run, tmp_path):
     x = run.data.test.events(torch.arange(2))[0]
     kept = run.model.kept(0.25)
-    one = write_completions(run, x[:1], kept, x[:1, None], tmp_path / "one", ["first"])[-1]
-    two = write_completions(run, x, kept, x[:, None], tmp_path / "two", ["first", "second"])[-1]
+    one = exhibit_of(run.codec).write_completions(x[:1], kept, x[:1, None], tmp_path / "one", ["first"])[-1]
+    two = exhibit_of(run.codec).write_completions(x, kept, x[:, None], tmp_path / "two", ["first", "second"])[-1]
     sheet = np.asarray(Image.open(one).convert("L"))
     for column in range(3):
         assert (sheet[:LINE, 2 + 66 * column : 66 * (column + 1)] < 128).any()
@@ -65,7 +64,9 @@ def test_a_pixel_is_shown_as_kept_only_if_all_of_its_channels_were(tmp_path):
     x = data.test.events(torch.arange(1))[0]
     kept = run.model.kept(10 / 48)
     assert kept.sum() == 10
-    files = write_completions(run, x, kept, run.model.complete(x, 10 / 48, 1, seed=0), tmp_path / "out")
+    files = exhibit_of(run.codec).write_completions(
+        x, kept, run.model.complete(x, 10 / 48, 1, seed=0), tmp_path / "out"
+    )
     original, veiled, _ = cells(files[-1], 1, 3)[0]
     small = (veiled != VEIL).any(-1)[::16, ::16]
     assert small.reshape(-1).tolist() == [True] * 3 + [False] * 13
@@ -74,7 +75,7 @@ def test_a_pixel_is_shown_as_kept_only_if_all_of_its_channels_were(tmp_path):
 
 def test_a_sheet_of_many_events_ends_and_their_files_do_not(run, tmp_path):
     x = torch.zeros(ROWS + 3, 1, 8, 8, dtype=torch.long)
-    files = write_completions(run, x, run.model.kept(0.5), x[:, None], tmp_path)
+    files = exhibit_of(run.codec).write_completions(x, run.model.kept(0.5), x[:, None], tmp_path)
     assert len(files) == ROWS + 4
     cells(files[-1], ROWS, 3)
 
@@ -84,30 +85,35 @@ def test_grids_without_a_channel_axis_are_veiled_too(tmp_path):
     kept = torch.zeros(8, 8, dtype=torch.bool)
     kept[:, :3] = True
     x = torch.arange(64).reshape(1, 8, 8) % 3
-    *_, file = write_completions(SimpleNamespace(codec=codec), x, kept, x[:, None], tmp_path)
+    *_, file = exhibit_of(codec).write_completions(x, kept, x[:, None], tmp_path)
     original, veiled, drawn = cells(file, 1, 3)[0]
     assert (veiled[:, :24] == original[:, :24]).all()
     assert (veiled[:, 24:] == VEIL).all()
     assert (drawn == original).all()
 
 
-@pytest.mark.parametrize("space", [ptheta.Image(3, 4, channels=3), ptheta.Image(3, 4), ptheta.Grid(3, 4, 16)])
-def test_a_mask_is_true_where_the_picture_is_white(space, tmp_path):
+PALETTE = [[k, k, k] for k in range(16)]
+
+
+@pytest.mark.parametrize("codec", [ImageCodec(3, 4, 3), ImageCodec(3, 4, 1), PaletteCodec(3, 4, PALETTE)])
+def test_a_mask_is_true_where_the_picture_is_white(codec, tmp_path):
     white = np.random.default_rng(0).integers(0, 256, (3, 4), dtype=np.uint8)
     Image.fromarray(white).save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png", space)
-    assert mask.shape == space.shape
+    mask = exhibit_of(codec).read_mask(tmp_path / "mask.png")
+    assert mask.shape == codec.space.shape
     assert (mask.numpy() == (white >= 128)).all()
 
 
-def test_a_mask_must_be_a_picture_of_the_size_of_a_space_of_pictures(tmp_path):
+def test_a_mask_must_be_a_picture_of_the_size_of_the_events_that_are_pictures(tmp_path):
     Image.new("L", (4, 3)).save(tmp_path / "mask.png")
     (tmp_path / "text.png").write_text("white")
     with pytest.raises(SourceError, match=r"is 3×4 pixels, the run's pictures are 4×3; give a mask of that size"):
-        read_mask(tmp_path / "mask.png", ptheta.Image(4, 3))
+        exhibit_of(ImageCodec(4, 3, 1)).read_mask(tmp_path / "mask.png")
     with pytest.raises(SourceError, match=r"is 3×4 pixels, the run's pictures are 4×3"):
-        read_mask(tmp_path / "mask.png", ptheta.Grid(4, 3, 8))
+        exhibit_of(PaletteCodec(4, 3, PALETTE)).read_mask(tmp_path / "mask.png")
     with pytest.raises(SourceError, match=r"the mask .*text.png is not a picture"):
-        read_mask(tmp_path / "text.png", ptheta.Image(4, 3))
-    with pytest.raises(SourceError, match=r"masks pictures, and the run is about Sequence.*; use --keep"):
-        read_mask(tmp_path / "mask.png", ptheta.Sequence(12, 3))
+        exhibit_of(ImageCodec(4, 3, 1)).read_mask(tmp_path / "text.png")
+    with pytest.raises(SourceError, match=r"masks pictures, and the run is about Waveform.*; use --keep"):
+        exhibit_of(WaveformCodec(8000, 12)).read_mask(tmp_path / "mask.png")
+    with pytest.raises(UsageError, match="a text has no mask; use --keep"):
+        exhibit_of(TextCodec(12)).read_mask(tmp_path / "mask.png")

@@ -10,7 +10,7 @@ from PIL import Image
 import ptheta
 from ptheta.data.codecs.images import ImageCodec
 from ptheta.reporting import copies, copy_check, nearest_pictures
-from ptheta.reporting.overview import copies_line
+from ptheta.reporting.copies import copies_line
 
 
 class Palette:

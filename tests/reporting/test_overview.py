@@ -8,7 +8,8 @@ from PIL import Image
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models import Autoregressive
-from ptheta.reporting import overview, samples, write_events, write_overview
+from ptheta.reporting import exhibit_of, write_events, write_overview
+from ptheta.reporting.exhibits import base, pictures
 from ptheta.reporting.pictures import text_width
 from ptheta.reporting.report import write_report
 from ptheta.reporting.samples import sheet
@@ -32,9 +33,9 @@ def test_the_most_surprising_events_stand_first(run, data, monkeypatch):
         seen.append((log_prob.flatten(1).sum(1), captions, top))
         return Image.new("RGB", (10, 10))
 
-    monkeypatch.setattr(overview, "surprise_grid", grid)
-    monkeypatch.setattr(overview, "save_picture", lambda picture, path: path)
-    overview.write_surprise(run)
+    monkeypatch.setattr(pictures, "surprise_grid", grid)
+    monkeypatch.setattr(pictures, "save_picture", lambda picture, path: path)
+    exhibit_of(run.codec).extras(run, None, print)["picture of surprise"]()
     log_prob = run.model.log_prob(*data.test.events()).sort().values
     (first, captions, top), (typical, _, same) = seen
     assert torch.allclose(first, log_prob[:12])
@@ -70,7 +71,7 @@ def test_events_that_are_no_pictures_leave_none(tmp_path):
     [
         ("copy_check", MemoryError(), "no picture of copies was written: there is too little memory", "surprise"),
         ("surprise_grid", UsageError("no disk", ""), "no picture of surprise was written: no disk", "copies"),
-        ("_samples", UsageError("no luck", ""), "no samples were written: no luck", "surprise"),
+        ("gridded", UsageError("no luck", ""), "no samples were written: no luck", "surprise"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_and_the_rest_is_drawn(broken, error, said, left, data, tmp_path, monkeypatch):
@@ -80,7 +81,7 @@ def test_what_cannot_be_drawn_is_said_and_the_rest_is_drawn(broken, error, said,
     run = ptheta.fit("independent", data, out=tmp_path / "run")
     for file in run.path.glob("*.png"):
         file.unlink()
-    monkeypatch.setattr(overview, broken, fails)
+    monkeypatch.setattr(pictures, broken, fails)
     lines = []
     files = write_overview(run, say=lines.append)
     assert lines == [said]
@@ -113,7 +114,7 @@ def test_events_of_one_context_stand_together_and_few_contexts_are_shown(run, mo
     order = mixed.argsort(stable=True)
     assert sheet(run, x, mixed) == sheet(run, x[order], mixed[order])
     assert sheet(run, x, mixed, most=2) == sheet(run, x[order][:40], mixed[order][:40])
-    monkeypatch.setattr(samples, "ROWS", 2)
+    monkeypatch.setattr(base, "ROWS", 2)
     written = [Image.open(write_events(run, x, tmp_path / place, mixed)[-1]) for place in ("folder", "all.png")]
     assert written[0].height < written[1].height, "what is the only file holds all events"
 

@@ -14,9 +14,9 @@ import ptheta
 from ptheta.data import Split
 from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation.enumeration import enumerate_events
+from ptheta.reporting.markup import VOID, Html, tag
 from ptheta.reporting.report import SECTIONS, Evidence, write_report
 from ptheta.reporting.report.about import fit_command
-from ptheta.reporting.report.markup import VOID, Html, tag
 
 HOSTILE = '<script>alert("x")</script> & $a_b$'
 

@@ -34,6 +34,8 @@ class Codec(ABC):
     kind: ClassVar[str]
     is_picture: ClassVar[bool] = False
     """Whether `picture` shows an event."""
+    noun: ClassVar[str] = "other"
+    """What a person calls an event: picture, text, sound, label or other; tasks are chosen by it."""
     unit: ClassVar[str] = "dim"
     """What one dimension of an event is called in scores; those in different units do not compare."""
     _kinds: ClassVar[dict[str, type[Codec]]] = {}

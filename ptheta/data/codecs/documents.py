@@ -46,6 +46,7 @@ class DocumentCodec(ContextCodec):
     seen: str = field(default="", compare=False)  # texts become the same events whatever was seen
 
     kind = "document"
+    noun = "text"
 
     def __post_init__(self):
         _ = self.tokens  # an alphabet or merges that do not fit are refused at once

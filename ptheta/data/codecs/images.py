@@ -44,6 +44,7 @@ class PictureCodec(ContextCodec):
     """Pictures ↔ events of any space: they are read from and written to picture files one at a time."""
 
     is_picture = True
+    noun = "picture"
     height: int
     width: int
     fit: str

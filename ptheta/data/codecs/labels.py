@@ -61,6 +61,7 @@ class LabelCodec(ValueCodec):
     numbered: bool = field(default=False, compare=False)
 
     kind = "label"
+    noun = "label"
 
     @cached_property
     def _label(self) -> Label:

@@ -19,6 +19,7 @@ from ptheta.spaces import Waveform
 class SoundCodec(ContextCodec):
     """Sounds ↔ events of any space, all at one rate, cut or padded to one length."""
 
+    noun = "sound"
     rate: int
 
     @property

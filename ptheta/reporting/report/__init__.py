@@ -11,11 +11,11 @@ from typing import Any
 from ptheta.data import Data
 from ptheta.errors import PthetaError, SourceError, UsageError
 from ptheta.files import write_text
+from ptheta.reporting.markup import paragraph, safe
 from ptheta.reporting.report.about import files, head, learning, the_run
 from ptheta.reporting.report.drawn import samples
 from ptheta.reporting.report.evidence import FAILURES, Evidence, suited
 from ptheta.reporting.report.judged import calibration, divergences
-from ptheta.reporting.report.markup import paragraph, safe
 from ptheta.reporting.report.page import Section, page
 from ptheta.reporting.report.surprises import surprise
 from ptheta.reporting.report.tables import columns

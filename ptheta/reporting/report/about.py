@@ -15,9 +15,9 @@ from ptheta.models import Counting, Density, family
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows
 from ptheta.reporting.contexts import given_words
+from ptheta.reporting.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.charts import S1, S2, Line, curves
 from ptheta.reporting.report.evidence import Evidence
-from ptheta.reporting.report.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.page import Section
 from ptheta.runs import Run
 from ptheta.training import Settings

@@ -17,7 +17,6 @@ from ptheta.data import Split
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, Row, codes_of
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Autoregressive
-from ptheta.spaces import Document
 
 BINS = 20
 """Bins of the transform's histogram."""
@@ -66,14 +65,15 @@ def transforms(model: Autoregressive, split: Split, seed: int) -> Transforms:
             low, high = conditionals.cdf(z, below=True), conditionals.cdf(z)
             v = torch.from_numpy(g.random(z.shape)).to(low)
             u = model.unflatten(low + v * (high - low)).reshape(len(x), -1)
-            said = torch.ones_like(z, dtype=torch.bool)
-            if isinstance(model.space, Document):
-                said = model.flatten(model.space.said(x.to(model.device)))
-                u = u[model.unflatten(said).reshape(len(x), -1)]
+            counts = torch.ones_like(z, dtype=torch.bool)
+            unpadded = model.space.unpadded(x.to(model.device))
+            if unpadded is not None:
+                counts = model.flatten(unpadded)
+                u = u[unpadded]
             parts.append(u.cpu().numpy())
             for levels, values in discrete(conditionals, z):
                 confidence, level = levels.probabilities().max(-1)
-                kept = said if said.shape == level.shape else torch.ones_like(level, dtype=torch.bool)
+                kept = counts if counts.shape == level.shape else torch.ones_like(level, dtype=torch.bool)
                 confidences.append(confidence[kept].cpu().numpy())
                 hits.append((level == values)[kept].cpu().numpy())
     empty = np.zeros(0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptheta.reporting.report.markup import Html, safe, tag
+from ptheta.reporting.markup import Html, safe, tag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

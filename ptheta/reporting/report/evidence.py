@@ -14,8 +14,8 @@ from torch import Tensor
 from ptheta.data import Data, Split
 from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import log_probs
-from ptheta.evaluation.samples import as_frame
 from ptheta.models import Density
+from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.report.charts import Charts
 from ptheta.runs import Run
 
@@ -120,7 +120,7 @@ class Evidence:
 
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         """Events as columns of the user's own values; None if they are no vectors of few numbers."""
-        return as_frame(self.run.codec, x)
+        return exhibit_of(self.run.codec).frame(x)
 
     @cached_property
     def names(self) -> list[str] | None:

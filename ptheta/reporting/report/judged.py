@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from ptheta.errors import DensityError
-from ptheta.evaluation.samples import classifier_test, features, listable, point_masses
+from ptheta.evaluation.samples import classifier_test, listable, point_masses
 from ptheta.models import Autoregressive
 from ptheta.models.flows.flow import Flow
+from ptheta.reporting.exhibits import exhibit_of
+from ptheta.reporting.markup import figure, joined, panels, paragraph, table
 from ptheta.reporting.report.calibration import (
     BINS,
     Reliability,
@@ -25,9 +27,7 @@ from ptheta.reporting.report.calibration import (
 )
 from ptheta.reporting.report.charts import MUTED, S1, S2
 from ptheta.reporting.report.evidence import Evidence
-from ptheta.reporting.report.markup import figure, joined, panels, paragraph, table
 from ptheta.reporting.report.page import Section
-from ptheta.spaces import Sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,8 +86,8 @@ def calibration(evidence: Evidence) -> Section:
         charts.append(figure(evidence.charts.draw(alt, _reliability_chart(r)), caption))
         numbers |= {"calibration_error": r.error, "calibration_error_usual": r.usual_error}
     parts.append(panels(charts))
-    unnamed = isinstance(evidence.run.model, Flow) or isinstance(evidence.run.model.space, Sequence)
-    if not unnamed and u.shape[1] > 1:
+    named = exhibit_of(evidence.run.codec).names_dimensions and not isinstance(evidence.run.model, Flow)
+    if named and u.shape[1] > 1:
         distances = np.array([uniform_distance(column) for column in u.T])
         worst = np.argsort(-distances, kind="stable")[:LISTED]
         rows = [(evidence.name(int(j)), f"{distances[j]:.3f}", f"{u[:, j].mean():.3f}") for j in worst]
@@ -159,7 +159,7 @@ def divergences(evidence: Evidence) -> Section | None:
     if len(real) >= 20:
         train = evidence.splits.get("train") if evidence.own and evidence.heldout != "train" else None
         sets = [real, evidence.samples] + ([] if train is None else [train.events()[0]])
-        found = features(evidence.run.codec, sets)
+        found = exhibit_of(evidence.run.codec).features(sets)
         contexts = [context, context] + ([] if train is None else [train.events()[1]])
         if context is not None:
             found = [np.column_stack([f, c.reshape(len(f), -1)]) for f, c in zip(found, contexts) if c is not None]

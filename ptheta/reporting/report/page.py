@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptheta.reporting.report.markup import Html, joined, paragraph, tag
+from ptheta.reporting.markup import Html, joined, paragraph, tag
 from ptheta.reporting.surprise import SHADES
 
 SERIES = {

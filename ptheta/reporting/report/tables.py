@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptheta.numbers import plural
+from ptheta.reporting.exhibits.rows import cell as spelled
+from ptheta.reporting.markup import Html, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.charts import bars, densities, heatmap
 from ptheta.reporting.report.columns import FEW, Cells, association, is_number, marginal_distance
-from ptheta.reporting.report.drawn import said
 from ptheta.reporting.report.evidence import Evidence
-from ptheta.reporting.report.markup import Html, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.page import Section
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ def _row(name: object, real: pd.Series, synthetic: pd.Series, distance: float, c
             return ""
         if is_number(column):
             numbers = present.to_numpy(np.float64)
-            return f"{said(float(numbers.mean()))} ± {said(float(numbers.std()))}"
+            return f"{spelled(float(numbers.mean()))} ± {spelled(float(numbers.std()))}"
         mode = present.value_counts().index[0]
-        return f"{said(mode)} ({(present == mode).mean():.0%})"
+        return f"{spelled(mode)} ({(present == mode).mean():.0%})"
 
     return (
         str(name),
@@ -132,7 +132,7 @@ def _marginals(everything: pd.Series, real: pd.Series, synthetic: pd.Series):
     cells = Cells.of(everything)
     if cells.values is not None and len(cells.values) <= (FEW if is_number(real) else 10**9):
         shares = {"real": cells.shares(real), "synthetic": cells.shares(synthetic)}
-        names = [said(value) for value in cells.values] + ["other values", "missing"]
+        names = [spelled(value) for value in cells.values] + ["other values", "missing"]
         mass = shares["real"] + shares["synthetic"]
         kept = [k for k in range(len(names)) if k < cells.count or mass[k] > 0]
         if len(kept) > BARS:

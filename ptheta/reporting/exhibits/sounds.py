@@ -1,0 +1,69 @@
+"""Sounds: WAV files, and pictures of spectrograms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from ptheta.data.codecs import SoundCodec, SpectrogramCodec
+from ptheta.data.formats import SOUNDS
+from ptheta.reporting.exhibits.base import Exhibit
+from ptheta.reporting.exhibits.given import Given
+from ptheta.reporting.exhibits.pictures import Pictures
+from ptheta.reporting.pictures import enlarged, headed, save_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SoundT = TypeVar("SoundT", bound=SoundCodec)
+
+HEARD = 8
+"""Sounds in the overview of a run."""
+
+ACROSS = 192
+"""Pixels across of a picture of a sound, about."""
+
+AXES = "time to the right, pitch upwards, loud is bright"
+"""What a picture of a sound shows."""
+
+
+class Sounds(Exhibit[SoundT]):
+    """Sounds that are heard and not seen."""
+
+    overview = HEARD
+    each = 1
+    suffixes = SOUNDS
+    example = "sound.wav"
+
+    def remark(self, file: str | Path) -> str | None:
+        """That a sound is resampled, or cut."""
+        return self.codec.remark(str(file))
+
+    def write_overview(self, x: Tensor, folder: Path, given: Given | None) -> list[Path]:
+        """Some sounds, and all events as one sheet if they are looked at too."""
+        sheet = self.sheet(x, given)
+        files = [] if sheet is None else [save_picture(sheet, folder / "samples.png")]
+        rows = np.unique(np.linspace(0, len(x) - 1, HEARD).astype(np.int64))
+        names = None if given is None else given[rows].names
+        return [*files, *self.codec.write(x[rows], folder / "samples", context_names=names)]
+
+
+class Spectrograms(Sounds[SpectrogramCodec], Pictures[SpectrogramCodec]):
+    """Sounds whose spectrograms are looked at."""
+
+    overview = Exhibit.overview
+
+    def drawn(self, x: Tensor) -> list[Picture]:
+        """Spectrograms large enough to look at."""
+        return [enlarged(picture, ACROSS) for picture in self.codec.pictures(x)]
+
+    def sheet(self, x: Tensor, given: Given | None = None, *, most: int | None = None) -> Picture:
+        """A grid that says how to read it."""
+        return headed(super().sheet(x, given, most=most), [AXES])
+
+    def laid(self, pixels: Tensor) -> Tensor:
+        """Pictures show time from left to right and low bands at the bottom; events have a row for each frame."""
+        return super().laid(pixels.flip(0).T)
