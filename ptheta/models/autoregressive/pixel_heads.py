@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, bin_log_mass, level_value
 from ptheta.models.inputs import marginal_logits
 from ptheta.models.levels import OrdinalLogits, level_embedding
+from ptheta.nn import Layers
 from ptheta.spaces import Discrete
 
 MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 4.0
@@ -84,13 +85,13 @@ class CategoricalPixelHead(PixelHead):
     def __init__(self, space: Discrete, channels: int, width: int, rank: int, coupling: bool):
         super().__init__(channels, coupling)
         self.levels = OrdinalLogits(space.dimensions, space.levels, rank)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(channels))
-        self.out = nn.ModuleList(nn.Linear(width, self.levels.rank) for _ in range(channels))
+        self.hidden: Layers[nn.Linear] = Layers(nn.Linear(width, width) for _ in range(channels))
+        self.out: Layers[nn.Linear] = Layers(nn.Linear(width, self.levels.rank) for _ in range(channels))
         pairs = [(c, b) for c in range(channels) for b in range(c)] if coupling else []
         self.earlier = nn.ModuleDict({f"{c}-{b}": level_embedding(space, width, std=0.1) for c, b in pairs})
         for layer in self.out:
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def prepare(self, z: Tensor) -> None:
         """Start at the marginals."""

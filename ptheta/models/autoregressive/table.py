@@ -29,7 +29,7 @@ from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
 from ptheta.models.base import checked_count, evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
-from ptheta.nn import Block, KeyValueCache, norm
+from ptheta.nn import Block, KeyValueCache, Layers, norm
 from ptheta.sampling import generator_for, uniforms
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Real, Space, Table
@@ -102,7 +102,7 @@ class TableTransformer(Autoregressive):
         self.target = nn.Parameter(torch.randn(m, width) * 0.1)
         self.start = nn.Parameter(torch.randn(width) * 0.1)
         self.condition = ContextVector(context_space, width)
-        self.blocks = nn.ModuleList(Block(width, heads, None, dropout) for _ in range(layers))
+        self.blocks: Layers[Block] = Layers(Block(width, heads, None, dropout) for _ in range(layers))
         self.drop = nn.Dropout(dropout)
         self.code_out = nn.Parameter(torch.zeros(self.starts[-1], width))
         self.code_bias = nn.Parameter(torch.zeros(self.starts[-1]))
@@ -218,7 +218,7 @@ class TableTransformer(Autoregressive):
 
     def _partial(self, x: Any) -> Tensor:
         """Rows of which any cell may be missing, [b, m] float64, the present ones checked."""
-        x = self.space._as_batch(x).to(self.device).double()
+        x = self.space.as_batch(x).to(self.device).double()
         x = x.reshape(len(x), self.space.dimensions)
         Table(self.columns).validate(torch.where(torch.isnan(x), self._fillers(), x))
         return x

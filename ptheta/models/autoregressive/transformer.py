@@ -39,7 +39,7 @@ from ptheta.models.autoregressive.trunk import Trunk
 from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
 from ptheta.models.inputs import marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
-from ptheta.nn import Block, Rotary
+from ptheta.nn import Block, Layers, Rotary
 from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
@@ -126,7 +126,7 @@ class Transformer(Trunk):
             self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
         self.attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(Block(width, heads, window, dropped) for _ in range(layers))
+        self.blocks: Layers[Block] = Layers(Block(width, heads, window, dropped) for _ in range(layers))
         self.drop = nn.Dropout(dropped)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
