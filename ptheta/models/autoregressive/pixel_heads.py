@@ -9,14 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, bin_log_mass, level_value
+from ptheta.distributions import (
+    Categorical,
+    DiscretisedLogisticMixture,
+    Distribution,
+    bin_log_mass,
+    bounded,
+    level_value,
+)
 from ptheta.models.inputs import marginal_logits
 from ptheta.models.levels import OrdinalLogits, level_embedding
 from ptheta.nn import Layers
 from ptheta.spaces import Discrete
 
-MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 4.0
-"""Of a logistic component, in units of half the range of levels: from 0.1 % of it to 50 times it."""
+MAX_LOG_SCALE = 4.0
+"""Of a logistic component, in units of half the range of levels: 50 times it."""
 
 
 class PixelHead(nn.Module, ABC):
@@ -159,8 +166,7 @@ class LogisticPixelHead(PixelHead):
         for b in range(c if self.coupling else 0):
             value = level_value(before[..., b : b + 1], self.levels).to(loc)
             loc = loc + torch.tanh(slopes[c * (c - 1) // 2 + b]) * value
-        log_scale = MIN_LOG_SCALE + F.softplus(numbers[1 + self.channels + c] - 1.5 - MIN_LOG_SCALE)
-        return loc, MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
+        return loc, bounded(numbers[1 + self.channels + c] - 1.5, MAX_LOG_SCALE)
 
     def _distribution(self, *parameters: Tensor) -> DiscretisedLogisticMixture:
         weight_logits, loc, log_scale = parameters

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ptheta.distributions import Cell, Mixture, Row, Scale, codes_of, real_columns
+from ptheta.distributions import Cell, Row, Scale, cell_mixture, codes_of, real_columns
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
@@ -304,7 +304,7 @@ class TableTransformer(Autoregressive):
         logits = h @ self.code_out[codes].T + self.code_bias[codes]
         if column.is_category:
             return Cell(column, j, self.scale, logits, None)
-        mixture = Mixture.of(h @ self.mixture_out[j].T + self.mixture_bias[j])
+        mixture = cell_mixture(h @ self.mixture_out[j].T + self.mixture_bias[j])
         return Cell(column, j, self.scale, logits, mixture)
 
     def _row(self, h: Tensor, columns: list[int]) -> Row:
