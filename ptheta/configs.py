@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ptheta.errors import PthetaError, RunError
 from ptheta.listing import entries, is_file, is_folder, unreadable
-from ptheta.models import Model, family
+from ptheta.models import Model
+from ptheta.models.building import build
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
 
@@ -95,14 +94,13 @@ def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
     context = config["context_space"]
     try:
-        cls = family(config["model"]["family"]).load()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(config["seed"])
-            return cls(
-                Space.from_json(config["space"]),
-                None if context is None else Space.from_json(context),
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in config["model"]["hyperparameters"].items()},
-            )
+        return build(
+            config["model"]["family"],
+            Space.from_json(config["space"]),
+            None if context is None else Space.from_json(context),
+            {k: tuple(v) if isinstance(v, list) else v for k, v in config["model"]["hyperparameters"].items()},
+            seed=config["seed"],
+        )
     except PthetaError as error:
         raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
     except (TypeError, KeyError, AttributeError) as error:

@@ -225,7 +225,8 @@ class Transformer(Trunk):
         end = self.space.end if isinstance(self.space, Sequence) and self.across_documents else None
         return self.head.size if end is None else end
 
-    def _reader(
+    def reader(
         self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
     ) -> CachedDecoder:
+        """See `LanguageModel.reader`."""
         return CachedDecoder(self, n, context, slots, self.context_window, first, compile, self.start_token)
