@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
-from ptheta.distributions import Cell, Mixture, Scale, codes_of
+from ptheta.distributions import Cell, LogisticMixture, Scale, cell_mixture, codes_of
 from ptheta.spaces import Table
 
 COMPONENTS = 16
@@ -40,9 +40,9 @@ class Numbers:
         """Column j's distribution over a batch, from those of its codes [n, codes]."""
         mixture = self.mixtures[j]
         rows = torch.zeros(len(probabilities), dtype=torch.long)
-        return Cell(self.columns[j], j, self.scale, probabilities.log(), None if mixture is None else mixture.at(rows))
+        return Cell(self.columns[j], j, self.scale, probabilities.log(), None if mixture is None else mixture[rows])
 
-    def _fitted(self, j: int, x: Tensor) -> Mixture:
+    def _fitted(self, j: int, x: Tensor) -> LogisticMixture:
         column = self.columns[j]
         others = x[codes_of(column, x) == column.codes - 1][:FITTED_ON]
         outputs = torch.zeros(1, 3 * COMPONENTS, dtype=torch.float64, requires_grad=True)
@@ -52,10 +52,10 @@ class Numbers:
             logits = torch.zeros(len(others), column.codes, dtype=torch.float64)
             for _ in range(STEPS):
                 optimiser.zero_grad()
-                cell = Cell(column, j, self.scale, logits, Mixture.of(outputs.expand(len(others), -1)))
+                cell = Cell(column, j, self.scale, logits, cell_mixture(outputs.expand(len(others), -1)))
                 (-cell.log_other(others).mean()).backward()
                 optimiser.step()
-        return Mixture.of(outputs.detach())
+        return cell_mixture(outputs.detach())
 
 
 class CountedTable:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ptheta.errors import FitError, PthetaError, RunError
 from ptheta.listing import entries, is_file, is_folder, unreadable
 from ptheta.models import ZOO, Model, family, name_of
+from ptheta.models.building import seeded
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
 
@@ -120,8 +119,7 @@ def describe_model(model: Model) -> dict[str, Any]:
 def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(config["seed"])
+        with seeded(config["seed"]):
             return _built(config["model"], config["space"], config["context_space"])
     except PthetaError as error:
         raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error

@@ -10,7 +10,7 @@ import ptheta
 from ptheta.errors import FitError
 from ptheta.fitting.affording import Means
 from ptheta.models import family
-from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram, Waveform
+from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram
 from ptheta.training import cost as costs
 from ptheta.training.cost import Cost, Estimate, Exceeded, extrapolated, random_events, within
 from ptheta.training.objectives.likelihood import LikelihoodLoss
@@ -94,8 +94,8 @@ def test_nothing_larger_than_the_limit_is_ever_allocated():
         estimate("made", 1e9, width=200_000).at(Discrete((4,), 2))
 
 
-def test_the_parameters_of_made_on_waveforms_are_known_without_building_it():
-    found = estimate("made", width=16).at(Waveform(3000))
+def test_the_parameters_of_made_on_long_texts_are_known_without_building_it():
+    found = estimate("made", width=16).at(Sequence(3000, 256))
     assert not found.exact
     truth = 3000 * 256 * (3000 * 256 + 16)  # direct and output weights, the rest is small
     assert found.parameters == pytest.approx(truth, rel=0.6)

@@ -10,7 +10,22 @@ import pytest
 import torch
 
 from ptheta.errors import SpaceError
-from ptheta.spaces import MAX_DIMENSIONS, Discrete, Grid, Image, Label, Real, Sequence, Space
+from ptheta.spaces import (
+    MAX_DIMENSIONS,
+    Column,
+    Discrete,
+    Document,
+    Grid,
+    Image,
+    Joint,
+    Label,
+    Real,
+    Sequence,
+    Space,
+    Spectrogram,
+    Table,
+    Waveform,
+)
 
 SPACES = [
     Discrete((2, 3), 4),
@@ -42,6 +57,32 @@ def test_the_order_visits_every_dimension_once(space):
     assert math.prod(space.shape) == space.dimensions
     assert len(space.coordinates()) == space.dimensions
     assert len(set(map(tuple, space.coordinates().tolist()))) == space.dimensions
+
+
+GEOMETRIES = {
+    Image(2, 3, 3): ("channel", "height", "width"),
+    Spectrogram(4, 2): ("channel", "time", "band"),
+    Waveform(5): ("time",),
+    Grid(2, 3, 512): ("height", "width"),
+    Sequence(5, 9): ("token",),
+    Document(5, 9): ("token",),
+    Table((Column("age", per=1), Column("kind", 3))): ("column",),
+    Discrete((2, 3), 4): ("axis 0", "axis 1"),
+    Real((7,)): ("axis 0",),
+    Joint({"a": Label(("x", "y")), "b": Real((2,))}): ("axis 0",),
+    Label(("cat", "dog")): (),
+}
+
+
+@pytest.mark.parametrize("space", GEOMETRIES, ids=str)
+def test_the_axes_of_an_event_have_names(space):
+    assert space.axes == GEOMETRIES[space]
+    assert len(space.axes) == len(space.shape)
+
+
+@pytest.mark.parametrize("space", GEOMETRIES, ids=str)
+def test_greys_loudness_and_reals_are_numbers_and_all_else_are_names(space):
+    assert space.ordered == isinstance(space, Image | Waveform | Real)
 
 
 def test_pictures_are_read_row_by_row_with_the_colours_of_a_pixel_together():

@@ -178,17 +178,18 @@ def check_end(data: bytes | memoryview, offset: int, blocks: int) -> None:
 def _head(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, int, int, int] | None:
     if offset + BLOCK_OVERHEAD > len(data):
         return None
-    marker, *head = _BLOCK.unpack_from(data, offset)
+    marker, number, method, count, length, *crcs = _BLOCK.unpack_from(data, offset)
     (crc,) = _CRC.unpack_from(data, offset + _BLOCK.size)
     whole = marker == _MARKER and zlib.crc32(data[offset : offset + _BLOCK.size]) == crc
-    return tuple(head) if whole else None  # type: ignore[return-value]
+    payload, values, tables = crcs
+    return (number, method, count, length, payload, values, tables) if whole else None
 
 
 def zstd(content: bytes) -> bytes:
     """Packed by zstd, level 19."""
     import pyarrow as pa
 
-    return pa.Codec("zstd", 19).compress(content, asbytes=True)  # type: ignore[return-value]
+    return pa.Codec("zstd", 19).compress(content, asbytes=True)
 
 
 def unzstd(packed: bytes, size: int) -> bytes:
@@ -205,4 +206,4 @@ def unzstd(packed: bytes, size: int) -> bytes:
         raise CodingError(f"packed data cannot be unpacked: {error}", FETCH) from None
     if len(content) != size:
         raise CodingError(f"packed data hold {len(content):,} bytes instead of {size:,}", FETCH)
-    return content  # type: ignore[return-value]
+    return content

@@ -132,8 +132,10 @@ def checked(cut: Any, dimensions: int, limits: Limits) -> Cut:
     Raises:
         CodingError: it makes no sense, or blocks would be larger than the limit.
     """
-    numbers = [cut.get(name) for name in ("events", "lanes", "stretch")] if isinstance(cut, dict) else [None]
-    whole = all(isinstance(k, int) and k >= 1 for k in numbers)
-    if not whole or max(numbers[0] * dimensions, numbers[1] * numbers[2]) > limits.block:  # type: ignore[operator]
-        raise CodingError(f"the header claims blocks of {cut}", f"at most {limits.block:,} values are read; {FETCH}")
-    return Cut(*numbers)  # type: ignore[arg-type]
+    numbers = [cut.get(name) for name in ("events", "lanes", "stretch")] if isinstance(cut, dict) else []
+    whole = [k for k in numbers if isinstance(k, int) and k >= 1]
+    if len(whole) == 3:
+        found = Cut(*whole)
+        if max(found.events * dimensions, found.lanes * found.stretch) <= limits.block:
+            return found
+    raise CodingError(f"the header claims blocks of {cut}", f"at most {limits.block:,} values are read; {FETCH}")

@@ -64,7 +64,7 @@ def _spell(conditional: Distribution, coder: Coder, values: Tensor | None) -> Te
 def _decoder(model: Autoregressive, n: int, context: Tensor | None, longest: int) -> Decoder:
     if reads_on(model):
         assert isinstance(model, LanguageModel)
-        return model._reader(n, context, longest)
+        return model.reader(n, context, longest)
     return model.decoder(n, context)
 
 

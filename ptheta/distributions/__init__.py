@@ -2,10 +2,10 @@
 
 from ptheta.distributions.base import Distribution
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.cells import Cell, Mixture, Row, Scale, codes_of, real_columns
+from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture, codes_of, real_columns
 from ptheta.distributions.discretised import DiscretisedLogisticMixture, bin_log_mass, level_value
 from ptheta.distributions.heads import CategoricalHead, Head, MixtureHead, MixtureKind, head_for
-from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, LogisticMixture
+from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, LogisticMixture, bounded
 
 __all__ = [
     "Categorical",
@@ -17,12 +17,13 @@ __all__ = [
     "Head",
     "LocationScaleMixture",
     "LogisticMixture",
-    "Mixture",
     "MixtureHead",
     "MixtureKind",
     "Row",
     "Scale",
     "bin_log_mass",
+    "bounded",
+    "cell_mixture",
     "codes_of",
     "head_for",
     "level_value",

@@ -14,15 +14,14 @@ unit of the column where they do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.heads import MIN_LOG_SCALE
+from ptheta.distributions.mixture import LogisticMixture, components
 from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.spaces import Column, Table
 from ptheta.spaces.table import MOST_POINTS
@@ -87,61 +86,9 @@ class Scale(nn.Module):
         return -torch.log(self.unit[j]) - torch.log(torch.hypot(self.width[j], x.double() - self.centre[j]))
 
 
-class Mixture(NamedTuple):
-    """Mixtures of C logistics over y, each [..., C]."""
-
-    log_weight: Tensor
-    loc: Tensor
-    log_scale: Tensor
-
-    @classmethod
-    def of(cls, outputs: Tensor) -> Mixture:
-        """From a network's outputs [..., 3C]."""
-        weight, loc, log_scale = outputs.chunk(3, -1)
-        spread = torch.linspace(-1.5, 1.5, loc.shape[-1], device=loc.device, dtype=loc.dtype)  # components start apart
-        log_scale = MIN_LOG_SCALE + F.softplus(log_scale - MIN_LOG_SCALE)
-        log_scale = MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
-        return cls(weight.log_softmax(-1), loc + spread, log_scale)
-
-    def at(self, index) -> Mixture:
-        """The mixtures at `index` of the batch."""
-        return Mixture(*(tensor[index] for tensor in self))
-
-    def log_density(self, y: Tensor) -> Tensor:
-        """log f(y), [...] for y [...]."""
-        z = (y[..., None] - self.loc) * torch.exp(-self.log_scale)
-        z = z.to(self.loc.dtype)
-        return (self.log_weight - F.softplus(z) - F.softplus(-z) - self.log_scale).logsumexp(-1).double()
-
-    def log_mass(self, low: Tensor, high: Tensor) -> Tensor:
-        """log(F(high) − F(low)) for low < high, [...] float64.
-
-        In logits t of the edges, σ(t) − σ(b) = σ(t) σ(−b) (1 − e^{b−t}), which has no cancellation in narrow bins.
-        """
-        narrow = torch.exp(-self.log_scale)
-        wide = ((high - low)[..., None] * narrow).to(narrow.dtype)
-        top = ((high[..., None] - self.loc) * narrow).to(narrow.dtype)
-        bottom = ((low[..., None] - self.loc) * narrow).to(narrow.dtype)
-        above = torch.where(wide > 1, -bottom, wide - top)  # the latter would cancel in wide bins, the former in narrow
-        bin_ = F.logsigmoid(top) + F.logsigmoid(above) + torch.log(-torch.expm1(-wide.clamp(min=1e-30)))
-        return (self.log_weight + bin_).logsumexp(-1).double()
-
-    def log_survival(self, low: Tensor | None) -> Tensor:
-        """log P(y > low) of every component with its weight, [..., C]; None: of all y."""
-        if low is None:
-            return self.log_weight
-        z = ((low[..., None] - self.loc) * torch.exp(-self.log_scale)).to(self.loc.dtype)
-        return self.log_weight + F.logsigmoid(-z)
-
-    def sample(self, noise: Tensor, low: Tensor | None) -> Tensor:
-        """y > low, if there is such a bound, from uniforms [..., 2], float64."""
-        survival = self.log_survival(low).double()
-        cdf = survival.softmax(-1).cumsum(-1)
-        chosen = (cdf / cdf[..., -1:] <= noise[..., :1]).sum(-1, keepdim=True)
-        loc, log_scale = (t.double().gather(-1, chosen)[..., 0] for t in (self.loc, self.log_scale))
-        log_above = (survival - self.log_weight).gather(-1, chosen)[..., 0] + noise[..., 1].log()  # of the drawn value
-        z = torch.log(-torch.expm1(log_above)) - log_above
-        return loc + log_scale.exp() * z
+def cell_mixture(outputs: Tensor) -> LogisticMixture:
+    """Mixtures of C logistics over y from a network's outputs [..., 3C]."""
+    return LogisticMixture(*components(outputs, MAX_LOG_SCALE))
 
 
 class Cell(Distribution):
@@ -157,7 +104,7 @@ class Cell(Distribution):
 
     noise_size = 3  # the code, the component, the value
 
-    def __init__(self, column: Column, j: int, scale: Scale, logits: Tensor, mixture: Mixture | None):
+    def __init__(self, column: Column, j: int, scale: Scale, logits: Tensor, mixture: LogisticMixture | None):
         self.column, self.j, self.scale, self.logits, self.mixture = column, j, scale, logits, mixture
 
     @property
@@ -166,7 +113,7 @@ class Cell(Distribution):
         return tuple(self.logits.shape[:-1])
 
     def __getitem__(self, index) -> Self:
-        mixture = None if self.mixture is None else self.mixture.at(index)
+        mixture = None if self.mixture is None else self.mixture[index]
         return type(self)(self.column, self.j, self.scale, self.logits[index], mixture)
 
     def present(self) -> Cell:
@@ -211,9 +158,10 @@ class Cell(Distribution):
         """Where the cell of the grid's point k begins, in y; the cells at the ends hold what is beyond them."""
         y = self.scale(self.column.values(k - 0.5), self.j)
         y = torch.where(k >= MOST_POINTS, FAR, y)
-        if self.first is None:
+        first, floor = self.first, self.floor
+        if first is None or floor is None:
             return torch.where(k <= -MOST_POINTS, -FAR, y)
-        return torch.where(k <= self.first, self.floor, y)  # type: ignore[arg-type]
+        return torch.where(k <= first, floor, y)
 
     @property
     def first(self) -> float | None:
@@ -224,10 +172,11 @@ class Cell(Distribution):
     @property
     def floor(self) -> Tensor | None:
         """y of the least value's lower edge; None if there is none."""
-        column = self.column
-        if column.low is None:
+        low, first = self.column.low, self.first
+        if low is None:
             return None
-        low = column.low if not column.per else column.offset + (self.first - 0.5) / column.per  # type: ignore[operator]
+        if first is not None:
+            low = self.column.offset + (first - 0.5) / self.column.per
         return self.scale(torch.tensor(low, dtype=torch.float64, device=self.logits.device), self.j)
 
     def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
@@ -260,7 +209,7 @@ class Cell(Distribution):
         if column.is_category:
             return torch.where(code >= column.levels, torch.nan, code.double())
         assert self.mixture is not None
-        y = self.mixture.sample(noise[..., 1:], self.floor)
+        y = self.mixture.sample_above(noise[..., 1:], self.floor)
         x = self.scale.inverse(y, self.j)
         if column.per:
             first = -MOST_POINTS if self.first is None else self.first

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.categorical import Categorical
+from ptheta.distributions.mixture import LogisticMixture, log_factors
 from ptheta.distributions.warps import Warp
 
 
-class DiscretisedLogisticMixture(Distribution):
+class DiscretisedLogisticMixture(LogisticMixture):
     """Levels 0 … K − 1 with the bins' masses under a mixture of C logistics.
 
     Args:
@@ -31,34 +32,28 @@ class DiscretisedLogisticMixture(Distribution):
     tensor([0.3392, 0.1608, 0.1608, 0.3392], dtype=torch.float64)
     """
 
-    def __init__(self, weight_logits: Tensor, loc: Tensor, log_scale: Tensor, levels: int):
-        self.weight_logits = weight_logits
-        self.loc = loc
-        self.log_scale = log_scale
-        self.levels = levels
+    noise_size = 1
 
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """Shape of the batch."""
-        return tuple(self.loc.shape[:-1])
+    def __init__(self, weight_logits: Tensor, loc: Tensor, log_scale: Tensor, levels: int):
+        super().__init__(weight_logits, loc, log_scale)
+        self.levels = levels
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, float64."""
-        joint = self.weight_logits.log_softmax(-1) + bin_log_mass(x[..., None], self.loc, self.log_scale, self.levels)
+        joint = self.log_weight + bin_log_mass(x[..., None], self.loc, self.log_scale, self.levels)
         return joint.logsumexp(-1).double()
 
     def sample(self, noise: Tensor) -> Tensor:
         """Inverse distribution function at the uniforms [*batch_shape, 1], by bisection in float64."""
         u = noise.to(self.loc.device)[..., 0]
-        weight = self.weight_logits.double().softmax(-1)
-        total = weight.sum(-1)  # 1 up to rounding, which must not leave mass above the last level that has any
+        total = self.weight.sum(-1)  # 1 up to rounding, which must not leave mass above the last level that has any
         loc, scale = self.loc.double(), self.log_scale.double().exp()
         low = torch.zeros(self.batch_shape, dtype=torch.long, device=u.device)
         high = torch.full_like(low, self.levels - 1)
         for _ in range((self.levels - 1).bit_length()):
             middle = (low + high) // 2
             upper_edge = level_value(middle.double() + 0.5, self.levels)[..., None]
-            above = (weight * torch.sigmoid((upper_edge - loc) / scale)).sum(-1) / total > u
+            above = (self.weight * torch.sigmoid((upper_edge - loc) / scale)).sum(-1) / total > u
             high = torch.where(above, middle, high)
             low = torch.where(above, low, torch.minimum(middle + 1, high))
         return low
@@ -67,19 +62,18 @@ class DiscretisedLogisticMixture(Distribution):
         """P(X ≤ x), or P(X < x), float64: the mixture's own distribution function at the edge of the bin."""
         edge = level_value(x.double() + (-0.5 if below else 0.5), self.levels)[..., None]
         loc, scale = self.loc.double(), self.log_scale.double().exp()
-        inside = (self.weight_logits.double().softmax(-1) * torch.sigmoid((edge - loc) / scale)).sum(-1)
+        inside = (self.weight * torch.sigmoid((edge - loc) / scale)).sum(-1)
         end = (x <= 0, 0.0) if below else (x >= self.levels - 1, 1.0)
         return torch.where(end[0], end[1], inside)
 
     def level_logits(self) -> Tensor:
         """Log-masses of the bins, all components together."""
         levels = torch.arange(self.levels, device=self.loc.device)  # [K]
-        log_weight = self.weight_logits.log_softmax(-1)
         logits: Tensor | None = None
         for c in range(self.loc.shape[-1]):  # one component after the other: [*batch, K, C] would be large
             one = slice(c, c + 1)
             mass = bin_log_mass(levels, self.loc[..., one], self.log_scale[..., one], self.levels)
-            joint = log_weight[..., one] + mass
+            joint = self.log_weight[..., one] + mass
             logits = joint if logits is None else torch.logaddexp(logits, joint)
         assert logits is not None
         return logits
@@ -90,7 +84,7 @@ class DiscretisedLogisticMixture(Distribution):
         Its probabilities are differences of the distribution function in float64: much faster than logs of all masses,
         and a coder knows no probabilities below 2^−24.
         """
-        weight = self.weight_logits.double().softmax(-1).cpu()
+        weight = self.weight.cpu()
         loc, narrowness = self.loc.double().cpu(), torch.exp(-self.log_scale.double()).cpu()
         edges = level_value(torch.arange(self.levels - 1) + 0.5, self.levels)  # [K − 1]
         below = torch.sigmoid((edges - loc[..., None]) * narrowness[..., None])  # [n, C, K − 1]
@@ -112,19 +106,16 @@ def level_value(k: Tensor, levels: int) -> Tensor:
 
 
 def bin_log_mass(k: Tensor, loc: Tensor, log_scale: Tensor, levels: int) -> Tensor:
-    """Log of the mass that logistics put on the bins of levels k; shapes broadcast.
-
-    With a and b the standardised upper and lower edge, σ(a) − σ(b) = σ(a) · σ(−b) · (1 − e^{b − a}): three factors
-    whose logs are all stable, with no special cases for narrow or distant components.
-    """
+    """Log of the mass that logistics put on the bins of levels k; shapes broadcast. See `log_factors`."""
     narrowness = torch.exp(-log_scale)
     half = 1.0 / max(levels - 1, 1)  # δ / 2
     distance = (level_value(k, levels) - loc).to(loc.dtype)  # subtracted in float64: narrowness magnifies its rounding
     centre, width = distance * narrowness, half * narrowness
     below_top, above_bottom = k < levels - 1, k > 0
     zero = torch.zeros((), dtype=loc.dtype, device=loc.device)
+    top, bottom, between = log_factors(centre + width, width - centre, 2 * width)
     return (
-        torch.where(below_top, F.logsigmoid(centre + width), zero)
-        + torch.where(above_bottom, F.logsigmoid(width - centre), zero)
-        + torch.where(below_top & above_bottom, torch.log(-torch.expm1(-2 * width)), zero)
+        torch.where(below_top, top, zero)
+        + torch.where(above_bottom, bottom, zero)
+        + torch.where(below_top & above_bottom, between, zero)
     )

@@ -14,15 +14,12 @@ from torch import Tensor, nn
 
 from ptheta.distributions.base import Distribution
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.mixture import GaussianMixture, LogisticMixture
+from ptheta.distributions.mixture import GaussianMixture, LogisticMixture, components
 from ptheta.spaces import Discrete, Real, Space
 
-MIN_LOG_SCALE = -7.0
-"""Floor of a component's log scale, in units of the column's standard deviation: no density spikes narrower than
-0.1 % of it, so that a repeated value cannot raise the likelihood without bound."""
-
 MAX_LOG_SCALE = 7.0
-"""Ceiling in the same units: an outlier cannot widen what follows it beyond the range of numbers."""
+"""Ceiling of a component's log scale, in units of the column's standard deviation: an outlier cannot widen what follows
+it beyond the range of numbers."""
 
 MixtureKind = Literal["logistic", "gaussian"]
 
@@ -108,11 +105,8 @@ class MixtureHead(Head):
         """Mixture over [n, m], or [n]."""
         index = slice(None) if step is None else step
         shift, log_unit = self.shift[index][..., None], self.log_unit[index][..., None]  # [m, 1] or [1]
-        weight_logits, loc, log_scale = outputs.double().chunk(3, -1)
-        spread = torch.linspace(-1.5, 1.5, loc.shape[-1], device=loc.device, dtype=loc.dtype)  # components start apart
-        log_scale = MIN_LOG_SCALE + torch.nn.functional.softplus(log_scale - MIN_LOG_SCALE)
-        log_scale = MAX_LOG_SCALE - torch.nn.functional.softplus(MAX_LOG_SCALE - log_scale)
-        return self.family(weight_logits, shift + log_unit.exp() * (loc + spread), log_scale + log_unit)
+        weight_logits, loc, log_scale = components(outputs.double(), MAX_LOG_SCALE)
+        return self.family(weight_logits, shift + log_unit.exp() * loc, log_scale + log_unit)
 
 
 def head_for(space: Space, order: Tensor, mixture: MixtureKind, components: int) -> Head:

@@ -1,7 +1,8 @@
-"""Mixtures of Gaussians or logistics: conditionals of real values."""
+"""Mixtures of Gaussians or logistics: conditionals of real values, and what levels and cells are made of."""
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import abstractmethod
 from typing import Self
@@ -11,6 +12,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ptheta.distributions.base import Distribution
+
+MIN_LOG_SCALE = -7.0
+"""Floor of a component's log scale, in units of the values' own spread (a column's standard deviation, half a range of
+levels): no density spikes narrower than 0.1 % of it, so a repeated value cannot raise the likelihood without bound."""
+
+
+def components(outputs: Tensor, max_log_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Weight logits, locations and log scales [..., C] from a network's outputs [..., 3C]; locations start apart."""
+    weight_logits, loc, log_scale = outputs.chunk(3, -1)
+    spread = torch.linspace(-1.5, 1.5, loc.shape[-1], device=loc.device, dtype=loc.dtype)
+    return weight_logits, loc + spread, bounded(log_scale, max_log_scale)
+
+
+def bounded(log_scale: Tensor, most: float) -> Tensor:
+    """Log scales kept above `MIN_LOG_SCALE` and below `most`, smoothly."""
+    log_scale = MIN_LOG_SCALE + F.softplus(log_scale - MIN_LOG_SCALE)
+    return most - F.softplus(most - log_scale)
 
 
 class LocationScaleMixture(Distribution):
@@ -47,28 +65,43 @@ class LocationScaleMixture(Distribution):
         """Shape of the batch."""
         return tuple(self.loc.shape[:-1])
 
+    @functools.cached_property
+    def log_weight(self) -> Tensor:
+        """log w [*batch_shape, C], in the parameters' own type."""
+        return self.weight_logits.log_softmax(-1)
+
+    @functools.cached_property
+    def weight(self) -> Tensor:
+        """w [*batch_shape, C], float64."""
+        return self.weight_logits.double().softmax(-1)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats per unit of x, float64."""
         z = (x[..., None].to(self.loc.dtype) - self.loc) * torch.exp(-self.log_scale)  # [*batch, C]
-        per_component = self.weight_logits.log_softmax(-1) + self.standard_log_density(z) - self.log_scale
+        per_component = self.log_weight + self.standard_log_density(z) - self.log_scale
         return per_component.double().logsumexp(-1)
 
     def cdf(self, x: Tensor, *, below: bool = False) -> Tensor:
         """P(X ≤ x) = P(X < x), float64."""
         z = (x[..., None].double() - self.loc.double()) * torch.exp(-self.log_scale.double())
-        return (self.weight_logits.double().softmax(-1) * self.standard_cdf(z)).sum(-1)
+        return (self.weight * self.standard_cdf(z)).sum(-1)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Values from uniforms [*batch_shape, 2], in the parameters' dtype."""
         noise = noise.to(self.loc.device)
-        cdf = self.weight_logits.double().softmax(-1).cumsum(-1)
-        component = (cdf / cdf[..., -1:] <= noise[..., :1]).sum(-1, keepdim=True)
+        component = chosen(self.weight, noise[..., :1])
         loc = self.loc.gather(-1, component)[..., 0].double()
         scale = self.log_scale.gather(-1, component)[..., 0].double().exp()
         return (loc + scale * self.standard_quantile(noise[..., 1])).to(self.loc.dtype)
 
     def __getitem__(self, index) -> Self:
         return type(self)(self.weight_logits[index], self.loc[index], self.log_scale[index])
+
+
+def chosen(weight: Tensor, noise: Tensor) -> Tensor:
+    """The component [..., 1] that a uniform [..., 1] chooses by weights [..., C]."""
+    cdf = weight.cumsum(-1)
+    return (cdf / cdf[..., -1:] <= noise).sum(-1, keepdim=True)
 
 
 class GaussianMixture(LocationScaleMixture):
@@ -97,7 +130,10 @@ class GaussianMixture(LocationScaleMixture):
 
 
 class LogisticMixture(LocationScaleMixture):
-    """Mixture of logistic densities, e^{−z} / (1 + e^{−z})²."""
+    """Mixture of logistic densities, e^{−z} / (1 + e^{−z})², and its masses.
+
+    The masses of intervals, of levels and of tails are logs whose terms are all stable.
+    """
 
     @staticmethod
     def standard_log_density(z: Tensor) -> Tensor:
@@ -113,3 +149,48 @@ class LogisticMixture(LocationScaleMixture):
     def standard_quantile(u: Tensor) -> Tensor:
         """Logit."""
         return torch.logit(u)
+
+    def standardised(self, y: Tensor, narrowness: Tensor | None = None) -> Tensor:
+        """(y − loc) / scale of every component, [..., C] in the parameters' type; subtracted in the type of y."""
+        narrowness = torch.exp(-self.log_scale) if narrowness is None else narrowness
+        return ((y[..., None] - self.loc) * narrowness).to(self.loc.dtype)
+
+    def log_density(self, y: Tensor) -> Tensor:
+        """As `log_prob`, but summed in the parameters' own type; [...] float64."""
+        z = self.standardised(y)
+        return (self.log_weight - F.softplus(z) - F.softplus(-z) - self.log_scale).logsumexp(-1).double()
+
+    def log_mass(self, low: Tensor, high: Tensor) -> Tensor:
+        """log P(low < y ≤ high) for low < high, [...] float64."""
+        narrowness = torch.exp(-self.log_scale)
+        wide = ((high - low)[..., None] * narrowness).to(self.loc.dtype)
+        top, bottom = self.standardised(high, narrowness), self.standardised(low, narrowness)
+        above = torch.where(wide > 1, -bottom, wide - top)  # the latter would cancel in wide bins, the former in narrow
+        below_top, above_bottom, between = log_factors(top, above, wide.clamp(min=1e-30))
+        return (self.log_weight + (below_top + above_bottom + between)).logsumexp(-1).double()
+
+    def log_survival(self, low: Tensor | None) -> Tensor:
+        """log P(y > low) of every component with its weight, [..., C]; None: of all y."""
+        return self.log_weight if low is None else self.log_weight + F.logsigmoid(-self.standardised(low))
+
+    def sample_above(self, noise: Tensor, low: Tensor | None) -> Tensor:
+        """y > low, if there is such a bound, from uniforms [..., 2], float64."""
+        survival = self.log_survival(low).double()
+        component = chosen(survival.softmax(-1), noise[..., :1])
+        loc, log_scale = (t.double().gather(-1, component)[..., 0] for t in (self.loc, self.log_scale))
+        log_above = (survival - self.log_weight).gather(-1, component)[..., 0] + noise[..., 1].log()  # of the value
+        return loc + log_scale.exp() * (torch.log(-torch.expm1(log_above)) - log_above)
+
+
+def log_factors(top: Tensor, above: Tensor, wide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logs of three factors whose product is the mass that a standard logistic puts between two edges.
+
+    With a and b the upper and the lower edge, σ(a) − σ(b) = σ(a) · σ(−b) · (1 − e^{b − a}): no cancellation in narrow
+    bins, and no special cases for distant ones.
+
+    Args:
+        top: a.
+        above: −b.
+        wide: a − b, above 0.
+    """
+    return F.logsigmoid(top), F.logsigmoid(above), torch.log(-torch.expm1(-wide))

@@ -22,10 +22,11 @@ from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
-from ptheta.fitting.objectives import check_names, divided, objective_for, objective_of
+from ptheta.fitting.objectives import check_settings, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
+from ptheta.models.building import build, check_names
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.runs import Run
@@ -120,7 +121,7 @@ def fit(
         KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
     """
     log_f = target_of(objective, target)
-    check_names(settings, log_f)
+    check_settings(settings, log_f)
     if log_f is not None:
         check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
@@ -246,17 +247,17 @@ def photo_size(
         minutes = DEFAULT_MINUTES if recipe is None else recipe.minutes
     settings = {**(recipe.settings if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
 
-    def build(space: Space) -> Model:
+    def built(space: Space) -> Model:
         name = model or (recipe.model if recipe else default_model(space))
         own = hyperparameters(name) if callable(hyperparameters) else hyperparameters or {}
-        return family(name).load()(space, None, **{**(recipe.hyperparameters if recipe else {}), **own})
+        return build(name, space, None, {**(recipe.hyperparameters if recipe else {}), **own}, seed=0)
 
     def choose(found: Survey) -> tuple[int, int]:
         place = local_device(device)
         counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
         alone = numbers()[1] == 1  # several would not measure alike
         time = minutes if alone and not counts else None
-        return size_chooser(build, settings, time, place, limit_of(memory, place))(found)
+        return size_chooser(built, settings, time, place, limit_of(memory, place))(found)
 
     return choose
 
@@ -292,17 +293,12 @@ def _build(
             )
         return model, Affording.of_model(model, settings, data, device, means)
     cls = family(model).load()
-    known = list(cls.hyperparameter_signature())
-    if unknown := [name for name in hyperparameters if name not in known]:
-        remedy = nearest(unknown[0], known) if known else "it has none"
-        raise UsageError(f"{cls.__name__} has no hyperparameter {unknown[0]!r}", remedy)
+    check_names(cls, hyperparameters)
 
-    def build(space: Space, chosen: dict[str, Any]) -> Model:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return cls(space, data.context_space, **chosen)
+    def built(space: Space, chosen: dict[str, Any]) -> Model:
+        return build(cls, space, data.context_space, chosen, seed=seed)
 
-    affording = Affording(build, hyperparameters, settings, data, device, means)
+    affording = Affording(built, hyperparameters, settings, data, device, means)
     return affording.model(), affording
 
 

@@ -11,7 +11,7 @@ from ptheta.models import Model, family
 from ptheta.training import OBJECTIVES, Objective, ReverseKL, Settings, Target, World
 
 
-def check_names(settings: Mapping[str, Any], target: Target | None) -> None:
+def check_settings(settings: Mapping[str, Any], target: Target | None) -> None:
     """Check that every name is a setting of learning, or an option of an objective that may be meant.
 
     Raises:

@@ -12,7 +12,7 @@ from ptheta.data import Split
 from ptheta.data.codecs import Codec, DocumentCodec
 from ptheta.errors import UsageError
 from ptheta.judging.base import as_pixels
-from ptheta.spaces import Discrete, Grid, Real, Space
+from ptheta.spaces import Discrete, Real, Space
 
 MOST_ROWS = 10_000
 """Training events of a classifier, at most; drawn with a seed."""
@@ -64,7 +64,7 @@ def features(space: Space, codec: Codec, x: np.ndarray) -> Features:
 
         vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True).fit(codec.decode(x))
         return Features(lambda some: vectors.transform(codec.decode(some)), "tf-idf of character 1- to 4-grams")
-    if isinstance(space, Grid):
+    if "height" in space.axes and not space.ordered:
         if not codec.is_picture:
             raise UsageError(f"the levels of {space} have no order", "give events that are pictures")
         return Features(lambda some: as_pixels(codec, some).reshape(len(some), -1) / np.float32(255), "RGB from 0 to 1")

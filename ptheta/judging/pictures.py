@@ -16,7 +16,7 @@ from ptheta.judging.neighbours import nearest_training
 from ptheta.judging.overlap import also_learned_by
 from ptheta.metrics import accuracy, mean, of_samples, psnr, ssim
 from ptheta.runs import Run
-from ptheta.spaces import Discrete, Grid
+from ptheta.spaces import Discrete
 
 CANDIDATES = 10
 """Captions among which a judge finds the true one."""
@@ -85,9 +85,9 @@ def judge_described(case: Case) -> Findings:
         found.rows = {name: {"agreement": mean(recognised(how.judge, x, choices))} for name, x in pictures.items()}
         found.notes.append(f"judge: {how.judge.path.name}; {len(choices[0])} captions, of which one is true")
         found.notes += filter(None, [also_learned_by(how.judge, run, case.events)])
-    if isinstance(run.model.space, Grid):
+    if not run.model.space.ordered:
         found.notes.append("no nats of the nearest neighbour: the colours of a palette have no order")
-    elif isinstance(run.model.space, Discrete) and case.validation is not None:
+    elif case.validation is not None:
         nats, scale = neighbour_nats(case, nearest)
         found.rows.setdefault("nearest neighbour", {})["nats"] = mean(-nats)
         found.notes.append(

@@ -62,6 +62,7 @@ class Model(nn.Module, ABC):
         SpaceError: the family cannot model that space.
     """
 
+    _anchor: Tensor
     density: Density = Density.EXACT
     """Of the family, or of the instance, where it depends on the parts it is made of."""
     objective: str = "maximum_likelihood"
@@ -170,12 +171,12 @@ class Model(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return self._anchor.device  # type: ignore[return-value]
+        return self._anchor.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Floating-point type it computes in."""
-        return self._anchor.dtype  # type: ignore[return-value]
+        return self._anchor.dtype
 
     @property
     def free_parameters(self) -> int:

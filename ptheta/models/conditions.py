@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ptheta.errors import UsageError
 from ptheta.models.inputs import as_signal
+from ptheta.nn import Layers
 from ptheta.nn.context import (
     ContextMaps,
     Encoded,
@@ -21,7 +23,7 @@ from ptheta.nn.context import (
     WaveEncoder,
     spread_over,
 )
-from ptheta.spaces import Discrete, Grid, Image, Joint, Real, Sequence, Space, Spectrogram, Waveform
+from ptheta.spaces import Discrete, Grid, Image, Joint, Real, Sequence, Space
 
 CONTEXTS: tuple[type[Space], ...] = (Discrete, Real, Joint)
 """Kinds of context space that every neural family can condition on."""
@@ -55,12 +57,12 @@ class ContextEncoder(nn.Module):
     def __init__(self, space: Space, width: int, layers: int = 2, heads: int = 4, dropout: float = 0.0):
         super().__init__()
         self.space = space
-        self.parts = nn.ModuleList(Part(part, width, layers, heads, dropout) for _, part in parts_of(space))
+        self.parts: Layers[Part] = Layers(Part(part, width, layers, heads, dropout) for _, part in parts_of(space))
 
     def prepare(self, chunks: Iterable[Tensor]) -> None:
         """Take the moments of numbers from chunks of training contexts."""
         for number, part in enumerate(self.parts):
-            if isinstance(part, Part) and part.is_numeric:
+            if part.is_numeric:
                 part.prepare(torch.cat([values_of(self.space, context)[number] for context in chunks]))
 
     def forward(self, context: Tensor) -> Encoded:
@@ -96,18 +98,23 @@ class Part(nn.Module):
         super().__init__()
         self.space = space
         size = {"width": width, "layers": layers, "heads": heads, "dropout": dropout}
+        levels, axes = space.levels if isinstance(space, Discrete) else 0, space.axes
         self.inputs: nn.Module | None = None
-        if isinstance(space, Spectrogram):
-            self.encoder: nn.Module = FrameEncoder(space.frames, space.bands, **size)
+        self.encoder: nn.Module
+        # Values [n, *shape] and the encoder's type → what the encoder takes.
+        self.read: Callable[[Tensor, torch.dtype], tuple[Tensor, ...]]
+        self.read = partial(in_a_row, dimensions=space.dimensions)
+        if axes[-2:] == ("time", "band"):
+            self.encoder, self.read = FrameEncoder(*space.shape[-2:], **size), partial(sounding_frames, levels=levels)
         elif isinstance(space, Image | Grid):
             self.inputs = PictureInputs(space)
             self.encoder = PatchEncoder(self.inputs.channels, space.height, space.width, **size)
-        elif isinstance(space, Waveform):
-            self.encoder = WaveEncoder(space.samples, **size)
+        elif axes == ("time",):
+            self.encoder, self.read = WaveEncoder(space.dimensions, **size), partial(sounding_samples, levels=levels)
         elif isinstance(space, Sequence):
-            self.encoder = TextEncoder(space.length, space.levels, space.end, **size)
-        elif isinstance(space, Discrete):
-            self.encoder = ValuesEncoder(space.dimensions, space.levels, width)
+            self.encoder = TextEncoder(space.length, levels, space.end, **size)
+        elif levels:
+            self.encoder = ValuesEncoder(space.dimensions, levels, width)
         else:
             self.encoder = NumbersEncoder(space.dimensions, width)
         self.nothing = nn.Parameter(torch.randn(2, width) * 0.02)  # token and vector
@@ -137,18 +144,28 @@ class Part(nn.Module):
         )
 
     def _encoded(self, values: Tensor) -> Encoded:
-        kind = self.nothing.dtype
-        if isinstance(self.space, Spectrogram):
-            frames = values[:, 0]  # [n, frames, bands]
-            sounding = (frames > 0).any(2).flip(1).cummax(1).values.flip(1)
-            return self.encoder(as_signal(frames, self.space.levels, kind), sounding)
-        if self.inputs is not None:
-            return self.encoder(self.inputs(values, kind))
-        if isinstance(self.space, Waveform):
-            silence = round((self.space.levels - 1) / 2)
-            sounding = (values != silence).flip(1).cummax(1).values.flip(1)
-            return self.encoder(as_signal(values, self.space.levels, kind), sounding)
-        return self.encoder(values.reshape(len(values), self.space.dimensions))
+        dtype = self.nothing.dtype
+        given = self.read(values, dtype) if self.inputs is None else (self.inputs(values, dtype),)
+        return self.encoder(*given)
+
+
+def sounding_frames(values: Tensor, dtype: torch.dtype, levels: int) -> tuple[Tensor, Tensor]:
+    """Loudness [n, frames, bands] from −1 to 1, and which frames come before the sound's end [n, frames]."""
+    frames = values[:, 0]
+    sounding = (frames > 0).any(2).flip(1).cummax(1).values.flip(1)
+    return as_signal(frames, levels, dtype), sounding
+
+
+def sounding_samples(values: Tensor, dtype: torch.dtype, levels: int) -> tuple[Tensor, Tensor]:
+    """Samples [n, samples] from −1 to 1, and which come before the sound's end [n, samples]."""
+    silence = round((levels - 1) / 2)
+    sounding = (values != silence).flip(1).cummax(1).values.flip(1)
+    return as_signal(values, levels, dtype), sounding
+
+
+def in_a_row(values: Tensor, dtype: torch.dtype, dimensions: int) -> tuple[Tensor]:
+    """The values as they are, [n, dimensions]."""
+    return (values.reshape(len(values), dimensions),)
 
 
 class PictureInputs(nn.Module):
@@ -162,8 +179,8 @@ class PictureInputs(nn.Module):
     def __init__(self, space: Image | Grid, size: int = 16):
         super().__init__()
         self.levels = space.levels
-        self.table = None if isinstance(space, Image) else nn.Embedding(space.levels, size)
-        self.channels = space.channels if isinstance(space, Image) else size
+        self.table = None if space.ordered else nn.Embedding(space.levels, size)
+        self.channels = space.channels if space.ordered else size
 
     def forward(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """See the class."""
@@ -220,13 +237,13 @@ class PictureConditions(nn.Module):
         self.inputs = nn.ModuleDict()
         channels = 0
         for i, (_, part) in enumerate(parts_of(space)):
-            if isinstance(part, Image | Grid) and not isinstance(part, Spectrogram):
+            if isinstance(part, Image | Grid) and part.axes[-2:] == ("height", "width"):
                 inputs = PictureInputs(part)
                 self.inputs[str(i)] = inputs
                 channels += inputs.channels + 1
         size = (columns, height) if turned else (height, columns)
         self.places = ContextMaps(channels, width, *size) if channels else None
-        plain = all(isinstance(part, Discrete) and not part.shape for _, part in parts_of(space))
+        plain = all(part.countable and not part.shape for _, part in parts_of(space))
         self.coarse = None if plain else ContextMaps(0, width, *size)
 
     def forward(self, context: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions import MixtureHead
-from ptheta.spaces import Discrete, Image, Space
+from ptheta.spaces import Discrete, Space
 
 
 class Mapped(Iterable[Tensor]):
@@ -35,8 +35,8 @@ Moments = tuple[int, Tensor, Tensor]
 class ScalarInputs(nn.Module):
     """Values [...] as features [..., channels].
 
-    Levels of pictures and binary values are one number in [−1, 1]; other levels are indicators, since they have no
-    order; real values are standardised by the head that models them.
+    Levels that are numbers, and binary values, are one number in [−1, 1]; other levels are indicators, since they have
+    no order; real values are standardised by the head that models them.
 
     Args:
         space: of the events.
@@ -45,9 +45,8 @@ class ScalarInputs(nn.Module):
 
     def __init__(self, space: Space, head: nn.Module):
         super().__init__()
-        self.levels = space.levels if isinstance(space, Discrete) else None
-        ordered = isinstance(space, Image) or (self.levels or 0) <= 2
-        self.channels = 1 if ordered or self.levels is None else self.levels
+        self.levels = space.levels if isinstance(space, Discrete) else 0
+        self.channels = 1 if space.ordered or self.levels <= 2 else self.levels
         self.standardise = head.inputs if isinstance(head, MixtureHead) else None
 
     def forward(self, z: Tensor, dtype: torch.dtype, step: int | None = None) -> Tensor:
@@ -56,7 +55,7 @@ class ScalarInputs(nn.Module):
             return self.standardise(z, step).to(dtype)[..., None]
         if self.channels > 1:
             return F.one_hot(z, self.channels).to(dtype)
-        return as_signal(z, self.levels, dtype)[..., None]  # type: ignore[arg-type]
+        return as_signal(z, self.levels, dtype)[..., None]
 
 
 def as_signal(values: Tensor, levels: int, dtype: torch.dtype) -> Tensor:

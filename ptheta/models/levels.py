@@ -1,4 +1,4 @@
-"""Levels of pictures are ordered: neighbouring greys mean nearly the same, and networks should start knowing it.
+"""Levels that are numbers, such as greys: neighbouring ones mean nearly the same, and networks should start knowing it.
 
 Both parts use Legendre polynomials of the level as a smooth basis, which learning then changes.
 """
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import UsageError
-from ptheta.spaces import Discrete, Image, Space
+from ptheta.spaces import Discrete, Space
 
 
 def polynomials(levels: int, degree: int) -> Tensor:
@@ -22,8 +22,8 @@ def polynomials(levels: int, degree: int) -> Tensor:
 def level_embedding(space: Discrete, width: int, std: float) -> nn.Embedding:
     """Vectors of the levels, and one more for "no value" at the end.
 
-    For images a level's vector starts as a random mixture of polynomials of the level, plus a little noise; otherwise
-    all start independent.
+    Where levels are numbers, a level's vector starts as a random mixture of polynomials of the level, plus a little
+    noise; otherwise all start independent.
 
     Args:
         space: of the events.
@@ -32,7 +32,7 @@ def level_embedding(space: Discrete, width: int, std: float) -> nn.Embedding:
     """
     table = nn.Embedding(space.levels + 1, width)
     nn.init.normal_(table.weight, std=std)
-    if isinstance(space, Image) and space.levels > 2:
+    if space.ordered and space.levels > 2:
         smooth = polynomials(space.levels, 4)
         with torch.no_grad():
             table.weight[:-1] = 0.2 * table.weight[:-1] + std * (smooth @ torch.randn(smooth.shape[1], width))
@@ -72,13 +72,14 @@ class OrdinalLogits(nn.Module):
 
 
 def rank_for(space: Space, rank: int | None) -> int:
-    """The rank to use: the given one, or at most 8 for images and none otherwise.
+    """The rank to use: the given one, or at most 8 where levels are numbers and none otherwise.
 
     Raises:
         UsageError: the rank does not fit the space.
     """
+    levels = space.levels if isinstance(space, Discrete) else 0
+    if rank and rank >= levels:
+        raise UsageError(f"rank {rank} does not fit {space}", "give a rank below the number of levels, or 0")
     if rank is not None:
-        if rank and not (isinstance(space, Discrete) and rank < space.levels):
-            raise UsageError(f"rank {rank} does not fit {space}", "give a rank below the number of levels, or 0")
         return rank
-    return min(8, space.levels - 1) if isinstance(space, Image) else 0
+    return min(8, levels - 1) if space.ordered and levels else 0

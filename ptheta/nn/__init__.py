@@ -2,6 +2,7 @@
 
 from ptheta.nn.attention import Attention, Block, KeyValueCache, Told, norm
 from ptheta.nn.gated import CausalConvolution, GatedBlock, channel_norm
+from ptheta.nn.layers import Layers
 from ptheta.nn.masked import MaskedLinear, masked_layers
 from ptheta.nn.rotary import Rotary, Turn
 
@@ -11,6 +12,7 @@ __all__ = [
     "CausalConvolution",
     "GatedBlock",
     "KeyValueCache",
+    "Layers",
     "MaskedLinear",
     "Rotary",
     "Told",

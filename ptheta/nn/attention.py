@@ -1,4 +1,4 @@
-"""Causal self-attention with a key–value cache, and the transformer block around it.
+"""Self-attention, causal with a key–value cache or under a given mask, and the transformer block around it.
 
 - pre-norm by LayerNorm without parameters (Ba et al. 2016); no biases
 - queries and keys normalised (QK-norm, Henry et al. 2020), rotary positions
@@ -76,7 +76,7 @@ class KeyValueCache:
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention.
+    """Multi-head self-attention: causal, unless it is given which slots are seen.
 
     Args:
         width: of the stream.
@@ -104,6 +104,7 @@ class Attention(nn.Module):
         cache: KeyValueCache | None = None,
         back: Tensor | None = None,
         memory: Memory | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """All slots at once, or, with a cache, the next ones; [n, t, width] → [n, t, width].
 
@@ -113,6 +114,7 @@ class Attention(nn.Module):
             cache: of the slots before; its window is this layer's.
             back: how many slots before itself each slot may see at most [n, t]; None: as the window allows.
             memory: a context's tokens, which every slot sees; they have no place and do not turn.
+            seen: bool, broadcasts to [n, heads, t, S]: which slots each one sees, before and after it; None: causal.
         """
         n, t, width = x.shape
         qkv = F.linear(x, self.query_key_value.weight).view(n, t, 3, self.heads, width // self.heads).transpose(1, 3)
@@ -120,10 +122,14 @@ class Attention(nn.Module):
             query, key = turned(norm(qkv[:, :, :2]), turns[0]).unbind(2)
         else:
             query, key = (turned(norm(qkv[:, :, i]), turn) for i, turn in enumerate(turns))
-        value, window = qkv[:, :, 2].to(key.dtype), self.window
-        if cache is not None:
-            key, value, window = *cache.append(key, value), cache.window
-        mixed = attend(query, key, value, window, back, memory)
+        if seen is not None:
+            value = qkv[:, :, 2]
+            mixed = _masked(query.to(value), key.to(value), value, seen)  # norms are in full precision under autocast
+        else:
+            value, window = qkv[:, :, 2].to(key.dtype), self.window
+            if cache is not None:
+                key, value, window = *cache.append(key, value), cache.window
+            mixed = attend(query, key, value, window, back, memory)
         return F.linear(mixed.transpose(1, 2).reshape(n, t, width), self.out.weight)
 
 
@@ -265,12 +271,6 @@ class Told(NamedTuple):
         return Told(self.vector[rows], [None if memory is None else memory.rows(rows) for memory in self.memories])
 
 
-def attend_to_all(query: Tensor, key: Tensor, value: Tensor, present: Tensor) -> Tensor:
-    """Attention [n, heads, t, size] to all keys that are there, a mask that broadcasts to [n, heads, t, S]."""
-    kind = value.dtype  # norms are in full precision under autocast
-    return _masked(query.to(kind), key.to(kind), value, present)
-
-
 class Block(nn.Module):
     """x + attention(norm x), then x + feed-forward(norm x).
 
@@ -299,9 +299,10 @@ class Block(nn.Module):
         cache: KeyValueCache | None = None,
         back: Tensor | None = None,
         memory: Memory | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """[n, t, width] → [n, t, width]; see `Attention`."""
-        x = x + self._dropped(self.attention(norm(x), turns, cache, back, memory))
+        x = x + self._dropped(self.attention(norm(x), turns, cache, back, memory, seen))
         hidden = F.relu(F.linear(norm(x), self.up.weight))
         return x + self._dropped(F.linear(hidden * hidden, self.down.weight))
 

@@ -5,65 +5,29 @@ Every encoder gives the same two things, so any model can take any context:
 - tokens [n, S, width], for models that attend to them, and which of them are there [n, S];
 - one vector [n, width], for models that take one.
 
-Texts, pictures and sounds go through blocks of attention in both directions, pre-norm with normalised queries and
-keys, rotary positions and ReLU² as in `ptheta.nn.attention`, whose causal attention takes the tokens as further keys.
+Texts, pictures and sounds go through the blocks of `ptheta.nn.attention`, each token seeing all that are there; in a
+transformer's own blocks, causal attention takes the tokens as further keys.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.nn.attention import Encoded, attend_to_all, norm
-from ptheta.nn.rotary import Rotary, turned
+from ptheta.nn.attention import Block, Encoded, norm
+from ptheta.nn.layers import Layers
+from ptheta.nn.rotary import Rotary
 
 PATCHES = 8
 """A picture is cut into at most about so many patches a side."""
 
 STRIDES = (4, 4, 4, 2)
 """Of the convolutions over a waveform: a token for every 128 samples."""
-
-
-class EncoderBlock(nn.Module):
-    """x + attention(norm x) in both directions, then x + feed-forward(norm x).
-
-    Args:
-        width, heads: of the stream.
-        dropout: probability with which entries of each branch's output are dropped in training.
-    """
-
-    def __init__(self, width: int, heads: int, dropout: float):
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.down.weight)
-
-    def forward(self, x: Tensor, rotary: Rotary, present: Tensor) -> Tensor:
-        """[n, S, width] → [n, S, width].
-
-        Args:
-            x: stream.
-            rotary: positions of the tokens.
-            present: bool [n, S], which tokens are seen.
-        """
-        n, s, width = x.shape
-        turn = rotary.at(slice(0, s))
-        query, key, value = self.query_key_value(norm(x)).view(n, s, 3, self.heads, width // self.heads).unbind(2)
-        query, key = (turned(norm(part).transpose(1, 2), turn) for part in (query, key))
-        mixed = attend_to_all(query, key, value.transpose(1, 2), present[:, None, None])
-        x = x + self._dropped(self.out(mixed.transpose(1, 2).reshape(n, s, width)))
-        hidden = F.relu(self.up(norm(x)))
-        return x + self._dropped(self.down(hidden * hidden))
-
-    def _dropped(self, branch: Tensor) -> Tensor:
-        return F.dropout(branch, self.dropout) if self.training and self.dropout else branch
 
 
 class Encoder(nn.Module):
@@ -79,18 +43,40 @@ class Encoder(nn.Module):
     def __init__(self, coordinates: Tensor, width: int, layers: int, heads: int, dropout: float):
         super().__init__()
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(EncoderBlock(width, heads, dropout) for _ in range(layers))
+        self.blocks: Layers[Block] = Layers(Block(width, heads, None, dropout) for _ in range(layers))
         self.drop = nn.Dropout(dropout)
         self.pool = nn.Linear(width, width)
+        self.register_state_dict_post_hook(_without_attention)
+        self.register_load_state_dict_pre_hook(_with_attention)
 
     def forward(self, h: Tensor, present: Tensor) -> Encoded:
         """Embeddings [n, S, width] of tokens, and which are there [n, S]; at least one in every row."""
         h = self.drop(h)
+        turn = self.rotary.at(slice(0, h.shape[1]))
         for block in self.blocks:
-            h = block(h, self.rotary, present)
+            h = block(h, (turn, turn), seen=present[:, None, None])
         h = norm(h)
         share = present.to(h.dtype) / present.sum(1, keepdim=True)
         return Encoded(self.pool((share[:, None] @ h)[:, 0]), h, present)
+
+
+def _renamed(state: dict[str, Any], prefix: str, old: str, new: str) -> None:
+    """Rename what lies below a prefix, in place and in order."""
+    entries = list(state.items())
+    state.clear()
+    for name, value in entries:
+        below = name.startswith(prefix)
+        state[prefix + re.sub(old, new, name[len(prefix) :]) if below else name] = value
+
+
+def _without_attention(encoder: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    """Weights are kept under the names they had when an encoder's blocks were of a class of their own."""
+    _renamed(state, prefix, r"^(blocks\.\d+)\.attention\.", r"\1.")
+
+
+def _with_attention(encoder: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    """The inverse of `_without_attention`."""
+    _renamed(state, prefix, r"^(blocks\.\d+)\.(query_key_value|out)\.", r"\1.attention.\2.")
 
 
 class ValuesEncoder(nn.Module):

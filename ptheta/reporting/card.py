@@ -9,6 +9,7 @@ from ptheta.files import write_text
 from ptheta.models import Density, family
 from ptheta.numbers import count, nats
 from ptheta.reporting.contexts import given_words
+from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.overview import file_lines
 from ptheta.run_folders import sealed, spare_card
 from ptheta.runs import Run

@@ -20,6 +20,7 @@ from ptheta.evaluation.results import Score
 from ptheta.models import Density
 from ptheta.numbers import count, plural
 from ptheta.reporting.card import free_energy_said
+from ptheta.reporting.exhibits import exhibit_of
 from ptheta.runs import Run
 from ptheta.training import Budget, Verdict
 from ptheta.training.state import Position

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,6 +16,7 @@ from ptheta.errors import UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Model, family
+from ptheta.models.building import build, check_names
 from ptheta.sklearn.rows import KINDS, Loaded, Rows
 from ptheta.spaces import Discrete, Real, Table
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World, choose_device
@@ -174,13 +174,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def _build(self, cls: type[Model], seed: int) -> Model:
         """The model to fit; the global random state is untouched."""
-        given = dict(self.hyperparameters or {})
-        known = list(cls.hyperparameter_signature())
-        if unknown := [name for name in given if name not in known]:
-            raise UsageError(f"{self.model} has no hyperparameter {unknown[0]!r}", nearest(unknown[0], known))
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return cls(self._rows.space, None, **given)
+        check_names(cls, self.hyperparameters or {})
+        return build(cls, self._rows.space, None, self.hyperparameters, seed=seed)
 
     def _learned(self, model: Model, events: np.ndarray, seed: int) -> Model:
         """The model with what it learns from events [n, m]."""

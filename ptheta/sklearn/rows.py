@@ -156,7 +156,7 @@ class Mixed(Rows):
     def _frame(self, X: np.ndarray) -> Any:
         import pandas as pd
 
-        return pd.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])  # type: ignore[arg-type]
+        return pd.DataFrame(X, columns=pd.Index([f"column {j}" for j in range(X.shape[1])]))
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
         """The events of an array."""

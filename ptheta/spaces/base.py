@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,14 +17,19 @@ MAX_DIMENSIONS = 2**26
 """Most dimensions an event may have: a guard against damaged or hostile descriptions, checked before any allocation."""
 
 
-@dataclass(frozen=True)
 class Space(ABC):
-    """The set of possible events.
+    """The set of possible events; every kind of it is a frozen dataclass.
 
     Batches of events are tensors [n, *shape]: int64 for discrete spaces, floating point for real ones.
+
+    Attributes:
+        shape: of one event; () for a single value.
     """
 
+    shape: tuple[int, ...]
     kind: ClassVar[str]
+    ordered: ClassVar[bool] = False
+    """Whether values are numbers, so that neighbouring ones mean nearly the same; else they are names."""
     _kinds: ClassVar[dict[str, type[Space]]] = {}
 
     def __init_subclass__(cls, **kwargs):
@@ -41,9 +45,17 @@ class Space(ABC):
             )
 
     @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one event; () for a single value."""
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of `shape`, which tell its geometry.
+
+        - `channel`: what is measured at one place, such as red, green and blue
+        - `height` and `width`: rows and columns of a picture
+        - `time`: samples or frames of a sound; `band`: of frequency
+        - `token`: places in a text
+        - `column`: of a table
+        - `axis 0`, `axis 1` …: of an array, where neighbours are no nearer than others
+        """
+        return tuple(f"axis {i}" for i in range(len(self.shape)))
 
     @abstractmethod
     def validate(self, x: Any) -> Tensor:
@@ -121,7 +133,7 @@ class Space(ABC):
         except TypeError as error:
             raise SpaceError(f"cannot read a {kind} space from {description}", str(error)) from error
 
-    def _as_batch(self, x: Any) -> Tensor:
+    def as_batch(self, x: Any) -> Tensor:
         """x as a tensor of the right shape, values unchecked."""
         if isinstance(x, list | tuple):
             x = np.asarray(x)

@@ -33,7 +33,7 @@ class Discrete(Space):
     """
 
     kind = "discrete"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    shape: tuple[int, ...] = ()
     levels: int = 2
     sizes: tuple[int, ...] | None = None
 
@@ -75,7 +75,7 @@ class Discrete(Space):
 
     def check(self, x: Any) -> Tensor:
         """As `validate`, but in x's own integer type, without a copy: for long passes over compact data."""
-        x = self._as_batch(x)
+        x = self.as_batch(x)
         if x.is_floating_point() or x.is_complex():
             raise SpaceError(f"x holds {x.dtype} values", f"events of {self} are integers; cast or round them yourself")
         if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch compares few of these
@@ -117,13 +117,18 @@ class Image(Discrete):
     """
 
     kind = "image"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    ordered = True
 
     def __init__(self, height: int, width: int, channels: int = 1, levels: int = 256):
         object.__setattr__(self, "shape", (channels, height, width))
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "sizes", None)
         self.__post_init__()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Channels of pixels in rows and columns."""
+        return "channel", "height", "width"
 
     @property
     def channels(self) -> int:
@@ -175,13 +180,22 @@ class Grid(Discrete):
     """
 
     kind = "grid"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
 
     def __init__(self, height: int, width: int, levels: int):
         object.__setattr__(self, "shape", (height, width))
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "sizes", None)
         self.__post_init__()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Tokens in rows and columns."""
+        return "height", "width"
+
+    @property
+    def channels(self) -> int:
+        """One: a place holds one token."""
+        return 1
 
     @property
     def height(self) -> int:
@@ -219,7 +233,6 @@ class Sequence(Discrete):
     """
 
     kind = "sequence"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
     end: int | None = None
 
     def __init__(self, length: int, levels: int, end: int | None = None):
@@ -235,6 +248,11 @@ class Sequence(Discrete):
             raise SpaceError(
                 f"the end of a document is token {self.end} of {self.levels}", f"give one of 0 to {self.levels - 1}"
             )
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """One axis: the places of tokens."""
+        return ("token",)
 
     @property
     def length(self) -> int:
@@ -282,7 +300,6 @@ class Label(Discrete):
     """
 
     kind = "label"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
     names: tuple[str, ...] = ()
 
     def __init__(self, names: tuple[str, ...] | list[str]):

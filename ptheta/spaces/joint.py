@@ -41,12 +41,8 @@ class Joint(Space):
         if any(isinstance(space, Joint) for _, space in made):
             raise SpaceError("a joint space is part of a joint space", "give all parts side by side")
         object.__setattr__(self, "parts", made)
+        object.__setattr__(self, "shape", (sum(space.dimensions for _, space in made),))
         self.__post_init__()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(sum of the parts' dimensions,)."""
-        return (sum(space.dimensions for _, space in self.parts),)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +75,7 @@ class Joint(Space):
         A part may be left out, be None, or hold rows of `null`: nothing is then said of it.
         """
         if not isinstance(x, Mapping):
-            x = self._as_batch(x)
+            x = self.as_batch(x)
             if x.is_floating_point() != self.dtype.is_floating_point:
                 raise SpaceError(f"x holds {x.dtype} values", f"batches of {self} are {self.dtype}")
             for (name, space), raw, part in zip(self.parts, self._columns(x), self._cut(x)):

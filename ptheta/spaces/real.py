@@ -21,7 +21,8 @@ class Real(Space):
     """
 
     kind = "real"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    ordered = True
+    shape: tuple[int, ...] = ()
 
     def reduced(self, dimensions: int) -> Real:
         """Fewer numbers."""
@@ -29,7 +30,7 @@ class Real(Space):
 
     def validate(self, x: Any) -> Tensor:
         """Check a batch of finite floats; returns floating point [n, *shape]."""
-        x = self._as_batch(x)
+        x = self.as_batch(x)
         if not x.is_floating_point():
             x = x.double()
         wrong = ~torch.isfinite(x)

@@ -20,13 +20,18 @@ class Waveform(Discrete):
     """
 
     kind = "waveform"
-    shape: tuple[int, ...] = ()  # type: ignore[assignment]
+    ordered = True
 
     def __init__(self, samples: int, levels: int = 256):
         object.__setattr__(self, "shape", (samples,))
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "sizes", None)
         self.__post_init__()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """One axis: time, in samples."""
+        return ("time",)
 
     def reduced(self, dimensions: int) -> Waveform:
         """A shorter sound."""
@@ -60,6 +65,11 @@ class Spectrogram(Image):
 
     def __init__(self, frames: int, bands: int, levels: int = 256):
         super().__init__(frames, bands, 1, levels)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """One channel, over time in frames, and bands of frequency."""
+        return "channel", "time", "band"
 
     def reduced(self, dimensions: int) -> Spectrogram:
         """Fewer frames, and fewer bands if one frame is too much."""

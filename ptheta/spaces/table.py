@@ -155,12 +155,13 @@ class Table(Space):
                 raise SpaceError(f"a table has the column {column!r}", "its description was damaged or edited")
             found.append(Column(**column) if isinstance(column, dict) else column)
         object.__setattr__(self, "columns", tuple(found))
+        object.__setattr__(self, "shape", (len(found),))
         super().__post_init__()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """(m,)."""
-        return (len(self.columns),)
+    def axes(self) -> tuple[str, ...]:
+        """One axis: the columns."""
+        return ("column",)
 
     @property
     def names(self) -> list[str]:
@@ -187,7 +188,7 @@ class Table(Space):
         Raises:
             SpaceError: a cell that its column does not allow; the first one is named.
         """
-        x = self._as_batch(x)
+        x = self.as_batch(x)
         if x.dtype in (torch.float16, torch.float32):  # numbers of a narrow type are the values they stand for
             x = torch.from_numpy(shortest(x.detach().cpu().numpy())).to(x.device)
         x = x.double()

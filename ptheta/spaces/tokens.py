@@ -32,7 +32,7 @@ class Document(Sequence):
     """
 
     kind = "document"
-    end: int = 0  # type: ignore[assignment]
+    end: int = 0
 
     def __init__(self, length: int, levels: int, end: int | None = None):
         super().__init__(length, levels, levels - 1 if end is None else end)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, GaussianMixture, LogisticMixture
 from ptheta.distributions.base import Distribution
-from ptheta.distributions.cells import Cell, Mixture, Row, Scale
+from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture
 from ptheta.errors import DensityError
 from ptheta.sampling import uniforms
 from ptheta.spaces import Column
@@ -65,7 +65,7 @@ def test_cells_say_how_often_draws_are_below(column):
     scale = Scale([column])
     scale.centre[0], scale.width[0] = 1.0, 2.0
     logits = rand(1, column.codes, seed=4)
-    mixture = None if column.is_category else Mixture.of(rand(1, 6, seed=5))
+    mixture = None if column.is_category else cell_mixture(rand(1, 6, seed=5))
     cell = Cell(column, 0, scale, logits, mixture)[torch.zeros(40_000, dtype=torch.long)]
     g = torch.Generator().manual_seed(0)
     x = cell.sample(uniforms(40_000, 3, generator=g))
@@ -88,7 +88,7 @@ def test_a_row_has_the_functions_of_its_cells():
     columns = [COLUMNS["category"], COLUMNS["real"]]
     scale = Scale(columns)
     cells = [
-        Cell(column, j, scale, rand(5, column.codes, seed=j), None if j == 0 else Mixture.of(rand(5, 6)))
+        Cell(column, j, scale, rand(5, column.codes, seed=j), None if j == 0 else cell_mixture(rand(5, 6)))
         for j, column in enumerate(columns)
     ]
     x = torch.stack([torch.arange(5.0) % 4, rand(5, seed=9)], -1).double()

@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy import stats
 
-from ptheta.distributions import Cell, Mixture, Scale, codes_of
+from ptheta.distributions import Cell, Scale, cell_mixture, codes_of
 from ptheta.distributions.cells import MAX_LOG_SCALE
-from ptheta.distributions.heads import MIN_LOG_SCALE
+from ptheta.distributions.mixture import MIN_LOG_SCALE
 from ptheta.spaces import Column
 from ptheta.spaces.table import MOST_POINTS
 
@@ -26,7 +26,7 @@ def cell(column, *, scale=(0.0, 1.0, 0.0, 1.0), outputs=(WEIGHTS, LOCS, SCALES),
     for buffer, value in zip((found.centre, found.width, found.shift, found.unit), scale):
         buffer[0] = value
     logits = torch.linspace(-1, 1, column.codes) if logits is None else torch.tensor(logits)
-    mixture = None if column.is_category else Mixture.of(torch.tensor([list(itertools.chain(*outputs))], dtype=dtype))
+    mixture = None if column.is_category else cell_mixture(torch.tensor([list(itertools.chain(*outputs))], dtype=dtype))
     return Cell(column, 0, found, logits[None].to(dtype), mixture)
 
 
@@ -224,7 +224,7 @@ def test_extreme_networks_and_values_have_finite_scores_and_gradients(column, lo
     scale = Scale([column])
     scale.centre[0], scale.width[0] = 3.0, 1e-3
     values = torch.tensor([0.0, 3.0, 4.0, 1e6, 1e12, NAN if column.missing else 5.0], dtype=torch.float64)
-    found = Cell(column, 0, scale, logits, Mixture.of(outputs)).log_prob(values)
+    found = Cell(column, 0, scale, logits, cell_mixture(outputs)).log_prob(values)
     assert found.dtype == torch.float64
     assert bool(found.isfinite().all())
     found.sum().backward()
@@ -241,7 +241,7 @@ def test_gradients_are_finite_differences():
         scale.centre[0], scale.width[0], scale.unit[0] = 2.0, 1.5, 0.6
 
         def score(outputs, logits, column=column, scale=scale):
-            return Cell(column, 0, scale, logits, Mixture.of(outputs)).log_prob(values)
+            return Cell(column, 0, scale, logits, cell_mixture(outputs)).log_prob(values)
 
         g = torch.Generator().manual_seed(0)
         outputs = torch.randn(4, 9, generator=g, dtype=torch.float64, requires_grad=True)
@@ -250,7 +250,7 @@ def test_gradients_are_finite_differences():
 
 
 def test_component_scales_have_a_floor_and_a_ceiling():
-    found = Mixture.of(torch.tensor([[0.0] * 6 + [-1e6, -7.0, 1e6]], dtype=torch.float64)).log_scale[0]
+    found = cell_mixture(torch.tensor([[0.0] * 6 + [-1e6, -7.0, 1e6]], dtype=torch.float64)).log_scale[0]
     assert float(found[0]) == pytest.approx(MIN_LOG_SCALE, abs=1e-3)
     assert MIN_LOG_SCALE - 1e-3 <= float(found[1]) < float(found[2]) <= MAX_LOG_SCALE
 

@@ -19,7 +19,8 @@ from ptheta.distributions import (
     MixtureHead,
     head_for,
 )
-from ptheta.distributions.heads import MAX_LOG_SCALE, MIN_LOG_SCALE
+from ptheta.distributions.heads import MAX_LOG_SCALE
+from ptheta.distributions.mixture import MIN_LOG_SCALE
 from ptheta.errors import UsageError
 from ptheta.sampling import Warp, uniforms
 from ptheta.spaces import Discrete, Real

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ptheta.distributions.cells import Cell, Mixture, Scale
+from ptheta.distributions.cells import Cell, Scale, cell_mixture
 from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.spaces import Column
 
@@ -89,7 +89,7 @@ def test_a_cell_takes_the_bits_of_its_probability(name):
     logits = torch.randn(1, column.codes, generator=g, dtype=torch.float64).expand(n, -1)
     mixture = None
     if not column.is_category:
-        mixture = Mixture.of(torch.randn(1, 12, generator=g, dtype=torch.float64)).at(torch.zeros(n, dtype=torch.long))
+        mixture = cell_mixture(torch.randn(1, 12, generator=g, dtype=torch.float64))[torch.zeros(n, dtype=torch.long)]
     cell = Cell(column, 0, scale, logits, mixture)
     x = cell.sample(torch.rand(n, 3, generator=g, dtype=torch.float64))
     x = column.values(column.points(x)) if column.per else x

@@ -38,7 +38,7 @@ def held(reader: CachedDecoder) -> int:
 
 
 def started(model: Any, n: int, context: Tensor | None = None, slots: int = 2000) -> CachedDecoder:
-    return model._reader(n, context, slots)
+    return model.reader(n, context, slots)
 
 
 def plain(model: Any, z: Tensor, label: int | None = None) -> Tensor:
@@ -140,7 +140,7 @@ def test_padding_on_the_left_is_not_seen(hyperparameters: dict[str, Any], pad: i
     for i, row in enumerate(rows):
         padded[i, 60 - len(row) :] = row
     after = tokens(5, 300, levels=5, seed=9)
-    reader = model._reader(5, None, 400, first)
+    reader = model.reader(5, None, 400, first)
     found = torch.cat([reader.prefill(padded).logits[:, None], reader.extend(after).logits], 1)
     for i, row in enumerate(rows):
         truth = plain_logits(model, torch.cat([row, after[i]]))[len(row) :]

@@ -248,7 +248,7 @@ def test_texts_are_those_of_the_plain_network(hyperparameters: dict[str, Any], w
         for draft in DRAFTS:
             result = model.generate(PROMPTS, 20, labels, seed=3, draft=draft, **warp)
             with torch.inference_mode():
-                reader = model._reader(5, labels, 50, first)
+                reader = model.reader(5, labels, 50, first)
                 batch = generate(reader, padded, noise, Warp(**warp), end=end, draft=draft)
             for i, truth in enumerate(truths):
                 agree(result, i, truth)
@@ -265,7 +265,7 @@ def test_drafts_change_the_number_of_passes_and_nothing_else(hyperparameters: di
     results = {}
     with torch.inference_mode():
         for draft in DRAFTS:
-            reader = model._reader(3, None, 609)
+            reader = model.reader(3, None, 609)
             results[draft] = generate(reader, prompts, noise, Warp(temperature=0.5), draft=draft)
     slow = results.pop("none")
     assert slow.passes == 600
@@ -323,8 +323,8 @@ def test_float32_texts_carry_the_log_probabilities_that_scoring_gives():
 @pytest.mark.parametrize("hyperparameters", [{"window": 6}, {}], ids=str)
 def test_the_memory_of_a_text_does_not_grow_with_it(hyperparameters: dict[str, Any], monkeypatch):
     model, readers = transformer(TEXT, layers=1, **hyperparameters), []
-    reader_of = model._reader
-    monkeypatch.setattr(model, "_reader", lambda *arguments: readers.append(reader_of(*arguments)) or readers[-1])
+    reader_of = model.reader
+    monkeypatch.setattr(model, "reader", lambda *arguments: readers.append(reader_of(*arguments)) or readers[-1])
     model.space = Sequence(12, 5)  # texts without an end
     model.generate([tokens(900, levels=5)], 400, seed=0)
     model.generate([tokens(5, levels=5)], 900, seed=0)
@@ -390,7 +390,7 @@ def test_of_a_long_prompt_only_what_can_matter_is_read():
     prompt = tokens(300, levels=5, seed=1)
     assert model.reach == 2 * 3 + 3
     read = model.generate([prompt], 8, seed=0)
-    whole = model._reader(1, None, 400)
+    whole = model.reader(1, None, 400)
     conditional = whole.prefill(prompt[None])
     for token, log_prob in zip(read.tokens[0], read.log_prob[0]):
         assert float(conditional.log_prob(token[None])) == pytest.approx(float(log_prob), abs=1e-10)

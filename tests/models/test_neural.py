@@ -13,7 +13,7 @@ from ptheta.models.levels import polynomials
 from ptheta.nn import KeyValueCache, Rotary
 from ptheta.nn.attention import windowed_attention
 from ptheta.nn.rotary import turned
-from ptheta.spaces import Discrete, Image, Label, Real, Sequence
+from ptheta.spaces import Discrete, Image, Label, Real, Sequence, Waveform
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 
@@ -138,6 +138,14 @@ def test_made_with_few_coefficients_keeps_causality_and_starts_at_the_marginals(
     p = model.conditionals(x[:1]).probabilities()[0]  # [9, 16]
     counted = torch.stack([torch.bincount(column, minlength=16) for column in x.flatten(1).T]).double() + 0.5
     torch.testing.assert_close(p, counted / counted.sum(1, keepdim=True), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", [MADE, MarkovMLP])
+def test_a_sound_is_seen_as_a_picture_with_as_many_greys_is(family):
+    """Its levels are numbers: indicators and a logit for each would be 681,914,368 parameters of MADE."""
+    picture, sound = (family(space, width=32) for space in (Image(10, 10), Waveform(100)))
+    assert {k: v.shape for k, v in sound.state_dict().items()} == {k: v.shape for k, v in picture.state_dict().items()}
+    assert sum(p.numel() for p in MADE(Waveform(100)).parameters()) == 833_216
 
 
 def test_a_rank_that_is_no_rank_is_refused():

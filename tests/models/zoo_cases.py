@@ -40,6 +40,7 @@ SPACES = {
     "image": Image(2, 2, levels=2),
     "rgb": Image(2, 1, 3, levels=3),
     "grid": Grid(2, 2, levels=3),
+    "waveform": Waveform(3, levels=4),
     "sequence": Sequence(4, 3, end=2),
     "document": Document(3, 3, end=1),
     "label": Label(("ant", "bee", "cow")),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import cmath
+import copy
 from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from ptheta.nn import Rotary
+from ptheta.nn import Block, Rotary
 from ptheta.nn.attention import SHORT, attend, windowed_attention
+from ptheta.nn.context import Encoder
 from ptheta.nn.rotary import turned
 
 SIZE = 4
@@ -135,3 +137,38 @@ def test_frequencies_keep_their_digits_whatever_type_a_model_takes(moves: list[s
     assert cos.dtype == sin.dtype == getattr(torch, moves[-1])
     precision = {"float": 1e-6, "half": 1e-3, "double": 1e-12}[moves[-1]]
     torch.testing.assert_close(cos[0, :8].double(), (100_003 * exact).cos(), rtol=0, atol=precision)
+
+
+# Blocks
+
+
+def shaken_block(dropout: float = 0.0) -> Block:
+    torch.manual_seed(0)
+    block = Block(8, 2, None, dropout).double()
+    for parameter in block.parameters():
+        parameter.data.add_(0.3 * torch.randn_like(parameter))
+    return block
+
+
+@torch.no_grad()
+def test_a_block_is_causal_or_sees_what_a_mask_says():
+    block, x = shaken_block(), torch.randn(2, 5, 8, dtype=torch.float64)
+    turn = Rotary(torch.arange(5)[:, None], 4).double().at(slice(0, 5))
+    causal = block(x, (turn, turn))
+    triangle = torch.ones(5, 5, dtype=torch.bool).tril()
+    torch.testing.assert_close(block(x, (turn, turn), seen=triangle), causal, rtol=0, atol=1e-12)
+    everything = block(x, (turn, turn), seen=torch.ones_like(triangle))
+    torch.testing.assert_close(everything[:, -1], causal[:, -1], rtol=0, atol=1e-12)
+    assert not torch.allclose(everything[:, 0], causal[:, 0])
+
+
+def test_an_encoder_keeps_its_weights_under_the_names_of_earlier_run_folders():
+    encoder = Encoder(torch.arange(3)[:, None], 8, 2, 2, 0.0)
+    layers = ["query_key_value", "out", "up", "down"]
+    names = [*(f"blocks.{i}.{layer}.weight" for i in range(2) for layer in layers), "pool.weight", "pool.bias"]
+    state = encoder.state_dict()
+    assert list(state) == names
+    other = copy.deepcopy(encoder)
+    other.load_state_dict({name: value + 1 for name, value in state.items()})
+    assert all(torch.equal(value, state[name] + 1) for name, value in other.state_dict().items())
+    assert list(nn.ModuleDict({"a": encoder}).state_dict()) == [f"a.{name}" for name in names]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.models.base import Density, Model
+from ptheta.models.building import seeded
 from ptheta.models.inputs import Mapped, as_signal, moments
 from ptheta.spaces import Discrete, Real, Space
 
@@ -55,8 +56,7 @@ class Adversarial(Model):
 
     def opponent(self, seed: int) -> nn.Module:
         """A new opponent, where the model computes; the global random state is untouched."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             return self._opponent().to(self.device, self.dtype)
 
     def generate(self, n: int, context: Tensor | None) -> Tensor:

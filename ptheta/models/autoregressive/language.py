@@ -48,7 +48,7 @@ class LanguageModel(Autoregressive):
     """Whether events are token sequences in their own order, which may go on beyond an event."""
 
     @abstractmethod
-    def _reader(
+    def reader(
         self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
     ) -> Decoder:
         """A decoder of n sequences, which extends, rewinds and keeps.
@@ -152,7 +152,7 @@ class LanguageModel(Autoregressive):
     def _scores(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Nats of every token of z [n, t], on the CPU, a chunk at a time."""
         n, t = z.shape
-        reader = self._reader(n, context, t)
+        reader = self.reader(n, context, t)
         before = torch.cat([z.new_full((n, 1), self.start_token), z[:, :-1]], 1)
         parts = []
         for start in range(0, t, self._chunk):
@@ -253,7 +253,7 @@ class LanguageModel(Autoregressive):
             for start in range(0, len(rows), many):
                 part = rows[start : start + many]
                 padded, first = _padded(part)
-                reader = self._reader(
+                reader = self.reader(
                     len(part),
                     None if context is None else context[start : start + many],
                     padded.shape[1] + tokens + 1,

@@ -1,9 +1,9 @@
 """MADE: masked autoencoder for distribution estimation; all conditionals from one pass of one MLP.
 
 Germain et al. 2015 (arXiv:1502.03509). Departures: hidden layers are residual (Durkan & Nash 2019, ResMADE), all have
-the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments. Levels of
-pictures are ordered, so each dimension outputs a few coefficients of functions of the level, shared by all dimensions,
-in place of one number for each level (`rank`).
+the same sorted degrees, and the output also sees the inputs directly, as in the paper's experiments. Where levels are
+numbers, as of pictures and sounds, each dimension outputs a few coefficients of functions of the level, shared by all
+dimensions, in place of one number for each level (`rank`).
 
 Decoding is incremental: a hidden unit of degree d is final once d values are known, so each unit is computed exactly
 once and a whole event costs about one pass, not m of them.
@@ -25,7 +25,7 @@ from ptheta.models.autoregressive.orders import Order
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.models.inputs import Mapped, ScalarInputs, marginal_logits, moments
 from ptheta.models.levels import OrdinalLogits, rank_for
-from ptheta.nn import MaskedLinear, masked_layers
+from ptheta.nn import Layers, MaskedLinear, masked_layers
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Discrete, Real, Space
 
@@ -40,7 +40,7 @@ class MADE(Autoregressive):
         layers: hidden layers.
         dropout: probability with which hidden units are dropped in training.
         rank: coefficients from which the logits of a dimension are made; 0: one logit for each level; None: at most 8
-            for images, 0 otherwise.
+            where levels are numbers, 0 otherwise.
         mixture: density of real values, `logistic` or `gaussian`.
         components: of the mixture.
         context_dropout: see `Model.context_dropout`.
@@ -79,7 +79,7 @@ class MADE(Autoregressive):
         self.levels = OrdinalLogits(m, self.head.size, rank_for(space, rank))
         outputs = torch.arange(m).repeat_interleave(self.levels.rank)  # dimension of every output
         self.first_units: list[int] = torch.searchsorted(degrees, torch.arange(m + 1)).tolist()  # of every degree
-        self.hidden = nn.ModuleList(MaskedLinear(mask) for mask in masks)
+        self.hidden: Layers[MaskedLinear] = Layers(MaskedLinear(mask) for mask in masks)
         self.condition = ContextVector(context_space, width, len(masks))
         self.out = MaskedLinear(outputs[:, None] >= degrees[None, :])
         self.direct = MaskedLinear(outputs[:, None] > inputs[None, :])
@@ -125,7 +125,7 @@ class _DegreeDecoder(Decoder):
     def __init__(self, model: MADE, n: int, context: Tensor | None):
         m = model.space.dimensions
         self.model, self.j = model, 0
-        self.weights = [layer.masked_weight() for layer in model.hidden]  # type: ignore[operator]
+        self.weights = [layer.masked_weight() for layer in model.hidden]
         self.bias = [layer.bias + condition for layer, condition in zip(model.hidden, model.condition(context))]
         self.out, self.direct = model.out.masked_weight(), model.direct.masked_weight()
         zeros = torch.zeros(n, 1, device=model.device, dtype=model.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -22,12 +22,18 @@ def as_order(order: object) -> Order:
     Raises:
         UsageError: it is none of these.
     """
-    if order is None or isinstance(order, str):
-        return order  # type: ignore[return-value]
+    if order is None:
+        return None
+    if isinstance(order, str):
+        if order == "raster" or order == "column" or order == "spiral":
+            return order
+        raise UsageError(f"no order is called {order!r}", nearest(order, ["raster", *NAMED]))
     try:
-        return tuple(operator.index(i) for i in order)  # type: ignore[attr-defined]
-    except TypeError:
-        raise UsageError(f"{order!r} is no order", "give raster, column, spiral or a permutation") from None
+        if isinstance(order, Iterable):
+            return tuple(operator.index(i) for i in order)
+    except TypeError:  # not of integers
+        pass
+    raise UsageError(f"{order!r} is no order", "give raster, column, spiral or a permutation")
 
 
 def visiting_order(space: Space, order: Order) -> Tensor:
@@ -41,12 +47,10 @@ def visiting_order(space: Space, order: Order) -> Tensor:
     Raises:
         UsageError: no order has that name, the space has no rows and columns, or it is no permutation.
     """
-    m = space.dimensions
+    m, order = space.dimensions, as_order(order)
     if order is None or order == "raster":
         return space.order()
     if isinstance(order, str):
-        if order not in NAMED:
-            raise UsageError(f"no order is called {order!r}", nearest(order, ["raster", *NAMED]))
         coordinates = space.coordinates()
         if coordinates.shape[1] < 2:
             raise UsageError(f"{space} has no rows and columns to visit in {order} order", "leave the order out")

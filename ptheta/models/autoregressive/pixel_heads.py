@@ -10,13 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution, bin_log_mass, level_value
+from ptheta.distributions import (
+    Categorical,
+    DiscretisedLogisticMixture,
+    Distribution,
+    bin_log_mass,
+    bounded,
+    level_value,
+)
 from ptheta.models.inputs import marginal_logits
 from ptheta.models.levels import OrdinalLogits, level_embedding
+from ptheta.nn import Layers
 from ptheta.spaces import Discrete
 
-MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 4.0
-"""Of a logistic component, in units of half the range of levels: from 0.1 % of it to 50 times it."""
+MAX_LOG_SCALE = 4.0
+"""Of a logistic component, in units of half the range of levels: 50 times it."""
 
 
 class PixelHead(nn.Module, ABC):
@@ -85,13 +93,13 @@ class CategoricalPixelHead(PixelHead):
     def __init__(self, space: Discrete, channels: int, width: int, rank: int, coupling: bool):
         super().__init__(channels, coupling)
         self.levels = OrdinalLogits(space.dimensions, space.levels, rank)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(channels))
-        self.out = nn.ModuleList(nn.Linear(width, self.levels.rank) for _ in range(channels))
+        self.hidden: Layers[nn.Linear] = Layers(nn.Linear(width, width) for _ in range(channels))
+        self.out: Layers[nn.Linear] = Layers(nn.Linear(width, self.levels.rank) for _ in range(channels))
         pairs = [(c, b) for c in range(channels) for b in range(c)] if coupling else []
         self.earlier = nn.ModuleDict({f"{c}-{b}": level_embedding(space, width, std=0.1) for c, b in pairs})
         for layer in self.out:
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def prepare(self, chunks: Iterable[Tensor]) -> None:
         """Start at the marginals."""
@@ -159,8 +167,7 @@ class LogisticPixelHead(PixelHead):
         for b in range(c if self.coupling else 0):
             value = level_value(before[..., b : b + 1], self.levels).to(loc)
             loc = loc + torch.tanh(slopes[c * (c - 1) // 2 + b]) * value
-        log_scale = MIN_LOG_SCALE + F.softplus(numbers[1 + self.channels + c] - 1.5 - MIN_LOG_SCALE)
-        return loc, MAX_LOG_SCALE - F.softplus(MAX_LOG_SCALE - log_scale)
+        return loc, bounded(numbers[1 + self.channels + c] - 1.5, MAX_LOG_SCALE)
 
     def _distribution(self, *parameters: Tensor) -> DiscretisedLogisticMixture:
         weight_logits, loc, log_scale = parameters

@@ -24,7 +24,7 @@ from ptheta.models.autoregressive.pixel_heads import CategoricalPixelHead, Logis
 from ptheta.models.conditions import CONTEXTS, PictureConditions, checked_part
 from ptheta.models.inputs import Mapped, as_signal
 from ptheta.models.levels import rank_for
-from ptheta.nn import CausalConvolution, GatedBlock, channel_norm
+from ptheta.nn import CausalConvolution, GatedBlock, Layers, channel_norm
 from ptheta.sampling import Method
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Grid, Image, Space
@@ -51,7 +51,7 @@ class PixelCNN(Autoregressive):
         likelihood: of a channel: `categorical`, `logistic` (a discretised mixture of logistics), or `auto`: logistic
             for images of 64 levels or more.
         components: of the mixture of logistics.
-        rank: coefficients from which categorical logits are made, see `MADE`; None: at most 8 for images.
+        rank: coefficients from which categorical logits are made, see `MADE`; None: at most 8 where levels are numbers.
         coupling: whether g depends on r, and b on r and g, of the same pixel; without it they are independent given
             the pixels before.
         context_dropout: see `Model.context_dropout`.
@@ -85,14 +85,14 @@ class PixelCNN(Autoregressive):
             )
         if min(width, layers, reach, components) < 1:
             raise UsageError("width, layers, reach and components must be at least 1", "give larger numbers")
-        if likelihood == "logistic" and not isinstance(space, Image):
+        if likelihood == "logistic" and not space.ordered:
             raise UsageError(f"the levels of {space} have no order", "use --likelihood categorical")
         self.width, self.layers, self.reach, self.dropout = width, layers, reach, dropout
         self.likelihood, self.components, self.rank, self.coupling = likelihood, components, rank, coupling
         self.context_dropout = checked_part(context_dropout)
         self.columns = space.height if order == "column" else space.width  # of the picture as it is visited
-        self.channels = space.channels if isinstance(space, Image) else 1
-        many = isinstance(space, Image) and space.levels >= MANY_LEVELS
+        self.channels = space.channels
+        many = space.ordered and space.levels >= MANY_LEVELS
         if likelihood == "logistic" or (likelihood == "auto" and many):
             if rank is not None:
                 raise UsageError("rank is for categorical likelihoods", "leave it out, or use --likelihood categorical")
@@ -104,7 +104,7 @@ class PixelCNN(Autoregressive):
             self.inputs.channels, width, reach, 2 * reach + 1, vertical=True, strict=True
         )
         self.first_left = CausalConvolution(self.inputs.channels, width, 1, reach, strict=True)
-        self.blocks = nn.ModuleList(GatedBlock(width, KERNEL, dropout) for _ in range(layers))
+        self.blocks: Layers[GatedBlock] = Layers(GatedBlock(width, KERNEL, dropout) for _ in range(layers))
         self.condition = None
         if context_space is not None:
             turned = order == "column"
@@ -186,7 +186,7 @@ class PixelCNN(Autoregressive):
 class PixelInputs(nn.Module):
     """Pixels as feature maps, and one more map of ones, which tells the picture from the zeros around it.
 
-    Levels of images are numbers in [−1, 1]; tokens are embedded.
+    Levels that are numbers lie in [−1, 1]; tokens are embedded.
 
     Args:
         space: an image, or a grid of tokens.
@@ -196,8 +196,8 @@ class PixelInputs(nn.Module):
     def __init__(self, space: Image | Grid, size: int = 32):
         super().__init__()
         self.levels = space.levels
-        self.table = None if isinstance(space, Image) else nn.Embedding(space.levels, size)
-        self.channels = 1 + (space.channels if isinstance(space, Image) else size)
+        self.table = None if space.ordered else nn.Embedding(space.levels, size)
+        self.channels = 1 + (space.channels if space.ordered else size)
 
     def forward(self, z: Tensor, dtype: torch.dtype) -> Tensor:
         """[n, rows, columns, C] → [n, channels, rows, columns]."""
@@ -252,7 +252,6 @@ class _RowDecoder(Decoder):
         above = model.first_above.row(self.above)  # [n, width, W]
         self.start, self.crossed = above, []
         for number, (block, condition) in enumerate(zip(model.blocks, self.conditions)):
-            assert isinstance(block, GatedBlock)
             self.rows[number] = torch.cat([self.rows[number][:, :, 1:], channel_norm(above)[:, :, None]], 2)
             context = condition  # [n, 2 · width, W or 1] of this row
             if isinstance(condition, Tensor):
@@ -267,7 +266,6 @@ class _RowDecoder(Decoder):
         model = self.model
         left = model.first_left.pixel(self.row[..., column : column + model.reach]) + self.start[..., column]
         for number, block in enumerate(model.blocks):
-            assert isinstance(block, GatedBlock)
             self.lefts[number] = torch.cat([self.lefts[number][..., 1:], channel_norm(left)[..., None]], 2)
             mixed = block.horizontal.pixel(self.lefts[number]) + self.crossed[number][..., column]
             left = left + block.horizontal_out.pixel(block.gate(mixed)[..., None])

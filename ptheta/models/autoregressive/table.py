@@ -24,13 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ptheta.distributions import Cell, Mixture, Row, Scale, codes_of, real_columns
+from ptheta.distributions import Cell, Row, Scale, cell_mixture, codes_of, real_columns
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
 from ptheta.models.base import checked_count, evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
-from ptheta.nn import Block, KeyValueCache, norm
+from ptheta.nn import Block, KeyValueCache, Layers, norm
 from ptheta.sampling import generator_for, uniforms
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Real, Space, Table
@@ -103,7 +103,7 @@ class TableTransformer(Autoregressive):
         self.target = nn.Parameter(torch.randn(m, width) * 0.1)
         self.start = nn.Parameter(torch.randn(width) * 0.1)
         self.condition = ContextVector(context_space, width)
-        self.blocks = nn.ModuleList(Block(width, heads, None, dropout) for _ in range(layers))
+        self.blocks: Layers[Block] = Layers(Block(width, heads, None, dropout) for _ in range(layers))
         self.drop = nn.Dropout(dropout)
         self.code_out = nn.Parameter(torch.zeros(self.starts[-1], width))
         self.code_bias = nn.Parameter(torch.zeros(self.starts[-1]))
@@ -220,7 +220,7 @@ class TableTransformer(Autoregressive):
 
     def _partial(self, x: Any) -> Tensor:
         """Rows of which any cell may be missing, [b, m] float64, the present ones checked."""
-        x = self.space._as_batch(x).to(self.device).double()
+        x = self.space.as_batch(x).to(self.device).double()
         x = x.reshape(len(x), self.space.dimensions)
         Table(self.columns).validate(torch.where(torch.isnan(x), self._fillers(), x))
         return x
@@ -306,7 +306,7 @@ class TableTransformer(Autoregressive):
         logits = h @ self.code_out[codes].T + self.code_bias[codes]
         if column.is_category:
             return Cell(column, j, self.scale, logits, None)
-        mixture = Mixture.of(h @ self.mixture_out[j].T + self.mixture_bias[j])
+        mixture = cell_mixture(h @ self.mixture_out[j].T + self.mixture_bias[j])
         return Cell(column, j, self.scale, logits, mixture)
 
     def _row(self, h: Tensor, columns: list[int]) -> Row:

@@ -40,7 +40,7 @@ from ptheta.models.autoregressive.trunk import Trunk
 from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
 from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
-from ptheta.nn import Block, Rotary
+from ptheta.nn import Block, Layers, Rotary
 from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
@@ -127,7 +127,7 @@ class Transformer(Trunk):
             self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
         self.attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
         self.rotary = Rotary(coordinates, width // heads)
-        self.blocks = nn.ModuleList(Block(width, heads, window, dropped) for _ in range(layers))
+        self.blocks: Layers[Block] = Layers(Block(width, heads, window, dropped) for _ in range(layers))
         self.drop = nn.Dropout(dropped)
         self.out = nn.Linear(width, levels, bias=False)
         self.output_bias = nn.Parameter(torch.zeros(m, levels)) if placed and m * levels <= MAX_BIAS else None
@@ -227,7 +227,8 @@ class Transformer(Trunk):
         end = self.space.end if isinstance(self.space, Sequence) and self.across_documents else None
         return self.head.size if end is None else end
 
-    def _reader(
+    def reader(
         self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
     ) -> CachedDecoder:
+        """See `LanguageModel.reader`."""
         return CachedDecoder(self, n, context, slots, self.context_window, first, compile, self.start_token)

@@ -9,7 +9,7 @@ from ptheta.distributions import CategoricalHead
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.conditions import ContextEncoder
-from ptheta.nn import Block, Rotary, Told, Turn, norm
+from ptheta.nn import Block, Layers, Rotary, Told, Turn, norm
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -41,7 +41,7 @@ class Trunk(LanguageModel):
     condition: ContextEncoder | None
     attends: bool
     rotary: Rotary
-    blocks: nn.ModuleList
+    blocks: Layers[Block]
     drop: nn.Dropout
     out: nn.Linear
     output_bias: nn.Parameter | None
@@ -55,7 +55,7 @@ class Trunk(LanguageModel):
         encoded = self.condition(context)
         if not self.attends:
             return Told(encoded.vector, [None] * self.layers)
-        return Told(encoded.vector, [block.memory(encoded) for block in self.blocks if isinstance(block, Block)])
+        return Told(encoded.vector, [block.memory(encoded) for block in self.blocks])
 
     def embed(
         self, previous: Tensor, around: Tensor | None, told: Told | None, slots: Slots, sources: Slots | None

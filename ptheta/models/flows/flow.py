@@ -156,8 +156,8 @@ class Flow(Model):
     @property
     def free_parameters(self) -> int:
         """Weights that a mask keeps at zero are not free."""
-        masks = [layer.mask for layer in self.modules() if isinstance(layer, nn.Linear) and hasattr(layer, "mask")]
-        return super().free_parameters - sum(int((~mask).sum()) for mask in masks)  # type: ignore[operator]
+        masks = [mask for layer in self.modules() if isinstance(mask := getattr(layer, "mask", None), Tensor)]
+        return super().free_parameters - sum(int((~mask).sum()) for mask in masks)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class Conditioner(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, m + context] → [n, parameters]."""
-        return self.net(x.clamp(-SEEN, SEEN).to(self.net[-1].weight.dtype))  # type: ignore[arg-type]
+        return self.net(x.clamp(-SEEN, SEEN).to(next(self.net.parameters()).dtype))
 
 
 def _spline(*parameters: Tensor) -> Any:

@@ -1,0 +1,64 @@
+"""Building a model whose initial weights are a function of a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ptheta.errors import UsageError, nearest
+from ptheta.models.base import Model
+from ptheta.models.zoo import family
+from ptheta.spaces import Space
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within, weights are drawn from a seed on the CPU; the global random state is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def build(
+    model: str | type[Model],
+    space: Space,
+    context_space: Space | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    seed: int,
+) -> Model:
+    """A model with fresh weights; the global random state is untouched.
+
+    Args:
+        model: name of a family, or its class.
+        space, context_space: of events and contexts.
+        hyperparameters: name → value.
+        seed: of the weights.
+
+    Raises:
+        UsageError: no family has that name, or a value makes no sense.
+        SpaceError: the family cannot model that space.
+
+    >>> from ptheta.spaces import Discrete
+    >>> one, same = (build("made", Discrete((3,), 2), seed=7) for _ in range(2))
+    >>> torch.equal(one.hidden[0].weight, same.hidden[0].weight)
+    True
+    """
+    cls = family(model).load() if isinstance(model, str) else model
+    with seeded(seed):
+        return cls(space, context_space, **dict(hyperparameters or {}))
+
+
+def check_names(model: type[Model], hyperparameters: Iterable[str]) -> None:
+    """Every name is one of the family's hyperparameters.
+
+    Raises:
+        UsageError: one is not; the nearest is given.
+    """
+    known = list(model.hyperparameter_signature())
+    if unknown := [name for name in hyperparameters if name not in known]:
+        remedy = nearest(unknown[0], known) if known else "it has none"
+        raise UsageError(f"{model.__name__} has no hyperparameter {unknown[0]!r}", remedy)
