@@ -12,11 +12,11 @@ EXHIBITS = {
     "image": "pictures:Pictures",
     "palette": "pictures:Pictures",
     "text": "texts:Texts",
-    "document": "whole_texts:WholeTexts",
+    "document": "texts:Documents",
     "waveform": "sounds:Sounds",
-    "spectrogram": "sounds:Spectrograms",
+    "spectrogram": "sounds:Sounds",
     "table": "tables:Tables",
-    "rows": "tables:MixedTables",
+    "rows": "tables:Tables",
     "array": "arrays:Arrays",
     "label": "values:Labels",
     "number": "values:Numbers",
@@ -34,7 +34,7 @@ def exhibit_of(codec: Codec) -> Exhibit:
     if codec.kind not in EXHIBITS:
         return Exhibit(codec)
     module, _, name = EXHIBITS[codec.kind].partition(":")
-    return getattr(import_module(module if "." in module else f"{__name__}.{module}"), name)(codec)
+    return getattr(import_module(module if "." in module else f"{__name__}.{module}"), name).of(codec)
 
 
 __all__ = ["EXHIBITS", "Exhibit", "Given", "exhibit_of"]

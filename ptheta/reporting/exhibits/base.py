@@ -85,6 +85,11 @@ class Exhibit(Generic[CodecT]):
     def __init__(self, codec: CodecT):
         self.codec = codec
 
+    @classmethod
+    def of(cls, codec: CodecT) -> Exhibit[CodecT]:
+        """The exhibit of a codec of this kind: of this class, or of one that knows more of what the codec makes."""
+        return cls(codec)
+
     @property
     def words(self) -> list[str]:
         """All there are, if they are names."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from torch import Tensor
 
-from ptheta.data.codecs import SoundCodec, SpectrogramCodec
+from ptheta.data.codecs import SoundCodec
 from ptheta.data.formats import SOUNDS
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
@@ -31,12 +31,17 @@ AXES = "time to the right, pitch upwards, loud is bright"
 
 
 class Sounds(Exhibit[SoundT]):
-    """Sounds that are heard and not seen."""
+    """Sounds that are heard, and not looked at."""
 
     overview = HEARD
     each = 1
     suffixes = SOUNDS
     example = "sound.wav"
+
+    @classmethod
+    def of(cls, codec: SoundT) -> Exhibit[SoundT]:
+        """Spectrograms are looked at too."""
+        return Spectrograms(codec) if codec.is_picture else cls(codec)
 
     def remark(self, file: str | Path) -> str | None:
         """That a sound is resampled, or cut."""
@@ -51,7 +56,7 @@ class Sounds(Exhibit[SoundT]):
         return [*files, *self.codec.write(x[rows], folder / "samples", context_names=names)]
 
 
-class Spectrograms(Sounds[SpectrogramCodec], Pictures[SpectrogramCodec]):
+class Spectrograms(Sounds[SoundT], Pictures[SoundT]):
     """Sounds whose spectrograms are looked at."""
 
     overview = Exhibit.overview

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ptheta.anomalies import Scores, mean_surprise
 from ptheta.data import Split
-from ptheta.data.codecs.frames import FrameCodec
+from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.evaluation.samples import as_frame, features
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
@@ -27,6 +27,11 @@ class Tables(Exhibit[FrameCodec]):
     """Rows of named columns."""
 
     gives_reasons = True
+
+    @classmethod
+    def of(cls, codec: FrameCodec) -> Exhibit[FrameCodec]:
+        """Of mixed columns any cell may be missing."""
+        return MixedTables(codec) if isinstance(codec, RowCodec) else cls(codec)
 
     @property
     def columns(self) -> list[str]:
