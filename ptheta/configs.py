@@ -21,6 +21,9 @@ FORMAT = 5
 OLDEST = 3
 """The oldest format that is read: its models compute what those of today do."""
 
+NUMBERED, BY_NAME = 5, ("made", "markov_mlp")
+"""The format since which these families take the levels of waveforms for numbers."""
+
 HASHED = 4
 """The format since which every line of metrics.jsonl has a hash."""
 
@@ -81,6 +84,12 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(f"{file} does not fit this format: {', '.join(what[:3])}{more}", REFIT)
     if config["sha256"] != config_digest(config):
         raise RunError(f"{file} was edited: its content does not match its hash", REFIT)
+    by_name = config["space"].get("kind") == "waveform" and config["model"].get("family") in BY_NAME
+    if config["format"] < NUMBERED and by_name:
+        raise RunError(
+            f"{path} has format {config['format']}: its model takes the levels of a waveform for names, not numbers",
+            "fit again, or use the ptheta that made it",
+        )
     return config
 
 

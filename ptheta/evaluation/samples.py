@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -141,16 +141,18 @@ class Distinguished:
         return f"{self.auroc:.3f} ± {self.se:.3f}"
 
 
-def distinguished(codec: Codec, real: Tensor, others: Mapping[str, Tensor], seed: int = 0) -> dict[str, Distinguished]:
+def distinguished(
+    vectors_of: Callable[[list[Tensor]], list[np.ndarray]], real: Tensor, others: Mapping[str, Tensor], seed: int = 0
+) -> dict[str, Distinguished]:
     """How well a classifier tells each of several sets of events from the first, by the same features.
 
     Args:
-        codec: of the events.
+        vectors_of: several sets of events → vectors of each, made alike for all of them.
         real: events that were held out.
         others: name → events.
         seed: of the classifier.
     """
-    vectors, *rest = features(codec, [real, *others.values()])
+    vectors, *rest = vectors_of([real, *others.values()])
     found = {}
     for name, other in zip(others, rest):
         n = min(len(vectors), len(other))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.data.finding.pictures import Survey
-from ptheta.errors import FitError, UsageError, nearest
+from ptheta.errors import FitError, UsageError
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for

@@ -14,6 +14,7 @@ from ptheta.evaluation.results import Score
 from ptheta.evaluation.samples import Distinguished, distinguished, drawn_within
 from ptheta.models import family
 from ptheta.numbers import count
+from ptheta.reporting.exhibits import exhibit_of
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Image, Space
 
@@ -55,7 +56,7 @@ def sample_quality(runs: Sequence[Run], data: Data, seed: int) -> dict[str, Dist
         drawn = drawn_within(run.model, len(real), context, seed, PATIENCE)
         if drawn is not None:
             sets[run.name] = drawn
-    return distinguished(data.codec, real, sets, seed)
+    return distinguished(exhibit_of(data.codec).features, real, sets, seed)
 
 
 def comparison(runs: Sequence[Run], quality: Mapping[str, Distinguished], data: Data, file: TextIO) -> None:
