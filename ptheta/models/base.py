@@ -130,6 +130,11 @@ class Model(nn.Module, ABC):
     def _prepare(self, chunks: Iterable[Tensor]) -> None:
         """Set data-dependent constants (centring, output biases) from chunks of training events [k, *space.shape]."""
 
+    def _own_parameters(self) -> int:
+        """Number of parameters, without those of parts."""
+        of_parts = {id(p) for part in self.parts().values() for p in part.parameters()}
+        return sum(p.numel() for p in self.parameters() if id(p) not in of_parts)
+
     @property
     def recipe(self) -> Mapping[str, Any]:
         """Defaults of `ptheta.training.Settings` that suit the model."""
@@ -181,12 +186,14 @@ class Model(nn.Module, ABC):
     @property
     def free_parameters(self) -> int:
         """Number of free parameters, an exact integer; those of frozen parts are not free."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+        if self.frozen:
+            return 0
+        return self._own_parameters() + sum(part.free_parameters for part in self.parts().values())
 
     @property
     def total_parameters(self) -> int:
         """Free parameters and those of frozen parts."""
-        return self.free_parameters + sum(p.numel() for p in self.parameters() if not p.requires_grad)
+        return self._own_parameters() + sum(part.total_parameters for part in self.parts().values())
 
     @classmethod
     def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:

@@ -9,5 +9,7 @@ TOYS = {
                {"width": 12}, package=""),
         Family("toy_gan", "toy_gan:ToyGAN", "implicit", "discrete or real", "a small GAN", "Goodfellow et al. 2014",
                {"width": 12}, package=""),
+        Family("toy_blend", "toy_blend:ToyBlend", "exact", "discrete", "a mixture of two models", "its definition",
+               package=""),
     ]
 }  # fmt: skip

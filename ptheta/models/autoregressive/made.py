@@ -87,11 +87,10 @@ class MADE(Autoregressive):
         for last in (self.out, self.direct):
             nn.init.zeros_(last.weight)
 
-    @property
-    def free_parameters(self) -> int:
+    def _own_parameters(self) -> int:
         """Weights that a mask keeps at zero are not free."""
         masks = [layer.mask for layer in self.modules() if isinstance(layer, MaskedLinear)]
-        return super().free_parameters - sum(int((~mask).sum()) for mask in masks)
+        return super()._own_parameters() - sum(int((~mask).sum()) for mask in masks)
 
     @property
     def recipe(self) -> dict[str, Any]:

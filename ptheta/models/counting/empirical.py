@@ -44,8 +44,7 @@ class Empirical(Histogram):
             )
         super().__init__(space, context_space, concentration=0.0)
 
-    @property
-    def free_parameters(self) -> int:
+    def _own_parameters(self) -> int:
         """Weights of the point masses that can be chosen: distinct events − 1, for each label seen.
 
         Where they lie is data and not counted.

@@ -71,8 +71,7 @@ class Histogram(Counting, Autoregressive):
         self._pending: list[Tensor] = []
         self._cumulative: Tensor | None = None
 
-    @property
-    def free_parameters(self) -> int:
+    def _own_parameters(self) -> int:
         """(Number of events − 1) for each label, an exact integer of any length."""
         return self._labels * (self._events() - 1)
 

@@ -92,8 +92,7 @@ class Tables(Counting, Autoregressive):
         self.register_buffer("strides", strides[1:], persistent=False)
         self.register_buffer("allowed", None if allowed is None else allowed[self.visit], persistent=False)
 
-    @property
-    def free_parameters(self) -> int:
+    def _own_parameters(self) -> int:
         """Σ over the rows of all tables of (levels − 1), exact."""
         return len(self.counts) * sum(cells // levels * (levels - 1) for levels, cells in self._blocks)
 

@@ -153,11 +153,10 @@ class Flow(Model):
             nn.init.zeros_(parameter)
         return transform
 
-    @property
-    def free_parameters(self) -> int:
+    def _own_parameters(self) -> int:
         """Weights that a mask keeps at zero are not free."""
         masks = [mask for layer in self.modules() if isinstance(mask := getattr(layer, "mask", None), Tensor)]
-        return super().free_parameters - sum(int((~mask).sum()) for mask in masks)
+        return super()._own_parameters() - sum(int((~mask).sum()) for mask in masks)
 
     @property
     def recipe(self) -> dict[str, Any]:
