@@ -21,8 +21,8 @@ from torch import Tensor
 
 from ptheta.data import Split
 from ptheta.errors import DensityError, UsageError, nearest
-from ptheta.evaluation.nats import log_probs
-from ptheta.metrics import _nats
+from ptheta.evaluation.nats import elbos, log_probs
+from ptheta.metrics import checked_nats
 from ptheta.models import Autoregressive, Density
 from ptheta.runs import Run
 
@@ -44,7 +44,7 @@ def surprise(log_prob: Any) -> np.ndarray:
     Returns:
         Nats [n], float64.
     """
-    return -_nats("log_prob", log_prob)
+    return -checked_nats("log_prob", log_prob)
 
 
 def typicality(log_prob: Any, entropy: float) -> np.ndarray:
@@ -77,7 +77,7 @@ def ratio(log_prob: Any, background: Any) -> np.ndarray:
     Returns:
         Nats [n], float64; +∞ wherever p(x) = 0, also if q(x) = 0; −∞ where only q(x) = 0.
     """
-    p, q = _nats("log_prob", log_prob), _nats("background", background)
+    p, q = checked_nats("log_prob", log_prob), checked_nats("background", background)
     if p.shape != q.shape:
         raise UsageError(f"{len(p)} events meet {len(q)} of the background", "score the same events under both")
     return np.where(np.isneginf(p), np.inf, q - np.where(np.isneginf(p), 0.0, p))
@@ -95,7 +95,7 @@ def complexity(log_prob: Any, compressed: Any) -> np.ndarray:
     Returns:
         Nats [n], float64; +∞ for an event of probability 0.
     """
-    return ratio(log_prob, -_nats("compressed", compressed))
+    return ratio(log_prob, -checked_nats("compressed", compressed))
 
 
 # What a compressor needs
@@ -146,7 +146,7 @@ def p_values(anomaly: Any, calibration: Any) -> np.ndarray:
     Raises:
         UsageError: there is nothing to calibrate by.
     """
-    scores, known = _nats("anomaly", anomaly), np.sort(_nats("calibration", calibration))
+    scores, known = checked_nats("anomaly", anomaly), np.sort(checked_nats("calibration", calibration))
     if len(known) == 0:
         raise UsageError("there are no events to calibrate by", "hold some out of the fit")
     return (1 + len(known) - np.searchsorted(known, scores, side="left")) / (len(known) + 1)
@@ -160,12 +160,13 @@ class Scores:
     """How strange some events are.
 
     Attributes:
-        log_prob: log p(x), nats [n].
+        log_prob: log p(x), nats [n]; if `is_bound`, a lower bound on it.
         anomaly: scores [n], higher is stranger.
         p_value: conformal p-values [n] against the calibration events; None without any.
         reference: what log p(x) was compared with, nats [n]: log q(x) of the background, or −L of the compressor.
         pieces: log p(x_j | x_<j), nats [n, *shape], if they were asked for and the model has them.
         usual: mean −log p(x_j | x_<j) of the calibration events, nats [*shape]; with `pieces`.
+        is_bound: whether the model has a bound on log p only.
     """
 
     log_prob: np.ndarray
@@ -174,6 +175,7 @@ class Scores:
     reference: np.ndarray | None
     pieces: Tensor | None
     usual: Tensor | None
+    is_bound: bool = False
 
     @property
     def ranking(self) -> np.ndarray:
@@ -185,21 +187,33 @@ class Detector:
     """Scores of a run's events, with p-values against events that it was not learned from.
 
     Args:
-        run: whose model has an exact density.
+        run: whose model has an exact density; or a lower bound on it, with `elbo`.
         method: `surprise`, `typicality`, `ratio` or `complexity`; None: `ratio` if there is a background, else
             `surprise`.
         against: the background of `ratio`: a run on the same space with an exact density, such as an `independent`
             model of the same data or the same family fitted to noisy copies of them.
         per_dimension: also keep log p(x_j | x_<j), if the model is autoregressive.
+        elbo: rank by the lower bound on log p that the model has. How far it lies below log p differs between events,
+            so there are no p-values, no ratio and no typicality.
+        draws: of the latent variables for each event, with `elbo`.
 
     Raises:
-        DensityError: one of the two has no exact density.
+        DensityError: one of the two has no exact density, or a bound is asked what it cannot say.
         UsageError: the two are about different events, or the method does not suit the run.
 
     After `calibrate` the scores carry p-values; `typicality` cannot do without.
     """
 
-    def __init__(self, run: Run, method: str | None = None, against: Run | None = None, *, per_dimension: bool = False):
+    def __init__(
+        self,
+        run: Run,
+        method: str | None = None,
+        against: Run | None = None,
+        *,
+        per_dimension: bool = False,
+        elbo: bool = False,
+        draws: int = 1,
+    ):
         self.method = method or ("surprise" if against is None else "ratio")
         if self.method not in get_args(Method):
             raise UsageError(
@@ -210,9 +224,17 @@ class Detector:
             raise UsageError(problem, "name a run with --against, or leave out --anomaly ratio")
         if self.method == "complexity" and not run.codec.is_picture:
             raise UsageError("the score `complexity` is for pictures", "use surprise, or ratio with --against RUN")
+        self.is_bound = elbo and run.model.density is Density.LOWER_BOUND
         for one in (run, against):
-            if one is not None and one.model.density is not Density.EXACT:
-                raise DensityError(f"{one.path} has no exact density", "score with an exact model; see `ptheta zoo`")
+            if one is not None and not (self.is_bound and one is run):
+                _check_density(one)
+        if self.is_bound and self.method not in ("surprise", "complexity"):
+            raise DensityError(
+                f"{run.path} has only a bound on log p, whose distance from it differs between events, so it has no "
+                f"{self.method}",
+                "leave out --anomaly and --against, or score with an exact model",
+            )
+        self.draws = draws
         if against is not None:
             _check_same_events(run, against)
         self.run, self.against = run, against
@@ -230,7 +252,15 @@ class Detector:
         Args:
             split: events and contexts.
             advance: called with the number of events done.
+
+        Raises:
+            DensityError: the model has only a bound.
         """
+        if self.is_bound:
+            raise DensityError(
+                "a bound has no p-values: how far it lies below log p differs between events",
+                "rank by the bound without them, or score with an exact model",
+            )
         log_prob, reference, pieces = self._measured(split, advance)
         if pieces is not None and len(pieces):
             self.usual = mean_surprise(pieces)
@@ -253,7 +283,7 @@ class Detector:
         log_prob, reference, pieces = self._measured(split, advance)
         anomaly = self._anomaly(log_prob, reference)
         p_value = None if self.known is None else p_values(anomaly, self.known)
-        return Scores(log_prob, anomaly, p_value, reference, pieces, self.usual)
+        return Scores(log_prob, anomaly, p_value, reference, pieces, self.usual, self.is_bound)
 
     def _anomaly(self, log_prob: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
         if self.method == "typicality":
@@ -270,6 +300,8 @@ class Detector:
         if self.per_dimension:
             pieces = _per_dimension(self.run.model, split, advance)
             log_prob = pieces.flatten(1).sum(1)
+        elif self.is_bound:
+            log_prob = elbos(self.run.model, split, draws=self.draws, advance=advance)
         else:
             log_prob = log_probs(self.run.model, split, advance=advance)
         if self.against is not None:
@@ -299,6 +331,21 @@ def _per_dimension(model: Any, split: Split, advance: Callable[[int], None] | No
 def mean_surprise(pieces: Tensor) -> Tensor:
     """Mean −log p of every dimension over the events where it is finite, nats [*shape], of pieces [n, *shape]."""
     return -pieces.where(pieces.isfinite(), torch.nan).nanmean(0)
+
+
+def _check_density(run: Run) -> None:
+    """Check that a run has an exact density.
+
+    Raises:
+        DensityError: it has a bound, or none.
+    """
+    if run.model.density is Density.LOWER_BOUND:
+        raise DensityError(
+            f"{run.path} has no exact density, only a lower bound",
+            "rank by the bound with --elbo, or score with an exact model; see `ptheta zoo`",
+        )
+    if run.model.density is Density.IMPLICIT:
+        raise DensityError(f"{run.path} has no density", "compare its samples: ptheta compare, ptheta report")
 
 
 def _check_same_events(run: Run, against: Run) -> None:

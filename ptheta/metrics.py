@@ -212,7 +212,16 @@ def metric_library(name: str) -> Any:
         ) from None
 
 
-def _nats(name: str, values: Any) -> np.ndarray:
+def checked_nats(name: str, values: Any) -> np.ndarray:
+    """One number for each event [n], float64, on the CPU.
+
+    Args:
+        name: of the values, in an error.
+        values: an array or a tensor.
+
+    Raises:
+        UsageError: they are no list of numbers, or one is NaN.
+    """
     values = values.detach().cpu() if isinstance(values, Tensor) else values
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or np.isnan(array).any():
@@ -230,7 +239,7 @@ def auroc(ordinary: Any, strange: Any) -> tuple[float, float]:
     >>> auroc([1.0, 2.0, 3.0, 4.0], [2.5, 5.0])[0]
     0.75
     """
-    low, high = _nats("ordinary", ordinary), _nats("strange", strange)
+    low, high = checked_nats("ordinary", ordinary), checked_nats("strange", strange)
     if min(len(low), len(high)) < 2:
         raise UsageError("an area needs two events of each kind", "give more")
     wins_of_strange = _part_below(high, low)
