@@ -113,9 +113,9 @@ def _example(run: Run) -> str:
 
 def has_columns(source: str, asked: Any) -> bool:
     """Whether a source has the columns of an event or a context, as they were asked for."""
-    from ptheta.data.columns.views import parts_of
     from ptheta.data.sources.faults import reading
     from ptheta.data.sources.opening import open_source
+    from ptheta.data.views import parts_of
 
     opened = open_source(source)
     with reading(opened.origin):

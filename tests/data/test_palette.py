@@ -219,7 +219,7 @@ def test_palettes_that_cannot_be_are_refused(options, error, said):
 def test_pictures_of_one_colour_and_events_that_are_none_have_no_palette():
     with pytest.raises(SourceError, match="have 1 distinct colour, fewer than the 2 asked for; give other pictures"):
         load(np.full((20, 4, 4, 3), 7, np.uint8), palette=2)
-    with pytest.raises(UsageError, match="no pictures; leave out size, fit, colour, levels, palette and binarize"):
+    with pytest.raises(UsageError, match="no pictures; leave out palette"):
         load({"a": ["x", "y"] * 20}, palette=2)
 
 

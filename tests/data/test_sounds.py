@@ -284,7 +284,7 @@ def test_options_of_sounds_are_obeyed(folder):
     ("options", "said"),
     [
         ({"sound": "mp3"}, "no kind of sound is called 'mp3'"),
-        ({"rate": 10}, "rate is 10; give 100 to 192000"),
+        ({"rate": 10}, "rate is 10; give 100 to 192,000"),
         ({"seconds": 0}, "seconds is 0"),
         ({"sound": "waveform", "bands": 9}, "a waveform has no bands"),
         ({"bands": 200}, "200 bands are too many"),
