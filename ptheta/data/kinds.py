@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from ptheta.data.finding.tables import repeats, table_codec
 from ptheta.data.finding.token_streams import load_text
 from ptheta.data.option_groups import OptionGroup, Options
 from ptheta.data.options import COLOURS, Loading, Pictures, Sounds, Tables, Texts
+from ptheta.data.readers import read_array, read_blocks, read_document, read_rows, read_value, read_values
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.tables import Column, Source, Table, as_numpy, named
 from ptheta.data.splits import Masks, Split
@@ -84,6 +86,8 @@ class Kind:
         finish: codec, splits, options, whether the codec is a run's → the codec and splits to keep, and notes.
         describe: codec → what the events are, in sentences.
         review: source, column, codec of a run, masks, whether it is the event → what the codec does to new data.
+        read: codec, path → the events of a file.
+        parse: codec, text → the context that a person writes so; None: a path.
         cut: codec, column, events by split → what was cut, in sentences.
         names: codec of a run → the columns it wants; none: any.
         words: codec of a run, column → columns that hold texts to it, whatever a reader takes them for.
@@ -114,6 +118,8 @@ class Kind:
     )
     describe: Callable[[Any], list[str]] = lambda codec: []
     review: Callable[[Source, str, Any, Masks, bool], list[str]] = lambda source, name, codec, masks, is_event: []
+    read: Callable[[Any, str | Path], np.ndarray] = read_value
+    parse: Callable[[Any, str], np.ndarray] | None = None
     cut: Callable[[Any, str, dict[str, np.ndarray]], list[str]] = lambda codec, name, events: []
     names: Callable[[Any], list[str]] = lambda codec: []
     words: Callable[[Any, str], list[str]] = lambda codec, column: []
@@ -233,6 +239,10 @@ def _encode_texts(codec: DocumentCodec, chunk: Chunk, names: list[str], table: T
     return codec.encode([None if value is None else as_text(value) for value in listed], place)
 
 
+def _parse(codec: ValueCodec | DocumentCodec, text: str) -> np.ndarray:
+    return codec.parse(text)
+
+
 def _own(codec: Codec, column: str) -> list[str]:
     return [column]
 
@@ -251,6 +261,8 @@ _ROWS = [
         otherwise="document",
         exhibit="values:Labels",
         encode=_encode_labels,
+        read=read_values,
+        parse=_parse,
         words=_own,
         said=lambda codec: f"{len(codec.classes):,} classes",
     ),
@@ -266,6 +278,8 @@ _ROWS = [
         view="number",
         exhibit="values:Numbers",
         encode=_encode_numbers,
+        read=read_values,
+        parse=_parse,
     ),
     Kind(
         "array",
@@ -276,6 +290,7 @@ _ROWS = [
         reads=("array", *NUMBERS),
         early=True,
         exhibit="arrays:Arrays",
+        read=read_array,
     ),
     Kind(
         "picture",
@@ -304,6 +319,7 @@ _ROWS = [
         leads=False,
         apart="document",
         exhibit="texts:Texts",
+        read=read_blocks,
         load=lambda source, name, options, codec: load_text(source, name, options[Texts], options[Loading], codec),
     ),
     Kind(
@@ -318,6 +334,8 @@ _ROWS = [
         view="text",
         exhibit="texts:Documents",
         encode=_encode_texts,
+        read=read_document,
+        parse=_parse,
         cut=cut_notes,
         words=_own,
     ),
@@ -346,6 +364,7 @@ _ROWS = [
         options=Tables,
         exhibit="tables:Tables",
         encode=_encode_rows,
+        read=read_rows,
         finish=_finish_rows,
         describe=lambda codec: described(codec) if isinstance(codec, RowCodec) else [],
         names=lambda codec: codec.names,

@@ -59,10 +59,6 @@ class PictureCodec(ContextCodec):
         """The pictures themselves."""
         return self.decode(x)
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one event of a picture file, [1, *space.shape]."""
-        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
-
     def remark(self, text: str) -> str | None:
         """That a picture is resized."""
         picture = open_picture(text, lambda _: text)

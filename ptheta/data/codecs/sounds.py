@@ -66,10 +66,6 @@ class SoundCodec(ContextCodec):
         """Sounds, float32 [k] each, at the codec's rate; without the padding at their end."""
         return [self.sound(event) for event in as_array(x)]
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one event of a sound file, [1, *space.shape]."""
-        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
-
     def write(
         self,
         x: Tensor | np.ndarray,
