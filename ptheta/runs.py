@@ -182,7 +182,9 @@ class Run:
 
     def events(self, file: str | Path) -> Tensor:
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""
-        return self.model.space.validate(self.codec.read(file))
+        from ptheta.data.reading import events_of_file
+
+        return self.model.space.validate(events_of_file(self.codec, file))
 
     @property
     def checkpoint(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import json
@@ -12,12 +13,25 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args, get_origin
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from ptheta.cli.groups import Argument
 from ptheta.errors import PthetaError, UsageError, nearest
 
+Groups = Mapping[str, Mapping[str, list[Argument]]]
+"""Parameter of a function → titles in the help → the flags, whose given values are the parameter."""
 
-def call(function: Callable[..., Any], args: list[str], prog: str, known: Iterable[str] = (), **hidden: Any) -> Any:
+
+def call(
+    function: Callable[..., Any],
+    args: list[str],
+    prog: str,
+    known: Iterable[str] = (),
+    groups: Groups | None = None,
+    **hidden: Any,
+) -> Any:
     """Call a function with arguments parsed by its signature; its docstring is the help.
 
     Args:
@@ -25,6 +39,8 @@ def call(function: Callable[..., Any], args: list[str], prog: str, known: Iterab
         args: from the command line.
         prog: shown in the help.
         known: further flags to propose when one is unknown.
+        groups: further flags, in groups; the parameter of the function gets those that were given another value than
+            their default.
         hidden: arguments of the function that are given here and are no flags.
 
     Raises:
@@ -38,12 +54,16 @@ def call(function: Callable[..., Any], args: list[str], prog: str, known: Iterab
     def receive(*positional: Any, **named: Any) -> None:
         bound[:] = positional, named
 
+    groups = groups or {}
+    titled = {title: flags for titles in groups.values() for title, flags in titles.items()}
     signature = inspect.signature(function, eval_str=True)
-    shown = [parameter for name, parameter in signature.parameters.items() if name not in hidden]
+    own = [_readable(one) for name, one in signature.parameters.items() if name not in hidden and name not in groups]
+    shown = own + [_group(title, flags) for title, flags in titled.items()]
     receive.__signature__ = signature.replace(parameters=shown, return_annotation=None)  # type: ignore[attr-defined]
     receive.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     receive.__doc__ = function.__doc__
-    for flag in map(flag_of, receive.__annotations__):  # the parser would keep the last and say nothing
+    names = [one.name for one in own] + [flag.name for flags in titled.values() for flag in flags]
+    for flag in map(flag_of, names):  # the parser would keep the last and say nothing
         if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
             raise UsageError(f"{flag} is given twice", "give it once, with all its values after it")
     try:
@@ -56,12 +76,67 @@ def call(function: Callable[..., Any], args: list[str], prog: str, known: Iterab
             raise
         raise UsageError(_first_sentence(said.getvalue()), f"see {prog} --help") from None
     if unknown:
-        flags = [*map(flag_of, receive.__annotations__), *known]
+        flags = [*map(flag_of, names), *known]
         what = "flag" if unknown[0].startswith("-") else "argument"
         hint = nearest(unknown[0].split("=")[0], flags) if what == "flag" else f"see {prog} --help"
         raise UsageError(f"unknown {what} {unknown[0]}", hint if "did you mean" in hint else f"see {prog} --help")
     positional, named = bound
-    return function(*positional, **named, **hidden)
+    given: dict[str, Any] = {}
+    for parameter, titles in groups.items():
+        values = [(flag, getattr(named[title], flag.name)) for title, flags in titles.items() for flag in flags]
+        given[parameter] = {flag.name: value for flag, value in values if value != flag.default}
+    return function(*positional, **{k: v for k, v in named.items() if k not in titled}, **given, **hidden)
+
+
+_METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH", bool: "{True,False}"}
+
+
+def _readable(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A parameter whose help shows neither None nor a default that goes without saying."""
+    import tyro
+
+    kind, marks = parameter.annotation, list(getattr(parameter.annotation, "__metadata__", ()))
+    kind = get_args(kind)[0] if marks else kind
+    changes: dict[str, Any] = {"help_behavior_hint": ""} if parameter.default in (None, False) else {}
+    conf: Any = next((mark for mark in marks if hasattr(mark, "help_behavior_hint")), tyro.conf.arg())
+    if type(None) in get_args(kind):
+        changes["metavar"] = conf.metavar or _metavar(kind)
+    if not changes:
+        return parameter
+    marks = [mark for mark in marks if mark is not conf] + [dataclasses.replace(conf, **changes)]
+    return parameter.replace(annotation=Annotated[(kind, *marks)])
+
+
+def _metavar(kind: Any) -> str | None:
+    """How a type is shown; None, which nobody types, is left out."""
+    shown: list[str] = []
+    for one in get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]:
+        if get_origin(one) is Literal:
+            shown.append(f"{{{','.join(map(str, get_args(one)))}}}")
+        elif get_origin(one) is tuple:
+            shown.append(f"{_METAVARS.get(get_args(one)[0], 'VALUE')} …")
+        elif one is not type(None):
+            shown.append(_METAVARS.get(one, "VALUE"))
+    return "|".join(shown) or None
+
+
+def _group(title: str, flags: list[Argument]) -> inspect.Parameter:
+    """A parameter whose fields are the flags of a group."""
+    import tyro
+
+    made = []
+    for flag in flags:
+        hint = "" if flag.default in (None, False) else None  # None: the parser's own, which shows the default
+        if flag.otherwise:
+            hint = "(inferred if left out)" if flag.otherwise == "inferred" else f"(if left out: {flag.otherwise})"
+        switch = flag.kind is bool and flag.default is False
+        metavar = flag.metavar or (None if flag.kind is bool else _metavar(flag.kind))
+        conf = tyro.conf.arg(help=flag.help, metavar=metavar, help_behavior_hint=hint)
+        kind: Any = Annotated[(flag.kind, *([tyro.conf.FlagCreatePairsOff] if switch else []), conf)]
+        made.append((flag.name, kind, dataclasses.field(default=flag.default)))
+    group: Any = dataclasses.make_dataclass(title, made)
+    annotation: Any = Annotated[group, tyro.conf.OmitArgPrefixes, tyro.conf.arg(help="")]
+    return inspect.Parameter(title, inspect.Parameter.KEYWORD_ONLY, default=group(), annotation=annotation)
 
 
 def flag_of(parameter: str) -> str:

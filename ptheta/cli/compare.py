@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
-from ptheta.cli.options import Columns, Fit, Flag, SourceArgument, Tokenizer
+from ptheta.cli.groups import of_data
+from ptheta.cli.options import Flag, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
 
@@ -16,28 +18,16 @@ DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,tabl
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(compare, args, "ptheta compare")
+    call(compare, args, "ptheta compare", groups={"options": of_data()})
 
 
 def compare(
     source: SourceArgument,
     *,
+    options: dict[str, Any],
     models: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
-    event: str | None = None,
-    context: str | None = None,
-    size: str | None = None,
-    fit: Fit | None = None,
-    levels: int | None = None,
-    palette: int | None = None,
-    binarize: str = "none",
-    length: int | None = None,
-    tokenizer: Tokenizer | None = None,
-    vocabulary: int | None = None,
-    columns: Columns = "auto",
-    whole: Flag = False,
-    limit: int | None = None,
     out: Path | None = None,
     force: Flag = False,
     seed: int = 0,
@@ -51,21 +41,6 @@ def compare(
         models: names from `ptheta zoo`, comma-separated; those that suit the data if left out
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each in optimiser steps
-        event: column(s) of x
-        context: column(s) of the context y, as for `ptheta fit`
-        size: of pictures, HEIGHTxWIDTH in pixels, or native; if left out, those of one size up to 64x64 stay as they
-            are, and others are brought to about 32x32 pixels
-        fit: how pictures of another size are brought to it, crop: their middle is cut out, pad: black bars, stretch:
-            their shape is changed; crop if left out
-        levels: of pictures, values of a pixel
-        palette: of pictures, so many colours, found in the training pictures; each pixel becomes the nearest
-        binarize: none, threshold, once or epoch
-        length: of text, tokens in one event
-        tokenizer: of text, what a token is; bytes below 4 MB of training text and bpe from there on, if left out
-        vocabulary: of bpe, how many tokens; 512 for a megabyte to 32,768 for a gigabyte if left out
-        columns: of a table, mixed: each as what it is; real: one vector of real numbers; categories: unordered values
-        whole: every text is an event of its own, as it is wherever a text has a context
-        limit: use at most so many events of each split
         out: folder for the runs; a new one under runs/ if left out
         force: replace what is in --out
         seed: of splits, weights, shuffling and samples
@@ -82,23 +57,7 @@ def compare(
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
     if minutes is not None and steps is not None:
         raise UsageError("the budget is given 2 times", "give one of --minutes and --steps")
-    data = ptheta.load(
-        source,
-        event,
-        context,
-        size=size,
-        fit=fit,
-        levels=levels,
-        palette=palette,
-        binarize=binarize,
-        length=length,
-        tokenizer=tokenizer,
-        vocabulary=vocabulary,
-        columns=columns,
-        whole=whole,
-        limit=limit,
-        seed=seed,
-    )
+    data = ptheta.load(source, **options, seed=seed)
     if models is None:
         names = [name for name in names if isinstance(data.space, family(name).load().spaces)]
     for name in names:

@@ -113,9 +113,9 @@ def _example(run: Run) -> str:
 
 def has_columns(source: str, asked: Any) -> bool:
     """Whether a source has the columns of an event or a context, as they were asked for."""
-    from ptheta.data.columns.views import parts_of
     from ptheta.data.sources.faults import reading
     from ptheta.data.sources.opening import open_source
+    from ptheta.data.views import parts_of
 
     opened = open_source(source)
     with reading(opened.origin):
@@ -168,6 +168,7 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
 
 def _row(run: Run, codec: ContextCodec, asked: _Asked) -> np.ndarray:
     """A context [1, …]; of an empty cell the one that says nothing."""
+    from ptheta.data.reading import context_of
     from ptheta.data.sources.delimited import in_row
 
     if asked.value is None:
@@ -175,9 +176,9 @@ def _row(run: Run, codec: ContextCodec, asked: _Asked) -> np.ndarray:
             raise _lacks(asked.row, asked.path, "is empty")
         return codec.space.null(1).numpy()
     if not asked.row:
-        return codec.parse(asked.value)
+        return context_of(codec, asked.value)
     with in_row(asked.row, asked.path):
-        return codec.parse(asked.value)
+        return context_of(codec, asked.value)
 
 
 def _lacks(row: int, path: str, what: str) -> ContextError:
@@ -242,11 +243,13 @@ def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
     Raises:
         ContextError: an empty cell, and the model knows only whole contexts.
     """
+    from ptheta.data.reading import context_of_parts, events_of_file
+
     tables = [word for word in words if word.lower().endswith(".csv") and "=" not in word]
     if tables and len(tables) < len(words):
         raise UsageError("a context is given by its parts or as a table", "give NAME=VALUE words or a CSV file")
     if tables:
-        found = [_tensor(codec.read(path)) for path in tables]
+        found = [_tensor(events_of_file(codec, path)) for path in tables]
         for path, rows in zip(tables, found):
             absent = codec.space.absent(rows)
             if not run.model.context_dropout and bool(absent.any()):
@@ -255,7 +258,7 @@ def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
         rows = torch.cat(found)
         return Given(rows, codec.names(rows))
     words = [word if word.partition("=")[0] in codec.parts else _unviewed(word) for word in words]
-    row = codec.parse_all(words)
+    row = context_of_parts(codec, words)
     _say([remark for word in words if (remark := codec.remark(word))])
     absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]
     if absent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -15,7 +15,3 @@ OptionalCount = Annotated[int | None, tyro.conf.arg(aliases=["-n"])]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Values = Annotated[list[str], tyro.conf.arg(metavar="VALUE …")]
 Texts = Annotated[list[str], tyro.conf.arg(metavar="TEXT …")]
-Tokenizer = Literal["bytes", "characters", "bpe"]
-Sound = Literal["spectrogram", "waveform"]
-Columns = Literal["auto", "mixed", "real", "categories"]
-Fit = Literal["crop", "pad", "stretch"]

@@ -176,7 +176,9 @@ def complete(
 
 def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
     """Events of text files, one each."""
+    from ptheta.data.reading import events_of_file
+
     for file in files:
         if not is_file(file):
             raise SourceError(f"{file} cannot be read: it is no file", "check the path")
-    return np.concatenate([codec.read(file) for file in files])
+    return np.concatenate([events_of_file(codec, file) for file in files])

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.formats import MISSING
+from ptheta.data.reading import events_of_file
 from ptheta.values import NARROW, shortest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
@@ -28,7 +29,7 @@ def read(
     path: Path, content: bytes, codec: Any, context: str | None
 ) -> tuple[np.ndarray, bytes, dict[str, Any], list[str] | None]:
     """Rows of a table file, what is kept beside them, how they become the file again, and labels."""
-    rows = on_grid(codec.read(path), codec.space)
+    rows = on_grid(events_of_file(codec, path), codec.space)
     if path.suffix.lower() in (".csv", ".tsv"):
         side, how, labels = _csv_beside(path, content, codec, rows, context)
     else:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ptheta.data.codecs import Codec, FrameCodec, ImageCodec, RowCodec
-from ptheta.data.codecs.base import Place
+from ptheta.data.codecs import Codec
 from ptheta.data.columns.choosing import Choice
 from ptheta.data.columns.contexts import Conditions
-from ptheta.data.finding.documents import Masks
-from ptheta.data.sources.tables import Source, Table, as_numpy, named, take
-from ptheta.data.splits import Split, allocate
+from ptheta.data.sources.tables import Source, Table, take
+from ptheta.data.splits import Masks, Split, allocate
 
 
 def encode(
@@ -42,12 +38,7 @@ def encode(
             splits[split] = Split(x, y)
             splits[split].files = table.files_of(np.flatnonzero(mask))
         _fill(table, choice, codec, given, masks[name], splits)
-    if isinstance(codec, ImageCodec) and codec.draws:
-        for i, (name, split) in enumerate(splits.items()):
-            greys = split.x
-            split.x = codec.draw(greys, np.random.default_rng([seed, i]))
-            if codec.binarize == "epoch" and name == "train":
-                split.greys, split.white = greys, codec.white
+    choice.kind.settle(codec, splits, seed)
     return {name: splits[name] for name in ("all", "train", "validation", "test") if name in splits}
 
 
@@ -73,7 +64,7 @@ def _fill(
             return table.place(start + int(rows[row]))
 
         if len(rows):
-            x = _events(chunk, choice, codec, table, place)
+            x = choice.kind.encode(codec, chunk, choice.event, table, place)
             y = None if given is None else given.encode(chunk, table, place)
             for split, mask in masks.items():
                 mine = mask[start : start + n][rows]
@@ -84,17 +75,3 @@ def _fill(
                     splits[split].context[to] = y[mine]  # type: ignore[index]
                 filled[split] += count
         start += n
-
-
-def _events(chunk: dict[str, Any], choice: Choice, codec: Codec, table: Table, place: Place) -> np.ndarray:
-    """Events of a chunk; greys, if events are to be drawn from them."""
-    if isinstance(codec, FrameCodec):
-        missing = isinstance(codec, RowCodec)
-        cells = {n: codec.named(chunk[n], table.columns[n], place, missing=missing) for n in choice.event}
-        return codec.encode(cells, place)
-    raw = chunk[choice.event[0]]
-    if choice.kind == "document":
-        raw = named(raw, table.columns[choice.event[0]], place)
-    if table.columns[choice.event[0]].kind == "array":
-        raw = as_numpy(raw)
-    return codec.greys(raw, place) if isinstance(codec, ImageCodec) and codec.draws else codec.encode(raw, place)

@@ -1,150 +1,259 @@
-"""The options of `load`, checked once."""
+"""The options of `load`, each written once: a dataclass a kind of data, with types, defaults, help and bounds.
+
+`load`, the flags of `ptheta fit` and `ptheta compare`, and the help of all three are made of these fields.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from ptheta.data.codecs.images import BINARIZE, FITS
-from ptheta.data.codecs.palette import MAX_COLOURS
-from ptheta.data.codecs.text import UNITS
-from ptheta.errors import UsageError, nearest
+from ptheta.data.option_groups import OptionGroup, option
+from ptheta.errors import UsageError
 
-TOKENIZERS = tuple(UNITS)
-"""Names of tokenizers."""
+Fit = Literal["crop", "pad", "stretch"]
+"""How a picture of another shape is brought to a size: its middle is cut out, it gets bars, or it is squashed."""
 
-VOCABULARIES = (257, 2**20)
-"""Fewest and most tokens of a vocabulary of BPE: all bytes, and at least one more."""
-
-KINDS = ("auto", "mixed", "real", "categories")
-"""What the columns of a table can be taken for."""
-
-SOUND = ("spectrogram", "waveform")
-"""What a sound can be as an event."""
-
-SOUND_LIMITS = {"rate": (100, 192_000), "seconds": (0.01, 3600), "bands": (1, 1024), "hop": (0.1, 1000)}
-"""Least and most of Hz, seconds, bands and milliseconds."""
-
-NATIVE = "native"
-"""The size of pictures that stay as they are."""
+Colour = Literal["grey", "rgb"]
+Binarize = Literal["none", "threshold", "once", "epoch"]
+Tokenizer = Literal["bytes", "characters", "bpe"]
+SoundForm = Literal["spectrogram", "waveform"]
+Columns = Literal["auto", "mixed", "real", "categories"]
 
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
 
+NATIVE = "native"
+"""The size of pictures that stay as they are."""
+
+MAX_COLOURS = 2**16
+"""Most colours of a palette."""
+
 
 @dataclass(frozen=True)
-class Options:
-    """What the user asked of the events; None where the data decide. See `load`.
+class Loading(OptionGroup):
+    """What is taken of any data, and how it is divided."""
 
-    `chooser` chooses a size for pictures that need one, from a `finding.pictures.Survey`; `native` forbids it.
-    `aspect` is the column of the event and its height and width: a reduced view of it is cropped or padded alike.
+    title = "data"
+
+    event: str | list[str] | None = option(
+        None,
+        "column(s) of x, comma-separated",
+        otherwise="inferred from the kinds of columns",
+        flag=str,
+        metavar="COLUMN[,…]",
+    )
+    context: str | list[str] | None = option(
+        None,
+        "column(s) of the context y, comma-separated: labels, texts, pictures, sounds, numbers. A view after a colon"
+        " takes a column otherwise: IMG:grey, IMG:8x8 and IMG:grey:8x8 are pictures reduced, of which IMG can be the"
+        " event too; NAME:text, NAME:label, NAME:number",
+        otherwise="unconditional",
+        flag=str,
+        metavar="COLUMN[:VIEW][,…]",
+    )
+    limit: int | None = option(
+        None, "use at most so many events of each split, drawn with the seed; of text, the first", otherwise="all",
+        least=1,
+    )  # fmt: skip
+    validation: float | None = option(
+        None,
+        "events held out of train where no validation split is published: a number, or a part below 1. Text of 100"
+        " documents or more is held out in whole documents, which are then what is counted",
+        otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
+        least=0,
+    )
+    seed: int = option(0, "of every draw", least=0)
+
+
+@dataclass(frozen=True)
+class Quantised(OptionGroup):
+    """What kinds of data share whose values are put on levels."""
+
+    levels: int | None = option(
+        None,
+        "values of a pixel, to which an 8-bit value v is brought as v · levels // 256; of sounds, levels of loudness"
+        " or of a sample",
+        otherwise="those of the pictures, of sounds 256",
+        least=2,
+    )
+
+
+@dataclass(frozen=True)
+class Pictures(Quantised):
+    """Options of pictures.
+
+    From Python, `size` may be a pair (height, width), or a function that chooses one for pictures that need it, from
+    a `finding.pictures.Survey`. `aspect` is no option: the column of the event and its height and width, so that
+    a reduced view of it is cropped or padded alike.
     """
 
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    levels: int | None = None
-    palette: int | None = None
-    binarize: str = "none"
-    length: int | None = None
-    tokenizer: str | None = None
-    vocabulary: int | None = None
-    columns: str = "auto"
-    whole: bool = False
-    sound: str = "spectrogram"
-    rate: int | None = None
-    seconds: float | None = None
-    bands: int | None = None
-    hop: float | None = None
-    limit: int | None = None
-    validation: float | None = None
-    seed: int = 0
-    fit: str | None = None
-    chooser: Callable[..., tuple[int, int]] | None = None
-    native: bool = False
+    title = "pictures"
+
+    size: str | tuple[int, int] | Callable[..., tuple[int, int]] | None = option(
+        None,
+        f"height and width in pixels, or {NATIVE}: as they are, all of one size",
+        otherwise="pictures of one size up to 64x64 stay as they are; others are brought to about 32x32, in `ptheta"
+        " fit` to a size of which enough steps fit into the budget, 16x16 or more",
+        flag=str,
+        metavar="HxW",
+    )
+    fit: Fit | None = option(
+        None,
+        "how pictures of another size are brought to it, crop: their middle is cut out; pad: black bars are added;"
+        " stretch: their shape is changed",
+        otherwise="crop",
+        called="way of fitting pictures",
+    )
+    colour: Colour | None = option(None, "grey or rgb", otherwise="that of the pictures")
+    palette: int | None = option(
+        None,
+        "every pixel becomes the nearest of so many colours, found by k-means on training pixels",
+        otherwise="none",
+        least=2,
+        most=MAX_COLOURS,
+        units="colours",
+        of_events=True,
+    )
+    binarize: Binarize = option(
+        "none",
+        "black and white. threshold: v at least half of white; once: 1 with probability v / white, drawn once; epoch:"
+        " train drawn anew on every visit, validation and test once",
+        called="binarisation",
+        of_events=True,
+    )
     aspect: tuple[str, int, int] | None = None
 
-    @classmethod
-    def of(
-        cls, size: Any, colour: Any, levels: Any, palette: int | None, binarize: str, length: Any, **rest: Any
-    ) -> Options:
-        """Options from the arguments of `load`.
-
-        Raises:
-            UsageError: a value that makes no sense.
-        """
-        if colour is not None and colour not in COLOURS:
-            raise UsageError(f"no colour is called {colour!r}", nearest(str(colour), list(COLOURS)))
-        if binarize not in BINARIZE:
-            raise UsageError(f"no binarisation is called {binarize!r}", nearest(str(binarize), list(BINARIZE)))
-        if binarize != "none" and levels not in (None, 2):
-            raise UsageError(f"binarised pictures have 2 levels, not {levels}", "leave out levels or binarize")
-        if palette is not None:
-            if not 2 <= palette <= MAX_COLOURS:
-                raise UsageError(f"palette is {palette}", f"give 2 to {MAX_COLOURS:,} colours")
-            others = {"levels": levels is not None, "binarize": binarize != "none", "colour grey": colour == "grey"}
+    def __post_init__(self):
+        super().__post_init__()
+        _ = self.sides
+        if self.binarize != "none" and self.levels not in (None, 2):
+            raise UsageError(f"binarised pictures have 2 levels, not {self.levels}", "leave out levels or binarize")
+        if self.palette is not None:
+            binarized, grey = self.binarize != "none", self.colour == "grey"
+            others = {"levels": self.levels is not None, "binarize": binarized, "colour grey": grey}
             if clash := [name for name, given in others.items() if given]:
                 raise UsageError(f"palette cannot be combined with {clash[0]}", f"leave out palette or {clash[0]}")
-        if rest.get("fit") not in (None, *FITS):
-            remedy = nearest(str(rest["fit"]), list(FITS))
-            raise UsageError(f"no way of fitting pictures is called {rest['fit']!r}", remedy)
-        chosen = None if callable(size) or size == NATIVE else _size(size)
-        options = cls(chosen, COLOURS[colour] if colour else None, levels, palette, binarize, length, **rest)
-        options = replace(options, chooser=size if callable(size) else None, native=size == NATIVE)
-        options._check_text()
-        if options.columns not in KINDS:
-            raise UsageError(f"columns are {options.columns!r}", nearest(str(options.columns), list(KINDS)))
-        options._check_sound()
-        for name, least in (("levels", 2), ("length", 1), ("limit", 1), ("validation", 0), ("seed", 0)):
-            value = getattr(options, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name} is {value}", f"give at least {least}")
-        return options
 
     @property
-    def of_text(self) -> list[str]:
-        """Names of the options given that only text has."""
-        return [name for name in ("length", "tokenizer", "vocabulary") if getattr(self, name) is not None]
+    def sides(self) -> tuple[int, int] | None:
+        """(height, width) in pixels, if they are given."""
+        return None if callable(self.size) or self.size == NATIVE else _sides(self.size)
 
     @property
-    def of_pictures(self) -> list[str]:
-        """Names of the options given that only pictures have."""
-        size = self.size or (self.native and NATIVE)
-        given = {"size": size, "fit": self.fit, "colour": self.channels, "palette": self.palette}
-        return [name for name, value in given.items() if value] + ["binarize"] * (self.binarize != "none")
+    def channels(self) -> int | None:
+        """Those of the colour, if it is given."""
+        return None if self.colour is None else COLOURS[self.colour]
 
-    @property
-    def of_sound(self) -> list[str]:
-        """Names of the options given that only sounds have."""
-        given = [name for name in ("rate", "seconds", "bands", "hop") if getattr(self, name) is not None]
-        return ["sound"] * (self.sound != "spectrogram") + given
+    def of_contexts(self, codec: Any, column: str) -> Pictures:
+        """Size, fit and colour, since contexts keep their levels; a reduced view of the events has their shape."""
+        aspect = None if codec is None else (column, codec.height, codec.width)
+        return Pictures(size=self.size, fit=self.fit, colour=self.colour, aspect=aspect)
 
-    def _check_sound(self) -> None:
-        if self.sound not in SOUND:
-            raise UsageError(f"no kind of sound is called {self.sound!r}", nearest(str(self.sound), list(SOUND)))
-        for name, (least, most) in SOUND_LIMITS.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise UsageError(f"{name} is {value:g}", f"give {least:g} to {most:g}")
+
+@dataclass(frozen=True)
+class Texts(OptionGroup):
+    """Options of text."""
+
+    title = "text"
+
+    length: int | None = option(
+        None,
+        "tokens in one event",
+        otherwise="256; of whole texts the longest with its end, at most 512",
+        least=1,
+    )
+    tokenizer: Tokenizer | None = option(
+        None,
+        "what a token is: bytes; characters, those that occur in the source; bpe, byte pairs merged as learned from"
+        " train",
+        otherwise="bytes below 4 MB of training text, 100 kB of whole texts and contexts, and bpe from there on",
+    )
+    vocabulary: int | None = option(
+        None,
+        "tokens of bpe",
+        otherwise="512 for a megabyte of training text to 32,768 for a gigabyte; of whole texts and contexts one for"
+        " every 500 bytes, 512 to 8,192",
+        least=257,  # all bytes, and one more
+        most=2**20,
+        units="tokens",
+    )
+    whole: bool = option(
+        False,
+        "every text is an event of its own, with its end, instead of a part of a stream; so it is wherever a text has"
+        " a context",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.vocabulary is not None and self.tokenizer not in (None, "bpe"):
+            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or take bpe")
+
+    def of_contexts(self, codec: Any, column: str) -> Texts:
+        """All of them; the length is that of the events, if they are texts."""
+        return self if codec is None else replace(self, length=None)
+
+
+@dataclass(frozen=True)
+class Sounds(Quantised):
+    """Options of sounds."""
+
+    title = "sound"
+
+    sound: SoundForm = option(
+        "spectrogram",
+        "what a sound becomes: spectrogram, log-mel loudness of frames and bands; waveform, µ-law samples",
+        called="kind of sound",
+    )
+    rate: int | None = option(
+        None,
+        "samples a second, in Hz, to which others are resampled",
+        otherwise="the most frequent one, at most 16,000",
+        least=100,
+        most=192_000,
+    )
+    seconds: float | None = option(
+        None,
+        "length of an event; longer sounds are cut",
+        otherwise="the 99th percentile",
+        least=0.01,
+        most=3600.0,
+    )
+    bands: int | None = option(
+        None, "mel bands of a spectrogram", otherwise="32 up to 8,000 Hz, else 64", least=1, most=1024
+    )
+    hop: float | None = option(
+        None,
+        "milliseconds from a frame of a spectrogram to the next",
+        otherwise="16",
+        least=0.1,
+        most=1000.0,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
         if self.sound == "waveform" and (self.bands or self.hop):
             raise UsageError("a waveform has no bands and no hop", "leave them out, or take a spectrogram")
 
-    def _check_text(self) -> None:
-        if self.tokenizer is not None and self.tokenizer not in TOKENIZERS:
-            raise UsageError(
-                f"no tokenizer is called {self.tokenizer!r}", nearest(str(self.tokenizer), list(TOKENIZERS))
-            )
-        if self.vocabulary is None:
-            return
-        if self.tokenizer not in (None, "bpe"):
-            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or take bpe")
-        least, most = VOCABULARIES
-        if not least <= self.vocabulary <= most:
-            raise UsageError(f"vocabulary is {self.vocabulary}", f"give {least:,} to {most:,} tokens")
+
+@dataclass(frozen=True)
+class Tables(OptionGroup):
+    """Options of rows of a table."""
+
+    title = "tables"
+
+    columns: Columns = option(
+        "auto",
+        "mixed: each column as what it is, categories, numbers on a grid, real numbers, missing cells; real: one"
+        " vector of real numbers; categories: unordered values; auto: the one that fits",
+        called="kind of columns",
+        of_events=True,
+    )
 
 
-def _size(size: Any) -> tuple[int, int] | None:
+def _sides(size: Any) -> tuple[int, int] | None:
     """(height, width) of "28x28" or a pair."""
     if size is None:
         return None

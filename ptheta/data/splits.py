@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs import Codec, ContextCodec
-from ptheta.data.options import Options
+from ptheta.data.options import Loading
 from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces import Space
@@ -28,6 +28,9 @@ IN_MEMORY = 2**30
 """Bytes up to which events are kept in memory; more go to a temporary file that vanishes with them."""
 
 SPLITS = ("train", "validation", "test")
+
+Masks = dict[str, dict[str, np.ndarray]]
+"""Table → split → bool [rows], true for the rows of the split."""
 
 
 @dataclass
@@ -154,7 +157,7 @@ class Data:
 
 
 def divide(
-    source: Source, options: Options, *, everything: bool, rows: str = "events"
+    source: Source, loading: Loading, *, everything: bool, rows: str = "events"
 ) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
     """Which rows of which table belong to which split.
 
@@ -163,7 +166,7 @@ def divide(
 
     Args:
         source: with its tables.
-        options: validation, limit and seed.
+        loading: validation, limit and seed.
         everything: divide nothing at random.
         rows: what a row is called.
 
@@ -173,7 +176,7 @@ def divide(
     Raises:
         SourceError: no rows to learn from, or too few to divide.
     """
-    tables, seed = source.tables, options.seed
+    tables, seed = source.tables, loading.seed
     masks = {name: {name: np.ones(len(table), bool)} for name, table in tables.items()}
     notes = []
     if source.fixed is not None:
@@ -182,12 +185,12 @@ def divide(
         first = "all" if "all" in tables else "train"
         if first not in tables:
             raise SourceError(f"{source.origin} has no train split, only {', '.join(tables)}", "add training events")
-        if "validation" in tables and options.validation is not None:
+        if "validation" in tables and loading.validation is not None:
             raise SourceError(f"{source.origin} has its own validation split", "leave out --validation")
         n = len(tables[first])
         parts = {}
         if "validation" not in tables:
-            parts["validation"] = held_out(n, options.validation, HELD_OUT_MOST if first == "train" else n)
+            parts["validation"] = held_out(n, loading.validation, HELD_OUT_MOST if first == "train" else n)
         if first == "all":
             parts["test"] = held_out(n, None, n)
         parts = {name: count for name, count in parts.items() if count}
@@ -200,11 +203,11 @@ def divide(
             notes.append(f"{drawn} drawn from {'all' if first == 'all' else 'train'} with seed {seed}")
         elif first == "all":
             masks["all"] = {"train": masks["all"]["all"]}
-    if options.limit is not None:
+    if loading.limit is not None:
         for table in masks.values():
             for i, (name, mask) in enumerate(table.items()):
-                table[name] = _limited(mask, options.limit, [seed, i])
-        notes.append(f"limit: at most {options.limit:,} events of each split, drawn with seed {seed}")
+                table[name] = _limited(mask, loading.limit, [seed, i])
+        notes.append(f"limit: at most {loading.limit:,} events of each split, drawn with seed {seed}")
     return masks, notes
 
 

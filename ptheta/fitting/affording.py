@@ -16,7 +16,7 @@ from ptheta.data.finding.pictures import MODEST, Survey
 from ptheta.errors import FitError
 from ptheta.models import Model
 from ptheta.numbers import amount, duration, many
-from ptheta.spaces import Image, Sequence, Space, Spectrogram, Waveform
+from ptheta.spaces import Image, Sequence, Space
 from ptheta.training import Budget, Settings, World
 from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, available, is_easy, within
 
@@ -309,21 +309,15 @@ class Affording:
     def _smaller(self) -> Iterator[tuple[str, Space, dict[str, Any]]]:
         """Flags that make events or models smaller, with the spaces and hyperparameters that they give."""
         space, codec, same = self.data.space, self.data.codec, self.hyperparameters
-        if isinstance(space, Spectrogram):
-            hop, rate = getattr(codec, "hop", 0), getattr(codec, "rate", 1)
-            for k in (2, 4, 8, 16):
-                fewer = Spectrogram(max(1, space.frames // k), space.bands, space.levels)
-                yield f"--hop {1000 * hop * k / rate:g}", fewer, same
+        if isinstance(codec, SoundCodec):
+            for flag, fewer in codec.smaller():
+                yield flag, fewer, same
         elif isinstance(codec, PictureCodec):
             height, width = space.shape[-2:]
             for side in SMALLER:
                 h, w = _shaped(height, width, side)
                 if h * w < height * width:
                     yield f"--size {h}x{w}", _with_sides(space, h, w), same
-        elif isinstance(space, Waveform) and isinstance(codec, SoundCodec):
-            for k in (2, 4, 8, 16):
-                shorter = Waveform(space.samples // k, space.levels)
-                yield f"--seconds {shorter.samples / codec.rate:.2g}", shorter, same
         elif isinstance(space, Sequence):
             for k in (2, 4, 8, 16, 32, 64, 128, 256, 512):
                 if space.length // k >= 8 and (fewer := space.reduced(space.length // k)) is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs import Codec, DocumentCodec
-from ptheta.data.columns.views import PICTURE_VIEW
+from ptheta.data.views import PICTURE_VIEW
 from ptheta.distributions.discretised import bin_log_mass, level_value
 from ptheta.errors import RunError, UsageError
 from ptheta.judging.base import Case, Findings, as_pixels, as_tensor, contexts_of

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from ptheta.cli.main import main
+from ptheta.data.reading import context_of, context_of_parts, events_of_file
 from ptheta.runs import Run
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
@@ -122,7 +123,7 @@ def test_results_are_named_after_their_contexts(at, tmp_path):
     rows = np.repeat(run.context_codec.encode(["a red car", "a blue car"]), 4, 0)
     x = run.model.sample(8, np.asarray(rows, np.int64), seed=1)
     for file, event in zip(result.json["files"], x):
-        np.testing.assert_array_equal(run.codec.read(file)[0], event)
+        np.testing.assert_array_equal(events_of_file(run.codec, file)[0], event)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_rows_of_a_table_pair_with_what_is_drawn_for_them(at):
     rows = run.context_codec.encode(["a red\ncar, old", "", 'a "blue" car']).astype(np.int64)
     rows[1] = -1
     x = run.model.sample(3, torch.from_numpy(rows), seed=2)
-    np.testing.assert_array_equal(np.concatenate([run.codec.read(f) for f in result.json["files"][:3]]), x)
+    np.testing.assert_array_equal(np.concatenate([events_of_file(run.codec, f) for f in result.json["files"][:3]]), x)
     assert "column 'text' of" not in result.err
     assert "column 'kind' of kinds.csv is taken" in at("sample", "draw", "--context", "kinds.csv", "--out", "OUT/t").err
 
@@ -171,7 +172,7 @@ def test_pictures_as_contexts_stand_beside_their_samples(at, tmp_path):
     at("sample", "colour", "--context", "red.png", "blue.png", "--each", "2", "--out", "OUT/s")
     sheet = np.asarray(Image.open(tmp_path / "s" / "contexts.png"))
     run = Run.load("colour")
-    grey = int(np.asarray(run.context_codec.pictures(run.context_codec.parse("red.png"))[0])[0, 0])
+    grey = int(np.asarray(run.context_codec.pictures(context_of(run.context_codec, "red.png"))[0])[0, 0])
     assert (sheet == grey).all(-1).any(), "the reduced picture itself is drawn"
 
 
@@ -209,7 +210,7 @@ def test_guidance_reaches_the_sampler(at):
     run = Run.load("draw")
     row = np.asarray(run.context_codec.encode(["a red car"]), np.int64)
     x = run.model.sample(4, row, seed=5, guidance=3.0)
-    np.testing.assert_array_equal(np.concatenate([run.codec.read(f) for f in strong.json["files"][:4]]), x)
+    np.testing.assert_array_equal(np.concatenate([events_of_file(run.codec, f) for f in strong.json["files"][:4]]), x)
     assert Path(plain[-1]).read_bytes() != Path(strong.json["files"][-1]).read_bytes()
 
 
@@ -292,7 +293,7 @@ def test_rows_drawn_for_contexts_are_scored_given_the_same(given, at, tmp_path):
     result = at("score", "row", "OUT/s.csv", "--out", "OUT/s.parquet")
     assert result.code == 0, result.err
     run = Run.load("row")
-    context = torch.from_numpy(run.context_codec.parse_all(words)).expand(3, -1)
+    context = torch.from_numpy(context_of_parts(run.context_codec, words)).expand(3, -1)
     expected = run.model.log_prob(run.events(tmp_path / "s.csv"), context).detach().numpy()
     found = pq.read_table(tmp_path / "s.parquet").to_pandas().sort_values("row")
     np.testing.assert_allclose(found["log_prob"], expected, atol=1e-5)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ptheta import Run
 from ptheta.anomalies import compressed_nats, p_values, typicality
+from ptheta.data.reading import events_of_file
 from ptheta.evaluation.nats import log_probs
 
 
@@ -28,7 +29,7 @@ def test_the_rank_among_held_out_events_is_the_p_value(ptheta, pictures):
     table = pd.read_parquet("s.parquet")
     assert list(table["file"]) == [f"new/{name}.png" for name in "abc"]
     run = Run.load("pic")
-    x = np.stack([run.codec.read(file)[0] for file in table["file"]])
+    x = np.stack([events_of_file(run.codec, file)[0] for file in table["file"]])
     np.testing.assert_allclose(table["log_prob"], run.model.log_prob(x).detach())
     np.testing.assert_allclose(table["anomaly"], -table["log_prob"])
     known = -log_probs(run.model, run.data.test).numpy()
@@ -52,7 +53,7 @@ def test_the_ratio_compares_with_a_background(ptheta, pictures):
     found = ptheta("score", "pic", "new", "--against", "ind", "--out", "s.parquet", "--json").json
     table = pd.read_parquet("s.parquet")
     background = Run.load("ind")
-    x = np.stack([background.codec.read(file)[0] for file in table["file"]])
+    x = np.stack([events_of_file(background.codec, file)[0] for file in table["file"]])
     np.testing.assert_allclose(table["reference"], background.model.log_prob(x))
     np.testing.assert_allclose(table["anomaly"], table["reference"] - table["log_prob"])
     assert found["anomaly"] == "ratio"
@@ -61,7 +62,7 @@ def test_the_ratio_compares_with_a_background(ptheta, pictures):
 def test_complexity_and_typicality_are_told_in_nats(ptheta, pictures):
     ptheta("score", "pic", "new", "--anomaly", "complexity", "--out", "c.parquet")
     table, run = pd.read_parquet("c.parquet"), Run.load("pic")
-    size = compressed_nats(run.codec.decode(np.stack([run.codec.read(file)[0] for file in table["file"]])))
+    size = compressed_nats(run.codec.decode(np.stack([events_of_file(run.codec, file)[0] for file in table["file"]])))
     np.testing.assert_allclose(table["anomaly"], -table["log_prob"] - size)
     result = ptheta("score", "pic", "new", "--anomaly", "typicality", "--out", "t.parquet")
     table = pd.read_parquet("t.parquet")
@@ -123,7 +124,7 @@ def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
     line = next(line for line in result.err.splitlines() if line.startswith("  row 2"))
     assert "nats beyond the usual: fruit = lime " in line
     run = Run.load("fruit")
-    pieces = run.model.log_prob_per_dimension(run.codec.read("odd.csv"))[2]
+    pieces = run.model.log_prob_per_dimension(events_of_file(run.codec, "odd.csv"))[2]
     usual = -run.model.log_prob_per_dimension(run.data.test.events()[0]).mean(0)
     assert f"fruit = lime {float(-pieces[1] - usual[1]):.2f}" in line
     assert "log_prob_per_dimension" not in pd.read_parquet("s.parquet")
@@ -134,7 +135,7 @@ def test_impossible_rows_rank_first_and_nothing_is_nan(ptheta, here):
     (here / "odd.csv").write_text("colour,size,kind\nred,S,hat\n" + "\n".join(
         f"{c},{s},{k}" for c in ("red", "green") for s in "SML" for k in ("hat", "shoe")) + "\n")  # fmt: skip
     run = Run.load("memory")
-    log_prob = run.model.log_prob(run.codec.read("odd.csv")).numpy()
+    log_prob = run.model.log_prob(events_of_file(run.codec, "odd.csv")).numpy()
     result = ptheta("score", "memory", "odd.csv", "--out", "s.parquet", "--json")
     assert result.json["zero_probability"] == np.isneginf(log_prob).sum()
     for method in ("surprise", "typicality"):

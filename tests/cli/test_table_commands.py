@@ -17,6 +17,7 @@ import pytest
 from ptheta.cli.cells import best_guess
 from ptheta.cli.main import main
 from ptheta.data.codecs import RowCodec
+from ptheta.data.reading import events_of_file
 from ptheta.data.sources.delimited import fill_delimited
 from ptheta.errors import SourceError
 from ptheta.runs import Run
@@ -134,8 +135,8 @@ def test_samples_have_the_columns_and_types_of_the_source(at):
     codec = Run.load("odd").codec
     assert isinstance(codec, RowCodec)
     drawn = Run.load("odd").model.sample(50, seed=1).numpy()
-    np.testing.assert_array_equal(codec.read("s.csv"), drawn)
-    np.testing.assert_array_equal(codec.read("s.parquet"), drawn)
+    np.testing.assert_array_equal(events_of_file(codec, "s.csv"), drawn)
+    np.testing.assert_array_equal(events_of_file(codec, "s.parquet"), drawn)
     values = set(odd()["a,b"].dropna())
     assert set(pd.read_csv("s.csv")["a,b"].dropna()) <= values
 
@@ -174,7 +175,7 @@ def test_cells_given_are_what_every_sample_has(at):
     row, known = run.codec.cells(dict(zip(NAMES, ["p,q", "", "a=b", "0.3", "0", "True", "2"])))
     known[4] = False
     expected = run.model.complete(row[None], known, 20, seed=0)[0]
-    np.testing.assert_array_equal(run.codec.read("s.csv"), expected.numpy())
+    np.testing.assert_array_equal(events_of_file(run.codec, "s.csv"), expected.numpy())
 
 
 def test_a_draw_given_all_cells_is_those_cells(at):
@@ -284,7 +285,7 @@ def test_only_missing_cells_of_a_text_change(at, end, last, separator):
     assert filled.count("\r") == text.count("\r")
     assert filled.endswith(end) is last
     codec = Run.load("odd").codec
-    assert not np.isnan(codec.read(f"out{file.suffix}")).any()
+    assert not np.isnan(events_of_file(codec, f"out{file.suffix}")).any()
 
 
 def test_filling_is_what_csv_says():
@@ -324,7 +325,7 @@ def test_short_rows_and_lacking_columns_are_filled(at):
     assert rows[1][:3] == ["t", "x", "1.0"]
     assert rows[2][1] == ""
     assert all(cell for row in rows for cell in row[2:])
-    np.testing.assert_array_equal(np.isnan(Run.load("odd").codec.read("out.csv")), False)
+    np.testing.assert_array_equal(np.isnan(events_of_file(Run.load("odd").codec, "out.csv")), False)
 
 
 def test_a_file_without_a_header_has_none_afterwards(at):
@@ -347,7 +348,7 @@ def test_draws_are_the_models_and_follow_the_seed(at):
     result = at("complete", "odd", "in.csv", "-n", 3, "--seed", 5, "--out", "drawn", "--json")
     assert [Path(f).name for f in result.json["files"]] == ["in-0000.csv", "in-0001.csv", "in-0002.csv"]
     for k, file in enumerate(result.json["files"]):
-        np.testing.assert_array_equal(run.codec.read(file), expected[:, k])
+        np.testing.assert_array_equal(events_of_file(run.codec, file), expected[:, k])
 
 
 def test_several_files_are_completed_each_with_its_own_rows(at):
@@ -359,7 +360,9 @@ def test_several_files_are_completed_each_with_its_own_rows(at):
     result = at("complete", "odd", "one.csv", "two.parquet", "--seed", 2, "--out", "drawn", "--json")
     one, two = result.json["files"]
     assert (Path(one).name, Path(two).name) == ("one.csv", "two.parquet")
-    np.testing.assert_array_equal(np.concatenate([run.codec.read(one), run.codec.read(two)]), expected)
+    np.testing.assert_array_equal(
+        np.concatenate([events_of_file(run.codec, one), events_of_file(run.codec, two)]), expected
+    )
 
 
 def test_a_point_is_the_most_frequent_level_and_the_median(at):
@@ -374,7 +377,7 @@ def test_a_point_is_the_most_frequent_level_and_the_median(at):
         category = run.codec.space.columns[j].is_category
         expected[i, j] = values[counts.argmax()] if category else np.sort(drawn[i, :, j])[4]
     assert at("complete", "odd", "in.csv", "-n", 9, "--point", "--seed", 5, "--out", "out.csv").code == 0
-    np.testing.assert_array_equal(run.codec.read("out.csv"), expected)
+    np.testing.assert_array_equal(events_of_file(run.codec, "out.csv"), expected)
     np.testing.assert_array_equal(best_guess(run.codec, drawn), expected)
 
 
@@ -497,7 +500,7 @@ def test_rows_are_completed_given_their_labels(at):
     run = Run.load("plain")
     x = run.codec.partial({name: table.column(name) for name in run.codec.names})
     expected = run.model.impute(x, 1, ["cat"] * 3 + ["x=y"] * 3, seed=0)[:, 0]
-    np.testing.assert_array_equal(run.codec.read("out.parquet"), expected.numpy())
+    np.testing.assert_array_equal(events_of_file(run.codec, "out.parquet"), expected.numpy())
     refused(at("complete", "plain", "in.parquet", "--out", "again.parquet"), "needs a context")
 
 

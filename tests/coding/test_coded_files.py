@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 
 import ptheta
 from ptheta.coding import compress, decompress
+from ptheta.data.reading import events_of_file
 from ptheta.errors import ContextError, SourceError, UsageError
 
 
@@ -223,7 +224,7 @@ def test_csv_files_written_otherwise_are_stored(runs, here, change):
 
 
 def frame(runs):
-    return pd.DataFrame(runs["rows"].codec.decode(runs["rows"].codec.read(runs["rows"].data.source)))
+    return pd.DataFrame(runs["rows"].codec.decode(events_of_file(runs["rows"].codec, runs["rows"].data.source)))
 
 
 def test_other_columns_are_kept_beside_those_of_the_model(runs, here):

@@ -20,6 +20,7 @@ from ptheta.data.codecs import (
     LabelCodec,
     NumberCodec,
 )
+from ptheta.data.reading import context_of, context_of_parts, events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Document, Image, Joint, Label, Real
 
@@ -153,11 +154,11 @@ def test_several_columns_are_one_context_of_parts(frame):
 def test_parts_are_given_by_name_and_those_left_out_say_nothing(frame):
     codec = load(frame, event="caption", context="weight,kind,n:text").context_codec
     assert isinstance(codec, JointCodec)
-    parts = codec.space.split(torch.from_numpy(codec.parse_all(["kind=dog", "n=a=b"])))
+    parts = codec.space.split(torch.from_numpy(context_of_parts(codec, ["kind=dog", "n=a=b"])))
     assert torch.isnan(parts["weight"]).all()
     assert parts["kind"].tolist() == [1]
     assert codec.codecs["n"].decode(parts["n"]) == ["a=b"]
-    assert codec.names(codec.parse("kind=cat")) == ["kind=cat"]
+    assert codec.names(context_of(codec, "kind=cat")) == ["kind=cat"]
     for given, said in [
         (["kinds=cat"], "did you mean kind"),
         (["cat"], "give weight=… kind=… n=…"),
@@ -166,23 +167,23 @@ def test_parts_are_given_by_name_and_those_left_out_say_nothing(frame):
         (["weight=heavy"], "no number"),
     ]:
         with pytest.raises(UsageError, match=said):
-            codec.parse_all(given)
+            context_of_parts(codec, given)
 
 
 def test_contexts_of_parts_are_read_from_a_table(frame, tmp_path):
     codec = load(frame, event="caption", context="weight,kind").context_codec
     (tmp_path / "c.csv").write_text("kind,weight\ndog,2\n,3\ncat,\n")
-    rows = codec.read(tmp_path / "c.csv")
+    rows = events_of_file(codec, tmp_path / "c.csv")
     np.testing.assert_array_equal(rows, [[2, 1], [3, -1], [np.nan, 0]])
     assert codec.names(rows) == ["weight=2 kind=dog", "weight=3", "kind=cat"]
     (path,) = codec.write(rows[:1], tmp_path)
     assert path.read_text() == "weight,kind\n2,dog\n"
-    np.testing.assert_array_equal(codec.read(codec.write(rows, tmp_path, "all")[0]), rows)
+    np.testing.assert_array_equal(events_of_file(codec, codec.write(rows, tmp_path, "all")[0]), rows)
     (tmp_path / "c.csv").write_bytes("\ufeffweight\r\n2\r\n\r\n3\r\n".encode())
-    np.testing.assert_array_equal(codec.read(tmp_path / "c.csv"), [[2, -1], [np.nan, -1], [3, -1]])
+    np.testing.assert_array_equal(events_of_file(codec, tmp_path / "c.csv"), [[2, -1], [np.nan, -1], [3, -1]])
     (tmp_path / "c.csv").write_text("kin\ndog\n")
     with pytest.raises(UsageError, match=r"'kin'; did you mean kind"):
-        codec.read(tmp_path / "c.csv")
+        events_of_file(codec, tmp_path / "c.csv")
 
 
 def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
@@ -191,12 +192,12 @@ def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
     with pytest.raises(UsageError, match=r"no kind is called 'dgo'; did you mean dog"):
         label.parse("dgo")
     (tmp_path / "kinds.txt").write_text("dog\ncat\n")
-    assert label.read(tmp_path / "kinds.txt").tolist() == [1, 0]
+    assert events_of_file(label, tmp_path / "kinds.txt").tolist() == [1, 0]
     (tmp_path / "kinds.txt").write_bytes("\ufeffdog\r\n".encode("utf-8"))
-    assert label.read(tmp_path / "kinds.txt").tolist() == [1]
+    assert events_of_file(label, tmp_path / "kinds.txt").tolist() == [1]
     (tmp_path / "kinds.txt").write_bytes("größe".encode("latin-1"))
     with pytest.raises(SourceError, match=r"kinds.txt is no UTF-8 text: .* at byte 2"):
-        label.read(tmp_path / "kinds.txt")
+        events_of_file(label, tmp_path / "kinds.txt")
     number = load(frame, event="caption", context="weight").context_codec
     assert number.parse("2.5").tolist() == [2.5]
     for bad in ("nan", "inf", "two"):
@@ -204,14 +205,14 @@ def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
             number.parse(bad)
     picture = load(frame, event="caption", context="img:4x4").context_codec
     pil.fromarray(pixels[3]).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(picture.parse(str(tmp_path / "a.png")), picture.encode([frame["img"][3]]))
+    np.testing.assert_array_equal(context_of(picture, str(tmp_path / "a.png")), picture.encode([frame["img"][3]]))
     assert "resized from 8x8 to 4x4" in (picture.remark(str(tmp_path / "a.png")) or "")
     with pytest.raises(SourceError, match=r"does not exist"):
-        picture.parse("no.png")
+        context_of(picture, "no.png")
     whole = load(frame, event="caption", context="img").context_codec
     pil.fromarray(pixels[3, :4]).save(tmp_path / "b.png")
     with pytest.raises(SourceError, match=r"b.png is 4x8 pixels, not 8x8"):
-        whole.parse(str(tmp_path / "b.png"))
+        context_of(whole, str(tmp_path / "b.png"))
 
 
 @pytest.mark.parametrize(

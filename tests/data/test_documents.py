@@ -9,6 +9,7 @@ import torch
 
 from ptheta.data import Codec, load
 from ptheta.data.codecs import DocumentCodec, TextCodec
+from ptheta.data.reading import events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Document
 
@@ -88,7 +89,7 @@ def test_files_are_whole_texts(tmp_path):
     )
     assert data.test.files is not None
     assert data.codec.decode(data.test.x) == [Path(file).read_text() for file in data.test.files]
-    assert data.codec.decode(data.codec.read(tmp_path / "03.txt")) == ["text 3"]
+    assert data.codec.decode(events_of_file(data.codec, tmp_path / "03.txt")) == ["text 3"]
     paths = data.codec.write(data.test.x, tmp_path / "out", context_names=["a b"] * len(data.test))
     assert [p.name for p in paths] == [f"sample-{i:04d}-a_b.txt" for i in range(len(paths))]
     assert paths[0].read_text() == data.codec.decode(data.test.x)[0]

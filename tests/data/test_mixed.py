@@ -17,6 +17,7 @@ import torch
 from ptheta.data import Codec, load
 from ptheta.data.codecs import RowCodec, TableCodec
 from ptheta.data.finding.mixed_columns import figure
+from ptheta.data.reading import events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Column, Discrete, Real, Table
 
@@ -87,10 +88,10 @@ def test_what_is_decoded_and_written_is_what_was_read(make, suffix, tmp_path):
     data = load(path)
     codec = Codec.from_json(json.loads(json.dumps(data.codec.to_json())))
     assert codec == data.codec
-    x = codec.read(path)
+    x = events_of_file(codec, path)
     np.testing.assert_array_equal(x, codec.encode(codec.decode(x)))
     for form in ("csv", "parquet"):
-        np.testing.assert_array_equal(x, codec.read(codec.write_frame(x, tmp_path / f"again.{form}")))
+        np.testing.assert_array_equal(x, events_of_file(codec, codec.write_frame(x, tmp_path / f"again.{form}")))
     if suffix == "parquet":
         before, after = pq.read_schema(path), pq.read_schema(tmp_path / "again.parquet")
         assert after.names == before.names
@@ -131,7 +132,7 @@ def test_types_of_arrow_return(name, tmp_path):
     pq.write_table(table, path)
     codec = load(path, columns="mixed").codec
     assert isinstance(codec, RowCodec)
-    x = codec.read(path)
+    x = events_of_file(codec, path)
     again = pq.read_table(codec.write_frame(x, tmp_path / "again.parquet"))
     kind = table.schema.field(name).type
     assert again.schema.field(name).type == written(kind)
@@ -196,12 +197,12 @@ def test_class_labels_are_categories_that_may_be_missing(tmp_path):
     assert data.space.columns[0] == Column("k", levels=3, missing=True)
     path = tmp_path / "t.parquet"
     datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
-    x = data.codec.read(path)
+    x = events_of_file(data.codec, path)
     np.testing.assert_array_equal(x[:4, 0], [0, 2, math.nan, 0])
     assert data.codec.decode(x)["k"].fillna("-").tolist()[:4] == ["z", "m", "-", "z"]
     rows["k"][1] = 7
     with pytest.raises(SourceError, match="'k' is 7 at row 2"):
-        data.codec.read(_labelled(tmp_path, rows, features))
+        events_of_file(data.codec, _labelled(tmp_path, rows, features))
 
 
 def _labelled(folder, rows, features):

@@ -13,6 +13,7 @@ from ptheta.data.codecs import ImageCodec, PaletteCodec
 from ptheta.data.codecs.palette import packed, unpacked
 from ptheta.data.finding import palettes
 from ptheta.data.finding.palettes import by_luminance, find_palette
+from ptheta.data.reading import events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Grid
 
@@ -74,7 +75,7 @@ def test_palette_colours_survive_and_files_are_rgb(tmp_path):
     with pil.open(path) as picture:
         assert picture.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(picture), palette[x[0]])
-    np.testing.assert_array_equal(codec.read(path), x)
+    np.testing.assert_array_equal(events_of_file(codec, path), x)
 
 
 def test_the_codec_survives_json_and_names_its_unit():
@@ -219,7 +220,7 @@ def test_palettes_that_cannot_be_are_refused(options, error, said):
 def test_pictures_of_one_colour_and_events_that_are_none_have_no_palette():
     with pytest.raises(SourceError, match="have 1 distinct colour, fewer than the 2 asked for; give other pictures"):
         load(np.full((20, 4, 4, 3), 7, np.uint8), palette=2)
-    with pytest.raises(UsageError, match="no pictures; leave out size, fit, colour, levels, palette and binarize"):
+    with pytest.raises(UsageError, match="no pictures; leave out palette"):
         load({"a": ["x", "y"] * 20}, palette=2)
 
 
@@ -228,6 +229,6 @@ def test_a_picture_of_another_size_is_refused_as_ever(tmp_path):
     said = []
     for codec in (PaletteCodec(8, 8, CORNERS.tolist()), ImageCodec(8, 8, 3)):
         with pytest.raises(SourceError, match=r"big\.png is 8x9 pixels, not 8x8") as caught:
-            codec.read(tmp_path / "big.png")
+            events_of_file(codec, tmp_path / "big.png")
         said.append(str(caught.value))
     assert said[0] == said[1]

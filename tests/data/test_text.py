@@ -11,6 +11,7 @@ from ptheta.data import Codec, load
 from ptheta.data.codecs import TextCodec
 from ptheta.data.codecs.bpe import byte_symbols, learn, vocabulary_size
 from ptheta.data.codecs.chunks import PIECE, pieces
+from ptheta.data.reading import events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
 from ptheta.spaces import Sequence
 
@@ -183,16 +184,16 @@ def test_characters_outside_the_alphabet_are_named_with_their_place(tmp_path):
     path = tmp_path / "new.txt"
     path.write_text("ünïcode foxes@", encoding="utf-8")
     with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@' \(U\+0040\).*--tokenizer bytes"):
-        codec.read(path)
+        events_of_file(codec, path)
     with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@'"):
         load(path, codec=codec)
     with pytest.raises(SourceError, match=r"byte 100,003 of row 1 begins 'Ω'"):
         codec.tokens("do " * 33_334 + "Ω")
     path.write_text("the fox and the dog")
-    assert codec.decode(codec.read(path)) == ["the fox ", "and the "]
+    assert codec.decode(events_of_file(codec, path)) == ["the fox ", "and the "]
     path.write_text("dog")
     with pytest.raises(SourceError, match="3 tokens"):
-        codec.read(path)
+        events_of_file(codec, path)
 
 
 @pytest.mark.parametrize("at", [4, PIECE + 77])

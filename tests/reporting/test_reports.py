@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import ptheta
+from ptheta.data.reading import events_of_file
 from ptheta.errors import UsageError
 from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting import card_rows, count, nats, plural, write_events
@@ -112,7 +113,7 @@ def test_samples_written_are_the_events(pictures, tmp_path):
     files = write_events(pictures, x, tmp_path / "out", torch.full((3,), 4))
     assert [f.name for f in files] == [*(f"sample-000{i}-4.png" for i in range(3)), "contexts.png"]
     for file, event in zip(files, x):
-        assert torch.equal(torch.from_numpy(pictures.codec.read(file)).long()[0], event)
+        assert torch.equal(torch.from_numpy(events_of_file(pictures.codec, file)).long()[0], event)
     with pytest.raises(UsageError, match=r"cannot be a \.csv file; name a folder or a \.png file"):
         write_events(pictures, x, tmp_path / "out.csv", None)
 

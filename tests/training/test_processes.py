@@ -13,7 +13,7 @@ import torch
 import torch.distributed.run
 
 from ptheta.cli.arguments import flag_of
-from ptheta.cli.fit import fit
+from ptheta.cli.fit import fit, groups
 from ptheta.cli.main import main
 from ptheta.errors import FitError
 from ptheta.models import ZOO
@@ -215,6 +215,7 @@ def test_one_process_needs_no_environment(monkeypatch):
 
 FLAGS = sorted(
     {flag_of(name) for name, p in inspect.signature(fit).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    | {flag_of(flag.name) for titles in groups().values() for flags in titles.values() for flag in flags}
     | {flag_of(name) for row in ZOO.values() for name in row.load().hyperparameter_signature()}
     | {"--no-compile", "--help", "-h"}
 )

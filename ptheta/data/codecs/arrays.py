@@ -80,15 +80,6 @@ class ArrayCodec(ContextCodec):
         """An array of the user's type, [n, *shape]."""
         return as_array(x).astype(self.type)
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The events of an NPY file: [n, *shape], or one event [*shape]."""
-        from ptheta.data.sources.files import read_npy
-
-        array = read_npy(Path(path))
-        if list(array.shape) == self.shape:
-            array = array[None]
-        return self.encode(array, lambda row: f"row {row + 1:,} of {path}")
-
     def write(
         self,
         x: Tensor | np.ndarray,

@@ -72,14 +72,6 @@ class Codec(ABC):
         """Raw values of events [n, *space.shape]: the inverse of `encode`."""
 
     @abstractmethod
-    def read(self, path: str | Path) -> np.ndarray:
-        """Events [n, *space.shape] in one file of the user's.
-
-        Raises:
-            SourceError: missing or damaged file, or one that does not fit the space.
-        """
-
-    @abstractmethod
     def write(
         self,
         x: Tensor | np.ndarray,
@@ -167,22 +159,14 @@ class Codec(ABC):
 
 
 class ContextCodec(Codec):
-    """A codec whose events can be contexts: it also says how a person writes one, and what to call it."""
-
-    def parse(self, text: str) -> np.ndarray:
-        """The context [1, *space.shape] that a person writes as `text`: a path, unless the kind has its own spelling.
-
-        Raises:
-            PthetaError: no such file or value.
-        """
-        return self.read(text)
+    """A codec whose events can be contexts: it also says what to call one."""
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """A short caption for each context [n, *space.shape]."""
         return [f"context-{i:04d}" for i in range(len(x))]
 
     def remark(self, text: str) -> str | None:
-        """What `parse` would make of a value that a person should know, in a sentence; None if nothing."""
+        """What becomes of a value as a person writes it that they should know, in a sentence; None if nothing."""
         return None
 
 

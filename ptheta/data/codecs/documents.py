@@ -14,10 +14,8 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, compact, file_names, nowhere
 from ptheta.data.codecs.text import UNITS, TextCodec
-from ptheta.data.formats import SOUNDS
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
-from ptheta.listing import unreadable
 from ptheta.spaces import Document
 
 
@@ -131,21 +129,6 @@ class DocumentCodec(ContextCodec):
     def decode(self, x: Tensor | np.ndarray) -> list[str]:
         """Texts; a character that was cut shows as �."""
         return [text.decode("utf-8", "replace") for text in self.to_bytes(x)]
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one text of a file, [1, length].
-
-        Raises:
-            SourceError: it cannot be read, or is a picture or a sound by its name.
-        """
-        from ptheta.data.formats import PICTURES
-
-        if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
-            raise SourceError(f"{path} is no text", "give a text file")
-        try:
-            return self.encode([Path(path).read_bytes()], lambda _: str(path))
-        except OSError as error:
-            raise unreadable(path, error) from None
 
     def write(
         self,

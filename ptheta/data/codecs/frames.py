@@ -98,24 +98,6 @@ class FrameCodec(Codec):
             row[j], known[j] = self.cell(j, text), True
         return row, known
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """All rows of a table file, [n, m]."""
-        from ptheta.data.sources.opening import open_source
-
-        table = next(iter(open_source(path).spelled(self.words).tables.values()))
-        if missing := [name for name in self.names if name not in table.columns]:
-            raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
-        parts, start = [np.empty((0, len(self.names)), self.dtype)], 0
-        for chunk in table.chunks(self.names):
-
-            def place(row: int, start: int = start) -> str:
-                return table.place(start + row)
-
-            classes = {name: self.named(chunk[name], table.columns[name], place, missing=True) for name in self.names}
-            parts.append(self.encode(classes, place))
-            start += len(parts[-1])
-        return np.concatenate(parts)
-
     def write(
         self,
         x: Tensor | np.ndarray,

@@ -10,12 +10,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, file_names, nowhere
+from ptheta.data.options import Binarize
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.listing import unreadable
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 2**26
 """Most pixels a picture file may claim, checked before it is decoded."""
 
-BINARIZE = ("none", "threshold", "once", "epoch")
-
-Fit = Literal["crop", "pad", "stretch"]
-"""How a picture of another shape is brought to a size: its middle is cut out, it gets bars, or it is squashed."""
+BINARIZE = get_args(Binarize)
 
 FITS: dict[str, str] = {
     "crop": "by cutting out the middle",
@@ -60,10 +58,6 @@ class PictureCodec(ContextCodec):
     def pictures(self, x: Tensor | np.ndarray) -> list[Picture]:
         """The pictures themselves."""
         return self.decode(x)
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one event of a picture file, [1, *space.shape]."""
-        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
 
     def remark(self, text: str) -> str | None:
         """That a picture is resized."""

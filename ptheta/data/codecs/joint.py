@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs.base import Codec, ContextCodec, Place, as_array, nowhere
-from ptheta.data.sources.delimited import in_row, read_cells
-from ptheta.errors import UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Joint
 
@@ -29,7 +27,7 @@ class JointCodec(ContextCodec):
         parts: name → JSON form of the part's codec.
 
     >>> codec = JointCodec({"a": {"kind": "number", "column": "a"}, "b": {"kind": "number", "column": "b"}})
-    >>> codec.parse_all(["b=3"]).tolist(), codec.names([[1, 2]])
+    >>> codec.joined({"b": np.array([3.0])}).tolist(), codec.names([[1, 2]])
     ([[nan, 3.0]], ['a=1 b=2'])
     """
 
@@ -74,21 +72,6 @@ class JointCodec(ContextCodec):
         """Name → raw values of the part; every part must be known."""
         return {name: self.codecs[name].decode(part) for name, part in self.split(x).items()}
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The rows of a CSV file whose columns are parts, [n, …], int64 or float64; an empty cell says nothing.
-
-        Raises:
-            PthetaError: a column that is no part, or a cell that is no value; the row is named.
-        """
-        names, rows = read_cells(path)
-        if unknown := [name for name in names if name not in self.parts]:
-            raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(self.parts)))
-        found = []
-        for number, row in enumerate(rows, 1):
-            with in_row(number, path):
-                found.append(self._of({name: cell for name, cell in zip(names, row) if cell}))
-        return np.concatenate(found)
-
     def write(
         self,
         x: Tensor | np.ndarray,
@@ -105,29 +88,8 @@ class JointCodec(ContextCodec):
 
     # As a context
 
-    def parse(self, text: str) -> np.ndarray:
-        """A context [1, …], int64 or float64, of which one part is given, as name=value."""
-        return self.parse_all([text])
-
-    def parse_all(self, texts: Sequence[str]) -> np.ndarray:
-        """A context [1, …], int64 or float64, of some parts, each as name=value; of the others nothing is said.
-
-        Raises:
-            UsageError: no part of that name, or one twice.
-        """
-        given: dict[str, str] = {}
-        for text in texts:
-            name, sign, value = text.partition("=")
-            if not sign or name not in self.parts:
-                close = nearest(name, list(self.parts)) if sign else f"give {' '.join(f'{n}=…' for n in self.parts)}"
-                raise UsageError(f"{text!r} names no part of the context", close)
-            if name in given:
-                raise UsageError(f"the context has two values of {name}", "give one")
-            given[name] = value
-        return self._of(given)
-
-    def _of(self, given: Mapping[str, str]) -> np.ndarray:
-        parts = {name: self.codecs[name].parse(text) for name, text in given.items()}
+    def joined(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A context [1, …], int64 or float64, of some parts [1, …]; of the others nothing is said."""
         spaces = dict(self.space.parts)
         whole = {
             name: torch.from_numpy(parts[name]) if name in parts else spaces[name].null(1) for name in self.space.names

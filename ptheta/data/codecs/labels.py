@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,6 @@ from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowh
 from ptheta.data.codecs.frames import as_arrow, as_number, is_number
 from ptheta.data.codecs.known import Levels
 from ptheta.data.codecs.plain_rows import check_resolutions, numbers
-from ptheta.data.sources.delimited import read_lines
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.spaces import Label, Real
@@ -30,9 +30,13 @@ class ValueCodec(ContextCodec):
 
     column: str
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The values of a text file, one a line, [n]; a blank line is none."""
-        return np.concatenate([self.parse(line) for line in read_lines(path)])
+    @abstractmethod
+    def parse(self, text: str) -> np.ndarray:
+        """The context [1] that a person writes.
+
+        Raises:
+            UsageError: no such value.
+        """
 
     def write(
         self,

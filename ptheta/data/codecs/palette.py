@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, compact, nowhere
 from ptheta.data.codecs.images import ImageCodec, PictureCodec
+from ptheta.data.options import MAX_COLOURS
 from ptheta.spaces import Grid
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-MAX_COLOURS = 2**16
-"""Most colours of a palette."""
 
 CELLS = 2**22
 """Distances computed together; bounds memory."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, file_names, nowhere
 from ptheta.data.codecs.waves import as_samples, read_sound, resampled, write_wave
-from ptheta.spaces import Waveform
+from ptheta.spaces import Space, Waveform
+
+FEWER = (2, 4, 8, 16)
+"""So many times smaller events are proposed where a sound is too large."""
 
 
 class SoundCodec(ContextCodec):
@@ -34,6 +37,10 @@ class SoundCodec(ContextCodec):
     @abstractmethod
     def sound(self, event: np.ndarray) -> np.ndarray:
         """The sound of one event, float32 [k]."""
+
+    @abstractmethod
+    def smaller(self) -> Iterator[tuple[str, Space]]:
+        """Flags that make events smaller, with the spaces that they give."""
 
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Events of sounds: files, as paths, bytes or dicts of `datasets`, or arrays [k] at the codec's rate.
@@ -58,10 +65,6 @@ class SoundCodec(ContextCodec):
     def decode(self, x: Tensor | np.ndarray) -> list[np.ndarray]:
         """Sounds, float32 [k] each, at the codec's rate; without the padding at their end."""
         return [self.sound(event) for event in as_array(x)]
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """The one event of a sound file, [1, *space.shape]."""
-        return self.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
 
     def write(
         self,
@@ -127,6 +130,12 @@ class WaveformCodec(SoundCodec):
     def samples(self) -> int:
         """The length."""
         return self.length
+
+    def smaller(self) -> Iterator[tuple[str, Waveform]]:
+        """Shorter sounds."""
+        for k in FEWER:
+            shorter = Waveform(self.length // k, self.levels)
+            yield f"--seconds {shorter.samples / self.rate:.2g}", shorter
 
     @property
     def zero(self) -> int:

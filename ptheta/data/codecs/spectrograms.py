@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,12 +12,20 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import as_array, compact
-from ptheta.data.codecs.sounds import SoundCodec
+from ptheta.data.codecs.sounds import FEWER, SoundCodec
 from ptheta.data.codecs.waves import audio_library
+from ptheta.data.options import Sounds
+from ptheta.errors import UsageError
 from ptheta.spaces import Spectrogram
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+
+HOP, WINDOW = 16.0, 32.0
+"""Milliseconds from a frame to the next, and of a frame, unless asked otherwise."""
+
+BANDS = ((8_000, 32), (np.inf, 64))
+"""Rate up to which there are so many bands unless asked otherwise."""
 
 FLOOR = 1e-10
 """Least power of a band: −100 dB."""
@@ -56,6 +65,29 @@ class SpectrogramCodec(SoundCodec):
     kind = "spectrogram"
     is_picture = True
 
+    @classmethod
+    def of(cls, rate: int, seconds: float, options: Sounds) -> SpectrogramCodec:
+        """The codec of sounds of some length, as the options want it; its range of loudness is to be found.
+
+        Args:
+            rate: in Hz.
+            seconds: length of an event.
+            options: hop, bands and levels.
+
+        Raises:
+            UsageError: more bands than such frames tell apart.
+        """
+        hop = max(1, round((options.hop or HOP) * rate / 1000))
+        window = max(round(WINDOW * rate / 1000), 2 * hop)
+        bands = options.bands or next(bands for most, bands in BANDS if rate <= most)
+        codec = cls(rate, hop, window, bands, 1 + int(seconds * rate) // hop, levels=options.levels or 256)
+        if codec.empty_bands:
+            raise UsageError(
+                f"{bands} bands are too many for frames of {window} samples: {codec.empty_bands} would be empty",
+                "give fewer --bands, or a longer --hop",
+            )
+        return codec
+
     def __post_init__(self):
         if min(self.rate, self.hop, self.bands, self.frames) < 1 or self.window < max(2, self.hop) or self.levels < 2:
             raise ValueError("sizes are positive, a window is no shorter than a hop, and there are two levels or more")
@@ -76,6 +108,18 @@ class SpectrogramCodec(SoundCodec):
     def samples(self) -> int:
         """Samples that begin no frame beyond the last."""
         return self.frames * self.hop
+
+    @property
+    def frames_said(self) -> str:
+        """What a frame is, in words."""
+        window, every = (f"{length * 1000 / self.rate:.3g} ms" for length in (self.window, self.hop))
+        return f"frames of {window} every {every}, {self.bands} mel bands"
+
+    def smaller(self) -> Iterator[tuple[str, Spectrogram]]:
+        """Longer hops, which make fewer frames."""
+        for k in FEWER:
+            fewer = Spectrogram(max(1, self.frames // k), self.bands, self.levels)
+            yield f"--hop {1000 * self.hop * k / self.rate:g}", fewer
 
     @cached_property
     def _filters(self) -> np.ndarray:

@@ -17,7 +17,6 @@ from ptheta.data.codecs.bpe import BytePairs
 from ptheta.data.codecs.chunks import Piece, Text, groups
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
-from ptheta.listing import unreadable
 from ptheta.spaces import Sequence
 
 UNITS = {"bytes": "byte", "characters": "character", "bpe": "token"}
@@ -135,7 +134,7 @@ class TextCodec(Codec):
         """Events [n, length] of one text, or of a list of texts that are joined; what is over at the end is dropped."""
         texts = raw if isinstance(raw, list | tuple) else [raw]
         found = [tokens for _, tokens, _ in self.stream(texts, place)]
-        return self._blocks(np.concatenate([np.empty(0, self.dtype), *found]))
+        return self.blocks(np.concatenate([np.empty(0, self.dtype), *found]))
 
     def to_bytes(self, x: Tensor | np.ndarray) -> list[bytes]:
         """The exact bytes of events, or of longer or shorter rows of tokens; an end of a document adds none."""
@@ -144,17 +143,6 @@ class TextCodec(Codec):
     def decode(self, x: Tensor | np.ndarray) -> list[str]:
         """Texts; characters cut at the ends of an event show as �."""
         return [text.decode("utf-8", "replace") for text in self.to_bytes(x)]
-
-    def read(self, path: str | Path) -> np.ndarray:
-        """All whole blocks of a file, [n, length]."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise unreadable(path, error) from None
-        tokens = self.tokens(data, lambda _: str(path))
-        if len(tokens) < self.length:
-            raise SourceError(f"{path} has {len(tokens)} tokens", f"an event has {self.length}; give a longer text")
-        return self._blocks(tokens)
 
     def write(
         self,
@@ -213,7 +201,8 @@ class TextCodec(Codec):
                 )
             yield tokens
 
-    def _blocks(self, tokens: np.ndarray) -> np.ndarray:
+    def blocks(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens as whole events [n, length]; what is over is left out."""
         n = len(tokens) // self.length
         return tokens[: n * self.length].reshape(n, self.length)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ptheta.data.columns.choosing import MAX_NAMES, Choice, as_arrow, texts_among
+from ptheta.data.columns.choosing import Choice
+from ptheta.data.finding.labels import MAX_NAMES
+from ptheta.data.finding.looks import as_arrow, texts_among
+from ptheta.data.kinds import KINDS
 from ptheta.data.sources.tables import CHUNK, Column, Source
 
-KINDS = {"image": "pictures", "sound": "sounds"}
+RICH = {"image": KINDS["picture"].what, "sound": KINDS["sound"].what}
 """Kind of column → what one would condition on."""
 
 
@@ -13,7 +16,7 @@ def candidates(source: Source, choice: Choice) -> str:
     """A sentence on the columns that could be the context: texts, pictures, sounds, or few classes."""
     columns = source.columns
     texts = texts_among(source, columns) - {n for n, c in columns.items() if c.kind == "document"}
-    others = {n: "texts" if n in texts else KINDS.get(c.kind) for n, c in columns.items() if n not in choice.event}
+    others = {n: "texts" if n in texts else RICH.get(c.kind) for n, c in columns.items() if n not in choice.event}
     rich = [(name, f"on {kind}") for name, kind in others.items() if kind]
     found = [(name, f"on {count}") for name, count in _classes(source, choice, columns, texts)] + rich
     if not found:
@@ -26,7 +29,8 @@ def candidates(source: Source, choice: Choice) -> str:
 def _classes(source: Source, choice: Choice, columns: dict[str, Column], texts: set[str]) -> list[tuple[str, str]]:
     """Columns of few classes, and far fewer than rows, and how many."""
     table = next(iter(source.tables.values()))
-    whole_table = choice.kind == "table" and set(choice.event) == {n for n, c in columns.items() if c.kind != "other"}
+    usable = {name for name, column in columns.items() if column.kind != "other"}
+    whole_table = choice.kind is KINDS["table"] and set(choice.event) == usable
     counts = {name: len(c.names) for name, c in columns.items() if c.names and name not in choice.event}
     # In a table of whole numbers any column could be one: only strings are worth a word.
     kinds = ("string",) if whole_table else ("string", "int", "bool")

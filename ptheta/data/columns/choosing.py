@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ptheta.data.columns.views import PICTURE_VIEW, Part, parts_of
-from ptheta.data.sources.tables import Column, Source, as_numpy
+from ptheta.data.finding.looks import texts_among
+from ptheta.data.kinds import KINDS, Kind, recognised
+from ptheta.data.sources.tables import Column, Source
+from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, nearest
 
-MAX_NAMES = 1_000
-"""Most classes a context may have."""
-
-TEXT_LENGTH = 24
-"""Mean number of characters from which a string column is text rather than a name."""
-
-
-def has_size(part: Part) -> bool:
-    """Whether its view says the size of pictures."""
-    pieces = [PICTURE_VIEW.fullmatch(piece) for piece in part.view.split(":")] if part.is_reduced else []
-    return any(piece is not None and piece["height"] for piece in pieces)
+FIRST = ("image", "sound", "array", "bytes")
+"""Kinds of columns that are looked for first as the event, in order; each is the event alone."""
 
 
 @dataclass
@@ -29,13 +20,13 @@ class Choice:
     """Columns taken.
 
     Args:
-        kind: picture, sound, text, document (whole texts), table or array.
+        kind: of the event.
         event: columns of the event.
         context: columns of the context; empty if there is none.
         notes: what was taken, in sentences.
     """
 
-    kind: str
+    kind: Kind
     event: list[str]
     context: list[Part]
     notes: list[str] = field(default_factory=list)
@@ -73,26 +64,15 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     asked, events = events, events or _find(everywhere, text, source)
     _same_kinds(source, events + [part.column for part in contexts])
     kind = _kind(source, [columns[name] for name in events], text)
-    if whole and kind != "text":
+    if whole and not kind.apart:
         raise SourceError(f"the events of {source.name} are no texts", "leave out whole")
-    kind = "document" if kind == "text" and (whole or contexts) else kind
+    kind = KINDS[kind.apart] if kind.apart and (whole or contexts) else kind
     choice = Choice(kind, events, contexts)
-    others = [name for name, c in everywhere.items() if c.kind == "other" and choice.kind == "table"]
+    others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if others and not asked:
         some = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
         choice.notes.append(f"left out, neither numbers nor names: {some}")
     return choice
-
-
-def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = False) -> set[str]:
-    """The columns that hold texts: documents; strings that are long on average, or in a column called `text`."""
-    strings = [name for name, c in columns.items() if c.kind == "string"]
-    first = next(next(iter(source.tables.values())).chunks(strings), {}) if strings else {}
-    return {
-        name
-        for name, c in columns.items()
-        if c.kind == "document" or (c.kind == "string" and (as_text or name == "text" or _long(first[name])))
-    }
 
 
 def _names(asked: Any, source: Source) -> list[str]:
@@ -120,63 +100,36 @@ def _same_kinds(source: Source, names: list[str]) -> None:
 
 
 def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[str]:
-    by_kind: dict[str, list[str]] = {}
-    for name, column in columns.items():
-        by_kind.setdefault("text" if name in text else column.kind, []).append(name)
-    if images := by_kind.get("image"):
-        return images[:1]
-    if sounds := by_kind.get("sound"):
-        return sounds[:1]
-    for kind in ("array", "bytes"):
-        if kind in by_kind:
-            several = [name for name in by_kind[kind] if name != "x"] if "x" not in by_kind[kind] else ["x"]
-            if len(several) > 1:
-                raise SourceError(f"{source.name} holds the arrays {', '.join(several)}", "choose one with --event")
-            return several
-    if "text" in by_kind and "float" not in by_kind:
-        return ["text"] if "text" in by_kind["text"] else by_kind["text"][:1]
+    kinds = {name: recognised(source, column, text, "event") for name, column in columns.items()}
+    leading = [name for name, kind in kinds.items() if kind is not None and kind.leads]
+    if leading:
+        first = min((columns[name].kind for name in leading), key=_place)
+        alike = [name for name in leading if columns[name].kind == first]
+        if first not in ("array", "bytes"):
+            return alike[:1]
+        several = [name for name in alike if name != "x"] if "x" not in alike else ["x"]
+        if len(several) > 1:
+            raise SourceError(f"{source.name} holds the arrays {', '.join(several)}", "choose one with --event")
+        return several
+    alone = [name for name, kind in kinds.items() if kind is not None]
+    if alone and all(column.kind != "float" for column in columns.values()):
+        return ["text"] if "text" in alone else alone[:1]
     found = [name for name, c in columns.items() if c.kind != "other"]
     if not found:
         raise SourceError(f"{source.name} has no column that can be an event", "choose one with --event")
     return found
 
 
-def _kind(source: Source, columns: list[Column], text: set[str]) -> str:
-    if len(columns) == 1:
-        only = columns[0]
-        if only.name in text:
-            return "text"
-        if only.kind == "array":
-            return "picture" if is_picture_array(source, only.name) else "array"
-        if only.kind in ("image", "bytes"):
-            return "picture"
-        if only.kind == "sound":
-            return "sound"
+def _place(kind: str) -> int:
+    """The place of a kind of column in the order in which the event is looked for."""
+    return FIRST.index(kind) if kind in FIRST else len(FIRST)
+
+
+def _kind(source: Source, columns: list[Column], text: set[str]) -> Kind:
+    if len(columns) == 1 and (kind := recognised(source, columns[0], text, "event")) is not None:
+        return kind
     for column in columns:
-        if column.kind in ("image", "array", "bytes", "document", "sound", "other"):
+        if column.kind in (*FIRST, "document", "other"):
             remedy = "give it alone" if column.kind != "other" else "choose other columns with --event"
             raise SourceError(f"column {column.name!r} ({column.kind}) cannot be one of several event columns", remedy)
-    return "table"
-
-
-def is_picture_array(source: Source, name: str) -> bool:
-    """Whether arrays are uint8 or bool [n, H, W], or with 3 (or 1) channels first or last."""
-    values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
-    colour = values.ndim == 4 and (values.shape[1] in (1, 3) or values.shape[3] in (1, 3))
-    return values.dtype in (np.uint8, np.bool_) and (values.ndim == 3 or colour)
-
-
-def _long(values: Any) -> bool:
-    """Whether strings are texts rather than names: long on average."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    strings = values.dictionary if isinstance(values, pa.DictionaryArray) else as_arrow(values)
-    return (pc.mean(pc.utf8_length(strings)).as_py() or 0) >= TEXT_LENGTH  # type: ignore[attr-defined]
-
-
-def as_arrow(values: Any) -> Any:
-    """A chunk's column as an Arrow array."""
-    import pyarrow as pa
-
-    return values if isinstance(values, pa.Array) else pa.array(values)
+    return KINDS["table"]

@@ -6,50 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
-from ptheta.data.codecs import (
-    ArrayCodec,
-    ContextCodec,
-    DocumentCodec,
-    ImageCodec,
-    JointCodec,
-    LabelCodec,
-    NumberCodec,
-    PictureCodec,
-    SoundCodec,
-)
-from ptheta.data.codecs.base import Place, nowhere
-from ptheta.data.codecs.labels import ValueCodec, distinct
-from ptheta.data.columns.choosing import MAX_NAMES, is_picture_array, texts_among
-from ptheta.data.columns.views import PICTURE_VIEW, VALUE_VIEWS, Part
-from ptheta.data.finding.arrays import array_codec
-from ptheta.data.finding.documents import Masks, as_text, cut_notes, document_codec
-from ptheta.data.finding.pictures import picture_codec
-from ptheta.data.finding.sounds import sound_codec, sound_notes, survey
-from ptheta.data.options import COLOURS, Options
-from ptheta.data.resolutions import column_resolution
-from ptheta.data.sources.tables import Source, Table, as_numpy, missing, named, take
+from ptheta.data.codecs import ContextCodec, JointCodec
+from ptheta.data.codecs.base import Place
+from ptheta.data.finding.looks import texts_among
+from ptheta.data.kinds import KINDS, Kind, kind_of, recognised
+from ptheta.data.option_groups import Options
+from ptheta.data.options import Pictures
+from ptheta.data.sources.tables import Source, Table, missing, take
+from ptheta.data.splits import Masks
+from ptheta.data.views import VALUE_VIEWS, Part
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
-
-PICTURES = ("image", "bytes", "array")
-"""Kinds of columns that can be pictures."""
-
-NUMBERS = ("int", "float", "bool")
-"""Kinds of columns that can be numbers."""
-
-SUITED = {
-    PictureCodec: PICTURES,
-    SoundCodec: ("sound",),
-    DocumentCodec: ("string", "document", "class", *NUMBERS),
-    LabelCodec: ("string", "class", "int", "bool"),
-    NumberCodec: NUMBERS,
-    ArrayCodec: ("array", *NUMBERS),
-}
-"""Codec → kinds of columns that it reads."""
-
-SPELLED = {LabelCodec: "float", NumberCodec: "string"}
-"""Codec → kind of columns that it reads if their first value is one of its own: 3.0 for "3", "3.5" for 3.5."""
 
 
 @dataclass
@@ -90,17 +59,19 @@ class Conditions:
 
     def cut(self, contexts: dict[str, np.ndarray]) -> list[str]:
         """Notes on texts that were cut."""
-        if isinstance(self.codec, DocumentCodec):
-            return cut_notes(self.codec, self.parts[0].column, contexts)
         if not isinstance(self.codec, JointCodec):
-            return []
+            return kind_of(self.codec).cut(self.codec, self.parts[0].column, contexts)
         split = {name: self.codec.split(x) for name, x in contexts.items()}
         notes: list[str] = []
         for (name, codec), part in zip(self.codec.codecs.items(), self.parts):
-            if isinstance(codec, DocumentCodec):
-                texts = {key: parts[name] for key, parts in split.items()}
-                notes += cut_notes(codec, part.column, {key: x[(x >= 0).all(1)] for key, x in texts.items()})
+            given = {key: _present_of(codec, parts[name]) for key, parts in split.items()}
+            notes += kind_of(codec).cut(codec, part.column, given)
         return notes
+
+
+def _present_of(codec: ContextCodec, x: np.ndarray) -> np.ndarray:
+    """Those of contexts that say something."""
+    return x[~codec.space.is_null(torch.from_numpy(x)).numpy()]
 
 
 def find_conditions(source: Source, parts: list[Part], options: Options, masks: Masks) -> Conditions:
@@ -109,7 +80,7 @@ def find_conditions(source: Source, parts: list[Part], options: Options, masks: 
     Args:
         source: with its tables.
         parts: columns, at least one.
-        options: of texts, pictures and sounds; `length` is of texts in the context.
+        options: what was asked of contexts.
         masks: table → split → bool [rows]; what is learned, is learned from train.
 
     Raises:
@@ -117,7 +88,8 @@ def find_conditions(source: Source, parts: list[Part], options: Options, masks: 
     """
     texts = texts_among(source, source.columns)
     present, said = _present(source, parts, masks)
-    found = [_codec(source, part, options, present[part.column], part.column in texts) for part in parts]
+    kinds = [kind_of_part(source, part, texts) for part in parts]
+    found = [kind.find(source, [part], options, present[part.column]) for part, kind in zip(parts, kinds)]
     notes = [note for _, more in found for note in more]
     if len(found) == 1:
         codec = found[0][0]
@@ -147,8 +119,7 @@ def known_conditions(source: Source, parts: list[Part], codec: ContextCodec, mas
         _check_suits(source, part, name, one)
     present, said = _present(source, parts, masks)
     for part, one in zip(parts, codecs.values()):
-        if isinstance(one, SoundCodec):
-            notes += sound_notes(one, part.column, survey(source, part.column, present[part.column]))
+        notes += kind_of(one).review(source, part.column, one, present[part.column], False)
     return Conditions(codec, parts, notes + said, bool(said))
 
 
@@ -167,8 +138,8 @@ def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]
 
 def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> None:
     kind = source.columns[part.column].kind
-    suited = next(kinds for made, kinds in SUITED.items() if isinstance(codec, made))
-    if kind not in suited and not _is_spelled(source, part.column, codec) and not _is_empty(source, part.column):
+    suits = kind in kind_of(codec).reads or _is_spelled(source, part.column, codec)
+    if not suits and not _is_empty(source, part.column):
         context = f"context {name}".strip()
         raise SourceError(
             f"column {part.column!r} ({kind}) of {source.origin} is nothing for the run's {context}, {_said(codec)}",
@@ -178,7 +149,7 @@ def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> 
 
 def _is_spelled(source: Source, name: str, codec: ContextCodec) -> bool:
     """Whether a column of another kind holds the codec's values all the same, as far as its first one tells."""
-    if SPELLED.get(type(codec)) != source.columns[name].kind:
+    if kind_of(codec).spelled != source.columns[name].kind:
         return False
     for table in source.tables.values():
         for chunk in table.chunks([name]):
@@ -215,95 +186,41 @@ def _present(source: Source, parts: list[Part], masks: Masks) -> tuple[dict[str,
     return found, notes
 
 
-def kind_of_context(source: Source, part: Part) -> str:
-    """picture, sound, text (perhaps) or value."""
-    kind = source.columns[part.column].kind
-    if kind in PICTURES or kind == "sound":
-        return "sound" if kind == "sound" else "picture"
-    maybe = kind in ("string", "document") and part.view not in ("label", "number")
-    return "text" if maybe or part.view == "text" else "value"
-
-
-def _said(codec: ContextCodec) -> str:
-    return f"{len(codec.classes):,} classes" if isinstance(codec, LabelCodec) else str(codec.space)
-
-
-def _codec(source: Source, part: Part, options: Options, masks: Masks, is_text: bool) -> tuple[ContextCodec, list[str]]:
-    name, kind = part.column, source.columns[part.column].kind
-    is_picture = kind in ("image", "bytes") or (kind == "array" and is_picture_array(source, name))
-    if part.is_reduced and not is_picture:
-        raise SourceError(f"column {name!r} ({kind}) is no picture", f"it has no view {part.view}")
-    if part.view in VALUE_VIEWS and kind in (*PICTURES, "sound", "other"):
-        raise SourceError(f"column {name!r} ({kind}) is no {part.view}", "leave out the view")
-    if is_picture:
-        return _picture(source, part, options)
-    if kind == "sound":
-        return sound_codec(source, name, options, masks)
-    if kind == "array":
-        return array_codec(source, name), []
-    if part.view == "number" or (kind == "float" and not part.view):
-        if kind not in NUMBERS:
-            raise SourceError(f"column {name!r} ({kind}) holds no numbers", "leave out the view")
-        return NumberCodec(name, column_resolution(source, name)), []
-    if part.view == "text" or (is_text and not part.view):
-        return document_codec(source, name, options, masks)
-    labels = None if kind == "other" else find_labels(source, name, strict=kind != "string" or bool(part.view))
-    if labels is None:
-        if kind == "other":
-            raise SourceError(f"column {name!r} is nothing known", "choose another context")
-        return document_codec(source, name, options, masks)
-    return LabelCodec(labels, name, numbered=bool(source.columns[name].names)), []
-
-
-def _picture(source: Source, part: Part, options: Options) -> tuple[ImageCodec, list[str]]:
-    """The codec of pictures as a context: as large as asked in the view, or as the events are, without loss."""
-    pieces = [PICTURE_VIEW.fullmatch(piece) for piece in part.view.split(":")] if part.view else []
-    size, channels = options.size, options.channels
-    for piece in pieces:
-        assert piece is not None
-        size = (int(piece["height"]), int(piece["width"])) if piece["height"] else size
-        channels = COLOURS[piece["colour"]] if piece["colour"] else channels
-    chosen = Options(size=size, channels=channels, fit=options.fit, aspect=options.aspect)
-    return picture_codec(source, part.column, chosen)
-
-
-def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
-    """The classes of a column: its published names, or its sorted distinct values over all splits.
-
-    Missing cells are passed over.
+def kind_of_part(source: Source, part: Part, texts: set[str]) -> Kind:
+    """What a column is as a context: what its view says, or what it looks like.
 
     Args:
-        source: with its tables.
-        name: of the column.
-        strict: whether too many are an error; otherwise None is returned.
+        source: with the column.
+        part: the column and its view.
+        texts: names of the columns that hold texts.
 
     Raises:
-        SourceError: a column that is no set of classes.
+        SourceError: a column that is no context, or a view that does not suit it.
     """
-    column = source.columns[name]
-    if column.names:
-        return list(column.names)
-    if column.kind not in ("string", "int", "bool"):
-        raise SourceError(
-            f"column {name!r} ({column.kind}) is no set of classes",
-            "classes are labels, strings or whole numbers",
-        )
-    values: set[Any] = set()
-    for table in source.tables.values():
-        for chunk in table.chunks([name]):
-            present = np.flatnonzero(~missing(chunk[name]))
-            values.update(distinct(take(chunk[name], present), name, nowhere)[0])
-            if len(values) > MAX_NAMES:
-                if not strict:
-                    return None
-                remedy = f", or take it as {name}:number" if column.kind == "int" else f", or take it as {name}:text"
-                raise SourceError(
-                    f"column {name!r} has more than {MAX_NAMES:,} different values",
-                    f"condition on a column of fewer{remedy}",
-                )
-    if not values:
-        raise SourceError(f"column {name!r} has no values", "choose another context")
-    return [str(value) for value in sorted(values)]
+    column = source.columns[part.column]
+    found = recognised(source, column, texts, "context")
+    if part.is_reduced and (found is None or found.options is not Pictures):
+        raise SourceError(f"column {column.name!r} ({column.kind}) is no picture", f"it has no view {part.view}")
+    if part.view in VALUE_VIEWS:
+        viewed = {kind.view: kind for kind in KINDS.values() if kind.view}
+        if not any(column.kind in kind.reads for kind in viewed.values()):
+            raise SourceError(f"column {column.name!r} ({column.kind}) is no {part.view}", "leave out the view")
+        return viewed[part.view]
+    if found is None:
+        raise SourceError(f"column {column.name!r} is nothing known", "choose another context")
+    return found
+
+
+def possible_kinds(source: Source, parts: list[Part]) -> list[Kind]:
+    """What columns are, or may turn out to be, as contexts.
+
+    Raises:
+        SourceError: as `kind_of_part`.
+    """
+    texts = texts_among(source, source.columns)
+    kinds = [kind_of_part(source, part, texts) for part in parts]
+    strings = [kind for part, kind in zip(parts, kinds) if source.columns[part.column].kind == "string"]
+    return kinds + [KINDS[kind.otherwise] for kind in strings if kind.otherwise]
 
 
 def _encode_present(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:
@@ -320,15 +237,8 @@ def _encode_present(codec: ContextCodec, chunk: dict[str, Any], part: Part, tabl
 
 
 def _encode(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table, place: Place) -> np.ndarray:
-    column = table.columns[part.column]
-    values = chunk[part.column]
-    if not (isinstance(codec, LabelCodec) and codec.knows_numbers_of(column)):
-        values = named(values, column, place)
-    if isinstance(codec, ValueCodec):
-        return replace(codec, column=part.column).encode(values, place)  # type: ignore[call-arg]
-    if column.kind == "array":
-        values = as_numpy(values)
-    elif isinstance(codec, DocumentCodec):
-        listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
-        values = [None if value is None else as_text(value) for value in listed]
-    return codec.encode(values, place)
+    return kind_of(codec).encode(codec, chunk, [part.column], table, place)
+
+
+def _said(codec: ContextCodec) -> str:
+    return kind_of(codec).said(codec)

@@ -12,8 +12,9 @@ from ptheta.data.codecs.bpe import learn
 from ptheta.data.codecs.chunks import Text, pieces, size_of
 from ptheta.data.codecs.documents import DocumentCodec
 from ptheta.data.codecs.text import characters
-from ptheta.data.options import Options
+from ptheta.data.options import Texts
 from ptheta.data.sources.tables import Source, named, take
+from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
 
@@ -31,9 +32,6 @@ BYTES_A_TOKEN = 500
 
 GROUP = 4096
 """Texts that are measured together."""
-
-Masks = dict[str, dict[str, np.ndarray]]
-"""Table → split → bool [rows], true for the rows of the split."""
 
 
 def chosen(source: Source, name: str, masks: Masks) -> Iterator[tuple[str, list, Place]]:
@@ -70,7 +68,7 @@ def chosen(source: Source, name: str, masks: Masks) -> Iterator[tuple[str, list,
             start += n
 
 
-def document_codec(source: Source, name: str, options: Options, masks: Masks) -> tuple[DocumentCodec, list[str]]:
+def document_codec(source: Source, name: str, options: Texts, masks: Masks) -> tuple[DocumentCodec, list[str]]:
     """The codec of whole texts in a column, and what was assumed, in sentences.
 
     Args:
@@ -105,7 +103,7 @@ def document_codec(source: Source, name: str, options: Options, masks: Masks) ->
     return codec, [f"{name}: whole texts, tokens: {said}; the longest has {plural(longest, 'token')}"]
 
 
-def _merges(tokenizer: str, train: list[Text], size: int, options: Options) -> str | None:
+def _merges(tokenizer: str, train: list[Text], size: int, options: Texts) -> str | None:
     if tokenizer != "bpe":
         return None
     least, most = VOCABULARY

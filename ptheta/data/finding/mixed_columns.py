@@ -15,6 +15,7 @@ from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.mixed_rows import LARGEST, RowCodec, exact_numbers
 from ptheta.data.codecs.plain_rows import stored_in
 from ptheta.data.sources.tables import Source, Table, named
+from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
 from ptheta.spaces.table import ON_GRID
 from ptheta.values import inferred, snapped
@@ -39,10 +40,6 @@ TOGETHER = 2**27
 
 DECIMALS = (1, 2, 4, 5, 10, 20, 25, 50, 100, 1_000, 10_000, 100_000, 1_000_000)
 """Points per unit of the grids that are tried."""
-
-
-Masks = dict[str, dict[str, np.ndarray]]
-"""Table → split → bool [rows], true for the rows of the split."""
 
 
 def rows_codec(source: Source, names: list[str], masks: Masks) -> RowCodec:

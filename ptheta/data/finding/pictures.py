@@ -19,7 +19,7 @@ from ptheta.data.codecs.images import (
     open_picture,
     opened,
 )
-from ptheta.data.options import Options
+from ptheta.data.options import NATIVE, Pictures
 from ptheta.data.sources.tables import Source, as_numpy, missing, take
 from ptheta.data.splits import Split
 from ptheta.errors import SourceError
@@ -70,7 +70,7 @@ class Survey:
         return f"{least} pixels" if (self.sizes == self.sizes[0]).all() else f"{least} to {most} pixels"
 
 
-def survey(source: Source, name: str, options: Options = Options()) -> Survey | None:  # noqa: B008
+def survey(source: Source, name: str, options: Pictures = Pictures()) -> Survey | None:  # noqa: B008
     """The sizes of a column of encoded pictures, from their headers; None if they are arrays or bytes, or missing."""
     if source.columns[name].kind != "image":
         return None
@@ -98,12 +98,12 @@ def survey(source: Source, name: str, options: Options = Options()) -> Survey | 
 
 
 def sized(
-    source: Source, event: str | None, contexts: list[tuple[str, bool]], options: Options
-) -> tuple[Options, list[str]]:
+    source: Source, event: str | None, contexts: list[tuple[str, bool]], options: Pictures
+) -> tuple[Pictures, list[str]]:
     """Options with a size and a way of fitting for pictures, and what is said of pictures that change.
 
     One size serves the event and the contexts. Without one given, pictures of mixed sizes or larger than `LARGE`, are
-    brought to a size that `options.chooser` finds, or to a modest one.
+    brought to a size that `options.size` finds if it is a function, or to a modest one.
 
     Args:
         source: with its tables.
@@ -113,7 +113,7 @@ def sized(
     """
     names = list(dict.fromkeys(([] if event is None else [event]) + [name for name, _ in contexts]))
     found = {name: one for name in names if (one := survey(source, name, options)) is not None}
-    if not options.native and not options.size:
+    if options.size != NATIVE and not options.sides:
         alone = {name for name, own in contexts if not own}
         needing = [name for name in found if (name == event or name in alone) and found[name].needs_size]
         if needing:
@@ -122,22 +122,22 @@ def sized(
                 return options, []
             if not own.needs_size:
                 size = tuple(map(int, own.sizes[0]))
-            elif event is not None and options.chooser:
-                size = options.chooser(own)
+            elif event is not None and callable(options.size):
+                size = options.size(own)
             else:
                 size = own.about(MODEST)
-            options = replace(options, size=size)
+            options = replace(options, size="{}x{}".format(*size))
             return options, changed(found[needing[0]], _plain(options), "; --size HxW for another")
-    if not options.size:
+    if not options.sides:
         return options, []
     changes = [changed(one, _plain(options)) for name, one in found.items() if name == event or len(found) == 1]
     return options, [note for notes in changes for note in notes]
 
 
-def _plain(options: Options) -> ImageCodec:
+def _plain(options: Pictures) -> ImageCodec:
     """The codec of grey pictures of the options' size."""
-    assert options.size is not None
-    return ImageCodec(*options.size, fit=options.fit or "crop")
+    assert options.sides is not None
+    return ImageCodec(*options.sides, fit=options.fit or "crop")
 
 
 def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
@@ -155,7 +155,7 @@ def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:
     return [] if found is None else changed(found, codec)
 
 
-def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCodec, list[str]]:
+def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCodec, list[str]]:
     """Codec for the pictures in a column, as large and as coloured as the first unless the options say otherwise."""
     table = next(iter(source.tables.values()))
     first = next(table.chunks([name]))[name]
@@ -176,12 +176,12 @@ def picture_codec(source: Source, name: str, options: Options) -> tuple[ImageCod
         picture = open_picture(first[0] if isinstance(first, list) else first[0].as_py(), lambda _: table.place(0))
         height, width, channels = picture.height, picture.width, channels_of(picture)
     own = height, width
-    if options.size:
-        height, width = options.size
+    if options.sides:
+        height, width = options.sides
     levels = 2 if options.binarize != "none" else options.levels or white + 1
     if levels > white + 1:
         raise SourceError(f"these pictures have {white + 1} levels, not {levels}", f"give at most {white + 1} levels")
-    resize = options.size is not None and kind != "bytes"
+    resize = options.sides is not None and kind != "bytes"
     fit = (options.fit or "crop") if resize else "stretch"
     aspect = None
     if options.aspect and resize and fit != "stretch" and options.aspect[0] == name:
@@ -201,7 +201,7 @@ def _largest(source: Source, name: str) -> int:
     return max(int(as_numpy(c[name]).max()) for t in source.tables.values() for c in t.chunks([name]))
 
 
-def _bytes_shape(first: Any, name: str, options: Options) -> tuple[int, int, int, bool, str]:
+def _bytes_shape(first: Any, name: str, options: Pictures) -> tuple[int, int, int, bool, str]:
     """Height, width, channels of a column of bytes, and whether they are packed bits.
 
     They are bits if two levels are asked for, or if the column is called `bits` and nothing else is; otherwise one byte
@@ -211,8 +211,8 @@ def _bytes_shape(first: Any, name: str, options: Options) -> tuple[int, int, int
     bits = options.levels == 2 or (options.levels is None and options.binarize == "none" and name == "bits")
     channels = options.channels or 1
     values = 8 * length if bits else length
-    if options.size:
-        height, width = options.size
+    if options.sides:
+        height, width = options.sides
     else:
         height = width = math.isqrt(values // channels)
     m = height * width * channels

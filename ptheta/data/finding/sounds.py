@@ -10,20 +10,14 @@ import numpy as np
 from ptheta.data.codecs.sounds import SoundCodec, WaveformCodec
 from ptheta.data.codecs.spectrograms import SpectrogramCodec
 from ptheta.data.codecs.waves import read_sound, resampled
-from ptheta.data.finding.documents import Masks, chosen
-from ptheta.data.options import Options
+from ptheta.data.finding.documents import chosen
+from ptheta.data.options import Sounds
 from ptheta.data.sources.tables import Source
-from ptheta.errors import UsageError
+from ptheta.data.splits import Masks
 from ptheta.numbers import plural
 
 MOST_RATE = 16_000
 """Hz, of sounds unless asked otherwise, at most."""
-
-HOP, WINDOW = 16.0, 32.0
-"""Milliseconds from a frame to the next, and of a frame."""
-
-BANDS = ((8_000, 32), (np.inf, 64))
-"""Rate up to which there are so many bands."""
 
 LONG = 99
 """Percentile of the durations that an event holds unless asked otherwise."""
@@ -72,8 +66,20 @@ def survey(source: Source, name: str, masks: Masks) -> Survey:
     return found
 
 
-def sound_codec(source: Source, name: str, options: Options, masks: Masks) -> tuple[SoundCodec, list[str]]:
-    """The codec of a column of sounds, and what was assumed, in sentences."""
+def sound_codec(source: Source, name: str, options: Sounds, masks: Masks, seed: int) -> tuple[SoundCodec, list[str]]:
+    """The codec of a column of sounds, and what was assumed, in sentences.
+
+    Args:
+        source: with its tables.
+        name: of the column.
+        options: of sounds.
+        masks: the range of loudness is that of train.
+        seed: of the sounds from which it is taken.
+
+    Raises:
+        SourceError: a sound that is missing, damaged, of no length or silent.
+        UsageError: more bands than a frame tells apart.
+    """
     found = survey(source, name, masks)
     rate = options.rate or min(found.rates.most_common(1)[0][0], MOST_RATE)
     seconds = options.seconds or float(np.percentile(found.seconds, LONG, method="higher"))
@@ -82,20 +88,10 @@ def sound_codec(source: Source, name: str, options: Options, masks: Masks) -> tu
     if options.sound == "waveform":
         codec: SoundCodec = WaveformCodec(rate, max(1, round(seconds * rate)), options.levels or 256)
         return codec, [f"{said}: µ-law samples", *sound_notes(codec, name, found)]
-    hop = max(1, round((options.hop or HOP) * rate / 1000))
-    window = max(round(WINDOW * rate / 1000), 2 * hop)
-    bands = options.bands or next(bands for most, bands in BANDS if rate <= most)
-    frames = 1 + int(seconds * rate) // hop
-    codec = SpectrogramCodec(rate, hop, window, bands, frames, levels=options.levels or 256)
-    if codec.empty_bands:
-        raise UsageError(
-            f"{bands} bands are too many for frames of {window} samples: {codec.empty_bands} would be empty",
-            "give fewer --bands, or a longer --hop",
-        )
-    low, high = _range(source, name, masks, codec, found.train, options.seed)
+    codec = SpectrogramCodec.of(rate, seconds, options)
+    low, high = _range(source, name, masks, codec, found.train, seed)
     codec = replace(codec, low=low, high=high)
-    shape = f"frames of {window * 1000 / rate:.3g} ms every {hop * 1000 / rate:.3g} ms, {bands} mel bands"
-    notes = [f"{said}: {shape}, {low:g} to {high:g} dB", *sound_notes(codec, name, found)]
+    notes = [f"{said}: {codec.frames_said}, {low:g} to {high:g} dB", *sound_notes(codec, name, found)]
     return codec, notes
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.mixed_rows import RowCodec
 from ptheta.data.codecs.plain_rows import TableCodec
-from ptheta.data.finding.mixed_columns import FEW, Masks, is_plain, rows_codec
+from ptheta.data.finding.mixed_columns import FEW, is_plain, rows_codec
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.tables import Source
-from ptheta.data.splits import Split
+from ptheta.data.splits import Masks, Split
 from ptheta.errors import SourceError
 from ptheta.spaces import Real
 

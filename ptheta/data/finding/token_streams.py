@@ -11,9 +11,9 @@ from ptheta.data.codecs.base import Place
 from ptheta.data.codecs.bpe import learn, vocabulary_size
 from ptheta.data.codecs.chunks import Text, pieces, size_of
 from ptheta.data.codecs.text import TextCodec, characters
-from ptheta.data.options import Options
+from ptheta.data.options import Loading, Texts
 from ptheta.data.sources.tables import Source, Table
-from ptheta.data.splits import HELD_OUT, HELD_OUT_MOST, SPLITS, Split, divide, held_out
+from ptheta.data.splits import HELD_OUT, HELD_OUT_MOST, SPLITS, Masks, Split, divide, held_out
 from ptheta.data.streams import TextSplit, Writer
 from ptheta.errors import SourceError
 
@@ -36,12 +36,9 @@ SAMPLE = 10**8
 TOKEN_BYTES = 8
 """A BPE token is shorter than this on average; bounds how much text a number of events can be."""
 
-Masks = dict[str, dict[str, np.ndarray]]
-"""Table → split → bool [rows], true for the documents of the split."""
-
 
 def load_text(
-    source: Source, name: str, options: Options, codec: TextCodec | None
+    source: Source, name: str, options: Texts, loading: Loading, codec: TextCodec | None
 ) -> tuple[TextCodec, dict[str, Split], list[str]]:
     """Codec and splits of a text column, and what was assumed, in sentences.
 
@@ -55,9 +52,9 @@ def load_text(
     few = len(source.tables[first]) < DRAWN_FROM
     in_order = codec is None and first in ("all", "train") and "validation" not in titles and few
     masks, drawn = divide(
-        source, replace(options, limit=None), everything=codec is not None or in_order, rows="documents"
+        source, replace(loading, limit=None), everything=codec is not None or in_order, rows="documents"
     )
-    made, learned = (codec, 0) if codec is not None else _codec(source, name, options, masks, in_order)
+    made, learned = (codec, 0) if codec is not None else _codec(source, name, options, loading, masks, in_order)
     splits = _encode(source, name, made, masks)
     for split, part in splits.items():
         if len(part.stream) == made.documents * len(part.ends):
@@ -71,16 +68,16 @@ def load_text(
     notes = _said(made, splits, len(source.tables[first])) + drawn if codec is None else []
     if in_order:
         tokens = splits[first].tokens_of(learned, made.byte_lengths)
-        splits, drawn = _cut(splits, source.origin, options, -(-tokens // made.length))
+        splits, drawn = _cut(splits, source.origin, loading, -(-tokens // made.length))
         notes += drawn
     for split, part in splits.items():
         if over := len(part.stream) - part.x.size:
             notes.append(f"{'' if split == 'all' else split + ': '}the last {over} tokens make no whole event of"
                          f" {made.length} and are in none")  # fmt: skip
-    if options.limit is not None:
-        most = options.limit * made.length
+    if loading.limit is not None:
+        most = loading.limit * made.length
         splits = {split: part.part(0, min(most, len(part.stream))) for split, part in splits.items()}
-        notes.append(f"limit: the first {options.limit:,} events of each split, and no text after them")
+        notes.append(f"limit: the first {loading.limit:,} events of each split, and no text after them")
     return made, {split: splits[split] for split in ("all", *SPLITS) if split in splits}, notes
 
 
@@ -124,7 +121,9 @@ def _encode(source: Source, name: str, codec: TextCodec, masks: Masks) -> dict[s
 # The codec
 
 
-def _codec(source: Source, name: str, options: Options, masks: Masks, in_order: bool) -> tuple[TextCodec, int]:
+def _codec(
+    source: Source, name: str, options: Texts, loading: Loading, masks: Masks, in_order: bool
+) -> tuple[TextCodec, int]:
     """A codec for all of the source, and how many bytes of the text to be cut in order its merges have seen."""
     length = options.length or LENGTH
     tokenizer = options.tokenizer or ("bpe" if options.vocabulary else None)
@@ -139,11 +138,11 @@ def _codec(source: Source, name: str, options: Options, masks: Masks, in_order: 
     sizes = np.fromiter(map(size_of, documents(table, name)), np.int64, len(table))
     total = size = int(sizes[wanted].sum())
     if in_order:
-        size -= int(np.ceil(total * _held_part(options, length, total, title == "all")))
+        size -= int(np.ceil(total * _held_part(loading, length, total, title == "all")))
     if tokenizer is None and size < BPE_FROM:
         return TextCodec(length, "bytes", documents=several), 0
     vocabulary = options.vocabulary or vocabulary_size(size)
-    texts = _training_text(documents(table, name), table.place, wanted, size, options.seed)
+    texts = _training_text(documents(table, name), table.place, wanted, size, loading.seed)
     merges = learn(texts, vocabulary - several)
     return TextCodec(length, "bpe", merges=merges, documents=several), size if in_order else 0
 
@@ -158,9 +157,9 @@ def _alphabet(source: Source, name: str) -> str:
     return "".join(sorted(found))
 
 
-def _held_part(options: Options, length: int, total: int, undivided: bool) -> float:
+def _held_part(loading: Loading, length: int, total: int, undivided: bool) -> float:
     """At most this part of a text that is cut in order is held out, as far as one can know without tokens."""
-    asked = options.validation
+    asked = loading.validation
     if asked is None:
         validation = TEXT_HELD_OUT if undivided else HELD_OUT
     else:
@@ -195,7 +194,7 @@ def _said(codec: TextCodec, splits: dict[str, TextSplit], count: int) -> list[st
 
 
 def _cut(
-    splits: dict[str, TextSplit], origin: str, options: Options, learned: int
+    splits: dict[str, TextSplit], origin: str, loading: Loading, learned: int
 ) -> tuple[dict[str, TextSplit], list[str]]:
     """Cut the first split in order, at ends of blocks.
 
@@ -205,7 +204,7 @@ def _cut(
     first = next(iter(splits))
     whole, undivided = splits[first], first == "all"
     n, m = len(whole), whole.length
-    validation = _part(n, options.validation, undivided)
+    validation = _part(n, loading.validation, undivided)
     test = _part(n, None, True) if undivided else 0
     rest = {split: part for split, part in splits.items() if split != first}
     if validation + test == 0:
@@ -213,7 +212,7 @@ def _cut(
     train = max(n - validation - test, learned)
     validation = round((n - train) * validation / (validation + test))
     test = n - train - validation if undivided else 0
-    if train < 1 or validation < (options.validation != 0) or test < undivided:
+    if train < 1 or validation < (loading.validation != 0) or test < undivided:
         raise SourceError(
             f"{origin} makes {n} events, too few for train, validation and test",
             "give more text, or a smaller --length",

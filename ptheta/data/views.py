@@ -34,6 +34,12 @@ class Part:
         """Whether it is a reduced view of pictures, so that the pictures themselves can be the event."""
         return bool(self.view) and self.view not in VALUE_VIEWS
 
+    @property
+    def has_size(self) -> bool:
+        """Whether its view says the size of pictures."""
+        pieces = [PICTURE_VIEW.fullmatch(piece) for piece in self.view.split(":")] if self.is_reduced else []
+        return any(piece is not None and piece["height"] for piece in pieces)
+
     def __str__(self) -> str:
         return f"{self.column}:{self.view}" if self.view else self.column
 

@@ -1,0 +1,109 @@
+"""Flags in groups: options of data, settings of learning and hyperparameters, each from where it is written once."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+if TYPE_CHECKING:
+    from ptheta.data.option_groups import OptionGroup
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A flag of a group.
+
+    Args:
+        name: of the keyword.
+        kind: its type.
+        default: None: decided elsewhere.
+        help: in the words of its field.
+        otherwise: what is taken where it is left out, if that is not the default.
+        metavar: its value in the help; empty: by its type.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
+    otherwise: str = ""
+    metavar: str = ""
+
+
+def of_data() -> dict[str, list[Argument]]:
+    """Title → the options of `ptheta.load`; the seed is a matter of the whole command."""
+    from ptheta.data.kinds import option_groups
+
+    groups: dict[str, list[Argument]] = {}
+    known = {"seed"}
+    for group in option_groups():
+        own = {one.name: _option(group, one) for one in group.options() if one.name not in known}
+        groups[group.title] = list(own.values())
+        known |= own.keys()
+    return groups
+
+
+def _option(group: type[OptionGroup], one: Field) -> Argument:
+    from ptheta.data.option_groups import types_of
+
+    about = one.metadata
+    kind = types_of(group)[one.name] if about["flag"] is None else about["flag"] | None
+    otherwise = about["otherwise"] if one.default is None else ""
+    return Argument(one.name, kind, one.default, about["help"], otherwise, about["metavar"] or "")
+
+
+def of_learning() -> dict[str, list[Argument]]:
+    """The settings of a gradient fit."""
+    from ptheta.training import Settings
+
+    about, kinds = described(Settings), get_type_hints(Settings)
+    found = []
+    for one in fields(Settings):
+        assert one.default is not MISSING
+        help, decided = _apart(about[one.name])
+        usual = decided if one.default is None else f"that of the recipe, else {one.default}"
+        found.append(Argument(one.name, kinds[one.name] | None, None, help, usual))
+    return {"learning": found}
+
+
+def of_family(name: str) -> dict[str, list[Argument]]:
+    """The hyperparameters of a family of the zoo."""
+    from ptheta.models import family
+
+    cls = family(name).load()
+    about = described(cls)
+    return {
+        "hyperparameters": [
+            Argument(name, parameter.annotation, parameter.default, *_apart(about.get(name, "")))
+            for name, parameter in cls.hyperparameter_signature().items()
+        ]
+    }
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """What a sentence says of a value, and of None."""
+    help, _, otherwise = text.partition("; None: ")
+    return help, otherwise
+
+
+def described(documented: Any) -> Mapping[str, str]:
+    """Name → what a docstring says of it under Args or Attributes.
+
+    >>> described(Argument)["kind"]
+    'its type'
+    """
+    found: dict[str, str] = {}
+    names: list[str] = []
+    inside = False
+    for line in (inspect.getdoc(documented) or "").splitlines():
+        if line and not line.startswith(" "):
+            inside = line in ("Args:", "Attributes:")
+        elif inside and (match := re.match(r" {4}(\w+(?:, \w+)*): (.*)", line)):
+            names = match[1].split(", ")
+            found.update(dict.fromkeys(names, match[2]))
+        elif inside and line.strip():
+            found.update({name: f"{found[name]} {line.strip()}" for name in names})
+    return {name: text.rstrip(".") for name, text in found.items()}

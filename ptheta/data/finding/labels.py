@@ -1,0 +1,54 @@
+"""Finding the classes of a column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs.base import nowhere
+from ptheta.data.codecs.labels import distinct
+from ptheta.data.sources.tables import Source, missing, take
+from ptheta.errors import SourceError
+
+MAX_NAMES = 1_000
+"""Most classes a context may have."""
+
+
+def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
+    """The classes of a column: its published names, or its sorted distinct values over all splits.
+
+    Missing cells are passed over.
+
+    Args:
+        source: with its tables.
+        name: of the column.
+        strict: whether too many are an error; otherwise None is returned.
+
+    Raises:
+        SourceError: a column that is no set of classes.
+    """
+    column = source.columns[name]
+    if column.names:
+        return list(column.names)
+    if column.kind not in ("string", "int", "bool"):
+        raise SourceError(
+            f"column {name!r} ({column.kind}) is no set of classes",
+            "classes are labels, strings or whole numbers",
+        )
+    values: set[Any] = set()
+    for table in source.tables.values():
+        for chunk in table.chunks([name]):
+            present = np.flatnonzero(~missing(chunk[name]))
+            values.update(distinct(take(chunk[name], present), name, nowhere)[0])
+            if len(values) > MAX_NAMES:
+                if not strict:
+                    return None
+                remedy = f", or take it as {name}:number" if column.kind == "int" else f", or take it as {name}:text"
+                raise SourceError(
+                    f"column {name!r} has more than {MAX_NAMES:,} different values",
+                    f"condition on a column of fewer{remedy}",
+                )
+    if not values:
+        raise SourceError(f"column {name!r} has no values", "choose another context")
+    return [str(value) for value in sorted(values)]

@@ -1,0 +1,80 @@
+"""How events of each kind of data are read from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptheta.data.codecs import ArrayCodec, Codec, DocumentCodec, FrameCodec, TextCodec
+from ptheta.data.codecs.labels import ValueCodec
+from ptheta.data.formats import PICTURES, SOUNDS
+from ptheta.data.sources.delimited import read_lines
+from ptheta.data.sources.files import read_npy
+from ptheta.data.sources.opening import open_source
+from ptheta.errors import SourceError, nearest
+from ptheta.listing import unreadable
+
+
+def read_value(codec: Codec, path: str | Path) -> np.ndarray:
+    """The one event of a file that is a value of its own, such as a picture or a sound, [1, *space.shape]."""
+    return codec.encode([{"path": str(path), "bytes": None}], lambda _: str(path))
+
+
+def read_array(codec: ArrayCodec, path: str | Path) -> np.ndarray:
+    """The events of an NPY file: [n, *shape], or one event [*shape]."""
+    array = read_npy(Path(path))
+    if list(array.shape) == codec.shape:
+        array = array[None]
+    return codec.encode(array, lambda row: f"row {row + 1:,} of {path}")
+
+
+def read_rows(codec: FrameCodec, path: str | Path) -> np.ndarray:
+    """All rows of a table file, [n, m]."""
+    table = next(iter(open_source(path).spelled(codec.words).tables.values()))
+    if missing := [name for name in codec.names if name not in table.columns]:
+        raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
+    parts, start = [np.empty((0, len(codec.names)), codec.dtype)], 0
+    for chunk in table.chunks(codec.names):
+
+        def place(row: int, start: int = start) -> str:
+            return table.place(start + row)
+
+        cells: dict[str, Any] = {
+            name: codec.named(chunk[name], table.columns[name], place, missing=True) for name in codec.names
+        }
+        parts.append(codec.encode(cells, place))
+        start += len(parts[-1])
+    return np.concatenate(parts)
+
+
+def read_blocks(codec: TextCodec, path: str | Path) -> np.ndarray:
+    """All whole blocks of a text file, [n, length]."""
+    tokens = codec.tokens(_content(path), lambda _: str(path))
+    if len(tokens) < codec.length:
+        raise SourceError(f"{path} has {len(tokens)} tokens", f"an event has {codec.length}; give a longer text")
+    return codec.blocks(tokens)
+
+
+def read_document(codec: DocumentCodec, path: str | Path) -> np.ndarray:
+    """The one text of a file, [1, length].
+
+    Raises:
+        SourceError: it cannot be read, or is a picture or a sound by its name.
+    """
+    if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
+        raise SourceError(f"{path} is no text", "give a text file")
+    return codec.encode([_content(path)], lambda _: str(path))
+
+
+def read_values(codec: ValueCodec, path: str | Path) -> np.ndarray:
+    """The values of a text file, one a line, [n]; a blank line is none."""
+    return np.concatenate([codec.parse(line) for line in read_lines(path)])
+
+
+def _content(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None

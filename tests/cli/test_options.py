@@ -1,0 +1,114 @@
+"""Options stand once: the flags of `fit` and `compare`, their help and the keywords of `load` are the same fields."""
+
+import inspect
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+import ptheta as library
+from ptheta.cli.arguments import flag_of
+from ptheta.cli.groups import described, of_data, of_family, of_learning
+from ptheta.cli.main import COMMANDS
+from ptheta.data.kinds import option_groups
+from ptheta.data.option_groups import types_of
+from ptheta.training import Settings
+
+DATA = [flag.name for flags in of_data().values() for flag in flags]
+
+
+def help_of(*arguments, ptheta, capsys):
+    with pytest.raises(SystemExit):
+        ptheta(*arguments, "--help")
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_help_shows_what_nobody_types(command, ptheta, capsys):
+    said = help_of(command, ptheta=ptheta, capsys=capsys)
+    assert "{None" not in said
+    assert "None}" not in said
+    assert "default: None" not in said
+    assert "default: False" not in said
+
+
+def test_the_help_of_fit_is_in_groups(ptheta, capsys):
+    said = help_of("fit", "digits", "transformer", ptheta=ptheta, capsys=capsys)
+    titles = ["data", "pictures", "text", "sound", "tables", "learning", "hyperparameters"]
+    places = [said.index(f"{title} options") for title in titles]
+    assert places == sorted(places)
+    flags = {"--validation": 0, "--size HxW": 1, "--tokenizer": 2, "--hop FLOAT": 3, "--columns": 4, "--warmup": 5}
+    for flag, group in flags.items():
+        assert places[group] < said.index(flag) < places[group + 1]
+    assert said.index("--window INT") > places[-1]
+
+
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_every_option_of_load_is_a_flag(command, ptheta, capsys):
+    said = help_of(command, ptheta=ptheta, capsys=capsys)
+    keywords = set(inspect.signature(library.load).parameters) - {"source", "codec", "context_codec"}
+    assert {*DATA, "seed"} == keywords
+    assert all(f"{flag_of(name)} " in said for name in keywords)
+
+
+def test_every_setting_of_learning_is_a_flag_with_its_help():
+    flags = [flag for flags in of_learning().values() for flag in flags]
+    assert [flag.name for flag in flags] == Settings.names()
+    assert all(flag.help and flag.default is None for flag in flags)
+
+
+def test_the_help_of_hyperparameters_is_that_of_the_family():
+    (flags,) = of_family("transformer").values()
+    assert next(flag for flag in flags if flag.name == "width").help == "of the stream"
+
+
+def test_descriptions_that_share_a_line_or_go_on_are_whole():
+    class Something:
+        """One.
+
+        Args:
+            a, b: both of
+                them.
+            c: alone.
+
+        Raises:
+            d: never.
+        """
+
+    assert described(Something) == {"a": "both of them", "b": "both of them", "c": "alone"}
+
+
+def test_the_keywords_of_load_have_their_types_and_help():
+    parameters = inspect.signature(library.load).parameters
+    about = " ".join((library.load.__doc__ or "").split())
+    for group in option_groups():
+        for one in group.options():
+            if one.name not in ("event", "context"):
+                assert (parameters[one.name].default, parameters[one.name].annotation) == (
+                    one.default,
+                    types_of(group)[one.name],
+                )
+            assert f" {one.name}: {one.metadata['help']}" in about
+
+
+def test_compare_takes_the_options_of_sounds(ptheta, here):
+    Path("tones").mkdir()
+    for i in range(12):
+        t = np.arange(1600) / 8000
+        wavfile.write(f"tones/{i}.wav", 8000, (20_000 * np.sin(2 * np.pi * 100 * (i + 1) * t)).astype(np.int16))
+    asked = shlex.split("--sound spectrogram --rate 4000 --seconds 0.2 --bands 4 --hop 50 --levels 3")
+    result = ptheta("compare", "tones", "--models", "independent", *asked, "--out", "both", "--json")
+    assert result.code == 0, result.err
+    run = library.Run.load("both/independent")
+    assert str(run.model.space) == "Spectrogram(5 frames × 4 bands, 3 levels)"
+    assert ptheta("compare", "tones", "--hop", "0").err.startswith("ptheta: hop is 0; give 0.1 to 1000")
+    assert ptheta("compare", "tones", "--hopp", "9").err == "ptheta: unknown flag --hopp; did you mean --hop?\n"
+
+
+def test_an_option_stands_in_two_files_at_most():
+    package = Path(library.__file__).parent
+    found = subprocess.run(["grep", "-rlw", "--include=*.py", "hop", package], capture_output=True, text=True).stdout
+    assert len(found.splitlines()) <= 2, found
