@@ -167,9 +167,10 @@ def take(args: list[str], parameters: Mapping[str, inspect.Parameter]) -> tuple[
             continue
         taken.append(word)
         most = _values(parameter.annotation) if not inline else 0
-        while most > 0 and queue and not re.match(r"--?[A-Za-z]", queue[0]):
+        first = True
+        while most > 0 and queue and not re.match(r"--?[A-Za-z]", queue[0]) and (first or _is_number(queue[0])):
             taken.append(queue.pop(0))
-            most -= 1
+            most, first = most - 1, False
     return taken, rest
 
 
@@ -179,6 +180,14 @@ def _values(annotation: Any) -> float:
     if any(get_origin(kind) is tuple for kind in kinds):
         return math.inf
     return 0 if annotation is bool else 1
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def wants_json(args: list[str]) -> bool:

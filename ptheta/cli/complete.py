@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call, flag_of, print_json, take
 from ptheta.cli.contexts import contexts
+from ptheta.cli.families import of_all, of_sampling, sampling, sampling_options
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import SourceError, UsageError
 from ptheta.listing import unreadable
 from ptheta.numbers import plural
-from ptheta.sampling import Effort, Method, Warp
+from ptheta.sampling import Effort, Warp
 
 if TYPE_CHECKING:
     from ptheta.cli.writing import Writer
@@ -30,24 +31,25 @@ Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hi
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(complete, args, "ptheta complete")
+    every = of_all(sampling)
+    words, rest = take(args, every)
+    if {"-h", "--help"} & set(rest):
+        named = next((word for word in rest if not word.startswith("-")), None)
+        call(complete, rest, "ptheta complete", groups={"words": of_sampling(named)})
+    call(complete, rest, "ptheta complete", map(flag_of, every), words=words)
 
 
 def complete(
     run: RunArgument,
     files: Files,
     *,
+    words: list[str],
     keep: float | None = None,
     mask: Path | None = None,
     tokens: int | None = None,
     n: OptionalCount = None,
     point: Flag = False,
     context: Values = [],  # noqa: B006
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    method: Method = "auto",
     seed: int = 0,
     out: Path | None = None,
     force: Flag = False,
@@ -71,11 +73,6 @@ def complete(
         point: of tables, fill each cell with one best guess instead: of -n draws (32) the most frequent category, the
             median of numbers
         context: for a model that has a context, as for `ptheta sample`; the events are shared out over several in order
-        temperature: below 1 more certain, 0 the most probable level
-        top_k: draw from the k most probable levels; 0 from all
-        top_p: draw from the fewest levels that hold so much probability
-        min_p: draw from levels at least so probable, relative to the most probable
-        method: ancestral: value after value; fixed_point: all at once until nothing changes; auto: the faster
         seed: of the completions
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
@@ -95,6 +92,7 @@ def complete(
     model = fitted.model
     if not isinstance(model, Autoregressive):
         raise UsageError(f"{fitted.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
+    steps = sampling_options(fitted.name, words, "complete")
     if keep is not None and mask is not None:
         raise UsageError("--keep and --mask both say what is kept", "give one of them")
     if not files:
@@ -105,8 +103,8 @@ def complete(
     if exhibit.completion == "cells":
         if not (keep is mask is tokens is None):
             raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
-        if method != "auto" or not Warp(temperature, top_k, top_p, min_p).is_identity:
-            raise UsageError("cells are drawn from the model as it is", "leave out --method and --temperature …")
+        if steps:
+            raise UsageError("cells are drawn from the model as it is", f"leave out {flag_of(next(iter(steps)))}")
         cells.impute(fitted, files, n, point, context, seed, out, force, json)
         return
     if point:
@@ -114,15 +112,14 @@ def complete(
     n = n or 4
     masked = None if mask is None else exhibit.read_mask(mask)
     if exhibit.completion == "tokens" and (writer := writing.writer_of(fitted)) is not None:
-        if method != "auto":
-            raise UsageError("texts are written token after token", "leave out --method")
-        warp = Warp(temperature, top_k, top_p, min_p)
+        if unsuited := [name for name in ("method", "guidance") if name in steps]:
+            raise UsageError("texts are written token after token", f"leave out {flag_of(unsuited[0])}")
+        warp = Warp(**steps)
         _texts(fitted, writer, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
         return
     if exhibit.completion == "texts" and tokens is None:
-        warp = Warp(temperature, top_k, top_p, min_p)
         part = 0.5 if keep is None else keep
-        whole_texts.complete(fitted, files, part, n, context, warp, seed, out, force, json)
+        whole_texts.complete(fitted, files, part, n, context, steps, seed, out, force, json)
         return
     if tokens is not None:
         raise UsageError(f"{fitted.path} holds events of a fixed size", "leave out --tokens")
@@ -144,12 +141,8 @@ def complete(
         n,
         contexts(fitted, context, len(x)),
         seed=seed,
-        method=method,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
         effort=effort,
+        **steps,
     ).cpu()
     seconds = time.perf_counter() - clock
     written = exhibit.write_completions(x, kept, drawn, place, names)

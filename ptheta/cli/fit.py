@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +9,11 @@ from typing import Annotated, Any
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
+from ptheta.cli.families import hyperparameters as of_flags
+from ptheta.cli.families import of_all
 from ptheta.cli.groups import Argument, of_data, of_family, of_learning
 from ptheta.cli.options import Flag, ModelArgument
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import UsageError
 
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 
@@ -29,8 +30,7 @@ def _main(args: list[str]) -> None:
     """Parse and run; hyperparameters are flags typed from the model's own signature."""
     from ptheta.models import ZOO
 
-    signatures = {name: row.load().hyperparameter_signature() for name, row in ZOO.items()}
-    every = {name: parameter for signature in signatures.values() for name, parameter in signature.items()}
+    every = of_all(lambda model: model.hyperparameter_signature())
     hyperparameters, rest = take(args, every)
     named = [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
     if named and {"-h", "--help"} & set(rest):
@@ -95,7 +95,7 @@ def fit(
     data = None
     if resume or resume_inexact:
         chosen = None if out is None else model or read_config(out)["model"]["family"]
-        values = _hyperparameters(chosen, hyperparameters) if chosen else {}
+        values = of_flags(chosen, hyperparameters) if chosen else {}
         data = source
         if options:
             raise UsageError(
@@ -109,12 +109,12 @@ def fit(
             chosen = family_of_preset(recipe, model)
         else:
             chosen = None if model is None else family(model).name
-        values = _hyperparameters(chosen, hyperparameters) if chosen else {}
+        values = of_flags(chosen, hyperparameters) if chosen else {}
         if out is not None:
             check_free(out, force)
 
         def values_of(name: str) -> dict[str, Any]:
-            return _hyperparameters(name, hyperparameters)
+            return of_flags(name, hyperparameters)
 
         given = {"minutes": minutes, "steps": steps, "epochs": epochs}
         chooser = photo_size(chosen, preset, values_of, settings, given, device, memory)
@@ -127,7 +127,7 @@ def fit(
             if preset is not None:
                 say(f"preset {preset}: {find_preset(preset).summary}")
             chosen = default_model(data) if preset is None else find_preset(preset).model
-            values = _hyperparameters(chosen, hyperparameters)
+            values = of_flags(chosen, hyperparameters)
     run = ptheta.fit(
         chosen,
         data,
@@ -155,31 +155,3 @@ def say(line: str) -> None:
     """One line for the person, apart from results."""
     if is_first():
         print(line, file=sys.stderr)
-
-
-def _hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
-    """Hyperparameters given as flags."""
-    if not words:
-        return {}
-    from ptheta.models import family
-
-    cls = family(name).load()
-    signature = cls.hyperparameter_signature()
-
-    def collect(**values: Any) -> dict[str, Any]:
-        given = {_name_of_flag(word) for word in words if word.startswith("--")}
-        return {name: value for name, value in values.items() if name in given or f"no_{name}" in given}
-
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.values()]
-    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    collect.__doc__ = inspect.getdoc(cls)
-    for word in words:
-        flag = word.split("=")[0].replace("--no-", "--").replace("_", "-")
-        if flag.startswith("--") and flag not in map(flag_of, [*signature, "help"]):
-            remedy = nearest(flag, list(map(flag_of, signature))) if signature else "it has none"
-            raise UsageError(f"{name} has no hyperparameter {word.split('=')[0]}", remedy)
-    return call(collect, words, f"ptheta fit SOURCE {name}")
-
-
-def _name_of_flag(word: str) -> str:
-    return word.split("=")[0].removeprefix("--").replace("-", "_")

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from ptheta.data.option_groups import OptionGroup
@@ -56,7 +56,7 @@ def _option(group: type[OptionGroup], one: Field) -> Argument:
 
 
 def of_learning() -> dict[str, list[Argument]]:
-    """The settings of a gradient fit."""
+    """The settings of a gradient fit, and the options of objectives."""
     from ptheta.training import Settings
 
     about, kinds = described(Settings), get_type_hints(Settings)
@@ -66,7 +66,27 @@ def of_learning() -> dict[str, list[Argument]]:
         help, decided = _apart(about[one.name])
         usual = decided if one.default is None else f"that of the recipe, else {one.default}"
         found.append(Argument(one.name, kinds[one.name] | None, None, help, usual))
-    return {"learning": found}
+    return {"learning": found, **of_objectives()}
+
+
+def of_objectives() -> dict[str, list[Argument]]:
+    """The options of objectives that learn from data, of each in a group of its own."""
+    from ptheta.training import OBJECTIVES, ReverseKL
+
+    groups = {}
+    for name, objective in OBJECTIVES.items():
+        about = described(objective)
+        own = [
+            Argument(option, _optional(one.annotation), None, about.get(option, ""), str(one.default or ""))
+            for option, one in objective.options().items()
+        ]
+        if own and objective is not ReverseKL:  # whose target is a function
+            groups[name] = own
+    return groups
+
+
+def _optional(kind: Any) -> Any:
+    return kind if type(None) in get_args(kind) else kind | None
 
 
 def of_family(name: str) -> dict[str, list[Argument]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import re
 import secrets
@@ -11,13 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptheta.cli.arguments import call, flag_of, print_json
+from ptheta.cli.arguments import call, flag_of, print_json, take
 from ptheta.cli.contexts import Given, contexts, given_contexts
+from ptheta.cli.families import of_all, of_sampling, sampling, sampling_options
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 from ptheta.numbers import plural
-from ptheta.sampling import Draft, Effort, Method, Warp
+from ptheta.sampling import Draft, Effort, Warp
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
@@ -34,12 +34,18 @@ def main(args: list[str]) -> None:
     for flag in ("--prompt", "--stop"):
         if flag in args[-1:] or any(a == flag and re.match("--?[A-Za-z]", b) for a, b in itertools.pairwise(args)):
             raise UsageError(f"{flag} lacks its text", 'give one, "" for none')
-    call(sample, args, "ptheta sample")
+    every = of_all(sampling)
+    words, rest = take(args, every)
+    if {"-h", "--help"} & set(rest):
+        named = next((word for word in rest if not word.startswith("-")), None)
+        call(sample, rest, "ptheta sample", groups={"words": of_sampling(named)})
+    call(sample, rest, "ptheta sample", map(flag_of, every), words=words)
 
 
 def sample(
     run: RunArgument,
     *,
+    words: list[str],
     n: OptionalCount = None,
     each: int | None = None,
     prompt: Texts = [],  # noqa: B006
@@ -48,12 +54,6 @@ def sample(
     draft: Draft | None = None,
     compile: Flag = False,
     context: Values = [],  # noqa: B006
-    method: Method = "auto",
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    guidance: float = 1.0,
     beams: int | None = None,
     length_penalty: float | None = None,
     seed: int | None = None,
@@ -65,7 +65,7 @@ def sample(
     """Draw events and write them in the form of the data: PNG files and a grid, WAV, CSV, text or NPY.
 
     With --prompt a run on text goes on from the beginning of a text instead, and prints: one text as it is drawn. Whole
-    texts are printed too.
+    texts are printed too. Options of sampling are those of the model's family: `ptheta sample RUN --help` lists them.
 
     Args:
         run: run folder
@@ -82,14 +82,6 @@ def sample(
         context: what to draw for: labels, texts, numbers, files or a folder of pictures or sounds, a file of many
             (.txt, one a line, or .csv), or NAME=VALUE for each part of a context; the n events are shared out over
             several in order. Of a table also NAME=VALUE for cells of its columns, of which the others are then drawn
-        method: one dimension after the other with caches, or all at once until nothing changes (the same events); auto
-            takes cached steps on a CPU
-        temperature: below 1 more certain, 0 the most probable level
-        top_k: draw from the k most probable levels; 0 from all
-        top_p: draw from the fewest levels that hold so much probability
-        min_p: draw from levels at least so probable, relative to the most probable
-        guidance: above 1 overstates what the context says, 0 forgets it; what is drawn then no longer follows the
-            model's p(x | context)
         beams: of whole texts, the most probable one for each context, as far as a beam of so many sees, instead of
             draws
         length_penalty: with --beams, texts are ranked by log p / length^penalty; 1 if left out
@@ -114,17 +106,14 @@ def sample(
     if length_penalty is not None and beams is None:
         raise UsageError("--length-penalty is for --beams", "give --beams too")
     seed = secrets.randbits(32) if seed is None else seed
-    warp = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    defaults = inspect.signature(sample).parameters
-    steps = {**warp, "method": method, "guidance": guidance}
-    steps = {name: value for name, value in steps.items() if value != defaults[name].default}
+    steps = sampling_options(fitted.name, words, "sample")
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
     if prompt:
         if each is not None or beams is not None or "guidance" in steps:
             raise UsageError("--each, --beams and --guidance are for events", "leave them out with --prompt")
         if "method" in steps:
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
-        _texts(fitted, prompt, n or 1, context, seed, Warp(**warp), out, force, json, **written)
+        _texts(fitted, prompt, n or 1, context, seed, Warp(**steps), out, force, json, **written)
     elif given := [name for name, value in written.items() if value is not None]:
         raise UsageError(f"--{given[0]} is for texts after a prompt", 'give --prompt, "" to begin at the beginning')
     elif beams is not None:
@@ -162,8 +151,6 @@ def _events(
     effort = Effort()
     if isinstance(run.model, Autoregressive):
         steps = {**steps, "effort": effort}
-    elif steps:
-        raise UsageError(f"{run.name} does not sample step by step", f"leave out {flag_of(next(iter(steps)))}")
     elif cells:
         raise UsageError(f"{run.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
     if "guidance" in steps and rows is None:

@@ -21,11 +21,12 @@ from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
 from ptheta.listing import is_file
+from ptheta.models import Autoregressive
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats, plural
 from ptheta.reporting import lines_of
 from ptheta.reporting.contexts import context_cells
-from ptheta.sampling import Effort, Warp
+from ptheta.sampling import Effort
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
@@ -128,7 +129,7 @@ def complete(
     keep: float,
     n: int,
     values: list[str],
-    warp: Warp,
+    steps: Mapping[str, Any],
     seed: int,
     out: Path | None,
     force: bool,
@@ -154,10 +155,8 @@ def complete(
         mask = torch.arange(codec.length) < min(round(keep * length), codec.length - 1)
         kept.append(int(mask.sum()))
         given = None if rows is None else rows[i : i + 1]
-        drawn = model.complete(  # type: ignore[operator]
-            x[i : i + 1], mask, n, given, seed=seed + i, temperature=warp.temperature, top_k=warp.top_k,
-            top_p=warp.top_p, min_p=warp.min_p, effort=effort,
-        )  # fmt: skip
+        assert isinstance(model, Autoregressive)
+        drawn = model.complete(x[i : i + 1], mask, n, given, seed=seed + i, effort=effort, **steps)
         texts += codec.decode(drawn[0].cpu())
     seconds = time.perf_counter() - clock
     names = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None

@@ -45,11 +45,11 @@ def write_events(
 def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Path]:
     """Write scores of events as a Parquet file.
 
-    Columns: `row`, the event's number in what is scored; `file`, if each event came from its own; `log_prob` in nats, or `elbo`, a lower bound on it;
-    `anomaly`, higher is stranger; `p_value`, its rank among the calibration events, if there were any; `reference`,
-    nats that log p(x) was compared with, if any; with a context, `context`; and if they were kept,
-    `log_prob_per_dimension`, a list in the flat order of the event's shape, with a PNG beside the file that maps the
-    strangest pictures.
+    Columns: `row`, the event's number in what is scored; `file`, if each event came from its own; `log_prob` in nats,
+    or `elbo`, a lower bound on it; `anomaly`, higher is stranger; `p_value`, its rank among the calibration events, if
+    there were any; `reference`, nats that log p(x) was compared with, if any; with a context, `context`; and if they
+    were kept, `log_prob_per_dimension`, a list in the flat order of the event's shape, with a PNG beside the file that
+    maps the strangest pictures.
 
     Args:
         run: that scored.

@@ -1,0 +1,122 @@
+"""Flags that come from a family's own signatures: hyperparameters, and options of sampling."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from ptheta.cli.arguments import call, flag_of
+from ptheta.cli.groups import Argument, described
+from ptheta.errors import PthetaError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from ptheta.models import Model
+
+Signature = Mapping[str, inspect.Parameter]
+
+
+def is_flag(annotation: Any) -> bool:
+    """Whether values of a type are given on a command line."""
+    if get_origin(annotation) in (Union, UnionType):
+        return all(is_flag(kind) for kind in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return is_flag(get_args(annotation)[0])
+    return get_origin(annotation) is Literal or annotation in (int, float, str, bool, type(None))
+
+
+def sampling(model: type[Model]) -> dict[str, inspect.Parameter]:
+    """The options of a family's `sample` that are flags."""
+    return {name: one for name, one in model.sampling_signature().items() if is_flag(one.annotation)}
+
+
+def of_all(signature: Callable[[type[Model]], Signature]) -> dict[str, inspect.Parameter]:
+    """Name → parameter of every family; of several with one name the first."""
+    from ptheta.models import ZOO
+
+    found: dict[str, inspect.Parameter] = {}
+    for row in ZOO.values():
+        for name, parameter in signature(row.load()).items():
+            found.setdefault(name, parameter)
+    return found
+
+
+def of_sampling(run: str | None) -> dict[str, list[Argument]]:
+    """The options of sampling in the help: those of a run's family, or of all families."""
+    from ptheta.models import ZOO, family
+
+    named = [name_of_run(run)] if run is not None else list(ZOO)
+    found: dict[str, Argument] = {}
+    for name in filter(None, named):
+        cls = family(name).load()
+        about = described(cls._sample)
+        for option, parameter in sampling(cls).items():
+            kind, default = parameter.annotation, parameter.default
+            found.setdefault(option, Argument(option, kind, default, about.get(option, "")))
+    return {"sampling": list(found.values())} if found else {}
+
+
+def name_of_run(run: str) -> str | None:
+    """The family of a run folder; None if it is none."""
+    from ptheta.configs import read_config
+
+    try:
+        return read_config(Path(run))["model"]["family"]
+    except PthetaError:
+        return None
+
+
+def given(words: list[str], signature: Signature, documented: Any, who: str, what: str, prog: str) -> dict[str, Any]:
+    """The values of a family's own flags among words.
+
+    Args:
+        words: flags and their values.
+        signature: of the family.
+        documented: whose docstring is the help.
+        who: the family.
+        what: a hyperparameter, or a sampling option.
+        prog: shown in the help.
+
+    Raises:
+        UsageError: the family has no such flag, or a value is of another type.
+    """
+    if not words:
+        return {}
+
+    def collect(**values: Any) -> dict[str, Any]:
+        flags = {_name_of_flag(word) for word in words if word.startswith("--")}
+        return {name: value for name, value in values.items() if name in flags or f"no_{name}" in flags}
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.values()]
+    setattr(collect, "__signature__", inspect.Signature(parameters))  # noqa: B010
+    collect.__doc__ = inspect.getdoc(documented)
+    for word in words:
+        flag = word.split("=")[0].replace("--no-", "--").replace("_", "-")
+        if flag.startswith("--") and flag not in map(flag_of, [*signature, "help"]):
+            remedy = nearest(flag, list(map(flag_of, signature))) if signature else "it has none"
+            raise UsageError(f"{who} has no {what} {word.split('=')[0]}", remedy)
+    return call(collect, words, prog)
+
+
+def hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
+    """Hyperparameters of a family that are given as flags."""
+    from ptheta.models import family
+
+    cls = family(name).load()
+    return given(words, cls.hyperparameter_signature(), cls, name, "hyperparameter", f"ptheta fit SOURCE {name}")
+
+
+def sampling_options(name: str, words: list[str], command: str) -> dict[str, Any]:
+    """Options of sampling of a family that are given as flags, and differ from their defaults."""
+    from ptheta.models import family
+
+    cls = family(name).load()
+    signature = sampling(cls)
+    values = given(words, signature, cls._sample, name, "sampling option", f"ptheta {command} RUN")
+    return {option: value for option, value in values.items() if value != signature[option].default}
+
+
+def _name_of_flag(word: str) -> str:
+    return word.split("=")[0].removeprefix("--").replace("-", "_")
