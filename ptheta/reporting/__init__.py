@@ -13,7 +13,7 @@ from ptheta.reporting.documents import (
     score_documents,
     write_document_scores,
 )
-from ptheta.reporting.exhibits import EXHIBITS, Exhibit, exhibit_of
+from ptheta.reporting.exhibits import Exhibit, exhibit_of
 from ptheta.reporting.overview import file_lines, write_overview
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
@@ -21,7 +21,6 @@ from ptheta.reporting.samples import gives_reasons, reasons, write_events, write
 from ptheta.reporting.surprise import printable, show
 
 __all__ = [
-    "EXHIBITS",
     "Exhibit",
     "FitProgress",
     "Rates",

@@ -13,11 +13,13 @@ from PIL import Image
 import ptheta
 from ptheta.anomalies import Detector
 from ptheta.cli.main import main
-from ptheta.data.codecs import Codec, ContextCodec, LabelCodec, TextCodec
+from ptheta.data.codecs import ContextCodec, JointCodec, LabelCodec, TextCodec
 from ptheta.data.codecs.base import as_array, file_names, nowhere
+from ptheta.data.kinds import KINDS, Kind, kind_of
+from ptheta.data.reading import events_of_file
 from ptheta.errors import UsageError
 from ptheta.files import write_text
-from ptheta.reporting import EXHIBITS, Exhibit, exhibit_of, write_events, write_scores
+from ptheta.reporting import Exhibit, exhibit_of, write_events, write_scores
 from ptheta.reporting.contexts import context_cells, given_words, pictures_of
 from ptheta.reporting.markup import tag
 from ptheta.reporting.report import write_report
@@ -47,9 +49,6 @@ class MelodyCodec(ContextCodec):
 
     def decode(self, x):
         return ["".join(NOTES[k] for k in event) for event in as_array(x)]
-
-    def read(self, path):
-        return self.encode([Path(path).read_text().strip()])
 
     def write(self, x, directory, stem="sample", context_names=None):
         names = file_names(len(x), stem, ".notes", context_names)
@@ -92,11 +91,21 @@ class Melodies(Exhibit[MelodyCodec]):
         return [tag("p", f"strangest melody {self.codec.decode(ranking.split.events(ranking.order[:1])[0])[0]}")]
 
 
+MELODY = Kind(
+    "melody",
+    "melodies",
+    (MelodyCodec,),
+    lambda source, parts, options, masks: (MelodyCodec(), []),
+    exhibit="toys.melodies:Melodies",
+    read=lambda codec, path: codec.encode([Path(path).read_text().strip()]),
+)
+
+
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    """The row of the table that names the exhibit."""
+    """The row of the kind, which names its exhibit."""
     monkeypatch.setitem(sys.modules, "toys.melodies", sys.modules[__name__])
-    monkeypatch.setitem(EXHIBITS, "melody", "toys.melodies:Melodies")
+    monkeypatch.setitem(KINDS, MELODY.name, MELODY)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +134,7 @@ def test_samples_are_files_of_the_kind_and_a_sheet(run, tmp_path):
     files = write_events(run, x, tmp_path / "many", None)
     assert [file.name for file in files] == [*(f"sample-000{i}.notes" for i in range(3)), "samples.png"]
     assert Image.open(files[-1]).size == (16, 12)
-    assert np.array_equal(np.concatenate([run.codec.read(file) for file in files[:-1]]), x)
+    assert np.array_equal(np.concatenate([events_of_file(run.codec, file) for file in files[:-1]]), x)
     (one,) = write_events(run, x, tmp_path / "all.png", None)
     assert Image.open(one).size == (16, 12)
     (one,) = write_events(run, x[:1], tmp_path / "one.notes", None)
@@ -165,7 +174,7 @@ def test_scores_have_its_map(run, tmp_path):
 
 
 def test_a_kind_without_an_exhibit_is_shown_as_numbers(run, tmp_path, monkeypatch):
-    monkeypatch.delitem(EXHIBITS, "melody")
+    monkeypatch.setitem(KINDS, MELODY.name, dataclasses.replace(MELODY, exhibit=""))
     assert type(exhibit_of(run.codec)) is Exhibit
     x = run.model.sample(2, seed=0)
     assert [file.suffix for file in write_events(run, x, tmp_path / "many", None)] == [".notes", ".notes"]
@@ -175,15 +184,17 @@ def test_a_kind_without_an_exhibit_is_shown_as_numbers(run, tmp_path, monkeypatc
         exhibit_of(run.codec).check_prompt(run)
 
 
-@pytest.mark.parametrize("kind", sorted(EXHIBITS))
-def test_every_kind_of_the_table_has_its_exhibit(kind):
-    assert kind in Codec._kinds
-    module, name = EXHIBITS[kind].split(":")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_names_its_exhibit(kind):
+    module, name = KINDS[kind].exhibit.split(":")
     assert issubclass(getattr(__import__(f"ptheta.reporting.exhibits.{module}", fromlist=[name]), name), Exhibit)
 
 
 def test_only_columns_of_several_parts_are_shown_without_an_exhibit():
-    assert Codec._kinds.keys() - EXHIBITS.keys() <= {"joint"}
+    codec = JointCodec({"a": LabelCodec(["b", "c"]).to_json()})
+    with pytest.raises(LookupError, match="no kind of data has a joint codec"):
+        kind_of(codec)
+    assert type(exhibit_of(codec)) is Exhibit
 
 
 def test_a_context_is_given_as_its_exhibit_says(fitted, tmp_path):

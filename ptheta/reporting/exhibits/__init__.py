@@ -1,27 +1,13 @@
-"""How each kind of data is shown: one file for a kind, found by the codec of its events."""
+"""How each kind of data is shown: one file for a kind, named by the row of the kind in `ptheta.data.kinds`."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 from ptheta.data.codecs import Codec
+from ptheta.data.kinds import kind_of
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
-
-EXHIBITS = {
-    "image": "pictures:Pictures",
-    "palette": "pictures:Pictures",
-    "text": "texts:Texts",
-    "document": "texts:Documents",
-    "waveform": "sounds:Sounds",
-    "spectrogram": "sounds:Sounds",
-    "table": "tables:Tables",
-    "rows": "tables:Tables",
-    "array": "arrays:Arrays",
-    "label": "values:Labels",
-    "number": "values:Numbers",
-}
-"""Kind of codec → module of this package (or elsewhere, by its full name with dots) and class of its exhibit."""
 
 
 def exhibit_of(codec: Codec) -> Exhibit:
@@ -31,10 +17,13 @@ def exhibit_of(codec: Codec) -> Exhibit:
     >>> exhibit_of(LabelCodec(["cat", "dog"])).words
     ['cat', 'dog']
     """
-    if codec.kind not in EXHIBITS:
+    try:
+        module, _, name = kind_of(codec).exhibit.partition(":")
+    except LookupError:  # several kinds side by side
+        module = ""
+    if not module:
         return Exhibit(codec)
-    module, _, name = EXHIBITS[codec.kind].partition(":")
     return getattr(import_module(module if "." in module else f"{__name__}.{module}"), name).of(codec)
 
 
-__all__ = ["EXHIBITS", "Exhibit", "Given", "exhibit_of"]
+__all__ = ["Exhibit", "Given", "exhibit_of"]
