@@ -70,11 +70,14 @@ def comparison(runs: Sequence[Run], quality: Mapping[str, Distinguished], data: 
     """
     console = Console(file=file, highlight=False)
     results = [run.results() for run in runs]
-    title = f"{data.name}: mean −log p(x) of {results[0]['split']} events, lower is better"
+    several = len({row["n"] for row in results}) > 1
+    of = f"{results[0]['split']} events" if several else f"{results[0]['n']:,} {results[0]['split']} events"
+    title = f"{data.name}: mean −log p(x) of {of}, lower is better"
     table = Table(title=title, title_justify="left", box=None)
     of_text = any("bits_per_byte" in row for row in results)  # whose tokens may be longer than bytes
     bits = "bits/byte" if of_text else data.codec.bits_label
-    for column in ("model", "nats ± s.e.", bits, "sample AUROC", "events", "free parameters", "seconds"):
+    events = ("events",) * several
+    for column in ("model", "nats ± s.e.", bits, "AUROC", *events, "free parameters", "seconds"):
         table.add_column(column, justify="left" if column == "model" else "right")
     bounded = False
     for run, row in zip(runs, results):
@@ -85,8 +88,8 @@ def comparison(runs: Sequence[Run], quality: Mapping[str, Distinguished], data: 
             row["model"],
             str(score),
             "" if math.isnan(rate) else f"{'≤ ' * score.is_bound}{rate:.4f}",
-            str(quality.get(run.name, "")),
-            f"{row['n']:,}",
+            f"{quality[run.name].auroc:.2f}" if run.name in quality else "",
+            *(f"{row['n']:,}",) * several,
             count(row["free_parameters"]),
             f"{row['seconds']:.1f}",
         )
@@ -107,7 +110,7 @@ def remarks(quality: Mapping[str, Distinguished], bounded: bool) -> list[str]:
         n = max(found.n for found in quality.values())
         floor = f"; {quality['train']} of training events" if "train" in quality else ""
         lines.append(
-            f"sample AUROC: how well a classifier tells up to {n:,} samples from real events, "
+            f"AUROC: how well a classifier tells up to {n:,} samples from real events, "
             f"0.5 if it cannot{floor}; empty where drawing takes over {PATIENCE:.0f} s or there are too few events"
         )
     return lines

@@ -15,7 +15,7 @@ from ptheta.cli.groups import described, of_data, of_family, of_learning
 from ptheta.cli.main import COMMANDS
 from ptheta.data.kinds import option_groups
 from ptheta.data.option_groups import types_of
-from ptheta.training import Settings
+from ptheta.training import OBJECTIVES, Settings
 
 DATA = [flag.name for flags in of_data().values() for flag in flags]
 
@@ -55,8 +55,10 @@ def test_every_option_of_load_is_a_flag(command, ptheta, capsys):
 
 
 def test_every_setting_of_learning_is_a_flag_with_its_help():
-    flags = [flag for flags in of_learning().values() for flag in flags]
-    assert [flag.name for flag in flags] == Settings.names()
+    groups = of_learning()
+    assert [flag.name for flag in groups["learning"]] == Settings.names()
+    assert [flag.name for flag in groups["adversarial"]] == list(OBJECTIVES["adversarial"].options())
+    flags = [flag for flags in groups.values() for flag in flags]
     assert all(flag.help and flag.default is None for flag in flags)
 
 

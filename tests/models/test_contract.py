@@ -16,6 +16,7 @@ from scipy import stats
 from zoo_cases import (
     ALL,
     EXACT,
+    ROWS,
     Case,
     all_events,
     autoregressive,
@@ -35,7 +36,7 @@ from zoo_cases import (
 )
 
 from ptheta.errors import ContextError, SpaceError
-from ptheta.models import ZOO, Autoregressive, Counting
+from ptheta.models import Autoregressive, Counting
 from ptheta.models.autoregressive.base import ConditionalsDecoder
 from ptheta.spaces import Discrete, Label
 from ptheta.training.objectives.likelihood import LikelihoodLoss
@@ -45,7 +46,7 @@ from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 def test_every_variant_is_tested_somewhere():
     tested = {(p.values[0].family, p.values[0].variant) for p in ALL}
-    assert tested == {(name, variant) for name, row in ZOO.items() for variant in ["", *row.variants]}
+    assert tested == {(name, variant) for name, row in ROWS.items() for variant in ["", *row.variants]}
 
 
 @exact
