@@ -745,7 +745,7 @@ def between() -> Entry:
     for method, against in (("surprise", None), ("typicality", None), ("complexity", None), ("ratio", other)):
         detector = Detector(run, method, against, per_dimension=True).calibrate(run.data.validation)
         scores = detector.score(run.data.test)
-        entry[method] = sha(*(a for a in dataclasses.astuple(scores) if a is not None))
+        entry[method] = sha(*(a for a in dataclasses.astuple(scores)[:6] if a is not None))
     both = ("runs/anomalies", "runs/background")
     entry.note("cli.divergence", lambda: shown(said("divergence", *both, "--json", last=True)))
     entry.note("cli.zoo", lambda: shown(said("zoo")))
