@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.errors import ContextError, UsageError
+from ptheta.errors import ContextError, DensityError, UsageError
 from ptheta.evaluation.nats import suited_batch
-from ptheta.models import Model
+from ptheta.models import Density, Model
 from ptheta.runs import Run
 from ptheta.spaces import Label
 
@@ -54,6 +54,11 @@ def classify(
         UsageError: a prior that is none.
     """
     network = model.model if isinstance(model, Run) else model
+    if network.density is not Density.EXACT:
+        raise DensityError(
+            f"{type(network).__name__} has {network.density.phrase}, and Bayes needs log p(x | y) itself",
+            "classify with an exact model, see `ptheta zoo`",
+        )
     log_prior = _log_prior(model, candidates, prior)
     scores = log_likelihoods(network, x, candidates, batch_size=batch_size, advance=advance)
     if log_prior is not None:

@@ -252,7 +252,7 @@ def test_samples_have_no_density(samples):
 def test_a_model_without_an_exact_density_is_refused(density):
     bound = Normal(0.0)
     bound.density = density
-    with pytest.raises(DensityError, match=f"whose density is {density.value}; divergences need log p"):
+    with pytest.raises(DensityError, match=f"which has {density.phrase}, and divergences need log p"):
         divergences(Normal(0.0), bound)
 
 

@@ -170,7 +170,7 @@ def test_models_that_cannot_learn_in_this_way_are_refused(tmp_path):
         ptheta.fit("independent", SPACE, target=ising, steps=3, out=tmp_path / "run")
     implicit = MADE(SPACE, **SMALL)
     implicit.density = Density.IMPLICIT
-    with pytest.raises(FitError, match="the density of MADE is implicit, and reverse KL needs log q"):
+    with pytest.raises(FitError, match="MADE has no density, and reverse KL needs log q"):
         ptheta.fit(implicit, target=ising, steps=3, out=tmp_path / "run")
     with pytest.raises(FitError, match="a target has no context"):
         objective(MADE(SPACE, Label(("a", "b")), **SMALL))

@@ -151,10 +151,14 @@ def said_loudly(note: str | None) -> list[str]:
 
 def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     """Nats, gains and a table of metrics."""
+    from ptheta.models import Density
     from ptheta.numbers import nats
 
     score = found.nats.score
-    print(f"{nats(score.nats, score.nats_se)} nats, {run.codec.said(score.nats)}: −log p(x | y) of {of}", file=file)
+    if score.density is Density.IMPLICIT:
+        print(f"no density; samples for {of}", file=file)
+    else:
+        print(f"{score} nats, {run.codec.said(score.value)}: −log p(x | y) of {of}", file=file)
     for over, gained in found.nats.gains.items():
         print(f"  gain of {nats(*gained)} nats over {over}", file=file)
     findings = found.findings
@@ -195,7 +199,7 @@ def shown(examples: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
 def _result(run: Run, found: Judgement) -> dict[str, Any]:
     """What `--json` tells."""
     score = found.nats.score
-    told: dict[str, Any] = {"run": run.path, "nats": score.nats, "nats_se": score.nats_se}
+    told: dict[str, Any] = {"run": run.path, **score.to_json()}
     told["gains"] = {name: _plain(measure) for name, measure in found.nats.gains.items()}
     if found.findings is not None:
         rows = found.findings.rows

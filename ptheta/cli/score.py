@@ -42,6 +42,8 @@ def score(
     given: Values = [],  # noqa: B006
     anomaly: Method | None = None,
     against: Path | None = None,
+    elbo: Flag = False,
+    draws: int = 1,
     calibrate: int = CALIBRATED,
     out: Path | None = None,
     force: Flag = False,
@@ -65,6 +67,8 @@ def score(
             q − log p of a background q named with --against; complexity, −log p less the size of a compressed picture.
             ratio with --against and surprise else, if left out
         against: run folder of the background, fitted to events of the same space
+        elbo: of a model with a lower bound on log p: score and rank by the bound, which has no p-values
+        draws: with --elbo, of the latent variables for each event: the bound is the tighter the more there are
         calibrate: how many of the run's own held-out events the p-values rank an event among; 0 for no p-values
         out: Parquet file with a row for each event; scores.parquet beside the run if left out. Of texts a page of the
             same name, .html, shows the surprise of every token
@@ -84,6 +88,8 @@ def score(
         raise UsageError(f"--limit is {limit}", "give at least 1")
     if calibrate < 0:
         raise UsageError(f"--calibrate is {calibrate}", "give 0 for no p-values, or more")
+    if draws < 1 or (draws > 1 and not elbo):
+        raise UsageError(f"--draws is {draws}", "give at least 1" if elbo else "it is for --elbo")
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
@@ -111,8 +117,11 @@ def score(
         output(place.with_suffix(".html"), place, force)  # the page must be free too
         result, files = _documents(fitted, events, place, limit, per_dimension, of)
     else:
-        detector = Detector(fitted, anomaly, background, per_dimension=per_dimension or gives_reasons(fitted))
+        several = per_dimension or gives_reasons(fitted)
+        detector = Detector(fitted, anomaly, background, per_dimension=several, elbo=elbo, draws=draws)
         held_out = _held_out(fitted, own, name, calibrate)
+        if detector.is_bound:
+            held_out = "no p-values: how far a bound lies below log p differs between events", None
         events = events if limit is None else events.subset(limit)
         result, files = _events(detector, events, held_out, place, per_dimension, of)
     if json:
@@ -185,7 +194,8 @@ def _events(
     from rich.console import Console
 
     from ptheta.evaluation.results import Score
-    from ptheta.reporting import exhibit_of, nats, track, write_scores
+    from ptheta.models import Density
+    from ptheta.reporting import exhibit_of, track, write_scores
 
     (name, calibration), run = held_out, detector.run
     exhibit = exhibit_of(run.codec)
@@ -195,11 +205,13 @@ def _events(
             detector.calibrate(calibration, advance=advance)
         scores = detector.score(events, advance=advance)
     files = write_scores(run, events, scores if per_dimension else dataclasses.replace(scores, pieces=None), place)
-    score = Score.of(torch.from_numpy(scores.log_prob), run.model.space.dimensions)
-    rates = exhibit.rates(score, events.x)
-    bits = exhibit.spelled({"nats": score.nats, **rates})
+    density = Density.LOWER_BOUND if scores.is_bound else Density.EXACT
+    score = Score.of(torch.from_numpy(scores.log_prob), run.model.space.dimensions, density)
+    rates = {} if score.is_bound else exhibit.rates(score, events.x)
+    bits = exhibit.spelled({**score.to_json(), **rates})
+    mean = "a bound on mean −log p" if score.is_bound else "mean −log p"
     print(
-        f"{nats(score.nats, score.nats_se)} nats, {bits}: mean −log p of {plural(score.n, 'event')} of {of}",
+        f"{score} nats, {bits}: {mean} of {plural(score.n, 'event')} of {of}",
         file=sys.stderr,
     )
     ranked = 0 if detector.known is None else len(detector.known)
@@ -270,5 +282,5 @@ def _most_surprising(rows: list[int], values: list[str], files: list[Path]) -> N
 
 def _result(run: Run, score: Score, bits: float) -> dict[str, Any]:
     """What `--json` tells of any score."""
-    mean = {"nats": score.nats, "nats_se": score.nats_se, run.codec.bits_key: bits}
-    return {**mean, "n": score.n, "zero_probability": score.zero}
+    key = run.codec.bits_key + "_bound" * score.is_bound
+    return {**score.to_json(), key: bits, "n": score.n, "zero_probability": score.zero}

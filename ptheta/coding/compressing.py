@@ -188,7 +188,8 @@ def codable(run: Run) -> Autoregressive:
     model = run.model
     if model.density is not Density.EXACT:
         raise DensityError(
-            f"the density of {run.name} is {model.density.value}, not exact", "compress with an autoregressive model"
+            f"{run.name} has {model.density.phrase}, and a code needs probabilities",
+            "compress with an autoregressive model, see `ptheta zoo`",
         )
     if not isinstance(model, Autoregressive) or isinstance(model.space, Real):
         raise UsageError(

@@ -74,8 +74,8 @@ def both_sides(p: Any, q: Any, context: Any) -> Sides:
             )
         if side.density is not Density.EXACT:
             raise DensityError(
-                f"{name} is a {type(side).__name__}, whose density is {side.density.value}",
-                "divergences need log p(x) itself: compare models with an exact density",
+                f"{name} is a {type(side).__name__}, which has {side.density.phrase}, and divergences need log p",
+                "compare models with an exact density, see `ptheta zoo`; or samples: ptheta compare",
             )
     if p.space != q.space:
         raise SpaceError(f"p is over {p.space}, q over {q.space}", "compare models of the same events")

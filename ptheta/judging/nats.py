@@ -11,12 +11,19 @@ from torch import Tensor
 
 from ptheta.data import Split
 from ptheta.errors import RunError
-from ptheta.evaluation.nats import log_probs
+from ptheta.evaluation.nats import evaluate, log_probs
 from ptheta.evaluation.results import Score
 from ptheta.judging.base import derangement
 from ptheta.judging.overlap import also_learned_by
 from ptheta.metrics import Measure, mean
+from ptheta.models import Density
 from ptheta.runs import Run
+
+NO_GAINS = {
+    Density.LOWER_BOUND: "no gains: differences of lower bounds are not differences of log p",
+    Density.IMPLICIT: "no nats: the model has no density",
+}
+"""Why nothing is gained in nats."""
 
 
 @dataclasses.dataclass
@@ -25,13 +32,11 @@ class Nats:
 
     Attributes:
         score: of p(x | y).
-        log_prob: log p(x | y) of the events, nats [n].
         gains: over what → mean of log p(x | y) − log q(x) over the events, paired, in nats.
         notes: what the other density may have learned of the events, in sentences.
     """
 
     score: Score
-    log_prob: Tensor
     gains: dict[str, Measure]
     notes: list[str] = dataclasses.field(default_factory=list)
 
@@ -50,8 +55,11 @@ def nats_of(
 
     Raises:
         RunError: `against` is about other events, or needs a context.
+        DensityError: `against` has no exact density.
     """
     model = run.model
+    if model.density is not Density.EXACT:
+        return Nats(evaluate(model, events, seed=seed, advance=advance), {}, [NO_GAINS[model.density]])
     notes: list[str] = []
     if against is not None:
         check_rival(run, against)
@@ -66,7 +74,7 @@ def nats_of(
     assert events.context is not None
     shuffled = Split(events.x, events.context[derangement(len(events), seed)])
     gains["p(x | y') of shuffled contexts"] = gain(told, log_probs(model, shuffled, advance=advance))
-    return Nats(Score.of(told, model.space.dimensions), told, gains, notes)
+    return Nats(Score.of(told, model.space.dimensions), gains, notes)
 
 
 def gain(told: Tensor, untold: Tensor) -> Measure:

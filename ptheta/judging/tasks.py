@@ -13,6 +13,7 @@ from ptheta.judging.nats import Nats, nats_of
 from ptheta.judging.pictures import judge_described, judge_labelled, judge_restored
 from ptheta.judging.sounds import judge_spoken
 from ptheta.judging.texts import judge_texts
+from ptheta.models import Density
 from ptheta.runs import Run
 
 TASKS: dict[tuple[str, str], Callable[[Case], Findings]] = {
@@ -78,4 +79,6 @@ def judge(
 
 def densities(run: Run, against: Run | None) -> int:
     """How many densities `judge` scores the events with."""
+    if run.model.density is not Density.EXACT:
+        return 1
     return 2 + (against is not None) + (run.model.context_dropout > 0)

@@ -44,6 +44,11 @@ class Density(enum.Enum):
     LOWER_BOUND = "lower bound"
     IMPLICIT = "implicit"
 
+    @property
+    def phrase(self) -> str:
+        """What a model has, in a sentence."""
+        return {"exact": "an exact density", "lower bound": "only a lower bound on log p"}.get(self.value, "no density")
+
     @classmethod
     def weakest(cls, *densities: Density) -> Density:
         """What a model made of such parts can say."""
@@ -299,7 +304,7 @@ class Model(nn.Module, ABC):
     def _no_density(self) -> DensityError:
         bounded = self.density is Density.LOWER_BOUND
         instead = "use elbo for its bound" if bounded else "judge it by its samples"
-        return DensityError(f"the density of {type(self).__name__} is {self.density.value}, not exact", instead)
+        return DensityError(f"{type(self).__name__} has {self.density.phrase}", instead)
 
     def sample(
         self,

@@ -41,7 +41,7 @@ def test_a_flow_stands_in_a_comparison(ptheta):
     ("arguments", "problem", "remedy"),
     [
         ("complete flow kinds.csv", "flow cannot complete", "use an autoregressive model"),
-        ("sample flow --context y --temperature 0.5", "flow has no sampling option --temperature", "it has none"),
+        ("sample flow --context y --temperature 0.5", "flow has no sampling option --temperature", "leave it out"),
         ("fit table.csv flow", "Flow cannot model Discrete", "its spaces are Real"),
         ("fit numbers.csv flow --kind nfs", "--kind is 'nfs', not one of", "see ptheta fit"),
         ("fit numbers.csv flow --passes 1", "passes of a flow is 1", "give at least 2"),

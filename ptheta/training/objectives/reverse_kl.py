@@ -78,7 +78,7 @@ class ReverseKL(Objective):
         family = type(model).__name__
         if model.density is not Density.EXACT:
             raise FitError(
-                f"the density of {family} is {model.density.value}, and reverse KL needs log q(x) itself",
+                f"{family} has {model.density.phrase}, and reverse KL needs log q(x) itself",
                 "choose a model with an exact density, see `ptheta zoo`",
             )
         if isinstance(model, Counting):
