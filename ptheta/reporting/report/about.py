@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 import shlex
 from itertools import pairwise
 from typing import Any
 
 from ptheta.data import load
+from ptheta.evaluation.results import Score
 from ptheta.listing import files_below
 from ptheta.models import Counting, Density, family
 from ptheta.numbers import count, nats, plural
@@ -39,14 +39,16 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
     numbers = {"density": run.model.density.value}
     tiles: list[tuple[str, str]] = []
     if results:
-        value = next((results[key] for key in ("nats", "nats_bound") if key in results), math.nan)
-        error = results.get("nats_se", math.nan)
-        bound = " at most" * (run.model.density is Density.LOWER_BOUND)
-        tiles.append((nats(value, error), f"{results['split']} nats{bound}, ± standard error"))
+        score = Score.from_json(results, run.model.space.dimensions)
+        if score.density is Density.IMPLICIT:
+            judged = {key: results[key] for key in ("energy_distance", "free_energy") if key in results}
+            tiles += [(nats(value), key.replace("_", " ")) for key, value in judged.items()]
+        else:
+            tiles.append((str(score), f"{results['split']} nats, ± standard error"))
         rates = (("bits_per_byte", "bits/byte"),) if "bits_per_byte" in results else ((run.codec.bits_key, None),)
         tiles += [(f"{results[key]:.4f}", label or run.codec.bits_label) for key, label in rates if key in results]
-        tiles.append((f"{results['n']:,}", f"{results['split']} events scored"))
-        numbers |= {"nats": value, "nats_se": error}
+        tiles.append((f"{results['n']:,}", f"{results.get('split', 'drawn')} events scored"))
+        numbers |= score.to_json()
     tiles.append((count(run.model.free_parameters), "free parameters"))
     if results:
         tiles.append((f"{results['seconds']:,.0f} s", "to fit"))

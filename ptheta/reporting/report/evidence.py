@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.errors import PthetaError
-from ptheta.evaluation.nats import log_probs
+from ptheta.evaluation.nats import elbos
 from ptheta.models import Density
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.report.charts import Charts
@@ -100,13 +100,9 @@ class Evidence:
     def log_prob(self) -> dict[str, Tensor]:
         """log p of the events of every split, or a bound on it, nats float64; nothing if there is no density."""
         model = self.run.model
-        if model.density is Density.EXACT:
-            return {name: log_probs(model, split) for name, split in self.splits.items()}
         if model.density is Density.IMPLICIT:
             return {}
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
-            return {name: model.elbo(*split.events()).cpu() for name, split in self.splits.items()}
+        return {name: elbos(model, split, seed=self.seed) for name, split in self.splits.items()}
 
     @cached_property
     def samples(self) -> Tensor:
