@@ -14,7 +14,7 @@ import torch
 from benchmarks.common import interleaved, machine, spread, table
 from ptheta import Image
 from ptheta.models import Autoregressive, family
-from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.sampling import ancestral, generator_for, uniforms
 
 MODELS = {"markov_mlp": {}, "made": {"width": 1024}, "transformer": {"width": 64, "layers": 4, "heads": 2}}

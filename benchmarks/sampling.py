@@ -16,7 +16,7 @@ import torch
 from benchmarks.common import interleaved, machine, spread, table
 from ptheta import Run
 from ptheta.models import Autoregressive
-from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.sampling import Effort, Method
 
 TIMED = 24

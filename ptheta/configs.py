@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ptheta.data import Data
 from ptheta.errors import FitError, PthetaError, RunError
 from ptheta.listing import entries, is_file, is_folder, unreadable
 from ptheta.models import ZOO, Model, family, name_of
@@ -148,3 +154,26 @@ def _built(described: Mapping[str, Any], space: Any, context_space: Any) -> Mode
     cls = family(described["family"]).load()
     context = None if context_space is None else Space.from_json(context_space)
     return cls(Space.from_json(space), context, **hyperparameters, **parts)
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """What a config keeps of its data: where they came from, columns, sizes and fingerprint."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "request": data.request,
+        "splits": {name: len(split) for name, split in data.splits.items()},
+        "fingerprint": data.fingerprint,
+        "notes": data.notes,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    return {
+        "ptheta": version("ptheta"),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": version("numpy"),
+        "platform": f"{sys.platform}-{platform.machine()}",
+    }

@@ -17,18 +17,25 @@ import copy
 import functools
 import json
 import math
-import platform
 import shlex
-import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ptheta.configs import FORMAT, HASHED, REFIT, build_model, config_digest, describe_model, read_config
+from ptheta.configs import (
+    FORMAT,
+    HASHED,
+    REFIT,
+    build_model,
+    config_digest,
+    describe,
+    describe_model,
+    read_config,
+    versions,
+)
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
@@ -404,29 +411,6 @@ class Run:
         if metadata.get("config") != config["sha256"]:
             raise RunError(f"{path}/model.safetensors belongs to another config.json", REFIT)
         return cls(path, config, model.to(device).eval())
-
-
-def describe(data: Data) -> dict[str, Any]:
-    """What a config keeps of its data: where they came from, columns, sizes and fingerprint."""
-    return {
-        "name": data.name,
-        "source": data.source,
-        "request": data.request,
-        "splits": {name: len(split) for name, split in data.splits.items()},
-        "fingerprint": data.fingerprint,
-        "notes": data.notes,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
-    return {
-        "ptheta": version("ptheta"),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": version("numpy"),
-        "platform": f"{sys.platform}-{platform.machine()}",
-    }
 
 
 def _no_data(path: Path) -> RunError:

@@ -12,7 +12,8 @@ from ptheta.fitting.affording import Means
 from ptheta.models import family
 from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram
 from ptheta.training import cost as costs
-from ptheta.training.cost import Cost, Estimate, Exceeded, extrapolated, random_events, within
+from ptheta.training.cost import Cost, Estimate, Exceeded, random_events, within
+from ptheta.training.extrapolation import extrapolated
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 CPU = torch.device("cpu")

@@ -25,7 +25,7 @@ LANES, STEPS = 3, 96
 
 def environment(model: Autoregressive, threads: int) -> dict[str, str]:
     """What the model's rounding can depend on."""
-    from ptheta.runs import versions
+    from ptheta.configs import versions
 
     device = model.device
     known = versions() | {

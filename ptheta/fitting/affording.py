@@ -18,7 +18,8 @@ from ptheta.models import Model
 from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Image, Sequence, Space
 from ptheta.training import Budget, Settings, World
-from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, available, is_easy, within
+from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, is_easy, within
+from ptheta.training.memory import available
 
 SHARE = 0.7
 """Part of the memory available that a fit may take."""

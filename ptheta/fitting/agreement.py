@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
+from ptheta.configs import versions
 from ptheta.data import Data
 from ptheta.models import Model, name_of
-from ptheta.runs import versions
 
 
 def record(model: Model, data: Data, plan: dict[str, Any], seed: int) -> dict[str, Any]:

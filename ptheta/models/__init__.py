@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ptheta.models.autoregressive.base import Autoregressive
-from ptheta.models.base import Density, Model
+from ptheta.models.base import Model
 from ptheta.models.counting.base import Counting
+from ptheta.models.density import Density
 from ptheta.models.zoo import ZOO, Family, family, name_of
 from ptheta.sampling.decoding import Decoder
 

@@ -19,8 +19,6 @@ Rules that hold for all families, and that the shared contract tests check:
 
 from __future__ import annotations
 
-import enum
-import hashlib
 import inspect
 import math
 import types
@@ -32,28 +30,11 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, SpaceError, UsageError, nearest
+from ptheta.models.checks import checked_count, constructor, evaluating
 from ptheta.models.conditions import ContextEncoder
+from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
 from ptheta.spaces import Joint, Label, Space
-
-
-class Density(enum.Enum):
-    """What a model can say about log p(x)."""
-
-    EXACT = "exact"
-    LOWER_BOUND = "lower bound"
-    IMPLICIT = "implicit"
-
-    @property
-    def phrase(self) -> str:
-        """What a model has, in a sentence."""
-        return {"exact": "an exact density", "lower bound": "only a lower bound on log p"}.get(self.value, "no density")
-
-    @classmethod
-    def weakest(cls, *densities: Density) -> Density:
-        """What a model made of such parts can say."""
-        order = list(cls)
-        return max(densities, key=order.index)
 
 
 class Model(nn.Module, ABC):
@@ -203,12 +184,12 @@ class Model(nn.Module, ABC):
     @classmethod
     def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every hyperparameter."""
-        return {name: parameter for name, parameter in _constructor(cls).items() if not _is_part(parameter)}
+        return {name: parameter for name, parameter in constructor(cls).items() if not _is_part(parameter)}
 
     @classmethod
     def part_names(cls) -> list[str]:
         """Names of the models that a model of this family is made of."""
-        return [name for name, parameter in _constructor(cls).items() if _is_part(parameter)]
+        return [name for name, parameter in constructor(cls).items() if _is_part(parameter)]
 
     def hyperparameters(self) -> dict[str, Any]:
         """The values with which the model was built."""
@@ -413,49 +394,6 @@ class Model(nn.Module, ABC):
             part = space.names[int(absent.any(0).int().argmax())]
             raise ContextError(f"the context says nothing of {part}", "give all parts, or fit with a context dropout")
         return rows.double() if rows.is_floating_point() else rows
-
-
-class evaluating:
-    """Context manager: evaluation mode within, the former mode after.
-
-    Convolutions on a GPU use full float32 within, not TF32, so that full passes and cached steps round alike.
-    """
-
-    def __init__(self, module: nn.Module):
-        self.module = module
-
-    def __enter__(self):
-        self.before = self.module.training, torch.backends.cudnn.allow_tf32
-        self.module.eval()
-        torch.backends.cudnn.allow_tf32 = False
-
-    def __exit__(self, *_):
-        training, torch.backends.cudnn.allow_tf32 = self.before
-        self.module.train(training)
-
-
-def checked_count(n: int) -> int:
-    """A number of events.
-
-    Raises:
-        UsageError: it is negative.
-    """
-    if n < 0:
-        raise UsageError(f"{n} samples asked for", "give a number of at least 0")
-    return int(n)
-
-
-def normals(count: int, key: tuple[int, ...]) -> Tensor:
-    """Standard normals [count], float64, on the CPU, that are a function of a key of whole numbers."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-    return torch.randn(count, generator=generator, dtype=torch.float64)
-
-
-def _constructor(cls: type[Model]) -> dict[str, inspect.Parameter]:
-    """Parameters of a family's constructor beside its spaces."""
-    parameters = inspect.signature(cls.__init__, eval_str=True).parameters
-    return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
 
 
 def _is_part(parameter: inspect.Parameter) -> bool:

@@ -10,12 +10,9 @@ Nothing that does not fit is ever allocated: building and passes are given up as
 from __future__ import annotations
 
 import contextlib
-import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +24,7 @@ from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
+from ptheta.training.extrapolation import by_power, extrapolated
 from ptheta.training.objectives import OBJECTIVES
 from ptheta.training.optimisers import optimisers
 from ptheta.training.precision import autocast
@@ -51,8 +49,6 @@ LEAST, GROWTH = 4, 4
 QUICK = 0.15
 """Seconds of a pass after which no larger space is tried, unless the events themselves are little larger."""
 
-CLEARLY = 0.4
-"""How much larger a power measured in seconds must be than one counted in bytes to be believed."""
 
 PATIENCE = 20.0
 """Seconds after which a pass is given up."""
@@ -278,50 +274,6 @@ def is_easy(model: Model, n: int) -> bool:
     return n * (space.dimensions + given) * parameters <= EASY
 
 
-def extrapolated(points: dict[int, float], m: int) -> float:
-    """a + b m + c m² through the values of one to three numbers of dimensions, with b and c at least 0.
-
-    One point alone is taken to grow with m².
-
-    >>> extrapolated({10: 21.0, 20: 41.0, 40: 81.0}, 100), extrapolated({2: 8.0, 4: 32.0}, 8)
-    (201.0, 128.0)
-    """
-    (*_, last) = at = sorted(points)
-    if len(at) == 1:
-        return points[last] * (m / last) ** 2 if m > last else points[last]
-    if len(at) == 2:
-        at = [0, *at]
-        points = {0: 0.0, **points}
-    first, middle, last = at
-    early = (points[middle] - points[first]) / (middle - first)
-    late = (points[last] - points[middle]) / (last - middle)
-    square = max(0.0, (late - early) / (last - first))
-    slope = max(0.0, late) if square == 0 else late
-    return points[last] + (m - last) * (slope + square * (m - middle))
-
-
-def by_power(points: dict[int, float], m: int, growth: float) -> float:
-    """Seconds as b m^p through the values of the last two numbers of dimensions, with p of at most 2.
-
-    Far beyond them a little noise in p is a large factor, so p is that of what is kept for the backward pass or of the
-    weights, whichever grow more and which have no noise, unless the seconds grow clearly faster.
-
-    Args:
-        points: dimensions → seconds.
-        m: dimensions.
-        growth: by how much what is kept, or the weights, grow from the last point to m.
-
-    >>> by_power({10: 0.5, 20: 2.0}, 40, 2.0), by_power({10: 1.0, 20: 2.2}, 40, 2.0)
-    (8.0, 4.4)
-    """
-    *before, last = sorted(points)
-    if min(points.values()) <= 0 or m <= last:  # of families that learn by counting
-        return points[last]
-    least = min(2.0, math.log(max(growth, 1.0)) / math.log(m / last))
-    power = math.log(points[last] / points[before[-1]]) / math.log(last / before[-1]) if before else 2.0
-    return points[last] * (m / last) ** (least if power < least + CLEARLY else min(2.0, power))
-
-
 def random_events(space: Space, n: int) -> Tensor | None:
     """n random events of a discrete or real space; None for other kinds."""
     if isinstance(space, Discrete):
@@ -398,67 +350,3 @@ def untouched(device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(0)
         yield
-
-
-# What the machine has
-
-
-def available(device: torch.device) -> float:
-    """Bytes of memory that can be taken on a device: free and reclaimable ones, within the limits of control groups and
-    of the process."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
-    return min(_free(), _group(), _own())
-
-
-def _free() -> float:
-    """What the system could give."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
-    with contextlib.suppress(ValueError, OSError, AttributeError):
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
-    return math.inf
-
-
-def _group() -> float:
-    """What is left in the process's control groups, version 2 or 1."""
-    left = math.inf
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, kinds, path = line.split(":", 2)
-            if kinds == "":
-                root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current", "inactive_file")
-            elif "memory" in kinds.split(","):
-                root = Path("/sys/fs/cgroup/memory")
-                names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            else:
-                continue
-            folder = root / path.strip("/")
-            for place in [folder, *folder.parents]:
-                if place == root.parent:
-                    break
-                left = min(left, _left(place, *names))
-    return left
-
-
-def _left(folder: Path, most: str, used: str, reclaimable: str) -> float:
-    with contextlib.suppress(OSError, ValueError):
-        limit = int((folder / most).read_text())
-        lines = (folder / "memory.stat").read_text().splitlines()
-        cached = next((int(line.split()[1]) for line in lines if line.split()[0] == reclaimable), 0)
-        return float(limit - int((folder / used).read_text()) + cached)
-    return math.inf
-
-
-def _own() -> float:
-    """What is left of the process's address space, where it is limited (`ulimit -v`)."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            return max(0.0, float(limit - pages * resource.getpagesize()))
-    return math.inf

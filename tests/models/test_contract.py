@@ -37,7 +37,7 @@ from zoo_cases import (
 
 from ptheta.errors import ContextError, SpaceError
 from ptheta.models import Autoregressive, Counting
-from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.spaces import Discrete, Label
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, Distribution
 from ptheta.errors import UsageError
 from ptheta.models import PixelCNN  # type: ignore[attr-defined]
-from ptheta.models.autoregressive.base import ConditionalsDecoder
 from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.spaces import Grid, Image, Label, Sequence, Space
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from ptheta.errors import ContextError, SpaceError, UsageError
-from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.models.autoregressive.table import OWN_ORDER, TableTransformer
 from ptheta.spaces import Column, Label, Real, Table
 

@@ -11,7 +11,7 @@ import ptheta
 from ptheta.data import Split
 from ptheta.distributions import DiscretisedLogisticMixture, GaussianMixture
 from ptheta.models import Autoregressive, Transformer
-from ptheta.models.autoregressive.base import ConditionalsDecoder
+from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting.report.calibration import (
     binomial_band,

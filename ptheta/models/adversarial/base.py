@@ -12,8 +12,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ptheta.models.base import Density, Model
+from ptheta.models.base import Model
 from ptheta.models.building import seeded
+from ptheta.models.density import Density
 from ptheta.models.inputs import Mapped, as_signal, moments
 from ptheta.spaces import Discrete, Real, Space
 

@@ -22,7 +22,8 @@ from torch import Tensor
 from ptheta.distributions import Distribution
 from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
-from ptheta.models.base import Model, checked_count, evaluating
+from ptheta.models.base import Model
+from ptheta.models.checks import checked_count, evaluating
 from ptheta.numbers import plural
 from ptheta.sampling import (
     Effort,
@@ -410,24 +411,3 @@ class Autoregressive(Model):
     def event_dtype(self) -> torch.dtype:
         """Type of events: int64 for discrete ones, float64 for real ones, whatever the model's own type."""
         return torch.long if self.space.countable else torch.float64
-
-
-class ConditionalsDecoder(Decoder):
-    """A decoder that runs all conditionals at every step: the slow reference that caches are tested against.
-
-    Args:
-        model: any autoregressive model.
-        n: events.
-        context: validated, n rows.
-    """
-
-    def __init__(self, model: Autoregressive, n: int, context: Tensor | None):
-        self.model, self.context, self.j = model, context, -1
-        self.z = torch.zeros(n, model.space.dimensions, dtype=model.event_dtype, device=model.device)
-
-    def step(self, previous: Tensor | None) -> Distribution:
-        """p(x_j | x_<j) by a full pass."""
-        if previous is not None:
-            self.z[:, self.j] = previous
-        self.j += 1
-        return self.model._conditionals(self.z, self.context)[:, self.j]

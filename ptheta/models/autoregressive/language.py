@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ptheta.errors import UsageError, nearest
 from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive
-from ptheta.models.base import checked_count, evaluating
+from ptheta.models.checks import checked_count, evaluating
 from ptheta.sampling import Draft, Generation, Listener, Warp, beam_search, generate, generator_for, uniforms
 from ptheta.sampling.decoding import Decoder
 from ptheta.spaces import Document, Sequence

@@ -28,7 +28,7 @@ from ptheta.distributions import Cell, Row, Scale, cell_mixture, codes_of, real_
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
-from ptheta.models.base import checked_count, evaluating
+from ptheta.models.checks import checked_count, evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.nn import Block, KeyValueCache, Layers, norm
 from ptheta.sampling import generator_for, uniforms

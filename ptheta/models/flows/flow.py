@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ptheta.errors import UsageError, nearest
-from ptheta.models.base import Model, evaluating
+from ptheta.models.base import Model
+from ptheta.models.checks import evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.models.inputs import moments
 from ptheta.spaces import Real, Space

@@ -1,0 +1,46 @@
+"""What the methods of every model share: modes, counts, signatures."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import nn
+
+from ptheta.errors import UsageError
+
+
+class evaluating:
+    """Context manager: evaluation mode within, the former mode after.
+
+    Convolutions on a GPU use full float32 within, not TF32, so that full passes and cached steps round alike.
+    """
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+
+    def __enter__(self):
+        self.before = self.module.training, torch.backends.cudnn.allow_tf32
+        self.module.eval()
+        torch.backends.cudnn.allow_tf32 = False
+
+    def __exit__(self, *_):
+        training, torch.backends.cudnn.allow_tf32 = self.before
+        self.module.train(training)
+
+
+def checked_count(n: int) -> int:
+    """A number of events.
+
+    Raises:
+        UsageError: it is negative.
+    """
+    if n < 0:
+        raise UsageError(f"{n} samples asked for", "give a number of at least 0")
+    return int(n)
+
+
+def constructor(cls: type) -> dict[str, inspect.Parameter]:
+    """Parameters of a family's constructor beside its spaces."""
+    parameters = inspect.signature(cls.__init__, eval_str=True).parameters
+    return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
