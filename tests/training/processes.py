@@ -4,6 +4,7 @@ python processes.py CASES.json prints outcomes: case → [exit status, stdout, s
 processes are forked from this one, so that ptheta is imported once.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -25,6 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "toys"))
 from rows import TOYS
 
 ptheta.models.ZOO.update(TOYS)
+for family in ptheta.models.ZOO.values():  # imported once, before the processes are forked
+    family.load()
+for module in ("tyro", "rich.console", "sklearn.datasets", "torch._dynamo", "torch.distributed", "ptheta.data.kinds"):
+    importlib.import_module(module)
 
 
 def interrupt(step: int) -> None:
