@@ -8,8 +8,8 @@ from ptheta.reporting.documents import (
     Rates,
     byte_count,
     lines_of,
+    rates_text,
     reads_documents,
-    said,
     score_documents,
     write_document_scores,
 )
@@ -19,6 +19,8 @@ from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
 from ptheta.reporting.samples import gives_reasons, reasons, write_events, write_scores
 from ptheta.reporting.surprise import printable, show
+
+said = rates_text
 
 __all__ = [
     "Exhibit",
@@ -38,6 +40,7 @@ __all__ = [
     "nearest_pictures",
     "plural",
     "printable",
+    "rates_text",
     "reads_documents",
     "reasons",
     "said",
