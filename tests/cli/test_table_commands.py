@@ -208,7 +208,7 @@ def test_labels_and_cells_can_both_be_given(at):
         ("plain", ["few=1"], ["needs a context", "cat"]),
         ("plain", ["dog", "few=1"], ["dog"]),
         ("plain", ["cat", "sort=cat"], ["no column 'sort'"]),
-        ("fixed", ["k=v=c"], ["learned for one order", "TableTransformer"]),
+        ("fixed", ["k=v=c"], ["trained for one order", "TableTransformer"]),
     ],
 )
 def test_cells_that_cannot_be_given_are_one_line_and_nothing_is_written(at, run, given, words):
