@@ -54,7 +54,7 @@ def typicality(log_prob: Any, entropy: float) -> np.ndarray:
 
     Args:
         log_prob: nats [n].
-        entropy: H, nats; the mean of −log p over events that were not learned from.
+        entropy: H, nats; the mean of −log p over events that were not trained on.
 
     Returns:
         Nats [n], float64; +∞ for an event of probability 0.
@@ -79,7 +79,7 @@ def ratio(log_prob: Any, background: Any) -> np.ndarray:
     """
     p, q = checked_nats("log_prob", log_prob), checked_nats("background", background)
     if p.shape != q.shape:
-        raise UsageError(f"{len(p)} events meet {len(q)} of the background", "score the same events under both")
+        raise UsageError(f"{len(p)} events, but {len(q)} of the background", "score the same events under both")
     return np.where(np.isneginf(p), np.inf, q - np.where(np.isneginf(p), 0.0, p))
 
 
@@ -138,7 +138,7 @@ def p_values(anomaly: Any, calibration: Any) -> np.ndarray:
 
     Args:
         anomaly: scores [k].
-        calibration: scores [n] of events that were not learned from.
+        calibration: scores [n] of events that were not trained on.
 
     Returns:
         [k], from 1 / (n + 1) to 1; ties count as stranger, so p is never too small.
@@ -184,7 +184,7 @@ class Scores:
 
 
 class Detector:
-    """Scores of a run's events, with p-values against events that it was not learned from.
+    """Scores of a run's events, with p-values against events that it was not trained on.
 
     Args:
         run: whose model has an exact density; or a lower bound on it, with `elbo`.
@@ -244,7 +244,7 @@ class Detector:
         self.usual: Tensor | None = None
 
     def calibrate(self, split: Split, *, advance: Callable[[int], None] | None = None) -> Detector:
-        """Learn what is ordinary from events that were not learned from; returns the detector.
+        """Learn what is ordinary from events that were not trained on; returns the detector.
 
         For `typicality` every second event serves to estimate the entropy and the others to rank by, so that the events
         scored stay exchangeable with those they are ranked among.
@@ -359,7 +359,7 @@ def _check_same_events(run: Run, against: Run) -> None:
         which = f"{against.model.space}, not {run.model.space}"
         if run.model.space == against.model.space:
             which = "other values of the same space"
-        raise UsageError(f"{against.path} is about {which}", "fit the background on the same data")
+        raise UsageError(f"{against.path} models {which}", "fit the background on the same data")
     labels = against.model.context_space
     if labels is not None and labels != run.model.context_space:
         raise UsageError(f"{against.path} needs a context in {labels}", "fit the background without --context")

@@ -50,7 +50,7 @@ def classify(
 
     Raises:
         DensityError: the model has no exact density.
-        ContextError: it has no context, or its context is no label and there are no candidates.
+        ContextError: it has no context, or its context is not a label and there are no candidates.
         UsageError: a prior that is none.
     """
     network = model.model if isinstance(model, Run) else model
@@ -113,7 +113,7 @@ def training_prior(run: Run) -> np.ndarray:
     """How often each label occurs among the training events of a run, [K] float64, of sum 1."""
     space = run.model.context_space
     if not isinstance(space, Label):
-        raise UsageError(f"the context of {run.path} is no label", 'give the prior as numbers, or "uniform"')
+        raise UsageError(f"the context of {run.path} is not a label", 'give the prior as numbers, or "uniform"')
     context = run.own_data.train.context
     assert context is not None
     counts = np.bincount(context.astype(np.int64), minlength=space.levels).astype(np.float64)
@@ -150,5 +150,5 @@ def _log_prior(model: Model | Run, candidates: Any, prior: Any) -> Tensor | None
         prior = training_prior(model)
     weights = torch.as_tensor(np.asarray(prior), dtype=torch.float64).flatten()
     if not bool(torch.isfinite(weights).all()) or bool((weights < 0).any()) or not weights.sum() > 0:
-        raise UsageError("the prior holds numbers that are no probabilities", "give numbers of at least 0, not all 0")
+        raise UsageError("the prior holds numbers that are not probabilities", "give numbers of at least 0, not all 0")
     return (weights / weights.sum()).log()

@@ -65,7 +65,9 @@ def read_config(path: Path) -> dict[str, Any]:
     if links:
         raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", "remove it")
     if not is_file(file):
-        raise RunError(f"{path} is no run folder: it has no config.json", "give the folder that `ptheta fit` printed")
+        raise RunError(
+            f"{path} is not a run folder: it has no config.json", "give the folder that `ptheta fit` printed"
+        )
     try:
         config = json.loads(file.read_text())
         if not isinstance(config, dict):
@@ -80,8 +82,8 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     if isinstance(config.get("format"), int) and config["format"] < OLDEST:
         raise RunError(
-            f"{path} has format {config['format']}: its model was computed otherwise than format {OLDEST}'s",
-            "fit again, or use the ptheta that made it",
+            f"{path} has format {config['format']}: its model was computed differently before format {OLDEST}",
+            "fit again, or use the ptheta version that made it",
         )
     unknown, missing = sorted(config.keys() - set(FIELDS)), [f for f in FIELDS if f not in config]
     if unknown or missing:
@@ -93,8 +95,8 @@ def read_config(path: Path) -> dict[str, Any]:
     by_name = config["space"].get("kind") == "waveform" and config["model"].get("family") in BY_NAME
     if config["format"] < NUMBERED and by_name:
         raise RunError(
-            f"{path} has format {config['format']}: its model takes the levels of a waveform for names, not numbers",
-            "fit again, or use the ptheta that made it",
+            f"{path} has format {config['format']}: its model treats levels of a waveform as categories",
+            "fit again, or use the ptheta version that made it",
         )
     return config
 

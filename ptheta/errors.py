@@ -36,11 +36,11 @@ class BusyError(UsageError):
 
 
 class SourceError(PthetaError):
-    """A data source that is missing, empty, damaged or of a kind that cannot be learned from."""
+    """A data source that is missing, empty, damaged or of a kind that cannot be trained on."""
 
 
 class SpaceError(PthetaError, ValueError):
-    """A value that is no event of its space: wrong shape, wrong type, level outside the alphabet, not finite."""
+    """A value that is not an event of its space: wrong shape, wrong type, level outside the alphabet, not finite."""
 
 
 class ContextError(PthetaError, ValueError):

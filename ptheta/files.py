@@ -141,7 +141,7 @@ def write_text(path: Path, content: str) -> None:
 
 
 def temporary_name(folder: Path, suffix: str = "", prefix: str = TEMPORARY) -> Path:
-    """A new path in a folder whose name tells the process that writes it."""
+    """A new path in a folder whose name holds the id of the process that writes it."""
     return folder / f"{prefix}{os.getpid()}-{_host()}-{secrets.token_hex(4)}{suffix}"
 
 
@@ -229,7 +229,7 @@ def exchange(one: Path, other: Path, aside: Path) -> None:
 def claim(path: Path) -> Iterator[None]:
     """Be the only process that writes to a file or folder, until the end of the block or of the process.
 
-    The lock is a file beside it that the kernel holds for as long as this process lives; it tells who holds it and
+    The lock is a file beside it that the kernel holds for as long as this process lives; it records who holds it and
     since when. What dead processes left beside the path is removed.
 
     Args:
@@ -293,7 +293,7 @@ def _opened(lock: Path) -> int:
         handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, f"{lock.name} is no regular file")
+        raise OSError(errno.EINVAL, f"{lock.name} is not a regular file")
     return handle
 
 

@@ -64,7 +64,7 @@ class Journal:
             ) from error
 
     def rewind(self, step: int) -> None:
-        """Forget what a fit that goes on from a step had recorded of later steps, and what is damaged."""
+        """Forget what a fit that resumes from a step had recorded of later steps, and what is damaged."""
         kept = []
         for line in self._on_disk():
             record = _record(line, self.hashed)

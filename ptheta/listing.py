@@ -13,7 +13,7 @@ from pathlib import Path
 from ptheta.errors import SourceError
 
 RESERVED = ".ptheta-"
-"""Prefix of names that are no data of the user's: temporary files and locks. Every reader ignores them."""
+"""Prefix of names that are not data of the user's: temporary files and locks. Every reader ignores them."""
 
 
 def entries(folder: Path) -> list[Path]:
@@ -30,7 +30,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def files_below(folder: Path, *, hidden: bool = True, follow: bool = False) -> list[Path]:
-    """Every file in a folder and in the folders below it, in order; what is no file or folder is listed, too.
+    """Every file in a folder and in the folders below it, in order; what is not a file or folder is listed, too.
 
     Args:
         folder: to be listed.
@@ -87,7 +87,7 @@ def exists(path: Path) -> bool:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """What a path leads to; None: nothing, or it is no path at all, for people give texts where paths could stand."""
+    """What a path leads to; None: nothing, or it is not a path at all: people give texts where paths could stand."""
     try:
         return path.stat()
     except PermissionError as error:
@@ -97,7 +97,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def unreadable(path: object, error: OSError) -> SourceError:
-    """What is said of a file or folder that is there, and that cannot be read."""
+    """The message about a file or folder that is there, and that cannot be read."""
     remedy = "allow yourself to read it, or leave it out" if isinstance(error, PermissionError) else "check the path"
     reason = os.strerror(error.errno) if error.errno else str(error)
     return SourceError(f"{path} cannot be read: {reason}", remedy)

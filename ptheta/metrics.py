@@ -220,7 +220,7 @@ def checked_nats(name: str, values: Any) -> np.ndarray:
         values: an array or a tensor.
 
     Raises:
-        UsageError: they are no list of numbers, or one is NaN.
+        UsageError: they are not a list of numbers, or one is NaN.
     """
     values = values.detach().cpu() if isinstance(values, Tensor) else values
     array = np.asarray(values, np.float64)

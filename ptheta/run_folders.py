@@ -57,7 +57,7 @@ def install(staged: Path, path: Path) -> list[str]:
     """Let a whole staged run take the place of the one in `path`.
 
     Returns:
-        Files that were in the old folder and are no part of a run, which are in the new one now; and the folder that
+        Files that were in the old folder and are not part of a run, which are in the new one now; and the folder that
         holds what could not be moved, if there is such.
 
     Raises:
@@ -94,7 +94,7 @@ def remove(folder: Path) -> None:
         for name in names:
             if _is_own(folder, Path(parent, name)):
                 os.unlink(Path(parent, name))
-        with contextlib.suppress(OSError):  # something that is no run's is in it
+        with contextlib.suppress(OSError):  # something that is not a run's is in it
             os.rmdir(parent)
 
 

@@ -117,7 +117,7 @@ class Run:
 
     @property
     def own_data(self) -> Data:
-        """`data`, which are those of the fit for certain, so that train is what was learned from.
+        """`data`, which are those of the fit for certain, so that train is what it was trained on.
 
         Raises:
             RunError: they have changed since the fit.
@@ -234,7 +234,7 @@ class Run:
         return resumed[-1] if resumed else self.config["fit"]
 
     def same_seed(self, seed: int | None, *, other: bool) -> int:
-        """The seed to go on with.
+        """The seed to resume with.
 
         Raises:
             RunError: another one is given, and `other` ones are not wanted.
@@ -259,7 +259,7 @@ class Run:
 
         Args:
             split: train, validation or test.
-            limit: score at most so many events, drawn with a fixed seed.
+            limit: score at most this many events, drawn with a fixed seed.
             draws, seed: of a bound, see `Model.elbo`.
         """
         if not self.has_data:
@@ -321,7 +321,7 @@ class Run:
         self._journal.append(record)
 
     def rewind(self, step: int) -> None:
-        """Forget the records of validations after a step, from which a fit goes on."""
+        """Forget the records of validations after a step, from which a fit resumes."""
         for remark in self.remarks:
             if remark not in self._remarks:
                 self._remarks.append(remark)

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 RESOLUTIONS = ("half", "single", "double")
-"""What a column's values can be told apart by, coarsest first."""
+"""What a column's values can be distinguished by, coarsest first."""
 
 NARROW = {"half": np.dtype(np.float16), "single": np.dtype(np.float32)}
 """Resolution → its type."""
@@ -157,11 +157,11 @@ class Known:
         for resolution in NARROW:
             narrow = _narrowed(self.numbers, resolution)
             wide, value = narrow.astype(np.float64), shortest(narrow)
-            told = fraction & np.isfinite(wide) & (wide != value)  # else it is a number that others write too
+            narrow = fraction & np.isfinite(wide) & (wide != value)  # else it is a number that others write too
             if resolution == "half":
-                told &= (value == self.numbers) | (wide == self.numbers)
-            spelled += [wide[told], value[told]]
-            numbers += [np.flatnonzero(told)] * 2
+                narrow &= (value == self.numbers) | (wide == self.numbers)
+            spelled += [wide[narrow], value[narrow]]
+            numbers += [np.flatnonzero(narrow)] * 2
         every, which = np.concatenate(spelled), np.concatenate(numbers)
         order = np.lexsort([np.abs(every - self.numbers[which]), every])  # of several numbers, the nearest
         every, which = every[order], which[order]

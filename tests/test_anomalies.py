@@ -232,7 +232,7 @@ class Bounded(torch.nn.Module):
 def test_what_does_not_fit_together_is_refused(runs):
     chain, background = runs["markov_chain"], runs["independent"]
     cases = {
-        "is about": lambda: Detector(chain, against=runs["other"]),
+        "models": lambda: Detector(chain, against=runs["other"]),
         "needs a background": lambda: Detector(chain, "ratio"),
         "has no background": lambda: Detector(chain, "typicality", background),
         "is for pictures": lambda: Detector(chain, "complexity"),

@@ -276,7 +276,7 @@ def test_what_does_not_compare_is_refused():
 
 
 def test_log_densities_that_are_no_numbers_are_refused():
-    with pytest.raises(DensityError, match="no finite number"):
+    with pytest.raises(DensityError, match="not a finite number"):
         divergences(Listed([0.5, 0.5]), Listed([math.nan, 1.0]))
 
 

@@ -173,7 +173,7 @@ def test_tables_behind_a_link_are_not_passed_over(here):
     shutil.move(here / "tables/deep", here / "elsewhere")
     (here / "tables/deep").symlink_to(here / "elsewhere")
     with pytest.raises(
-        SourceError, match="tables/deep is a link to a folder, where data files are not looked for; put"
+        SourceError, match="tables/deep is a link to a folder, which is not followed for data files; put"
     ):
         ptheta.load("tables")
 
@@ -189,7 +189,7 @@ def test_links_that_lead_nowhere_or_upwards_stop_the_command(here):
 
 def test_what_is_no_regular_file_is_not_passed_over(here):
     os.mkfifo(here / "texts/pipe.txt")
-    with pytest.raises(SourceError, match=r"texts/pipe.txt is no regular file"):
+    with pytest.raises(SourceError, match=r"texts/pipe.txt is not a regular file"):
         ptheta.load("texts")
 
 

@@ -168,7 +168,7 @@ def test_infinite_scores_survive_the_disk(folder):
     run = ptheta.Run.load(folder)
     run.log({"results": {"nats": math.inf, "nats_se": math.inf, "bits_per_dim": math.inf, "n": 3}})
     assert run.results() == {"nats": math.inf, "nats_se": math.inf, "bits_per_dim": math.inf, "n": 3}
-    assert "Infinity" not in (folder / "metrics.jsonl").read_text(), "which is no JSON"
+    assert "Infinity" not in (folder / "metrics.jsonl").read_text(), "which is not valid JSON"
 
 
 def test_a_run_without_weights_yet_says_how_to_go_on(folder):

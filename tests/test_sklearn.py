@@ -125,7 +125,7 @@ def test_values_says_what_an_array_holds():
     assert str(quick("made", values="binned", bins=5).fit(whole).model_.space) == "Discrete(shape=[2], levels=7)"
     assert str(quick("flow").fit(whole).model_.space) == "Real(shape=[2])"
     assert str(quick("histogram", bins=5).fit(whole.astype(float)).model_.space) == "Discrete(shape=[2], levels=7)"
-    with pytest.raises(UsageError, match=r"X\[0, 1\] is 0.5, no whole number"):
+    with pytest.raises(UsageError, match=r"X\[0, 1\] is 0.5, not a whole number"):
         quick("made", values="discrete").fit(np.array([[1.0, 0.5]]))
 
 

@@ -159,7 +159,7 @@ def test_without_data_and_target_there_is_nothing_to_fit():
         ptheta.fit("made")
     with pytest.raises(UsageError, match="nothing says what x is"):
         ptheta.fit("made", target=ising)
-    with pytest.raises(UsageError, match="a str is no space"):
+    with pytest.raises(UsageError, match="a str is not a space"):
         ptheta.fit("made", "digits", target=ising)
     with pytest.raises(UsageError, match=r"the model is over Image.*, the target over Real"):
         ptheta.fit(MADE(SPACE, **SMALL), Real((2,)), target=ising)

@@ -67,8 +67,8 @@ def test_a_number_written_wide_is_found_again(kind, digits):
     np.testing.assert_array_equal(snapped(numbers.astype(np.float64), resolution), meant)
     np.testing.assert_array_equal(snapped(meant, resolution), meant)
     normal = numbers[np.abs(numbers) >= np.finfo(kind).tiny]
-    told = np.array([float(f"{float(number):.{digits}g}") for number in normal])
-    np.testing.assert_array_equal(snapped(told, resolution), shortest(normal))
+    shown = np.array([float(f"{float(number):.{digits}g}") for number in normal])
+    np.testing.assert_array_equal(snapped(shown, resolution), shortest(normal))
 
 
 def test_more_digits_than_a_column_has_are_kept():
@@ -126,7 +126,7 @@ def test_whole_numbers_are_never_taken_for_their_neighbours():
 
 def test_nothing_is_known_of_no_numbers():
     assert Known(np.empty(0)).find(np.array([1.0, 0.5]), "single").tolist() == [-1, -1]
-    assert not same(np.array([1e300]), np.array([1e301]), "single").any(), "infinity is no number"
+    assert not same(np.array([1e300]), np.array([1e301]), "single").any(), "infinity is not a number"
 
 
 def test_a_value_with_more_digits_than_its_column_keeps_them():

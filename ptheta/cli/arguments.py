@@ -41,14 +41,14 @@ def call(
         known: further flags to propose when one is unknown.
         groups: further flags, in groups; the parameter of the function gets those that were given another value than
             their default.
-        hidden: arguments of the function that are given here and are no flags.
+        hidden: arguments of the function that are given here and are not flags.
 
     Raises:
         UsageError: unknown flag (the nearest is named), wrong type, something missing.
     """
     import tyro
 
-    said = io.StringIO()
+    errors = io.StringIO()
     bound: list[Any] = []
 
     def receive(*positional: Any, **named: Any) -> None:
@@ -67,14 +67,14 @@ def call(
         if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
             raise UsageError(f"{flag} is given twice", "give it once, with all its values after it")
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(errors):
             _, unknown = tyro.cli(
                 receive, args=args, prog=prog, return_unknown_args=True, config=(tyro.conf.HelptextFromCommentsOff,)
             )
     except SystemExit as error:
         if not error.code:
             raise
-        raise UsageError(_first_sentence(said.getvalue()), f"see {prog} --help") from None
+        raise UsageError(_first_sentence(errors.getvalue()), f"see {prog} --help") from None
     if unknown:
         flags = [*map(flag_of, names), *known]
         what = "flag" if unknown[0].startswith("-") else "argument"
@@ -203,7 +203,7 @@ def is_first() -> bool:
 def fail(error: PthetaError, *, as_json: bool) -> int:
     """Print an error as one line; returns exit status 2. What several processes share, the first one prints."""
     if error.shared and not is_first():
-        time.sleep(1)  # torchrun stops all as soon as one ends, and the first one is to speak before
+        time.sleep(1)  # torchrun stops all as soon as one ends, and the first one is to report before
         return 2
     if as_json:
         print(json.dumps({"error": error.problem, "remedy": error.remedy}, ensure_ascii=False))
@@ -233,10 +233,10 @@ _WORDING = [
     (r"invalid choice (.*) for argument '(\S+)'\. Expected one of \((?:'None', )?(.*)\)", r"\2 is \1, not one of \3"),
     (r"Missing value for argument '(\S+)'.*", r"\1 lacks its value"),
     (r"Missing from ptheta \w+: (\w+) .*", r"\1 is missing"),
-    (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, no whole number"),
-    (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, no number"),
-    (r"Error parsing (\S+): it needs INT, not \[(.*)\]", r"\1 is \2, no whole number"),
-    (r"Error parsing (\S+): it needs FLOAT, not \[(.*)\]", r"\1 is \2, no number"),
+    (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, not a whole number"),
+    (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, not a number"),
+    (r"Error parsing (\S+): it needs INT, not \[(.*)\]", r"\1 is \2, not a whole number"),
+    (r"Error parsing (\S+): it needs FLOAT, not \[(.*)\]", r"\1 is \2, not a number"),
     (r"Error parsing (\S+): it needs \{(?:None,)?(.*)\}\|\{.*\}, not \[(.*)\]", r"\1 is \3, not one of \2 or numbers"),
 ]
 """What the parser says → what we say."""

@@ -146,12 +146,12 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
     """Rows of a file [n, m], NaN where a cell is missing or its whole column is.
 
     Raises:
-        SourceError: it is no CSV or Parquet file, or a cell is none of its column's.
+        SourceError: it is not a CSV or Parquet file, or a cell is none of its column's.
     """
     from ptheta.data.sources.opening import open_source
 
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
-        raise SourceError(f"{file} is no table", "give a CSV, TSV or Parquet file")
+        raise SourceError(f"{file} is not a table", "give a CSV, TSV or Parquet file")
     table = next(iter(open_source(file).spelled(codec.words).tables.values()))
     names = [name for name in codec.names if name in table.columns]
     if not names:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import has_columns
-from ptheta.cli.evaluate import read, said_loudly
+from ptheta.cli.evaluate import read, warned
 from ptheta.cli.options import Flag, RunArgument, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
@@ -53,7 +53,7 @@ def classify(
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column of the labels; as in the fit if left out. Without labels there is no accuracy
-        limit: classify at most so many events, drawn with a fixed seed
+        limit: classify at most this many events, drawn with a fixed seed
         baselines: train logistic regression and support vectors on at most 10,000 training events of the run, and
             classify the same events with them
         out: a .csv or .parquet file with a row for each event: the label predicted and the probability of each
@@ -74,28 +74,28 @@ def classify(
     fitted = Run.load(run, choose_device(device))
     space = fitted.model.context_space
     if not isinstance(space, Label):
-        raise ContextError(f"the context of {run} is no label", "fit with a column of labels as --context")
+        raise ContextError(f"the context of {run} is not a label", "fit with a column of labels as --context")
     place = None if out is None else output(out, out, force)
     if place is not None and place.suffix not in (".csv", ".parquet"):
-        raise UsageError(f"{place} is no table", "name a .csv or .parquet file")
+        raise UsageError(f"{place} is not a table", "name a .csv or .parquet file")
     data, own = _read(fitted, source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name] if limit is None else data.splits[name].subset(limit)
-    notes = [] if own else said_loudly(learned_by(fitted, events))
+    notes = [] if own else warned(learned_by(fitted, events))
     x, truth = events.events()
     with track("classifying", len(x), Console(stderr=True)) as advance:
         found = posterior(fitted, x, None, prior, advance=advance)
-    told: dict[str, Any] = {"n": len(x), "split": name, "prior": prior, "notes": notes}
+    report: dict[str, Any] = {"n": len(x), "split": name, "prior": prior, "notes": notes}
     impossible = int(found.isnan().any(1).sum())
     if impossible:
         print(f"{impossible:,} events have probability 0 under every label", file=sys.stderr)
     if truth is not None:
-        told |= _judged(found, truth)
-        _say("Bayes", told, f" on {len(x):,} events of {data.name} ({name}), {prior} prior")
+        report |= _judged(found, truth)
+        _say("Bayes", report, f" on {len(x):,} events of {data.name} ({name}), {prior} prior")
         if baselines:
-            told["baselines"] = _baselines(fitted, events, truth)
+            report["baselines"] = _baselines(fitted, events, truth)
     files = [] if place is None else [_write(events, found, space.names, truth, place)]
     if truth is None and not files:
         for row, k in enumerate(_best(found)):
@@ -103,7 +103,7 @@ def classify(
     if files:
         print(f"all are in {files[0]}", file=sys.stderr)
     if json:
-        print_json({**told, "files": files})
+        print_json({**report, "files": files})
 
 
 def _read(run: Run, source: str, event: str | None, context: str | None) -> tuple[Data, bool]:
@@ -148,14 +148,14 @@ def _baselines(run: Run, events: Split, truth: Tensor) -> dict[str, dict[str, An
             break
         if trained.probabilities is None:
             right = accuracy(truth.numpy(), trained.predict(events.x))
-            told: dict[str, Any] = {"accuracy": right.value, "accuracy_se": right.error}
+            report: dict[str, Any] = {"accuracy": right.value, "accuracy_se": right.error}
         else:
             found = np.zeros((len(events), int(max(truth.max() + 1, run.model.context_space.levels))))  # type: ignore[union-attr]
             known = trained.probabilities(events.x)
             found[:, : known.shape[1]] = known
-            told = _judged(torch.from_numpy(found), truth)
-        results[trained.name] = {**told, "rows": trained.rows}
-        _say(trained.name, told, f", trained on {trained.rows:,} events")
+            report = _judged(torch.from_numpy(found), truth)
+        results[trained.name] = {**report, "rows": trained.rows}
+        _say(trained.name, report, f", trained on {trained.rows:,} events")
     return results
 
 
@@ -164,11 +164,11 @@ def _best(found: Tensor) -> list[int | None]:
     return [None if row.isnan().any() else int(row.argmax()) for row in found]
 
 
-def _say(name: str, told: dict[str, Any], where: str) -> None:
+def _say(name: str, report: dict[str, Any], where: str) -> None:
     from ptheta.metrics import Measure
 
-    loss = f", log-loss {Measure(told['log_loss'], told['log_loss_se'])} nats" if "log_loss" in told else ""
-    accuracy = Measure(told["accuracy"], told["accuracy_se"])
+    loss = f", log-loss {Measure(report['log_loss'], report['log_loss_se'])} nats" if "log_loss" in report else ""
+    accuracy = Measure(report["accuracy"], report["accuracy_se"])
     print(f"{name}: accuracy {accuracy}{loss}{where}", file=sys.stderr)
 
 

@@ -148,7 +148,7 @@ def complete(
     written = exhibit.write_completions(x, kept, drawn, place, names)
     what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])
     part = f"{int(kept.sum()):,} of {kept.numel():,} values kept"
-    took = f"{seconds:.1f} s, {effort.said}, seed {seed}"
+    took = f"{seconds:.1f} s, {effort.summary}, seed {seed}"
     print(f"{plural(n, 'completion')} of {what}, {part}, in {took}: {written[-1]}", file=sys.stderr)
     if json:
         took = {"seconds": round(seconds, 3), "passes": effort.passes, "method": effort.method, "seed": seed}
@@ -191,12 +191,12 @@ def _texts(
     if not json:
         first = found.drawn[0].splitlines(keepends=True)
         shown = b"".join(first[:LINES]).removesuffix(b"\n")
-        with writing.streaming(sys.stdout, b"") as hear:
-            hear(shown)
+        with writing.streaming(sys.stdout, b"") as on_bytes:
+            on_bytes(shown)
     what = f"each of {len(files)} files" if len(files) > 1 else str(files[0])
     part = f"{sum(map(len, kept)):,} of {plural(sum(map(len, whole)), 'token')} kept"
     print(f"{plural(n, 'completion')} of {what}, {part}: {place}", file=sys.stderr)
-    print(found.said(seed, warp), file=sys.stderr)
+    print(found.summary(seed, warp), file=sys.stderr)
     if json:
         print_json({"files": written, "kept": [len(part) for part in kept], **found.to_json(), "seed": seed})
 

@@ -51,7 +51,7 @@ def compress(
         force: replace --out
         context: labels, for a model that has a context: one for all, or one for every event and every text; from a
             table's own column, or from the folders' names, if left out
-        compare: also tell the sizes of PNG, WebP, xz and zstd on the same files, one by one and in one stream
+        compare: also report the sizes of PNG, WebP, xz and zstd on the same files, one by one and in one stream
         lanes: events, or stretches of text, that are coded side by side in one block
         stretch: tokens of a text in one lane, at most; fewer are faster, more are smaller
         threads: the model computes with, here and when the file is decompressed

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LISTS = (".txt", ".csv")
 """Suffixes of files of many contexts: one a line, or a table with the column of the context."""
 
-SAID = 3
+REMARKS = 3
 """Remarks on contexts that are printed, at most."""
 
 LISTED = 10
@@ -75,17 +75,17 @@ def contexts(run: Run, values: Iterable[str], n: int) -> Tensor | None:
     return None if given is None else given.shared(n).rows
 
 
-def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p(x)") -> Given | None:
+def given_contexts(run: Run, values: Iterable[str], *, otherwise: str = "drawn from p(x)") -> Given | None:
     """The contexts that the values of --context name; None: without a context.
 
     Args:
         run: with its context's codec.
         values: labels, texts, numbers or paths; a folder or a file of many; NAME=VALUE for parts of a context.
-        said: what happens without a context, if the model can do without.
+        otherwise: what happens without a context, if the model can do without.
 
     Raises:
         ContextError: the model needs a context and none was given, or the other way round.
-        PthetaError: no such label, file or part; the nearest names are told.
+        PthetaError: no such label, file or part; the nearest names are given.
     """
     words, space = list(values), run.model.context_space
     if space is None:
@@ -94,7 +94,7 @@ def given_contexts(run: Run, values: Iterable[str], *, said: str = "drawn from p
         return None
     if not words:
         if run.model.context_dropout > 0:
-            print(f"no context given: {said}", file=sys.stderr)
+            print(f"no context given: {otherwise}", file=sys.stderr)
             return None
         raise ContextError(f"{run.path} needs a context", _example(run))
     codec = run.context_codec
@@ -159,7 +159,7 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
         found += expanded
         unnamed = value is word and named != word and VIEW.sub("", named).isidentifier()
         if unnamed and exhibit.is_text and [asked.value for asked in expanded] == [word]:
-            remarks.append(f"{word!r} is taken for the text itself; the context is called {column}")
+            remarks.append(f"{word!r} is taken as the text itself; the context is called {column}")
     rows = [_row(run, codec, asked) for asked in found]
     remarks += [remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))]
     _say(remarks)
@@ -229,7 +229,7 @@ def _listed(path: Path, column: str) -> list[str]:
     if column not in names and len(names) > 1:
         raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
     if column not in names:
-        print(f"column {names[0]!r} of {path} is taken for the contexts", file=sys.stderr)
+        print(f"column {names[0]!r} of {path} is taken as the contexts", file=sys.stderr)
     at = names.index(column) if column in names else 0
     return [row[at] for row in rows]
 
@@ -254,7 +254,7 @@ def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
             absent = codec.space.absent(rows)
             if not run.model.context_dropout and bool(absent.any()):
                 row, part = absent.nonzero()[0].tolist()
-                raise _lacks(row + 1, path, f"says nothing of {codec.space.names[part]}")
+                raise _lacks(row + 1, path, f"lacks {codec.space.names[part]}")
         rows = torch.cat(found)
         return Given(rows, codec.names(rows))
     words = [word if word.partition("=")[0] in codec.parts else _unviewed(word) for word in words]
@@ -262,7 +262,7 @@ def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
     _say([remark for word in words if (remark := codec.remark(word))])
     absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]
     if absent:
-        print(f"nothing is said of {', '.join(absent)}", file=sys.stderr)
+        print(f"not conditioned on {', '.join(absent)}", file=sys.stderr)
     return Given(_tensor(row), [" ".join(_short(codec, word) for word in words)])
 
 
@@ -278,10 +278,10 @@ def _tensor(rows: np.ndarray) -> Tensor:
 
 
 def _say(remarks: list[str]) -> None:
-    for remark in remarks[:SAID]:
+    for remark in remarks[:REMARKS]:
         print(remark, file=sys.stderr)
-    if len(remarks) > SAID:
-        print(f"… and {len(remarks) - SAID} more such contexts", file=sys.stderr)
+    if len(remarks) > REMARKS:
+        print(f"… and {len(remarks) - REMARKS} more such contexts", file=sys.stderr)
 
 
 def _unviewed(word: str) -> str:

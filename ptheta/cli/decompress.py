@@ -50,12 +50,12 @@ def decompress(
     fitted = Run.load(run, choose_device(device))
     with progress("decompressing") as advance:
         found = decode(fitted, file, out, recover=recover, advance=advance)
-    said = f"{plural(len(found.files), 'file')}, {found.bytes:,} bytes, verified, in {found.seconds:.1f} s: {out}"
+    summary = f"{plural(len(found.files), 'file')}, {found.bytes:,} bytes, verified, in {found.seconds:.1f} s: {out}"
     if found.damaged:
         more = f" and {len(found.damaged) - 3} more" if len(found.damaged) > 3 else ""
         blocks = plural(len(found.damaged_blocks), "damaged block")
-        said += f"\n{blocks} of {found.blocks}; lost: {', '.join(found.damaged[:3])}{more}"
-        said += f"; what is intact of them: {plural(len(found.parts), 'part')}" if found.parts else ""
-    print(said, file=sys.stderr)
+        summary += f"\n{blocks} of {found.blocks}; lost: {', '.join(found.damaged[:3])}{more}"
+        summary += f"; what is intact of them: {plural(len(found.parts), 'part')}" if found.parts else ""
+    print(summary, file=sys.stderr)
     if json:
         print_json(found.to_json())

@@ -82,5 +82,5 @@ def _rows(run: Run, given: list[str]) -> Tensor | None:
     space = run.model.context_space
     if isinstance(space, Label) and not given:
         return torch.arange(space.levels)
-    found = given_contexts(run, given, said="compared without one")
+    found = given_contexts(run, given, otherwise="compared without one")
     return None if found is None else found.rows

@@ -65,7 +65,7 @@ def evaluate(
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
-        limit: judge at most so many events, drawn with a fixed seed
+        limit: judge at most this many events, drawn with a fixed seed
         samples: events drawn for each context
         beams: of the search for texts
         length_penalty: texts are ranked by log p / length^penalty
@@ -94,7 +94,7 @@ def evaluate(
     place = choose_device(device)
     fitted = Run.load(run, place)
     if fitted.model.context_space is None:
-        raise ContextError(f"{run} has no context", "`ptheta score` tells its nats")
+        raise ContextError(f"{run} has no context", "`ptheta score` gives its nats")
     rival = None if against is None else Run.load(against, place)
     opposite = None if judge is None else Run.load(judge, place)
     folder = None if out is None else output(out, out, force)
@@ -103,7 +103,7 @@ def evaluate(
     if name not in data.splits:
         raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name].subset(limit)
-    notes = [] if own else said_loudly(learned_by(fitted, events))
+    notes = [] if own else warned(learned_by(fitted, events))
     how = How(samples, beams, length_penalty, guidance, seed, opposite)
     many = densities(fitted, rival) * len(events)
     with track("scoring", many, Console(stderr=True)) as advance:
@@ -142,7 +142,7 @@ def read(run: Run, source: str | None, event: str | None, context: str | None) -
     return data, False
 
 
-def said_loudly(note: str | None) -> list[str]:
+def warned(note: str | None) -> list[str]:
     """A note, printed at once as a warning; none without one."""
     if note is not None:
         print(f"warning: {note}", file=sys.stderr)
@@ -158,7 +158,7 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     if score.density is Density.IMPLICIT:
         print(f"no density; samples for {of}", file=file)
     else:
-        print(f"{score} nats, {run.codec.said(score.value)}: −log p(x | y) of {of}", file=file)
+        print(f"{score} nats, {run.codec.in_bits(score.value)}: −log p(x | y) of {of}", file=file)
     for over, gained in found.nats.gains.items():
         print(f"  gain of {nats(*gained)} nats over {over}", file=file)
     findings = found.findings
@@ -197,17 +197,17 @@ def shown(examples: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
 
 
 def _result(run: Run, found: Judgement) -> dict[str, Any]:
-    """What `--json` tells."""
+    """What `--json` prints."""
     score = found.nats.score
-    told: dict[str, Any] = {"run": run.path, **score.to_json()}
-    told["gains"] = {name: _plain(measure) for name, measure in found.nats.gains.items()}
+    report: dict[str, Any] = {"run": run.path, **score.to_json()}
+    report["gains"] = {name: _plain(measure) for name, measure in found.nats.gains.items()}
     if found.findings is not None:
         rows = found.findings.rows
-        told["task"] = found.findings.task
-        told["metrics"] = {name: {k: _plain(v) for k, v in row.items()} for name, row in rows.items()}
-        told["examples"] = shown(found.findings.examples)
-    told["notes"] = found.notes
-    return told
+        report["task"] = found.findings.task
+        report["metrics"] = {name: {k: _plain(v) for k, v in row.items()} for name, row in rows.items()}
+        report["examples"] = shown(found.findings.examples)
+    report["notes"] = found.notes
+    return report
 
 
 def _plain(measure: Measure) -> dict[str, float | None]:

@@ -78,8 +78,8 @@ def fit(
         epochs: budget in passes over the training events
         out: run folder; a new one under runs/ if left out
         force: replace the run in --out
-        resume: go on with the unfinished run in --out
-        resume_inexact: go on even with other data or another seed
+        resume: resume the unfinished run in --out
+        resume_inexact: resume even with other data or another seed
         seed: of splits, initial weights, shuffling, dropout and samples; 0 if left out
         memory: GiB that the fit may take, and more is refused; seven tenths of what is available if left out
         device: auto, cpu or cuda

@@ -46,7 +46,7 @@ def report(
         source: where the run's own data are now, or other data to judge it by; its own, where they were, if left out
         out: HTML file; RUN-report.html beside the run if left out
         force: replace --out
-        n: look at so many events of every split, and as many samples; 64 to 1,000 by their size if left out
+        n: look at this many events of every split, and as many samples; 64 to 1,000 by their size if left out
         seed: of the choice of events, the samples and all else that is drawn
         device: auto, cpu or cuda
         json: print out, seconds and the main numbers as one JSON object on the last line

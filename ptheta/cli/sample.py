@@ -64,8 +64,8 @@ def sample(
 ) -> None:
     """Draw events and write them in the form of the data: PNG files and a grid, WAV, CSV, text or NPY.
 
-    With --prompt a run on text goes on from the beginning of a text instead, and prints: one text as it is drawn. Whole
-    texts are printed too. Options of sampling are those of the model's family: `ptheta sample RUN --help` lists them.
+    With --prompt a run on text continues the prompt instead, and prints: one text as it is drawn. Whole texts are
+    printed too. Options of sampling are those of the model's family: `ptheta sample RUN --help` lists them.
 
     Args:
         run: run folder
@@ -82,10 +82,10 @@ def sample(
         context: what to draw for: labels, texts, numbers, files or a folder of pictures or sounds, a file of many
             (.txt, one a line, or .csv), or NAME=VALUE for each part of a context; the n events are shared out over
             several in order. Of a table also NAME=VALUE for cells of its columns, of which the others are then drawn
-        beams: of whole texts, the most probable one for each context, as far as a beam of so many sees, instead of
+        beams: of whole texts, the most probable one for each context, as far as a beam of this width sees, instead of
             draws
         length_penalty: with --beams, texts are ranked by log p / length^penalty; 1 if left out
-        seed: same seed, same machine, same samples; drawn and told if left out
+        seed: same seed, same machine, same samples; drawn and reported if left out
         out: folder for pictures and sounds, else file or folder; a new one beside the run if left out, and none for
             texts that are printed
         force: replace what is in --out
@@ -175,14 +175,14 @@ def _events(
     else:
         assert place is not None
         texts, files = None, write_events(run, x, place, rows, names)
-    said = f", {effort.said}" if effort.passes else ""
+    passes = f", {effort.summary}" if effort.passes else ""
     where = f": {files[0] if len(files) == 1 else place}" if files else ""
-    print(f"{plural(n, 'sample')} in {seconds:.1f} s{said}, seed {seed}{where}", file=sys.stderr)
+    print(f"{plural(n, 'sample')} in {seconds:.1f} s{passes}, seed {seed}{where}", file=sys.stderr)
     if json:
         passes, used = effort.passes or 1, effort.method or "direct"
         took = {"seconds": round(seconds, 3), "passes": passes, "method": used}
-        told = {"contexts": names} if names else {}
-        print_json({"files": files, "n": n, **took, "seed": seed, **told, **({"texts": texts} if texts else {})})
+        report = {"contexts": names} if names else {}
+        print_json({"files": files, "n": n, **took, "seed": seed, **report, **({"texts": texts} if texts else {})})
 
 
 def _count(run: Run, given: Given | None, each: int | None) -> int:
@@ -234,15 +234,15 @@ def _texts(
     given = [prompt for prompt in read for _ in range(n)]
     writing.note_long_prompts(writer, given)
     if count == 1 and not json:
-        with writing.streaming(sys.stdout, writing.as_bytes(prompts[0])) as hear:
-            found = writing.write(writer, given, tokens, rows, hear=hear, **how)
+        with writing.streaming(sys.stdout, writing.as_bytes(prompts[0])) as on_bytes:
+            found = writing.write(writer, given, tokens, rows, on_bytes=on_bytes, **how)
     else:
         found = writing.write(writer, given, tokens, rows, **how)
         if not json:
             writing.print_all(found)
     files = [] if place is None else writing.save(found.texts, place, "sample")
     where = f": {files[0] if count == 1 else place}" if place else ""
-    print(found.said(seed, warp) + where, file=sys.stderr)
+    print(found.summary(seed, warp) + where, file=sys.stderr)
     if json:
         texts = [text.decode("utf-8", "replace") for text in found.texts]
         print_json({"texts": texts, "files": files, "n": count, "seed": seed, **found.to_json()})

@@ -99,13 +99,13 @@ def score(
     if own is not None and event is None and context is None:
         data = own
     else:
-        data = _untold(fitted, source, event) if given else fitted.read(source, event, context)
+        data = _without_contexts(fitted, source, event) if given else fitted.read(source, event, context)
     for remark in data.remarks if data is not own else ():
         print(remark, file=sys.stderr)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
-    events = _told(fitted, data.splits[name], given) if given else data.splits[name]
+    events = _with_contexts(fitted, data.splits[name], given) if given else data.splits[name]
     if out is not None and out.suffix != ".parquet":
         raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
     default = beside(run, "-scores.parquet")
@@ -128,7 +128,7 @@ def score(
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
 
 
-def _untold(run: Run, source: str, event: str | None) -> Data:
+def _without_contexts(run: Run, source: str, event: str | None) -> Data:
     """A source as events of the run, whether or not it has the run's column of contexts."""
     from ptheta.cli.contexts import has_columns
     from ptheta.data import load
@@ -143,7 +143,7 @@ def _untold(run: Run, source: str, event: str | None) -> Data:
     return load(source, event=event, codec=run.codec)
 
 
-def _told(run: Run, events: Split, values: list[str]) -> Split:
+def _with_contexts(run: Run, events: Split, values: list[str]) -> Split:
     """Events with the contexts that are given: one for all, or one each.
 
     Raises:
@@ -229,15 +229,15 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     """A line about an event: which, how strange, and of a table by which columns."""
     from ptheta.reporting import nats, reasons
 
-    said = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
-    said[0] += f": {nats(-float(scores.log_prob[row]))} nats"
+    parts = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
+    parts[0] += f": {nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
-        said.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
+        parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
     if scores.p_value is not None:
-        said.append(f"p = {scores.p_value[row]:.2g}")
+        parts.append(f"p = {scores.p_value[row]:.2g}")
     found = reasons(detector.run, scores, events, row)
     because = ", ".join(f"{name} = {value} {nats(excess)}" for name, value, excess in found)
-    return ", ".join(said) + (f"; nats beyond the usual: {because}" if because else "")
+    return ", ".join(parts) + (f"; nats beyond the usual: {because}" if because else "")
 
 
 def _documents(
@@ -248,7 +248,7 @@ def _documents(
     from rich.console import Console
 
     from ptheta.evaluation.results import Score
-    from ptheta.reporting import nats, said, score_documents, show, track, write_document_scores
+    from ptheta.reporting import nats, rates_text, score_documents, show, track, write_document_scores
 
     console = Console(stderr=True, highlight=False)
     many = len(split.ends) if limit is None else min(limit, len(split.ends))
@@ -258,7 +258,7 @@ def _documents(
     rates, score = found.rates, Score.of(found.log_prob, 1)
     print(
         f"document {nats(score.nats, score.nats_se)} nats: mean −log p of {plural(many, 'document')} of {of}\n"
-        f"total: {nats(rates.nats)} nats, {said(rates.to_json())}, {plural(rates.tokens, 'token')}, "
+        f"total: {nats(rates.nats)} nats, {rates_text(rates.to_json())}, {plural(rates.tokens, 'token')}, "
         f"{plural(rates.bytes, 'byte')}",
         file=sys.stderr,
     )
@@ -281,6 +281,6 @@ def _most_surprising(rows: list[int], values: list[str], files: list[Path]) -> N
 
 
 def _result(run: Run, score: Score, bits: float) -> dict[str, Any]:
-    """What `--json` tells of any score."""
+    """What `--json` prints of any score."""
     key = run.codec.bits_key + "_bound" * score.is_bound
     return {**score.to_json(), key: bits, "n": score.n, "zero_probability": score.zero}

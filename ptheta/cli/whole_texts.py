@@ -46,7 +46,7 @@ def search(
     codec, model = run.codec, run.model
     if not isinstance(codec, DocumentCodec) or not isinstance(model, LanguageModel):
         raise UsageError(f"beam search is for whole texts, and {run.path} is not", "leave out --beams")
-    given = given_contexts(run, values, said="searched for without one")
+    given = given_contexts(run, values, otherwise="searched for without one")
     place = place_of(out, force)
     clock = time.perf_counter()
     rows = None if given is None else given.rows
@@ -62,21 +62,21 @@ def search(
         f"{plural(len(x), 'text')} of mean −log p {mean} nats, {beams} beams, {seconds:.1f} s{where}", file=sys.stderr
     )
     if json:
-        told = {} if names is None else {"contexts": names}
+        report = {} if names is None else {"contexts": names}
         result = {"files": files, "n": len(x), "seconds": round(seconds, 3), "texts": texts}
-        print_json({**result, "nats": [-value for value in found.tolist()], **told})
+        print_json({**result, "nats": [-value for value in found.tolist()], **report})
 
 
 def show(texts: list[str], names: list[str] | None) -> None:
     """Print texts, one a line after their contexts; a single one as it is."""
     encoding = sys.stdout.encoding or "utf-8"
-    print(said(texts, names).encode(encoding, "replace").decode(encoding), end="")
+    print(as_printed(texts, names).encode(encoding, "replace").decode(encoding), end="")
 
 
-def said(texts: list[str], names: list[str] | None) -> str:
+def as_printed(texts: list[str], names: list[str] | None) -> str:
     """Lines `context TAB text`; of a single text only itself.
 
-    >>> said(["un chat"], ["a cat"]), said(["un chat", "le chien"], ["a cat", "the dog"])
+    >>> as_printed(["un chat"], ["a cat"]), as_printed(["un chat", "le chien"], ["a cat", "the dog"])
     ('un chat\\n', 'a cat\\tun chat\\nthe dog\\tle chien\\n')
     """
     return texts[0] + "\n" if len(texts) == 1 else lines_of(texts, names)
@@ -86,7 +86,7 @@ def place_of(out: Path | None, force: bool) -> Path | None:
     """The file of all texts, checked before anything is drawn; None if they are only printed.
 
     Raises:
-        UsageError: it is taken, or is no text file.
+        UsageError: it is taken, or is not a text file.
     """
     if out is None:
         return None
@@ -162,8 +162,8 @@ def complete(
     names = [file.stem for file in files for _ in range(n)] if len(files) > 1 else None
     if not json:
         show(texts, names)
-    told = {} if names is None else {"file": names}
-    written = save(texts, names, place, {**told, "text": texts})
+    report = {} if names is None else {"file": names}
+    written = save(texts, names, place, {**report, "text": texts})
     where = f": {written[0]}" if written else ""
     what = f"each of {len(files)} files" if len(files) > 1 else str(files[0])
     part = f"{plural(sum(kept), 'token')} kept"
@@ -179,5 +179,5 @@ def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
 
     for file in files:
         if not is_file(file):
-            raise SourceError(f"{file} cannot be read: it is no file", "check the path")
+            raise SourceError(f"{file} cannot be read: it is not a file", "check the path")
     return np.concatenate([events_of_file(codec, file) for file in files])

@@ -1,4 +1,4 @@
-"""Texts that go on from a prompt, for `sample --prompt` and `complete`."""
+"""Continuations of a prompt, for `sample --prompt` and `complete`."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def as_bytes(argument: str) -> bytes:
 
 
 class Writer(NamedTuple):
-    """What goes on from a prompt of any length."""
+    """What continues a prompt of any length."""
 
     codec: TextCodec
     model: LanguageModel
 
 
 def writer_of(run: Run) -> Writer | None:
-    """What goes on from a prompt of any length; None if the run does not."""
+    """What continues a prompt of any length; None if the run does not."""
     if isinstance(run.codec, TextCodec) and isinstance(run.model, LanguageModel) and run.model.reads_on:
         return Writer(run.codec, run.model)
     return None
 
 
 def check_prompts(run: Run) -> Writer:
-    """What goes on from a prompt.
+    """What continues a prompt.
 
     Raises:
         UsageError: it is about no text, or its family does not write on.
@@ -58,9 +58,7 @@ def check_prompts(run: Run) -> Writer:
     exhibit_of(run.codec).check_prompt(run)
     if (writer := writer_of(run)) is None:
         order = " of another order" if isinstance(run.model, LanguageModel) else ""
-        raise UsageError(
-            f"a {run.name}{order} does not go on from a prompt", "leave out --prompt, or fit a transformer"
-        )
+        raise UsageError(f"a {run.name}{order} cannot continue a prompt", "leave out --prompt, or fit a transformer")
     return writer
 
 
@@ -86,7 +84,7 @@ def check_count(tokens: int) -> int:
 
 
 def place_of(out: Path | None, count: int, force: bool) -> Path | None:
-    """Where to write so many texts: a folder, or one .txt file; checked before anything is drawn.
+    """Where to write `n` texts: a folder, or one .txt file; checked before anything is drawn.
 
     Raises:
         UsageError: it is taken, or can hold no such texts.
@@ -146,12 +144,12 @@ class Terminal:
             last: nothing comes after them.
             dim: show them as what was given, on a terminal.
         """
-        said = self.decoder.decode(text, last)
+        shown = self.decoder.decode(text, last)
         if self.file.isatty():
-            said = printable(said)
-            said = f"\x1b[2m{said}\x1b[22m" if dim and said else said
+            shown = printable(shown)
+            shown = f"\x1b[2m{shown}\x1b[22m" if dim and shown else shown
         encoding = self.file.encoding or "utf-8"
-        self.file.write(said.encode(encoding, "replace").decode(encoding))
+        self.file.write(shown.encode(encoding, "replace").decode(encoding))
         self.file.flush()
 
 
@@ -204,7 +202,7 @@ class Written:
         """Nats under the warped conditionals, of each."""
         return [float(pieces.sum()) for pieces in self.generation.log_prob_warped]
 
-    def said(self, seed: int, warp: Warp) -> str:
+    def summary(self, seed: int, warp: Warp) -> str:
         """Tokens, time, passes, seed, nats and why the texts ended, in one line."""
         passes = f"{self.generation.passes:,} pass{'' if self.generation.passes == 1 else 'es'}"
         took = f"{self.seconds:.1f} s ({self.tokens / max(self.seconds, 1e-9):,.1f} tokens/s, {passes})"
@@ -218,7 +216,7 @@ class Written:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What `--json` tells of them."""
+        """What `--json` prints of them."""
         return {
             "seconds": round(self.seconds, 3),
             "passes": self.generation.passes,
@@ -240,7 +238,7 @@ def write(
     draft: Draft = "none",
     compile: bool = False,
     stop: list[bytes] | None = None,
-    hear: Callable[[bytes], None] | None = None,
+    on_bytes: Callable[[bytes], None] | None = None,
 ) -> Written:
     """Go on from prompts.
 
@@ -251,15 +249,15 @@ def write(
         context: a row for each, or None.
         seed, warp, draft, compile: as for `LanguageModel.generate`.
         stop: texts that end a text.
-        hear: is given the bytes that are drawn, in order; sensible for one prompt.
+        on_bytes: is given the bytes that are drawn, in order; sensible for one prompt.
     """
     codec, model = writer
     drawn = [Drawn(codec, stop or []) for _ in prompts]
 
     def listen(row: int, token: int) -> bool:
         added, stopped = drawn[row].add(token)
-        if hear:
-            hear(added)
+        if on_bytes:
+            on_bytes(added)
         return stopped
 
     clock = time.perf_counter()
@@ -285,8 +283,8 @@ def print_all(written: Written) -> None:
     """Print several texts, each below a line with its number."""
     for i, (prompt, drawn) in enumerate(zip(written.prompts, written.drawn)):
         print(f"── {i + 1} of {len(written.drawn)} ──")
-        with streaming(sys.stdout, prompt) as hear:
-            hear(drawn)
+        with streaming(sys.stdout, prompt) as on_bytes:
+            on_bytes(drawn)
 
 
 def save(texts: list[bytes], place: Path, stem: str, tails: list[str] | None = None) -> list[Path]:

@@ -5,7 +5,7 @@
 
 `walking` is the one function that turns a model's conditionals into tables, for encoder and decoder alike; `tables`
 turns those into bits; `plan` cuts values into blocks; `container` is the file, byte for byte; `parts` says what becomes
-of each kind of file; `probe` tells whether the model computes here what it computed there.
+of each kind of file; `probe` checks whether the model computes here what it computed there.
 """
 
 from ptheta.coding.compressing import compress

@@ -56,7 +56,7 @@ def compress(
         stretch: tokens of a text in one lane, at most.
         threads: the model computes with, here and when it is decompressed.
         force: replace `out`.
-        advance: is told how many more values were coded, and how many there are.
+        advance: is called with how many more values were coded, and how many there are.
 
     Raises:
         SourceError: a file that is missing, or a link.
@@ -228,7 +228,7 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
             raise ContextError("this model has no context", "leave out --context")
         return None
     if not isinstance(space, Label):
-        raise ContextError(f"contexts in {space} are no labels", "compress with a model of labels, or of no context")
+        raise ContextError(f"contexts in {space} are not labels", "compress with a model of labels, or of no context")
     units = [1 if part.kind == parts.TEXT else part.count for part in coded]
     if context:
         rows = torch.tensor([space.index(name) for name in context])

@@ -103,7 +103,7 @@ def pack_header(header: dict[str, Any]) -> bytes:
 
 
 def pack_end(blocks: int) -> bytes:
-    """The end of a file of so many blocks."""
+    """The end of a file of this many blocks."""
     return _END.pack(_LAST, blocks, zlib.crc32(_LAST + struct.pack("<I", blocks)))
 
 
@@ -114,10 +114,10 @@ def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[di
         CodingError: it is damaged, of a newer format, or claims more than the limits.
     """
     if len(data) < _HEAD.size:
-        raise CodingError(f"{name} is no compressed file, or cut off: it has {len(data)} bytes", FETCH)
+        raise CodingError(f"{name} is not a compressed file, or cut off: it has {len(data)} bytes", FETCH)
     magic, version, stored, size, crc = _HEAD.unpack_from(data)
     if magic != MAGIC:
-        raise CodingError(f"{name} is no compressed file of ptheta", "give a file that `ptheta compress` wrote")
+        raise CodingError(f"{name} is not a compressed file of ptheta", "give a file that `ptheta compress` wrote")
     if size > limits.header or stored > len(data) - _HEAD.size:
         raise CodingError(
             f"{name} claims a header of {size:,} bytes in {stored:,}",
@@ -127,11 +127,13 @@ def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[di
     if zlib.crc32(packed, zlib.crc32(struct.pack("<HII", version, stored, size))) != crc:
         raise CodingError(f"the header of {name} is damaged", FETCH)
     if version != VERSION:
-        raise CodingError(f"{name} has format {version}, and this ptheta reads {VERSION}", "use the ptheta that fits")
+        raise CodingError(
+            f"{name} has format {version}, and this ptheta reads {VERSION}", "use the ptheta version that fits"
+        )
     try:
         return json.loads(unzstd(packed, size)), _HEAD.size + stored
     except (ValueError, RecursionError) as error:
-        raise CodingError(f"the header of {name} makes no sense: {type(error).__name__}", FETCH) from None
+        raise CodingError(f"the header of {name} is invalid: {type(error).__name__}", FETCH) from None
 
 
 def read_block(data: bytes | memoryview, offset: int, number: int) -> tuple[Block, int]:

@@ -56,7 +56,7 @@ def decompress(
         directory: to write to; must be new or empty.
         recover: of a damaged file, write what is intact and name what is not.
         limits: on what the file may claim.
-        advance: is told how many more values were decoded, and how many there are.
+        advance: is called with how many more values were decoded, and how many there are.
 
     Raises:
         CodingError: the file is damaged, of another model, or the model computes otherwise here; nothing is written.
@@ -99,7 +99,9 @@ def decompress(
         digests.append(digest)
         restored.files.append(name)
     if not restored.damaged and chained(digests) != header.get("sha256"):
-        raise CodingError(f"the files of {file} are not those that were compressed", "use the ptheta that made it")
+        raise CodingError(
+            f"the files of {file} are not those that were compressed", "use the ptheta version that made it"
+        )
     restored.parts = [name for name, _ in contents if name not in set(restored.files)]
     with claim(directory):
         _free(directory)
@@ -128,7 +130,7 @@ class Archive:
         try:
             self._read(limits)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise CodingError(f"the header of {name} makes no sense: {error!r}", FETCH) from None
+            raise CodingError(f"the header of {name} is invalid: {error!r}", FETCH) from None
 
     def _read(self, limits: Limits) -> None:
         header, m = self.header, self.model.space.dimensions
@@ -249,7 +251,9 @@ class Archive:
         beside = bytes(values.side[side.start : side.stop])
         content, digest = parts.restore(kind, run.codec, found, beside, self.how[i] or {})
         if kind != parts.PICTURE and digest != self.digests[i]:
-            raise CodingError(f"{self.names[i]} is not the file that was compressed", "use the ptheta that made it")
+            raise CodingError(
+                f"{self.names[i]} is not the file that was compressed", "use the ptheta version that made it"
+            )
         return content, digest
 
     def intact(self, i: int, values: Values, run: Run) -> Iterator[tuple[str, bytes]]:

@@ -37,7 +37,7 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
             found.append((given, str(name)))
     for path, _ in found:
         if path.is_symlink() or not is_file(path):
-            what = "is no regular file" if exists(path) else "does not exist"
+            what = "is not a regular file" if exists(path) else "does not exist"
             what = "is a link, which is never followed" if path.is_symlink() else what
             raise SourceError(f"{path} {what}", "give regular files")
     if not found:
@@ -47,7 +47,7 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise SourceError(f"the file name {name!r} is no UTF-8", "rename it") from None
+            raise SourceError(f"the file name {name!r} is not valid UTF-8", "rename it") from None
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise UsageError(f"two files would both be called {twice}", "compress them from the folder that holds both")

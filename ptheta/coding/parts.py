@@ -40,7 +40,7 @@ class Part:
         values: events [k, *shape] or tokens [k]; None if only stored.
         side: bytes that are stored beside the values.
         how: what the way back needs to know, JSON.
-        labels: names of the events' labels, if the file tells them.
+        labels: names of the events' labels, if the file holds them.
     """
 
     name: str
@@ -107,7 +107,7 @@ def restore(kind: str, codec: Codec, values: np.ndarray | None, side: bytes, how
         content, digest = FORMS[kind].restore(values, side, codec, how)
     except (PthetaError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError) as error:
         raise CodingError(
-            f"a file of kind {kind} cannot be put together: {error}", "use the ptheta that made it"
+            f"a file of kind {kind} cannot be put together: {error}", "use the ptheta version that made it"
         ) from None
     return content, sha256(content) if digest is None else digest
 

@@ -1,4 +1,4 @@
-"""PNG pictures: pixels are coded, and all chunks that are no pixels are kept as they are."""
+"""PNG pictures: pixels are coded, and all chunks that are not pixels are kept as they are."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Cut:
 
     @classmethod
     def of(cls, dimensions: int, lanes: int | None = None, stretch: int | None = None) -> Cut:
-        """The default for events of so many dimensions; `lanes` and `stretch` override it."""
+        """The default for events of this many dimensions; `lanes` and `stretch` override it."""
         events = lanes or max(1, min(MOST_LANES, EVENT_VALUES // dimensions))
         return cls(events, lanes or cls.lanes, stretch or cls.stretch)
 
@@ -97,7 +97,7 @@ class Stretches:
 def plan(
     side: int, events: int, dimensions: int, texts: Sequence[int], cut: Cut
 ) -> Iterator[Side | Events | Stretches]:
-    """The blocks of so many bytes of side data, events, and tokens of each text."""
+    """The blocks of this many bytes of side data, events, and tokens of each text."""
     for start in range(0, side, SIDE_BYTES):
         yield Side(start, min(start + SIDE_BYTES, side))
     for start in range(0, events, cut.events):
@@ -119,7 +119,7 @@ def counted(side: int, events: int, texts: Sequence[int], cut: Cut) -> tuple[int
 
 
 def _stretches(text: int, tokens: int, most: int) -> Iterator[tuple[int, int, int]]:
-    """A text in parts of at most so many tokens, equal but for the last."""
+    """A text in parts of at most this many tokens, equal but for the last."""
     if tokens:
         length = -(-tokens // -(-tokens // most))
         for start in range(0, tokens, length):

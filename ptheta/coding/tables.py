@@ -41,7 +41,7 @@ def integer_tables(p: Tensor) -> np.ndarray:
         int64 [n, K].
 
     Raises:
-        CodingError: they are no probabilities, or K is above 2^20.
+        CodingError: they are not probabilities, or K is above 2^20.
     """
     n, levels = p.shape
     if not 1 <= levels <= MAX_LEVELS:
@@ -116,7 +116,7 @@ class Decoder(Coder):
     def __init__(self, payload: bytes):
         super().__init__()
         if len(payload) % 4:
-            raise CodingError(f"a block has {len(payload)} bytes, no whole words", "fetch the file again")
+            raise CodingError(f"a block has {len(payload)} bytes, not whole words", "fetch the file again")
         self._decoder = _stream().queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
     def _code(self, p: Tensor, tables: np.ndarray, symbols: Tensor | None) -> Tensor:

@@ -1,6 +1,6 @@
 """Tables: a CSV file comes back with the same bytes, a Parquet file with the same cells, schema and types.
 
-Columns that the model knows are coded; the others are kept beside them. How cells were written is found out, not
+Columns that the model knows are coded; the others are kept beside them. How cells were written is inferred, not
 assumed: decimals of a column, what stands for a missing cell, line ends. Where that does not give the same bytes the
 file is stored.
 """

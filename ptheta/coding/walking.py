@@ -75,7 +75,7 @@ def reads_on(model: Autoregressive) -> bool:
 
 @contextlib.contextmanager
 def computing(model: Autoregressive, threads: int) -> Iterator[None]:
-    """Evaluation mode, no gradients, and so many threads; all as before afterwards."""
+    """Evaluation mode, no gradients, and this many threads; all as before afterwards."""
     before, training = torch.get_num_threads(), model.training
     torch.set_num_threads(threads)
     model.eval()

@@ -65,7 +65,7 @@ class Kind:
 
     Args:
         name: of the row.
-        what: its events in a sentence: "the events of x are no pictures".
+        what: its events in a sentence: "the events of x are not pictures".
         codecs: classes of its codecs.
         find: source, columns, options, masks → codec, and what was assumed, in sentences.
         recognise: source, column, names of the columns that hold texts → whether a column is of this kind.
@@ -92,7 +92,7 @@ class Kind:
         cut: codec, column, events by split → what was cut, in sentences.
         names: codec of a run → the columns it wants; none: any.
         words: codec of a run, column → columns that hold texts to it, whatever a reader takes them for.
-        said: codec of a context → what it is, in words.
+        description: codec of a context → what it is, in words.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Kind:
     cut: Callable[[Any, str, dict[str, np.ndarray]], list[str]] = lambda codec, name, events: []
     names: Callable[[Any], list[str]] = lambda codec: []
     words: Callable[[Any, str], list[str]] = lambda codec, column: []
-    said: Callable[[Any], str] = lambda codec: str(codec.space)
+    description: Callable[[Any], str] = lambda codec: str(codec.space)
 
 
 _ROWS = [
@@ -144,7 +144,7 @@ _ROWS = [
         read=read_values,
         parse=parse_value,
         words=own_column,
-        said=lambda codec: f"{len(codec.classes):,} classes",
+        description=lambda codec: f"{len(codec.classes):,} classes",
     ),
     Kind(
         "number",

@@ -49,7 +49,7 @@ def load(
         Splits of events with their space and codec; `notes` say what was taken.
 
     Raises:
-        SourceError: a source that is missing, damaged or cannot be learned from; nothing is ever loaded in part.
+        SourceError: a source that is missing, damaged or unusable for training; nothing is ever loaded in part.
         UsageError: an unknown option, of which the nearest is named, or options that make no sense.
     """  # noqa: E501
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
@@ -138,7 +138,7 @@ def _check_codecs(source: Source, choice: Choice, codec: Codec | None, context_c
     if codec is not None and not isinstance(codec, choice.kind.codecs):
         what = f"column {choice.event[0]!r}" if len(choice.event) == 1 else f"{len(choice.event)} columns"
         raise SourceError(
-            f"{what} of {source.origin} would be {choice.kind.name}s, but the run is about {codec.space}",
+            f"{what} of {source.origin} would be {choice.kind.name}s, but the run models {codec.space}",
             "name the right column with --event, or give another source",
         )
     if context_codec is not None and not choice.context:
@@ -155,7 +155,7 @@ def _check_suits(source: Source, choice: Choice, options: Options) -> None:
     for group in of_kinds:
         if wrong := [name for name in options[group].given if name not in suited]:
             what = next(kind.what for kind in KINDS.values() if kind.options is group)
-            raise UsageError(f"the events of {source.name} are no {what}", f"leave out {' and '.join(wrong)}")
+            raise UsageError(f"the events of {source.name} are not {what}", f"leave out {' and '.join(wrong)}")
 
 
 def _names(group: type[OptionGroup] | None, *, of_contexts: bool = False) -> set[str]:

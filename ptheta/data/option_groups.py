@@ -42,7 +42,7 @@ def option(
 
 @dataclass(frozen=True)
 class OptionGroup:
-    """Options that belong together; fields without a help are no options. A subclass has a `title`, as in the help.
+    """Options that belong together; fields without a help are not options. A subclass has a `title`, as in the help.
 
     Raises:
         UsageError: a value that is out of bounds or none of the choices.

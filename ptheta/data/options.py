@@ -48,20 +48,20 @@ class Loading(OptionGroup):
     context: str | list[str] | None = option(
         None,
         "column(s) of the context y, comma-separated: labels, texts, pictures, sounds, numbers. A view after a colon"
-        " takes a column otherwise: IMG:grey, IMG:8x8 and IMG:grey:8x8 are pictures reduced, of which IMG can be the"
+        " reads a column differently: IMG:grey, IMG:8x8 and IMG:grey:8x8 are pictures reduced, of which IMG can be the"
         " event too; NAME:text, NAME:label, NAME:number",
         otherwise="unconditional",
         flag=str,
         metavar="COLUMN[:VIEW][,…]",
     )
     limit: int | None = option(
-        None, "use at most so many events of each split, drawn with the seed; of text, the first", otherwise="all",
+        None, "use at most this many events of each split, drawn with the seed; of text, the first", otherwise="all",
         least=1,
     )  # fmt: skip
     validation: float | None = option(
         None,
         "events held out of train where no validation split is published: a number, or a part below 1. Text of 100"
-        " documents or more is held out in whole documents, which are then what is counted",
+        " documents or more is held out in whole documents, and the number is one of documents",
         otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
         least=0,
     )
@@ -86,7 +86,7 @@ class Pictures(Quantised):
     """Options of pictures.
 
     From Python, `size` may be a pair (height, width), or a function that chooses one for pictures that need it, from
-    a `finding.pictures.Survey`. `aspect` is no option: the column of the event and its height and width, so that
+    a `finding.pictures.Survey`. `aspect` is not an option: the column of the event and its height and width, so that
     a reduced view of it is cropped or padded alike.
     """
 
@@ -96,7 +96,7 @@ class Pictures(Quantised):
         None,
         f"height and width in pixels, or {NATIVE}: as they are, all of one size",
         otherwise="pictures of one size up to 64x64 stay as they are; others are brought to about 32x32, in `ptheta"
-        " fit` to a size of which enough steps fit into the budget, 16x16 or more",
+        " fit` to a size at which enough steps fit into the budget, 16x16 or more",
         flag=str,
         metavar="HxW",
     )
@@ -110,7 +110,7 @@ class Pictures(Quantised):
     colour: Colour | None = option(None, "grey or rgb", otherwise="that of the pictures")
     palette: int | None = option(
         None,
-        "every pixel becomes the nearest of so many colours, found by k-means on training pixels",
+        "every pixel becomes the nearest of this many colours, chosen by k-means on training pixels",
         otherwise="none",
         least=2,
         most=MAX_COLOURS,
@@ -167,7 +167,7 @@ class Texts(OptionGroup):
     )
     tokenizer: Tokenizer | None = option(
         None,
-        "what a token is: bytes; characters, those that occur in the source; bpe, byte pairs merged as learned from"
+        "what a token is: bytes; characters, those that occur in the source; bpe, byte pairs merged as learned on"
         " train",
         otherwise="bytes below 4 MB of training text, 100 kB of whole texts and contexts, and bpe from there on",
     )
@@ -182,14 +182,14 @@ class Texts(OptionGroup):
     )
     whole: bool = option(
         False,
-        "every text is an event of its own, with its end, instead of a part of a stream; so it is wherever a text has"
+        "every text is an event of its own, with its end, instead of a part of a stream; always so where a text has"
         " a context",
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.vocabulary is not None and self.tokenizer not in (None, "bpe"):
-            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or take bpe")
+            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or use bpe")
 
     def of_contexts(self, codec: Any, column: str) -> Texts:
         """All of them; the length is that of the events, if they are texts."""
@@ -235,7 +235,7 @@ class Sounds(Quantised):
     def __post_init__(self):
         super().__post_init__()
         if self.sound == "waveform" and (self.bands or self.hop):
-            raise UsageError("a waveform has no bands and no hop", "leave them out, or take a spectrogram")
+            raise UsageError("a waveform has no bands and no hop", "leave them out, or use a spectrogram")
 
 
 @dataclass(frozen=True)
@@ -261,5 +261,5 @@ def _sides(size: Any) -> tuple[int, int] | None:
     sides = tuple(int(p) for p in parts.groups()) if parts else size
     if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
         remedy = f"give height x width in pixels, such as 28x28, or {NATIVE}"
-        raise UsageError(f"{size!r} is no size of pictures", remedy)
+        raise UsageError(f"{size!r} is not a size of pictures", remedy)
     return sides[0], sides[1]

@@ -64,7 +64,7 @@ def read_document(codec: DocumentCodec, path: str | Path) -> np.ndarray:
         SourceError: it cannot be read, or is a picture or a sound by its name.
     """
     if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
-        raise SourceError(f"{path} is no text", "give a text file")
+        raise SourceError(f"{path} is not text", "give a text file")
     return codec.encode([_content(path)], lambda _: str(path))
 
 

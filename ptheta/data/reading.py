@@ -20,7 +20,7 @@ def events_of_file(codec: Codec, path: str | Path) -> np.ndarray:
 
     Raises:
         SourceError: a missing or damaged file, or one that does not fit the space.
-        UsageError: a column that is no part of a context, or a cell that is no value; the row is named.
+        UsageError: a column that is not part of a context, or a cell that is not a value; the row is named.
     """
     return _parts_of_file(codec, path) if isinstance(codec, JointCodec) else kind_of(codec).read(codec, path)
 
@@ -38,7 +38,7 @@ def context_of(codec: ContextCodec, text: str) -> np.ndarray:
 
 
 def context_of_parts(codec: JointCodec, texts: Sequence[str]) -> np.ndarray:
-    """A context [1, …], int64 or float64, of some parts, each as name=value; of the others nothing is said.
+    """A context [1, …], int64 or float64, of some parts, each as name=value; the others are missing.
 
     Raises:
         UsageError: no part of that name, or one twice.

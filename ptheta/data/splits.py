@@ -99,7 +99,7 @@ class Split:
 
 @dataclass(repr=False)
 class Data:
-    """A data set ready to be learned from.
+    """A data set ready to train on.
 
     Args:
         name: short name of the source.

@@ -69,7 +69,7 @@ def _part(name: str, source: Source) -> Part:
             kinds = ["colour" if piece and piece["colour"] else "size" for piece in pieces]
             if view and view not in VALUE_VIEWS and (not all(pieces) or len(set(kinds)) < len(kinds)):
                 raise SourceError(
-                    f"{view!r} is no view of column {name[:at]!r}",
+                    f"{view!r} is not a view of column {name[:at]!r}",
                     f"give grey, rgb, a size such as 8x8, grey:8x8, or one of {', '.join(VALUE_VIEWS)}",
                 )
             return Part(name[:at], view)

@@ -261,7 +261,7 @@ class Cell(Distribution):
             total = mixture.log_survival(self.floor).double().logsumexp(-1)
 
             def log_mass(low: Tensor, high: Tensor) -> Tensor:
-                """Of the points low ≤ k < high that are no atoms."""
+                """Of the points low ≤ k < high that are not atoms."""
                 mass = mixture.log_mass(self.edge(low.double()), self.edge(high.double())) - total
                 if not points:
                     return mass
@@ -345,5 +345,5 @@ def codes_of(column: Column, x: Tensor) -> Tensor:
 
 
 def real_columns(dimensions: int) -> Table:
-    """A table of so many real numbers, each with a density and nothing else."""
+    """A table of this many real numbers, each with a density and nothing else."""
     return Table(tuple(Column(f"x{j}") for j in range(dimensions)))

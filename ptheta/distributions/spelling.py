@@ -25,7 +25,7 @@ def bisected(low: Tensor, high: Tensor, k: Tensor | None, log_mass: Mass, even: 
         low, high: int64 [r]; low ≤ k < high.
         k: [r] if known.
         log_mass: of the halves; where it says nothing, both are alike.
-        even: in ranges of up to about so many, all numbers are alike, since rounding hides how they differ.
+        even: in ranges of up to about this many, all numbers are alike, since rounding hides how they differ.
     """
     while True:
         middle = (low & high) + ((low ^ high) >> 1)  # their mean, without overflow

@@ -8,7 +8,7 @@
 
 p and q are models with an exact density over one space. Where its events can be listed, all of them are summed and
 the value is exact; elsewhere events are drawn from both sides and an `Estimate` carries its standard error. Where one
-side gives probability 0 to what the other can produce, KL and χ² are infinite, which is said and never averaged.
+side gives probability 0 to what the other can produce, KL and χ² are infinite, which is reported and never averaged.
 
 >>> import ptheta
 >>> coin = ptheta.models.Independent(ptheta.Discrete((1,), 2))

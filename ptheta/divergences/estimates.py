@@ -32,7 +32,7 @@ CARRIED = 100.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A divergence, and how it was found.
+    """A divergence, and how it was computed.
 
     Attributes:
         value: KL and Jensen–Shannon in nats.
@@ -45,7 +45,7 @@ class Estimate:
         outside_n: listed or drawn events of that kind.
         ess: draws that carry the value, (Σ v)² / Σ v² of the summands v; None if exact, or if their tails are light.
         reliable: False if so few draws carry the value that its standard error means little.
-        se_plain, se_control: for a drawn KL, standard errors of both estimators; `method` says which one is told.
+        se_plain, se_control: for a drawn KL, standard errors of both estimators; `method` says which one is reported.
     """
 
     value: float

@@ -132,11 +132,11 @@ def _log_prob(model: Model, x: Tensor, context: Tensor | None) -> Tensor:
     """log p(x | context) [n], float64 on the CPU.
 
     Raises:
-        DensityError: one is no number.
+        DensityError: one is not a number.
     """
     with torch.no_grad():
         parts = [model.log_prob(part, context).cpu() for part in x.split(suited_batch(model))]
     log_prob = torch.cat(parts)
     if bool((torch.isnan(log_prob) | (log_prob == torch.inf)).any()):
-        raise DensityError(f"{type(model).__name__} gives a log-density that is no finite number", "fit it again")
+        raise DensityError(f"{type(model).__name__} gives a log-density that is not a finite number", "fit it again")
     return log_prob

@@ -113,7 +113,7 @@ def evaluate(
     Args:
         model: any; of one without a density the score says so.
         split: events and contexts.
-        limit: score at most so many events.
+        limit: score at most this many events.
         draws, seed: of a bound, see `Model.elbo`.
         advance: called with the number of events done after each batch.
     """
@@ -125,11 +125,11 @@ def evaluate(
 
 
 def affordable(model: Model, split: Split, seconds: float) -> int:
-    """How many events of a split can be scored in about so many seconds, measured on a few of them.
+    """How many events of a split can be scored in about this many seconds, measured on a few of them.
 
     Args:
         model: with a density; all events are afforded without one, since none is scored.
-        split: at least `PROBED` events are afforded, if there are so many and they do not take longer by themselves.
+        split: at least `PROBED` events are afforded, if there are that many and they do not take longer by themselves.
         seconds: to be spent.
     """
     if model.density is Density.IMPLICIT:

@@ -39,7 +39,7 @@ CATEGORIES = 200
 
 
 def as_frame(codec: Codec, x: Tensor) -> pd.DataFrame | None:
-    """Events as columns of the user's own values; None if they are no vectors of few numbers."""
+    """Events as columns of the user's own values; None if they are not vectors of few numbers."""
     import pandas as pd
 
     if codec.is_picture or codec.kind in ("text", "document"):
@@ -105,8 +105,8 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
         seed: of the folds and the trees.
 
     Returns:
-        Area under the ROC curve on events not learned from, averaged over folds, and its standard error: 0.5 for sets
-        that cannot be told apart, 1 for sets that always can.
+        Area under the ROC curve on events not trained on, averaged over folds, and its standard error: 0.5 for sets
+        that cannot be distinguished, 1 for sets that always can.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
@@ -128,7 +128,7 @@ class Distinguished:
     """How well a classifier tells events from real ones: the same measure for every family, with a density or without.
 
     Attributes:
-        auroc: area under the ROC curve; 0.5 if they cannot be told apart, 1 if they always can.
+        auroc: area under the ROC curve; 0.5 if they cannot be distinguished, 1 if they always can.
         se: its standard error.
         n: events of each kind.
     """
@@ -162,7 +162,7 @@ def distinguished(
 
 
 def drawn_within(model: Model, n: int, context: Tensor | None, seed: int, seconds: float) -> Tensor | None:
-    """n samples on the CPU; None if they clearly take longer than so many seconds."""
+    """n samples on the CPU; None if they clearly take longer than this many seconds."""
     options: dict[str, Any] = {"effort": Effort(seconds)} if "effort" in model.sampling_signature() else {}
     try:
         return model.sample(n, context, seed=seed, **options).cpu()

@@ -100,9 +100,9 @@ def fit(
         out: folder of the run; None: a new folder under `runs/`.
         seed: of initial weights, shuffling, dropout and samples; None: 0, or that of the resumed fit.
         force: replace the run in `out`.
-        resume: go on with the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
+        resume: resume the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
             epochs on the same CPU set-up.
-        resume_inexact: go on even with other data or another seed.
+        resume_inexact: resume even with other data or another seed.
         device: `auto`, `cpu`, `cuda`.
         track: also write TensorBoard scalars to the run folder (extra `track`).
         verbose: show progress; None: if the terminal is one.
@@ -177,7 +177,7 @@ def fit(
         progress = None
         clock, minimised = time.perf_counter(), None
         try:
-            progress = FitProgress(run, data, budget, verbose=verbose, speaks=processes.rank == 0, track=track)
+            progress = FitProgress(run, data, budget, verbose=verbose, is_main=processes.rank == 0, track=track)
             with progress:
                 for note in notes:
                     progress.say(note)
@@ -236,7 +236,7 @@ def photo_size(
 
     Args:
         model, preset, settings, device, memory: as for `fit`.
-        hyperparameters: as for `fit`, or what tells them for a family that is chosen from the data.
+        hyperparameters: as for `fit`, or a function of the family that is chosen from the data.
         given: minutes, steps and epochs.
     """
     if isinstance(model, Model):
@@ -303,7 +303,7 @@ def _build(
 
 
 def _check_contexts(model: Model, data: Data) -> None:
-    """Contexts that lack parts are for models that are taught without contexts, too."""
+    """Contexts that lack parts are for models that are trained without contexts, too."""
     space = data.context_space
     if not isinstance(space, Joint) or model.context_dropout:
         return
@@ -313,7 +313,7 @@ def _check_contexts(model: Model, data: Data) -> None:
             absent = space.absent(torch.from_numpy(split.context[start : start + COUNTED_EVENTS])).any(0)
             if bool(absent.any()):
                 raise FitError(
-                    f"contexts of {name} say nothing of {space.names[int(absent.int().argmax())]}",
+                    f"contexts of {name} lack {space.names[int(absent.int().argmax())]}",
                     "fill in its missing cells, or fit with a context dropout above 0",
                 )
 

@@ -25,7 +25,7 @@ SHARE = 0.7
 """Part of the memory available that a fit may take."""
 
 SURELY = 4
-"""A model that is estimated to take more than so many times what there is, is not even begun."""
+"""A model that is estimated to take more than this many times what there is, is not even begun."""
 
 WANTED = 64
 """Steps that a budget in minutes should have; a batch that was not asked for is made smaller for them."""
@@ -106,7 +106,7 @@ class Means:
     processes: int = 1
 
     def plan(self, cost: Cost, batch: int, parts: int = 1) -> Step:
-        """A step of at most so many events in at least so many parts that fits, as far as one does."""
+        """A step of at most this many events in at least this many parts that fits, as far as one does."""
         size = self.processes
         while self.shrinks and self.seconds and batch >= 2 * size:
             seconds = cost.seconds(batch // size, parts)
@@ -275,7 +275,7 @@ class Affording:
     def _remedy(self, cost: Cost | None, batch: int, parts: int) -> str:
         """The largest change that fits, with what it takes."""
         if not self.means.parts:
-            return "its settings are the run's: go on where there is more memory, or allow more with --memory GIB"
+            return "its settings are the run's: resume where there is more memory, or allow more with --memory GIB"
         batch = max(batch, 1)
         if cost is not None and cost.model_memory <= self.means.limit and not self.means.shrinks:
             smaller = replace(self.means, shrinks=True).plan(cost, batch, parts)
@@ -292,10 +292,10 @@ class Affording:
             step = free.plan(found, self._batch(space, batch, hyperparameters), parts)
             if step.fits:
                 with_batch = "" if self.means.shrinks or step.batch >= batch else f" --batch-size {step.batch}"
-                said = f"{flags}{with_batch} takes {amount(step.memory)} and {duration(step.seconds)}"
+                line = f"{flags}{with_batch} takes {amount(step.memory)} and {duration(step.seconds)}"
                 if step.seconds <= slow:
-                    return said
-                first = first or said
+                    return line
+                first = first or line
         return first or "choose another model, or smaller events; --memory GIB allows more"
 
     def _batch(self, space: Space, batch: int, hyperparameters: dict[str, Any]) -> int:

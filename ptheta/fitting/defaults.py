@@ -1,4 +1,4 @@
-"""What `fit` takes when it is not told: the family, the preset, its options."""
+"""What `fit` chooses when it is not given: the family, the preset, its options."""
 
 from __future__ import annotations
 

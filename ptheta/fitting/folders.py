@@ -1,4 +1,4 @@
-"""The folder of a fit: a new one, one that is gone on with, one that is given up."""
+"""The folder of a fit: a new one, one that is resumed, one that is given up."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def check_free(path: Path, force: bool) -> None:
     """Check that a run may be written to `path`. Only a run is ever replaced, so that no slip deletes anything else.
 
     Raises:
-        UsageError: something is there already, and it is no run or `force` is not given; or it cannot be replaced.
+        UsageError: something is there already, and it is not a run or `force` is not given; or it cannot be replaced.
     """
     if path.is_symlink() or path.is_file():
-        raise UsageError(f"{path} exists and is no run folder", "choose another --out")
+        raise UsageError(f"{path} exists and is not a run folder", "choose another --out")
     if not path.exists() or not entries(path):
         return
     try:
         read_config(path)
     except RunError as error:
-        raise UsageError(f"{path} exists and is no run folder: {error.problem}", "choose another --out") from None
+        raise UsageError(f"{path} exists and is not a run folder: {error.problem}", "choose another --out") from None
     if not force:
         raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
     if Path.cwd().is_relative_to(path.resolve()):
         raise UsageError(f"{path} is the working folder or holds it", "replace it from another folder")
     if closed := closed_folder(path):
-        raise UsageError(f"{path} cannot be replaced: {closed} is closed to you", "open it, or choose another --out")
+        raise UsageError(f"{path} cannot be replaced: no write access to {closed}", "grant it, or choose another --out")
     if path.is_mount() or not os.access(path.resolve().parent, os.W_OK):
         raise UsageError(f"{path} cannot be replaced: the folder it lies in is not writable", "choose another --out")
 
@@ -90,7 +90,7 @@ def closed_folder(path: Path) -> Path | None:
 
 
 def claim_again(run: Run, held: ExitStack) -> None:
-    """Make the folder of a run that is gone on with this process's until `held` is closed.
+    """Make the folder of a resumed run this process's until `held` is closed.
 
     Raises:
         UsageError: another process writes there.
@@ -126,7 +126,7 @@ def unfinished(
     hyperparameters: dict[str, Any],
     target: Target | None,
 ) -> Run:
-    """The run to go on with: model and data are those of its config; what was given must agree with it."""
+    """The run to resume: model and data are those of its config; what was given must agree with it."""
     if out is None:
         raise UsageError("--resume needs the folder of the unfinished run", "name it with --out")
     path = Path(out)
@@ -170,7 +170,7 @@ def continued(
         budget = stored["budget"]
     before, now = (stored["settings"] or {}).get("optimizer"), settings.get("optimizer")
     if before and now not in (None, before):
-        raise RunError(f"the fit began with {before}, whose state {now} cannot take over", "leave out --optimizer")
+        raise RunError(f"the fit began with {before}, and {now} cannot resume its state", "leave out --optimizer")
     known = {k: v for k, v in (stored["settings"] or {}).items() if k in Settings.names()}
     options = stored.get("options")
     if options is None:  # of an older run, whose settings held those of every objective

@@ -49,7 +49,7 @@ def conclude(run: Run, data: Data, objective: Objective | None, seconds: float, 
 
 
 def in_random_orders(model: Autoregressive, events: Split) -> float:
-    """Mean −log p of some events, each in a random order, as a model of any order was taught."""
+    """Mean −log p of some events, each in a random order, as a model of any order was trained."""
     batches = enumerate(events.subset(ORDERED).batches(min(32, suited_batch(model))))
     with torch.no_grad():
         parts = [model.log_prob_in_random_orders(x, y, seed=number).cpu() for number, (x, y) in batches]

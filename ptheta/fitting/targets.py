@@ -73,7 +73,7 @@ def as_data(model: str | Model | None, space: Any, target: Target) -> Data:
     if space is None and isinstance(model, Model):
         space = model.space
     if not isinstance(space, Space):
-        what = "nothing says what x is" if space is None else f"a {type(space).__name__} is no space"
+        what = "nothing says what x is" if space is None else f"a {type(space).__name__} is not a space"
         raise UsageError(
             f"{what}, and reverse KL draws its events itself", "give the space of x: ptheta.fit(model, space, target=f)"
         )

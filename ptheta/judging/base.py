@@ -1,4 +1,4 @@
-"""What is judged, how, and what is found."""
+"""What is judged, how, and the results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Case:
 
     @property
     def train(self) -> Split:
-        """What the run learned from: baselines learn from it too."""
+        """What the run was trained on: baselines are trained on it too."""
         return self.run.own_data.train
 
     @property

@@ -44,8 +44,8 @@ def most_probable(model: Model, context: np.ndarray) -> np.ndarray:
     assert isinstance(space, Discrete)
     rows, parts = as_tensor(context), []
     values = torch.arange(space.levels)
-    told = 1 if model.context_space is None else model.context_space.dimensions
-    together = max(1, suited_batch(model) // (space.levels * told))
+    contexts = 1 if model.context_space is None else model.context_space.dimensions
+    together = max(1, suited_batch(model) // (space.levels * contexts))
     with torch.no_grad():
         for some in rows.split(together):
             x = values.repeat(len(some)).reshape(-1, *space.shape)

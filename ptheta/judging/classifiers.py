@@ -23,11 +23,11 @@ class Features(NamedTuple):
 
     Attributes:
         of: events [n, …] → an array or sparse matrix [n, features].
-        said: what they are.
+        description: what they are.
     """
 
     of: Callable[[np.ndarray], Any]
-    said: str
+    description: str
 
 
 class Trained(NamedTuple):
@@ -47,7 +47,7 @@ class Trained(NamedTuple):
 
 
 def features(space: Space, codec: Codec, x: np.ndarray) -> Features:
-    """What a classifier sees of events, found from training events: values from 0 to 1, standardised numbers, n-grams.
+    """Features of a classifier, inferred from training events: values from 0 to 1, standardised numbers, n-grams.
 
     Tokens of a palette are the colours they stand for.
 

@@ -64,23 +64,23 @@ def nats_of(
     if against is not None:
         check_rival(run, against)
         notes += filter(None, [also_learned_by(against, run, events)])
-    told = log_probs(model, events, advance=advance)
+    given = log_probs(model, events, advance=advance)
     gains: dict[str, Measure] = {}
-    untold = Split(events.x)
+    without = Split(events.x)
     if against is not None:
-        gains[f"p(x) of {against.path.name}"] = gain(told, log_probs(against.model, untold, advance=advance))
+        gains[f"p(x) of {against.path.name}"] = gain(given, log_probs(against.model, without, advance=advance))
     if model.context_dropout > 0:
-        gains["its own p(x)"] = gain(told, log_probs(model, untold, advance=advance))
+        gains["its own p(x)"] = gain(given, log_probs(model, without, advance=advance))
     assert events.context is not None
     shuffled = Split(events.x, events.context[derangement(len(events), seed)])
-    gains["p(x | y') of shuffled contexts"] = gain(told, log_probs(model, shuffled, advance=advance))
-    return Nats(Score.of(told, model.space.dimensions), gains, notes)
+    gains["p(x | y') of shuffled contexts"] = gain(given, log_probs(model, shuffled, advance=advance))
+    return Nats(Score.of(given, model.space.dimensions), gains, notes)
 
 
-def gain(told: Tensor, untold: Tensor) -> Measure:
+def gain(given: Tensor, without: Tensor) -> Measure:
     """Mean difference of log-probabilities of the same events [n], with its standard error."""
-    difference = told - untold
-    both = torch.isneginf(told) & torch.isneginf(untold)  # neither allows it, so neither gains
+    difference = given - without
+    both = torch.isneginf(given) & torch.isneginf(without)  # neither allows it, so neither gains
     return mean(np.where(both.numpy(), 0.0, difference.numpy()))
 
 

@@ -1,4 +1,4 @@
-"""Who has learned from the events that are judged: the run, or another one that it is compared with or judged by."""
+"""Who was trained on the events that are judged: the run, or another one that it is compared with or judged by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIVIDED_BY = ("source", "seed", "validation", "limit")
 
 
 def learned_by(run: Run, events: Split) -> str | None:
-    """How many events, and with their contexts, are among those that a run learned from; None if there are none.
+    """How many events, and with their contexts, are among those that a run was trained on; None if there are none.
 
     Args:
         run: with its data at hand.
@@ -24,7 +24,7 @@ def learned_by(run: Run, events: Split) -> str | None:
     try:
         train = run.own_data.train
     except PthetaError as error:
-        return f"{run.path} may have learned from the events judged: {error.problem}"
+        return f"{run.path} may have been trained on the events judged: {error.problem}"
     if train.greys is not None and events.greys is not None:
         known, asked = train.greys, events.greys
     else:
@@ -32,15 +32,15 @@ def learned_by(run: Run, events: Split) -> str | None:
     found = int(among(_digests(asked), _digests(known)).sum())
     if not found:
         return None
-    said = f"{found:,} of the {len(events):,} events judged are among those that {run.path} learned from"
+    line = f"{found:,} of the {len(events):,} events judged are among those that {run.path} was trained on"
     if train.context is None or events.context is None:
-        return said
+        return line
     pairs = int(among(_digests(asked, events.context), _digests(known, train.context)).sum())
-    return f"{said}, {pairs:,} of them with the same context"
+    return f"{line}, {pairs:,} of them with the same context"
 
 
 def also_learned_by(other: Run, run: Run, events: Split) -> str | None:
-    """What another run may know of the events on which a run is judged; None if both learned from the same rows.
+    """What another run may know of the events on which a run is judged; None if both were trained on the same rows.
 
     Args:
         other: whose events, or whose contexts, are events of the run.
@@ -49,7 +49,7 @@ def also_learned_by(other: Run, run: Run, events: Split) -> str | None:
     """
     if divided_alike(run, other):
         return None
-    may = f"{other.path} may have learned from the events judged"
+    may = f"{other.path} may have been trained on the events judged"
     in_context = other.context_codec is not None
     if run.codec != (other.context_codec if in_context else other.codec):
         return f"{may}: its data differ in {_differing(run, other)}"
@@ -61,12 +61,12 @@ def also_learned_by(other: Run, run: Run, events: Split) -> str | None:
     assert known is not None
     found = int(among(_digests(events.x), _digests(known)).sum())
     return (
-        f"{found:,} of the {len(events):,} events judged are among those {other.path} learned from" if found else None
+        f"{found:,} of the {len(events):,} events judged are among those {other.path} was trained on" if found else None
     )
 
 
 def divided_alike(run: Run, other: Run) -> bool:
-    """Whether two runs learned from the same rows of one source, by what their configs say."""
+    """Whether two runs were trained on the same rows of one source, by what their configs say."""
     return not _differing(run, other)
 
 

@@ -140,10 +140,10 @@ def check_judge(run: Run, judge: Run) -> None:
     """Whether a judge finds texts for the events of a run.
 
     Raises:
-        RunError: it is no p(text | event), or of other events.
+        RunError: it is not p(text | event), or of other events.
     """
     if not isinstance(judge.codec, DocumentCodec) or judge.context_codec is None:
-        raise RunError(f"{judge.path} is no judge of {run.path}", "fit one with --event TEXT --context EVENT")
+        raise RunError(f"{judge.path} is not a judge of {run.path}", "fit one with --event TEXT --context EVENT")
     if judge.context_codec != run.codec:
         raise RunError(
             f"the context of {judge.path} is {judge.model.context_space}, in another coding than the events of"
@@ -207,7 +207,7 @@ def judge_restored(case: Case) -> Findings:
     for name, some in others.items():
         found.rows[name] = {"PSNR": mean(decibels(truth, some)), "SSIM": mean(ssim(truth, some))}
     if not is_view(run):
-        found.notes.append("contexts are no views of the events, so nothing is said of what is kept")
+        found.notes.append("contexts are not views of the events, so what is kept is not measured")
         return found
     for name, x in (("model, one draw", drawn[:, 0]), ("real pictures", case.events.events()[0])):
         found.rows.setdefault(name, {})["given, kept (dB)"] = mean(
@@ -231,7 +231,7 @@ def is_view(run: Run) -> bool:
     column = ":".join(pieces)
     if column == contexts[0]:
         return False
-    if events is None:  # it was found, which a note tells
+    if events is None:  # it was inferred, which a note reports
         return f"event: {column}, {run.model.space}" in data["notes"]
     return list(events) == [column]
 

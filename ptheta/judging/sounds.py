@@ -1,4 +1,4 @@
-"""Tasks whose events are sounds: does a recogniser hear what was to be said?"""
+"""Tasks whose events are sounds: does a recogniser find the text in them?"""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ptheta.runs import Run
 
 
 def judge_spoken(case: Case) -> Findings:
-    """How often a recogniser, p(text | sound), hears the text that was asked for.
+    """How often a recogniser, p(text | sound), recognises the text that was asked for.
 
-    Every sound is heard: decoded to samples and analysed again. Rows: draws of the model; the same held against the
-    texts of others; the real events, decoded and analysed again (what the codec loses); and the real events as they are
-    (the recogniser's ceiling).
+    Every sound is decoded to samples, analysed again and recognised. Rows: draws of the model; the same held against
+    the texts of others; the real events, decoded and analysed again (what the codec loses); and the real events as they
+    are (the recogniser's ceiling).
     """
     run, judge = case.run, case.how.judge
-    found = Findings("→ sound: a recogniser hears the text asked for")
+    found = Findings("→ sound: a recogniser reads the text asked for")
     if judge is None:
         found.notes.append("no recognition without --judge, a run that finds texts for these sounds")
         return found
@@ -32,29 +32,29 @@ def judge_spoken(case: Case) -> Findings:
     asked = case.names()
     found.made = drawn = case.draw()
     n, k = drawn.shape[:2]
-    heard = recognise(judge, analysed(run.codec, codec, drawn.flatten(0, 1).numpy()), case.how.beams)
+    recognised = recognise(judge, analysed(run.codec, codec, drawn.flatten(0, 1).numpy()), case.how.beams)
     every = [asked[i] for i in range(n) for _ in range(k)]
     others = case.others()
-    found.rows["model"] = recognition(every, heard, k)
-    found.rows["shuffled texts"] = recognition([asked[others[i]] for i in range(n) for _ in range(k)], heard, k)
+    found.rows["model"] = recognition(every, recognised, k)
+    found.rows["shuffled texts"] = recognition([asked[others[i]] for i in range(n) for _ in range(k)], recognised, k)
     again = recognise(judge, analysed(run.codec, codec, case.events.x), case.how.beams)
     found.rows["real, through the codec"] = recognition(asked, again)
     if codec == run.codec:
         found.rows["real sounds"] = recognition(asked, recognise(judge, case.events.x, case.how.beams))
     found.notes.append(f"recogniser: {judge.path.name}, {case.how.beams} beams")
     found.notes += filter(None, [also_learned_by(judge, run, case.events)])
-    found.examples = list(zip(every, every, heard))
+    found.examples = list(zip(every, every, recognised))
     return found
 
 
 def check_recogniser(run: Run, judge: Run) -> SoundCodec:
-    """The codec of the sounds that a recogniser hears.
+    """The codec of the sounds that a recogniser reads.
 
     Raises:
-        RunError: it is no p(text | sound).
+        RunError: it is not p(text | sound).
     """
     if not isinstance(judge.codec, DocumentCodec) or not isinstance(judge.context_codec, SoundCodec):
-        raise RunError(f"{judge.path} is no recogniser for {run.path}", "fit one with --event TEXT --context SOUND")
+        raise RunError(f"{judge.path} is not a recogniser for {run.path}", "fit one with --event TEXT --context SOUND")
     return judge.context_codec
 
 
@@ -68,10 +68,10 @@ def recognise(judge: Run, contexts: np.ndarray, beams: int) -> list[str]:
     return searched(judge, contexts.astype(np.int64), beams)
 
 
-def recognition(asked: list[str], heard: list[str], together: int = 1) -> Row:
-    """Share of texts that are heard exactly, and character errors; `together` in a row are of one context."""
-    asked, heard = ([" ".join(text.casefold().split()) for text in texts] for texts in (asked, heard))
+def recognition(asked: list[str], recognised: list[str], together: int = 1) -> Row:
+    """Share of texts that are recognised exactly, and character errors; `together` in a row are of one context."""
+    asked, recognised = ([" ".join(text.casefold().split()) for text in texts] for texts in (asked, recognised))
     return {
-        "recognised": exact_match(asked, heard, together),
-        "CER": character_error_rate(asked, heard, together),
+        "recognised": exact_match(asked, recognised, together),
+        "CER": character_error_rate(asked, recognised, together),
     }

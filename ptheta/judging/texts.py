@@ -24,10 +24,10 @@ def judge_texts(case: Case) -> Findings:
     assert isinstance(codec, DocumentCodec)
     assert context_codec is not None
     references = codec.decode(case.events.x)
-    outputs, said = written(case)
+    outputs, line = written(case)
     known = codec.decode(case.train.x)
     others = case.others()
-    found = Findings(f"{kind_of(context_codec)} → text: {said}")
+    found = Findings(f"{kind_of(context_codec)} → text: {line}")
     answers = {
         "model": outputs,
         "shuffled outputs": [outputs[i] for i in others],
@@ -51,7 +51,7 @@ def judge_texts(case: Case) -> Findings:
 
 
 def written(case: Case) -> tuple[list[str], str]:
-    """A text for each context, and how it was found: by beam search, or drawn where the family cannot search."""
+    """A text for each context, and how it was made: by beam search, or drawn where the family cannot search."""
     run, how = case.run, case.how
     assert isinstance(run.codec, DocumentCodec)
     if isinstance(run.model, LanguageModel) and run.model.ends is not None and how.guidance == 1:

@@ -6,7 +6,7 @@ Rules that hold for all families, and that the shared contract tests check:
   attribute of the same name, so that `Family(space, context_space, **model.hyperparameters())` is the same
   architecture. Types and defaults in that signature are the command line's flags.
 - A context has n rows, or one row that is broadcast; a model without a context space accepts none.
-- A model with a `context_dropout` above 0 was taught with contexts left out now and then, and is p_θ(x) without one;
+- A model with a `context_dropout` above 0 was trained with contexts left out now and then, and is p_θ(x) without one;
   any other model with a context space needs a context.
 - Log-probabilities are nats per event, summed over dimensions in float64.
 - `elbo` is what every model with a density answers: log p itself if the density is exact, else a lower bound on it,
@@ -232,7 +232,7 @@ class Model(nn.Module, ABC):
 
         Raises:
             DensityError: the model has only a bound, or no density.
-            SpaceError: x is no batch of events.
+            SpaceError: x is not a batch of events.
             ContextError: the context is missing, unwanted or of the wrong number of rows.
         """
         if self.density is not Density.EXACT:
@@ -383,16 +383,16 @@ class Model(nn.Module, ABC):
         assert space is not None
         try:
             if knows and isinstance(context, Tensor) and context.ndim and tuple(context.shape[1:]) == space.shape:
-                said = context[~space.is_null(context)]
-                if len(said) < len(context):
-                    space.validate(said)
+                given = context[~space.is_null(context)]
+                if len(given) < len(context):
+                    space.validate(given)
                     return context
             rows = space.validate(context)
         except SpaceError as error:
             raise ContextError(f"the context does not match: {error.problem}", error.remedy) from error
         if isinstance(space, Joint) and not knows and bool((absent := space.absent(rows)).any()):
             part = space.names[int(absent.any(0).int().argmax())]
-            raise ContextError(f"the context says nothing of {part}", "give all parts, or fit with a context dropout")
+            raise ContextError(f"the context lacks {part}", "give all parts, or fit with a context dropout")
         return rows.double() if rows.is_floating_point() else rows
 
 

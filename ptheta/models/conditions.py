@@ -216,14 +216,14 @@ class ContextVector(nn.Module):
 
 
 class PictureConditions(nn.Module):
-    """What the layers of a model of pictures are told at each place: [n, width, height, columns].
+    """What the layers of a model of pictures are conditioned on at each place: [n, width, height, columns].
 
     Pictures in the context are spread over the places of the event; other kinds give a vector, from which a coarse
     picture is made (van den Oord et al. 2016, arXiv:1606.05328, section 2.3).
 
     Args:
         space: of the context.
-        width: of what is told.
+        width: of the condition.
         height, columns: places of the event as it is visited.
         turned: whether the event is visited by columns.
     """
@@ -249,12 +249,12 @@ class PictureConditions(nn.Module):
     def forward(self, context: Tensor) -> Tensor:
         """[n, *space.shape] → [n, width, height, columns], or [n, width, 1, 1] for labels alone."""
         vector = self.out(self.encoder(context).vector)
-        told = vector[..., None, None]
+        condition = vector[..., None, None]
         if self.coarse is not None:
-            told = told + self.coarse(vector)
+            condition = condition + self.coarse(vector)
         if self.places is not None:
-            told = told + self.places(self._pictures(context, vector.dtype))
-        return told.transpose(2, 3) if self.turned else told
+            condition = condition + self.places(self._pictures(context, vector.dtype))
+        return condition.transpose(2, 3) if self.turned else condition
 
     def _pictures(self, context: Tensor, dtype: torch.dtype) -> Tensor:
         """All pictures of the context at the size of the places, each with a map that says whether it is there."""

@@ -40,7 +40,7 @@ def level_embedding(space: Discrete, width: int, std: float) -> nn.Embedding:
 
 
 MAX_BIAS = 2**21
-"""A learned output bias for every level of every dimension is used up to so many numbers; beyond, one for all."""
+"""A learned output bias for every level of every dimension is used up to this many numbers; beyond, one for all."""
 
 
 class OrdinalLogits(nn.Module):

@@ -1,6 +1,6 @@
 """Networks; no probability inside."""
 
-from ptheta.nn.attention import Attention, Block, KeyValueCache, Told, norm
+from ptheta.nn.attention import Attention, Block, Conditioning, KeyValueCache, norm
 from ptheta.nn.gated import CausalConvolution, GatedBlock, channel_norm
 from ptheta.nn.layers import Layers
 from ptheta.nn.masked import MaskedLinear, masked_layers
@@ -10,12 +10,12 @@ __all__ = [
     "Attention",
     "Block",
     "CausalConvolution",
+    "Conditioning",
     "GatedBlock",
     "KeyValueCache",
     "Layers",
     "MaskedLinear",
     "Rotary",
-    "Told",
     "Turn",
     "channel_norm",
     "masked_layers",

@@ -255,8 +255,8 @@ class Memory(NamedTuple):
         return Memory(self.key[rows], self.value[rows], self.present[rows])
 
 
-class Told(NamedTuple):
-    """What all layers are told of a context, computed once for an event.
+class Conditioning(NamedTuple):
+    """What all layers are conditioned on, computed once for an event.
 
     Args:
         vector: [n, width].
@@ -266,9 +266,9 @@ class Told(NamedTuple):
     vector: Tensor
     memories: list[Memory | None]
 
-    def rows(self, rows: Tensor) -> Told:
+    def rows(self, rows: Tensor) -> Conditioning:
         """That of some rows."""
-        return Told(self.vector[rows], [None if memory is None else memory.rows(rows) for memory in self.memories])
+        return Conditioning(self.vector[rows], [None if m is None else m.rows(rows) for m in self.memories])
 
 
 class Block(nn.Module):

@@ -1,4 +1,4 @@
-"""Encoders of contexts: from a label, a text, a picture, a sound or numbers to what a model is told.
+"""Encoders of contexts: from a label, a text, a picture, a sound or numbers to what a model is conditioned on.
 
 Every encoder gives the same two things, so any model can take any context:
 
@@ -24,7 +24,7 @@ from ptheta.nn.layers import Layers
 from ptheta.nn.rotary import Rotary
 
 PATCHES = 8
-"""A picture is cut into at most about so many patches a side."""
+"""A picture is cut into at most about this many patches a side."""
 
 STRIDES = (4, 4, 4, 2)
 """Of the convolutions over a waveform: a token for every 128 samples."""
@@ -248,8 +248,8 @@ class ContextMaps(nn.Module):
     """Feature maps over the places of an event from pictures of any size, or from a vector.
 
     A vector becomes a coarse picture, which gated convolutions refine before it is spread over the places; a picture is
-    spread first. What is told has `width` channels, what is computed with half as many: the convolutions over all
-    places would otherwise cost more than the model that is told.
+    spread first. The result has `width` channels, what is computed with half as many: the convolutions over all
+    places would otherwise cost more than the model that it conditions.
 
     Args:
         channels: of the pictures; 0: a vector is given.

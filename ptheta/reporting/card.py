@@ -55,11 +55,11 @@ def card(run: Run) -> str:
 
 
 def card_rows(run: Run) -> list[tuple[str, str]]:
-    """Name and value of everything a card tells."""
+    """Name and value of everything a card shows."""
     results, data = run.results(), run.config["data"]
     scored = "not scored yet"
     if "free_energy" in results:
-        scored = free_energy_said(results)
+        scored = free_energy_text(results)
     elif results:
         scored = score_text(run, results)
         if "nats_random_orders" in results:
@@ -110,7 +110,7 @@ def parts(run: Run) -> list[tuple[str, str]]:
     return rows
 
 
-def free_energy_said(results: dict[str, Any]) -> str:
+def free_energy_text(results: dict[str, Any]) -> str:
     """What a fit to a target found, in a sentence."""
     return (
         f"free energy {nats(results['free_energy'], results['free_energy_se'])} nats, at least −log Z; "

@@ -32,7 +32,7 @@ def given_of(run: Run, context: Tensor | None, names: list[str] | None = None) -
     Args:
         run: whose events they are.
         context: of each event, or None.
-        names: captions of the contexts; None: found by the context's codec.
+        names: captions of the contexts; None: those of the context's codec.
     """
     if context is None or run.model.context_space is None:
         return None

@@ -131,7 +131,7 @@ def copy_check(codec: Codec, data: Data, x: Tensor, *, seconds: float = PATIENCE
 
 
 def _affordable(codec: Codec, x: np.ndarray, train: Split, seconds: float) -> np.ndarray | None:
-    """Rows of the training pictures that can be searched in about so many seconds; None: all of them."""
+    """Rows of the training pictures that can be searched in about this many seconds; None: all of them."""
     if len(train) <= PROBED:
         return None
     clock = time.perf_counter()

@@ -21,7 +21,7 @@ from ptheta.reporting.surprise import Span, page, spans
 from ptheta.runs import Run
 
 TOGETHER = 2**15
-"""Tokens of documents that are handed to the model together, about; progress is told after each such group."""
+"""Tokens of documents that are handed to the model together, about; progress is reported after each such group."""
 
 SHOWN = 20_000
 """Tokens on a page of surprise, at most."""
@@ -71,10 +71,10 @@ class Rates:
         }
 
 
-def said(results: Mapping[str, Any]) -> str:
+def rates_text(results: Mapping[str, Any]) -> str:
     """The rates of text among some results, in print.
 
-    >>> said(Rates(math.log(2) * 32, 16, 20).to_json())
+    >>> rates_text(Rates(math.log(2) * 32, 16, 20).to_json())
     '1.6000 bits/byte, 1.3863 nats/token, perplexity 4.00 per token'
     """
     token, byte, perplexity = (results[key] for key in ("nats_per_token", "bits_per_byte", "perplexity"))
@@ -157,7 +157,7 @@ def score_documents(
     Args:
         run: for which `reads_documents` holds.
         split: whose documents are scored.
-        limit: at most so many, drawn with a fixed seed, in their old order.
+        limit: at most this many, drawn with a fixed seed, in their old order.
         per_token: keep the nats of every token.
         advance: called with the number of documents done.
     """
@@ -251,7 +251,7 @@ def write_document_scores(
         (f"document {row}: {nats(total)} nats" + f", {bits:.4f} bits/byte" * math.isfinite(bits), several)
         for (row, several), total, bits in zip(found.shown, (-found.log_prob).tolist(), found.bits_per_byte.tolist())
     ]
-    notes = [f"{nats(found.rates.nats)} nats in all, {said(found.rates.to_json())}"]
+    notes = [f"{nats(found.rates.nats)} nats in all, {rates_text(found.rates.to_json())}"]
     notes.append(f"{plural(len(found.rows), 'document')}, {plural(found.rates.tokens, 'token')}")
     if found.cut:
         notes.append(f"only the first {SHOWN:,} tokens are shown")
@@ -280,7 +280,7 @@ def write_text_surprise(run: Run) -> list[Path]:
     ]
     tokens = np.concatenate(documents)
     rates = Rates(-sum(float(pieces.sum()) for pieces in scores), len(tokens), byte_count(codec, tokens))
-    notes = [f"{plural(len(tokens), 'token')}: {said(rates.to_json())}"]
+    notes = [f"{plural(len(tokens), 'token')}: {rates_text(rates.to_json())}"]
     if len(tokens) < len(split.stream):
         notes.append(f"the rest of {plural(len(split.stream), 'token')} is not shown")
     file = run.path / "surprise.html"

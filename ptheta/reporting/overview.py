@@ -37,7 +37,7 @@ def write_overview(
         run: its model samples, its data are compared with.
         seed: of the samples.
         patience: seconds that drawing may take; fewer samples are drawn where it would take longer.
-        say: hears what could not be written, and whether samples are copies.
+        say: is called with what could not be written, and with whether samples are copies.
 
     Returns:
         The files written.

@@ -82,7 +82,7 @@ def grid(
 
 
 def enlarged(picture: Picture, cell: int = CELL) -> Picture:
-    """A picture in RGB, repeated by the whole factor that brings its longer side near so many pixels."""
+    """A picture in RGB, repeated by the whole factor that brings its longer side near this many pixels."""
     from PIL import Image
 
     factor = max(1, round(cell / max(picture.size)))

@@ -19,7 +19,7 @@ from ptheta.errors import UsageError
 from ptheta.evaluation.results import Score
 from ptheta.models import Density
 from ptheta.numbers import count, plural
-from ptheta.reporting.card import free_energy_said
+from ptheta.reporting.card import free_energy_text
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.runs import Run
 from ptheta.training import Budget, Verdict
@@ -50,22 +50,22 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
 
 
 class FitProgress:
-    """Hears a fit and shows it: nats, bits per dimension, rate, time left.
+    """Reports the progress of a fit: nats, bits per dimension, rate, time left.
 
     Args:
         run: of the fit; every validation is written to its metrics.
         data: fitted.
         budget: of the fit; None for models that count.
         verbose: show it; None: if the terminal is one.
-        speaks: whether this process writes and speaks at all (rank 0).
+        is_main: whether this process writes and reports at all (rank 0).
         track: also write TensorBoard scalars.
     """
 
     def __init__(
-        self, run: Run, data: Data, budget: Budget | None, *, verbose: bool | None, speaks: bool, track: bool = False
+        self, run: Run, data: Data, budget: Budget | None, *, verbose: bool | None, is_main: bool, track: bool = False
     ):
-        self.run, self.data, self.budget, self.speaks = run, data, budget, speaks
-        shown = speaks and (sys.stderr.isatty() if verbose is None else verbose)
+        self.run, self.data, self.budget, self.is_main = run, data, budget, is_main
+        shown = is_main and (sys.stderr.isatty() if verbose is None else verbose)
         self.console = Console(stderr=True, quiet=not shown, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
         self.live = self.console.is_terminal
@@ -74,7 +74,7 @@ class FitProgress:
         self.verdict: Verdict | None = None
         self.clock, self.counted_events = 0.0, 0
         self.first: tuple[int, float] | None = None  # step and time at which this process began
-        self.scalars = _Scalars(run) if track and speaks else None
+        self.scalars = _Scalars(run) if track and is_main else None
 
     def __enter__(self) -> FitProgress:
         model = self.run.model
@@ -96,11 +96,11 @@ class FitProgress:
         """One line on the terminal."""
         self.console.print(line, soft_wrap=True)
 
-    # The fit loop speaks
+    # Callbacks of the fit loop
 
     def record(self, values: dict[str, Any], verdict: Verdict | None) -> None:
         """A validation was done."""
-        if not self.speaks:
+        if not self.is_main:
             return
         self.run.log(values)
         self.verdict = verdict
@@ -127,7 +127,7 @@ class FitProgress:
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
 
     def counted(self, n: int) -> None:
-        """So many more events were counted."""
+        """`n` more events were counted."""
         self.counted_events += n
         rate = self.counted_events / max(time.perf_counter() - self.clock, 1e-9)
         done = self.counted_events / len(self.data.train)
@@ -150,12 +150,12 @@ class FitProgress:
             return
         kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
         self.say(f"stopped; {kept} {escape(str(self.run.path))}")
-        self.say(f"go on with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
+        self.say(f"resume with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
 
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
         if "free_energy" in results:
-            self.say(f"{free_energy_said(results)}, in {_time(results['seconds'])}")
+            self.say(f"{free_energy_text(results)}, in {_time(results['seconds'])}")
             return
         score = Score.from_json(results, self.run.model.space.dimensions)
         if score.density is not Density.IMPLICIT:

@@ -33,10 +33,10 @@ def write_events(
         x: events [n, *shape].
         directory: made if missing; or one file, by its ending: a table, an array, the grid of pictures, one text.
         context: of each event [n, …], or None.
-        names: of the contexts, for files and captions; None: found by the context's codec.
+        names: of the contexts, for files and captions; None: from the context's codec.
 
     Raises:
-        UsageError: the events are no one file of that ending.
+        UsageError: the events cannot be one file of that ending.
     """
     names = names_of(run, context) if names is None else names
     return exhibit_of(run.codec).write(x, directory, given_of(run, context, names))
@@ -99,13 +99,13 @@ def sheet(
 ) -> Picture | None:
     """One grid of picture events [n, *space.shape]; given contexts, rows of each with its caption or picture.
 
-    Events of one context stand together. Of sounds it says how to read it. None if events are no pictures.
+    Events of one context stand together. Of sounds it says how to read it. None if events are not pictures.
 
     Args:
         run: whose events they are.
         x: events.
         context: of each event [n, …], or None.
-        names: of the contexts; None: found by the context's codec.
+        names: of the contexts; None: from the context's codec.
         most: contexts that are shown, the first ones; None: all.
     """
     return exhibit_of(run.codec).sheet(x, given_of(run, context, names), most=most)

@@ -58,10 +58,10 @@ class Span:
         return int(np.searchsorted(STEPS, self.bits, "right"))
 
     @property
-    def told(self) -> str:
+    def tooltip(self) -> str:
         """Bits and probability in words.
 
-        >>> Span("ü", 3.0, 2).told
+        >>> Span("ü", 3.0, 2).tooltip
         '3.00 bits in 2 tokens, p = 0.125'
         """
         several = f" in {self.tokens} tokens" if self.tokens > 1 else ""
@@ -132,7 +132,7 @@ SHADES = "".join(
 
 
 def page(title: str, notes: Sequence[str], documents: Sequence[tuple[str, list[Span]]]) -> str:
-    """A page of HTML that needs nothing else; pointing at a span tells its bits and probability.
+    """A page of HTML that needs nothing else; pointing at a span shows its bits and probability.
 
     The text of an element of class `text`, without its tags, is exactly the document's, but for control characters,
     which HTML cannot hold and which are shown as pictures.
@@ -175,7 +175,7 @@ def legend() -> str:
 def _span(span: Span) -> str:
     kinds = [f"s{span.shade}", *["end"] * (span.text is None), *["line"] * ("\n" in (span.text or ""))]
     text = html.escape(printable(span.text or "")).replace("\r", "&#13;")
-    return f'<span class="{" ".join(kinds)}" title="{span.told}">{text}</span>'
+    return f'<span class="{" ".join(kinds)}" title="{span.tooltip}">{text}</span>'
 
 
 # A terminal

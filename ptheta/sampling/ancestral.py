@@ -33,7 +33,7 @@ def ancestral(
         noise: uniforms [n, m, r].
         prefix: values of the first dimensions, [n, k], kept as they are.
         warp: applied to every conditional before drawing from it.
-        advance: is told before every step how many were made.
+        advance: is called before every step with how many were made.
 
     Returns:
         Values [n, m] in visiting order.

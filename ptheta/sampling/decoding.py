@@ -80,7 +80,7 @@ class Effort:
         self._patience, self._clock = patience, time.perf_counter()
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """In words: 784 steps, or 41 fixed-point passes."""
         return f"{self.passes:,} {'steps' if self.method == 'ancestral' else 'fixed-point passes'}"
 
@@ -89,7 +89,7 @@ class Effort:
         self.method, self.passes, self.chunks = method, self.passes + passes, self.chunks + 1
 
     def check(self, part: float) -> None:
-        """Hear which part of the draw is done.
+        """Report which part of the draw is done.
 
         Raises:
             PatienceError: at this rate it takes longer than `patience`.

@@ -29,7 +29,7 @@ NGRAM = 4
 """Longest run of tokens that is looked up."""
 
 Listener = Callable[[int, int], bool | None]
-"""Is told (row, token) for every token drawn, in order; True ends that row."""
+"""Is called with (row, token) for every token drawn, in order; True ends that row."""
 
 
 @dataclass
@@ -73,12 +73,12 @@ def generate(
 
     Args:
         reader: fresh.
-        prompts: int64 [n, k], padded on the left with anything the reader was told to ignore.
+        prompts: int64 [n, k], padded on the left with anything the reader ignores.
         noise: uniforms [n, T, r]; at most T tokens are drawn.
         warp: applied to every conditional before drawing from it.
         end: token that ends a row.
         draft: see above; it changes the number of passes and nothing else.
-        listener: hears every token.
+        listener: is called with every token.
     """
     n, length, _ = noise.shape
     tokens = torch.zeros(n, length, dtype=torch.long, device=noise.device)
@@ -164,7 +164,7 @@ class _History:
                 self.after[run] = len(self.tokens)
 
     def guess(self, most: int) -> list[int]:
-        """At most so many tokens that may follow."""
+        """At most this many tokens that may follow."""
         return [] if self.match is None else self.tokens[self.match : self.match + most]
 
 
@@ -176,7 +176,7 @@ class _Guesses:
         self.histories = [_History(row) for row in prompts.tolist()] if draft == "ngram" else []
 
     def after(self, rows: list[int], live: set[int], written: Tensor, overdrawn: Tensor, most: int) -> Tensor:
-        """At most so many guesses [rows, g] of what follows.
+        """At most this many guesses [rows, g] of what follows.
 
         Args:
             rows: numbers of the rows among the prompts.

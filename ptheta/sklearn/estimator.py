@@ -28,7 +28,7 @@ STEPS = 1_000
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
-    """A density p(x) of the zoo, learned from the rows of an array or a data frame.
+    """A density p(x) of the zoo, fitted to the rows of an array or a data frame.
 
     What a row is, `values` decides:
 
@@ -37,7 +37,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
       Other numbers are refused.
     - `binned`: columns are cut into bins of one width, and within a bin the density is even: its mass divided by its
       volume. Two more bins, each as wide as all others together, take what lies outside; beyond them the density is 0.
-    - `mixed`: every column is what `ptheta.load(…, columns="mixed")` finds: categories, whole numbers or others on a
+    - `mixed`: every column is what `ptheta.load(…, columns="mixed")` infers: categories, whole numbers or others on a
       grid, real numbers, and values that repeat; only for families of tables. What is not real carries probability.
     - `auto`: arrays of floats are real and arrays of integers or bools discrete, as far as the family models such
       values; else floats are binned, and integers mixed or real.
@@ -102,7 +102,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             y: ignored.
 
         Raises:
-            ValueError: X is no table of finite numbers, where it has to be.
+            ValueError: X is not a table of finite numbers, where it has to be.
             PthetaError: the family does not suit the values, or an argument makes no sense.
         """
         X = _pandas(X)

@@ -195,7 +195,9 @@ def _whole(X: np.ndarray) -> np.ndarray:
     """
     if X.dtype.kind == "f" and (wrong := np.argwhere(np.round(X) != X)).size:
         row, column = wrong[0]
-        raise UsageError(f"X[{row}, {column}] is {X[row, column]}, no whole number", 'give values="real" or "binned"')
+        raise UsageError(
+            f"X[{row}, {column}] is {X[row, column]}, not a whole number", 'give values="real" or "binned"'
+        )
     if (wrong := np.argwhere((X >= 2**63) | (X < -(2**63)))).size:
         row, column = wrong[0]
         raise UsageError(

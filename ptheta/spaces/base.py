@@ -96,7 +96,7 @@ class Space(ABC):
         return (flat == -1).all(1) if self.countable else torch.isnan(flat).all(1)
 
     def reduced(self, dimensions: int) -> Space | None:
-        """A smaller space of the same kind with about so many dimensions, on which the cost of a model can be tried;
+        """A smaller space of the same kind with about this many dimensions, on which the cost of a model can be tried;
         None where the kind has no sizes."""
         return None
 

@@ -331,6 +331,6 @@ class Label(Discrete):
 
 
 def _smaller(height: int, width: int, cells: float) -> tuple[int, int]:
-    """Sides of a rectangle of the same shape with about so many cells, at most as large."""
+    """Sides of a rectangle of the same shape with about this many cells, at most as large."""
     scale = min(1.0, math.sqrt(cells / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))

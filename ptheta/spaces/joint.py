@@ -37,7 +37,9 @@ class Joint(Space):
             (str(name), space if isinstance(space, Space) else Space.from_json(dict(space))) for name, space in pairs
         )
         if not made or len({name for name, _ in made}) != len(made):
-            raise SpaceError("a joint space has no parts, or two of one name", "give each part one name of its own")
+            raise SpaceError(
+                "a joint space has no parts, or two of the same name", "give each part one name of its own"
+            )
         if any(isinstance(space, Joint) for _, space in made):
             raise SpaceError("a joint space is part of a joint space", "give all parts side by side")
         object.__setattr__(self, "parts", made)
@@ -72,7 +74,7 @@ class Joint(Space):
     def validate(self, x: Any) -> Tensor:
         """Check a batch: flat [n, dimensions], or a mapping from every part's name to its batch (or one row).
 
-        A part may be left out, be None, or hold rows of `null`: nothing is then said of it.
+        A part may be left out, be None, or hold rows of `null`: it is then missing.
         """
         if not isinstance(x, Mapping):
             x = self.as_batch(x)
@@ -91,8 +93,10 @@ class Joint(Space):
         found = {name: space.validate(x[name]) for name, space in self.parts if x.get(name) is not None}
         counts = {len(part) for part in found.values()} - {1} or {1}
         if len(counts) > 1 or not found:
-            said = ", ".join(f"{name} {len(part)}" for name, part in found.items())
-            raise SpaceError(f"the parts have different numbers of rows: {said or 'none'}", "give equally many of each")
+            counts_text = ", ".join(f"{name} {len(part)}" for name, part in found.items())
+            raise SpaceError(
+                f"the parts have different numbers of rows: {counts_text or 'none'}", "give equally many of each"
+            )
         n = counts.pop()
         rows = {name: part.expand(n, *part.shape[1:]) for name, part in found.items()}
         return self.join({name: rows[name] if name in rows else space.null(n) for name, space in self.parts})
@@ -121,7 +125,7 @@ class Joint(Space):
         return self.join({name: space.null(n) for name, space in self.parts})
 
     def absent(self, x: Tensor) -> Tensor:
-        """Of which parts nothing is said, bool [n, parts]."""
+        """Which parts are missing, bool [n, parts]."""
         return torch.stack([space.is_null(part) for (_, space), part in zip(self.parts, self._cut(x))], 1)
 
     def is_null(self, x: Tensor) -> Tensor:

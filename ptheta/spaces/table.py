@@ -98,7 +98,7 @@ class Column:
         return self.offset + k / self.per
 
     def wrong(self, x: Tensor) -> Tensor:
-        """Which cells [n] are no value of the column."""
+        """Which cells [n] are not values of the column."""
         present = ~torch.isnan(x)
         if self.is_category:
             bad = (x < 0) | (x >= self.levels) | (x != x.round())
@@ -112,7 +112,8 @@ class Column:
                 bad |= x < self.low - (0.5 / self.per if self.per else 0.0)
         return torch.where(present, bad, torch.tensor(not self.missing, device=x.device))
 
-    def said(self) -> str:
+    @property
+    def description(self) -> str:
         """What a cell can be, in words."""
         if self.is_category:
             kind = f"one of the levels 0 to {self.levels - 1}"
@@ -198,8 +199,8 @@ class Table(Space):
                 row = int(wrong.nonzero()[0])
                 value = "missing" if math.isnan(x[row, j]) else f"{float(x[row, j]):g}"
                 raise SpaceError(
-                    f"x[{row}, {j}] is {value}, but column {column.name!r} is {column.said()}",
-                    "mend or remove that row",
+                    f"x[{row}, {j}] is {value}, but column {column.name!r} is {column.description}",
+                    "correct or remove that row",
                 )
         return x
 

@@ -13,7 +13,7 @@ from ptheta.spaces.discrete import Sequence
 
 @dataclass(frozen=True)
 class Document(Sequence):
-    """Whole texts of at most so many tokens.
+    """Whole texts of at most this many tokens.
 
     An event is the tokens of a text, then the end token, and again the end token wherever the text is shorter. A text
     of exactly `length` tokens, or the beginning of a longer one, has no end token.

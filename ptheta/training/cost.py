@@ -2,7 +2,7 @@
 
 A pass forward and back over one event, and over a few, on a throw-away model, shows what is kept for the backward pass
 and how long it takes. Where the event is too large to try, the same family with the same hyperparameters is tried on
-smaller spaces of the same kind, and what is found is extrapolated: bytes and seconds of one event are a + b m + c m² in
+smaller spaces of the same kind, and the results are extrapolated: bytes and seconds of one event are a + b m + c m² in
 its dimensions m (convolutions have c = 0; attention, and networks that connect all dimensions, have not).
 Nothing that does not fit is ever allocated: building and passes are given up as soon as they pass a limit.
 """
@@ -101,7 +101,7 @@ class Cost:
         return self.model_memory + max(step, SCORED * self.scored * self.each)
 
     def seconds(self, n: int, parts: int = 1) -> float:
-        """Seconds of a step of n events in so many parts."""
+        """Seconds of a step of n events in this many parts."""
         return self.update + parts * self.start + n * self.pace
 
 
@@ -139,7 +139,7 @@ class Estimate:
             cheaply: try nothing that takes more than `CHEAP` bytes, but extrapolate.
 
         Raises:
-            Exceeded: it is beyond the limit, and no smaller space tells by how much.
+            Exceeded: it is beyond the limit, and no smaller space shows by how much.
         """
         m = space.dimensions
         limit = min(self.limit, CHEAP) if cheaply else self.limit

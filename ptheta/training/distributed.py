@@ -33,7 +33,7 @@ class World:
     """The processes that learn together.
 
     Attributes:
-        rank: number of this process; 0 writes and speaks.
+        rank: number of this process; 0 writes and reports.
         size: number of processes.
         device: of this process.
     """
@@ -126,7 +126,7 @@ class _Party:
         failed = {rank: answer["failed"] for rank, answer in enumerate(there) if "failed" in answer}
         if failed:
             rank, (problem, remedy) = next(iter(failed.items()))
-            raise _shared(FitError(f"process {rank} of {self.size} cannot go on: {problem}", remedy))
+            raise _shared(FitError(f"process {rank} of {self.size} cannot continue: {problem}", remedy))
         for rank, answer in enumerate(there) if compare else ():
             if differing := _differences(there[0]["record"], answer["record"]):
                 what = f"process {rank} of {self.size} differs from process 0 in {', '.join(differing)}"
@@ -134,7 +134,7 @@ class _Party:
         return there[0]["record"]
 
     def announce(self, error: Exception) -> None:
-        """Tell the others at their next meeting that this process cannot go on."""
+        """Tell the others at their next meeting that this process cannot continue."""
         line = (error.problem, error.remedy) if isinstance(error, PthetaError) else (_named(error), "see its message")
         with contextlib.suppress(RuntimeError):  # the others are gone already
             there = self._exchange({"failed": line})
@@ -145,7 +145,7 @@ class _Party:
     def _exchange(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """The answers of all processes, as JSON in tensors: nothing is unpickled.
 
-        While the others are waited for, SIGTERM ends this process at once: no Python runs that could hear of it.
+        While the others are waited for, SIGTERM ends this process at once: no Python runs that could handle it.
         """
         main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None
@@ -231,13 +231,13 @@ def numbers() -> tuple[int, int, int]:
     """This process's rank, the number of processes, and its rank on this machine, as the environment has them.
 
     Raises:
-        FitError: they are no whole numbers, or do not fit together.
+        FitError: they are not whole numbers, or do not fit together.
     """
     values = {}
     for name, alone in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")):
         text = os.environ.get(name, alone)
         if not (text.isascii() and text.isdigit()):
-            raise FitError(f"{name} is {text!r} in the environment, no whole number", START)
+            raise FitError(f"{name} is {text!r} in the environment, not a whole number", START)
         values[name] = int(text)
     rank, size, local = values.values()
     if rank >= size:
@@ -246,7 +246,7 @@ def numbers() -> tuple[int, int, int]:
 
 
 def processes_here() -> int:
-    """How many of the processes are on this machine, as torchrun tells; where it is not told, all."""
+    """How many of the processes are on this machine, as torchrun says; where it does not, all."""
     text = os.environ.get("LOCAL_WORLD_SIZE", "")
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else numbers()[1]
 
@@ -271,7 +271,7 @@ def _is_lost(error: BaseException) -> bool:
 
 def _lost(rank: int, size: int) -> FitError:
     return FitError(
-        f"process {rank} of {size} stops, for another one ended", "see the message of that one, and fit again"
+        f"process {rank} of {size} stops because another one ended", "see the message of that one, and fit again"
     )
 
 

@@ -1,4 +1,4 @@
-"""Who hears a fit, and how it is asked to stop."""
+"""Callbacks of a fit, and how it is asked to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ptheta.training.state import Position
 
 
 class Listener(Protocol):
-    """Hears how a fit goes."""
+    """Callbacks of a fit."""
 
     def record(self, values: dict[str, Any], verdict: Verdict | None) -> None:
         """A validation was done.
@@ -43,7 +43,7 @@ class Stop:
     def __bool__(self) -> bool:
         return self.number != 0
 
-    def hear(self, number: int, frame: Any) -> None:
+    def handle(self, number: int, frame: Any) -> None:
         """Handle a signal: the first is noted, or raised where nothing is worth waiting for; a second one is raised."""
         again, self.number = bool(self), number
         if again or not self.waits:
@@ -70,12 +70,12 @@ class Stop:
 
 @contextmanager
 def interruptible(listener: Listener | None) -> Iterator[Stop]:
-    """Hears Ctrl-C and SIGTERM, so that a step is finished and saved; a second one stops at once."""
+    """Handles Ctrl-C and SIGTERM, so that a step is finished and saved; a second one stops at once."""
     stop = Stop(listener)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

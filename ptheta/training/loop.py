@@ -43,9 +43,9 @@ class Trainer:
     Args:
         objective: what is minimised, with the model and the settings.
         budget: how long.
-        fingerprint: of what is learned from, kept in checkpoints.
+        fingerprint: of what is trained on, kept in checkpoints.
         checkpoint: file of the unfinished state; None keeps none.
-        listener: hears how it goes.
+        listener: its callbacks are called as the fit proceeds.
         keep: called with weights whenever the best ones are to be put on disk.
     """
 

@@ -19,7 +19,7 @@ class Player:
             apply to it.
         learning_rate: peak rate; None: that of the settings.
         betas: of Adam's moments.
-        every: it moves in every so many steps.
+        every: it moves in one of every `every` steps.
     """
 
     loss: nn.Module

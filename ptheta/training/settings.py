@@ -30,7 +30,7 @@ class Settings:
         precision: `float32`; `bfloat16` (autocast); `native`: bfloat16 where the processor or GPU computes in it, else
             float32; `auto`: bfloat16 on a GPU.
         compile: compile the loss with torch.compile; None: only on a GPU and for budgets of 5 minutes or more.
-        validation_events: at most so many validation events decide which weights are best.
+        validation_events: at most this many validation events decide which weights are best.
         checkpoint_seconds: time between checkpoints.
     """
 

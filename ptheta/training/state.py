@@ -100,7 +100,7 @@ def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} lacks the position of the fit ({error})",
-            "fit again with --force, or go on from its weights with --resume-inexact",
+            "fit again with --force, or continue from its weights with --resume-inexact",
         ) from error
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

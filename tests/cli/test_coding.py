@@ -85,7 +85,7 @@ BAD = {
     "a label too many": ("compress pic top.png --context hat --out x.ptz", "no context", "leave out --context"),
     "not compressed": (
         "decompress txt text.txt --out out",
-        "text.txt is no compressed file of ptheta",
+        "text.txt is not a compressed file of ptheta",
         "ptheta compress",
     ),
     "nothing to decompress": ("decompress txt none.ptz --out out", "none.ptz cannot be read", "check the path"),

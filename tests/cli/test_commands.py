@@ -282,8 +282,8 @@ def test_ctrl_c_says_how_to_resume_and_that_command_works(ptheta, monkeypatch):
         result = ptheta("fit", "pictures", "made", "--width", "16", "--steps", "8", "--out", "my run")
     assert result.code == 130
     assert "the weights so far are in my run" in result.err
-    (line,) = [line for line in result.err.splitlines() if line.startswith("go on with: ptheta ")]
-    resumed = ptheta(*shlex.split(line.removeprefix("go on with: ptheta ")), "--json").json
+    (line,) = [line for line in result.err.splitlines() if line.startswith("resume with: ptheta ")]
+    resumed = ptheta(*shlex.split(line.removeprefix("resume with: ptheta ")), "--json").json
     assert {k: resumed[k] for k in resumed if k not in ("run", "seconds")} == {
         k: whole[k] for k in whole if k not in ("run", "seconds")
     }

@@ -236,10 +236,10 @@ def test_what_is_done_to_a_context_is_said(at):
     assert foreign.code == 0
     assert "no letter of 'красная машина' occurs in the texts" in foreign.err
     assert (
-        "nothing is said of size" in at("sample", "both", "--context", "kind=red", "img=red.png", "--out", "OUT/c").err
+        "not conditioned on size" in at("sample", "both", "--context", "kind=red", "img=red.png", "--out", "OUT/c").err
     )
     assert (
-        "'txt=a car' is taken for the text itself; the context is called text"
+        "'txt=a car' is taken as the text itself; the context is called text"
         in at("sample", "draw", "--context", "txt=a car", "--out", "OUT/d").err
     )
 
@@ -377,25 +377,25 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample say --context wide.png", "wide.png is 4x5 pixels, not 4x4"),
         ("sample hear --context silent.wav", "silent.wav is silent: all 800 samples are 0; remove it"),
         ("sample hear --context empty.wav", "empty.wav is a sound of no length; remove it"),
-        ("sample hear --context red.png", "red.png is no readable sound"),
+        ("sample hear --context red.png", "red.png is not a readable sound"),
         ("sample hear --context photos", "photos holds no sounds"),
         ("sample both --context kid=red", "'kid=red' names no part of the context; did you mean kind?"),
         ("sample both --context red", "names no part of the context; give kind=… size=… img=…"),
-        ("sample both --context size=big", "size is 'big', no number"),
+        ("sample both --context size=big", "size is 'big', not a number"),
         ("sample both --context many.csv kind=red", "by its parts or as a table"),
-        ("sample both --context sizes.csv", "row 2 of sizes.csv: size is 'big', no number"),
+        ("sample both --context sizes.csv", "row 2 of sizes.csv: size is 'big', not a number"),
         ("sample kind --context lines.csv", "row 1 of lines.csv: no kind is called"),
         ("sample sure --context lines.csv", "row 2 of lines.csv is empty; fill it in or remove that row, or fit with"),
-        ("sample strict --context many.csv", "row 2 of many.csv says nothing of size; fill it in or remove that row"),
-        ("sample draw --context odd.csv", "row 2 of odd.csv has 3 cells, but its header 2; mend it"),
-        ("sample draw --context open.csv", "open.csv is no readable CSV file: unexpected end of data; mend"),
+        ("sample strict --context many.csv", "row 2 of many.csv lacks size; fill it in or remove that row"),
+        ("sample draw --context odd.csv", "row 2 of odd.csv has 3 cells, but its header 2; correct it"),
+        ("sample draw --context open.csv", "open.csv is not a readable CSV file: unexpected end of data; correct"),
         ("sample draw --context many.csv", "many.csv has no column 'text'; name the column"),
         ("sample draw --context a b c -n 2", "3 contexts are given for 2 events"),
         ("sample draw --context a -n 2 --each 2", "-n and --each both say how many; give one"),
         ("sample draw --each 2", "--each is for contexts, and none is given"),
         ("sample draw --context a --each 0", "--each is 0; give at least 1"),
         ("sample draw --guidance 2", "guidance is towards a context, and none is given"),
-        ("sample sure --context a --guidance 2", "taught without contexts; leave it at 1, or fit with"),
+        ("sample sure --context a --guidance 2", "trained without contexts; leave it at 1, or fit with"),
         ("sample draw --context a --guidance -1", "guidance is -1.0; give a finite number"),
         ("sample draw --context a --beams 2", "beam search is for whole texts"),
         ("sample say --context red.png --beams 2 --temperature 0.5", "one text for each context; leave out"),
@@ -404,16 +404,16 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample tell --prompt a", "tell draws whole texts from their beginning; leave out --prompt"),
         ("complete say start.txt --context red.png blue.png", "2 contexts are given for 1 event"),
         ("complete tell no.txt", "no.txt cannot be read"),
-        ("complete tell red.png", "red.png is no text; give a text file"),
+        ("complete tell red.png", "red.png is not text; give a text file"),
         ("sample aged --context 2.5", "no age is called '2.5'"),
         ("sample aged --context 2.5", "Where they are numbers, a fit with --context age:number takes any"),
         ("score draw photos --given a b c", "3 contexts are given for 2 events; give one, or one for each"),
         ("score draw cars.parquet --given a --context text", "leave out --context or --given"),
         ("score tell start.txt --given a", "tell has no context; leave out --given"),
         ("fit cars.parquet made --event img --context img", "'img' is both event and context"),
-        ("fit cars.parquet made --event img --context text:8x8", "'text' (string) is no picture"),
-        ("fit cars.parquet made --event img --rate 8000", "the events of cars are no sounds; leave out rate"),
-        ("fit cars.parquet made --event img --whole", "are no texts; leave out whole"),
+        ("fit cars.parquet made --event img --context text:8x8", "'text' (string) is not a picture"),
+        ("fit cars.parquet made --event img --rate 8000", "the events of cars are not sounds; leave out rate"),
+        ("fit cars.parquet made --event img --whole", "are not texts; leave out whole"),
         ("fit tones made --hop 0", "hop is 0; give 0.1 to 1000"),
     ],
 )

@@ -109,7 +109,7 @@ def test_events_that_were_learned_from_are_warned_of(say, folder):
     x, train = Run.load("kinds").read("cars.parquet").splits["all"].x, run.data.train.x
     learned = sum(bool((row == train).all((1, 2, 3)).any()) for row in x)
     assert learned >= len(train)
-    said = f"{learned} of the 60 events judged are among those that kinds learned from"
+    said = f"{learned} of the 60 events judged are among those that kinds was trained on"
     (folder / "copy.parquet").write_bytes((folder / "cars.parquet").read_bytes())
     for command in ("evaluate", "classify"):
         code, out, err = say(command, "kinds", "copy.parquet", "--json")
@@ -119,7 +119,7 @@ def test_events_that_were_learned_from_are_warned_of(say, folder):
     known = sum(bool((row == train).all((1, 2, 3)).any()) for row in x[:6])
     assert known > 0
     err = say("classify", "kinds", "unlabelled.parquet")[2]
-    assert f"warning: {known} of the 6 events judged are among those that kinds learned from\n" in err
+    assert f"warning: {known} of the 6 events judged are among those that kinds was trained on\n" in err
 
 
 def test_an_impossible_event_gets_an_empty_prediction(say, monkeypatch):
@@ -174,8 +174,8 @@ def test_events_without_labels_are_classified_and_not_judged(say):
         (["evaluate", "kinds", "--split", "tset"], "did you mean test?"),
         (["evaluate", "kinds", "--against", "words"], "another coding"),
         (["evaluate", "nothing"], "no run folder"),
-        (["classify", "words", "cars.parquet"], "is no label"),
-        (["classify", "kinds", "cars.parquet", "--out", "x.txt"], "is no table"),
+        (["classify", "words", "cars.parquet"], "is not a label"),
+        (["classify", "kinds", "cars.parquet", "--out", "x.txt"], "is not a table"),
         (["classify", "kinds", "cars.parquet", "--limit", "0"], "--limit is 0"),
         (["classify", "kinds", "unknown.parquet"], "teal"),
         (["classify", "kinds", "nothing.parquet"], "nothing.parquet"),

@@ -44,7 +44,7 @@ def test_a_palette_run_speaks_of_palette_tokens_everywhere(run, here, ptheta):
 
 
 def test_a_score_without_bounds_is_infinite_in_its_unit_too(run, ptheta):
-    """Random pictures are no training pictures: `empirical` gives them probability 0."""
+    """Random pictures are not training pictures: `empirical` gives them probability 0."""
     assert ptheta("fit", "rgb", "empirical", "--palette", "8", "--out", "copies").code == 0
     assert "∞ nats, inf bits/palette token" in " ".join(ptheta("info", "copies").out.split())
 

@@ -156,7 +156,7 @@ def test_documents_name_their_files(cli, tmp_path):
         ("--anomaly ratio", "needs a background"),
         ("--anomaly surprise --against ind", "surprise has no background"),
         ("--anomaly strange", "--anomaly is 'strange', not one of"),
-        ("--against num", "num is about Real"),
+        ("--against num", "num models Real"),
         ("--against nowhere", "no run folder nowhere"),
         ("--calibrate -1", "--calibrate is -1"),
         ("--anomaly typicality --calibrate 0", "typicality needs events that were held out"),

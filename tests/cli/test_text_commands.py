@@ -271,24 +271,24 @@ def test_compare_takes_a_tokenizer_and_ranks_by_bits_of_a_byte(cli, tmp_path):
 BAD = {
     "prompt for numbers": (
         "sample num --prompt a",
-        "a prompt is the beginning of a text, and num is",
+        "a prompt is the beginning of a text, and num models",
         "ptheta complete",
     ),
     "prompt for a chain": (
         "sample chain --prompt a",
-        "a markov_chain does not go on from a prompt",
+        "a markov_chain cannot continue a prompt",
         "fit a transformer",
     ),
     "prompt without a text": ("sample bytes --prompt", "--prompt lacks its text", 'give one, "" for none'),
     "prompt before a flag": ("sample bytes --prompt --seed 1", "--prompt lacks its text", 'give one, "" for none'),
     "prompt for any order": (
         "sample any --prompt a",
-        "transformer of another order does not go on",
+        "transformer of another order cannot continue",
         "leave out --prompt",
     ),
     "unknown character": ("sample characters --prompt aüQ", "byte 4 of the prompt begins 'Q'", "--tokenizer bytes"),
     "no tokens": ("sample bytes --prompt a --tokens 0", "--tokens is 0", "give at least 1"),
-    "tokens in words": ("sample bytes --prompt a --tokens many", "--tokens is 'many', no whole number", "--help"),
+    "tokens in words": ("sample bytes --prompt a --tokens many", "--tokens is 'many', not a whole number", "--help"),
     "tokens without a prompt": ("sample bytes --tokens 5", "--tokens is for texts after a prompt", "give --prompt"),
     "stop without a prompt": ("sample bytes --stop x", "--stop is for texts after a prompt", "give --prompt"),
     "draft without a prompt": ("sample num --draft ngram", "--draft is for texts after a prompt", "give --prompt"),

@@ -137,7 +137,7 @@ def test_a_picture_with_half_a_head_is_stored(runs, here):
 
 def test_a_name_that_is_no_text_is_named(runs, here):
     Path(os.fsdecode(b"\xff.txt")).write_bytes(b"hello")
-    with pytest.raises(SourceError, match=r"udcff.txt' is no UTF-8"):
+    with pytest.raises(SourceError, match=r"udcff.txt' is not valid UTF-8"):
         compress(runs["chain"], [os.fsdecode(b"\xff.txt")], "x.ptz")
 
 

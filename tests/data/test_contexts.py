@@ -1,4 +1,4 @@
-"""Contexts of any kind: what a column becomes, views of it, parts, and what is no context."""
+"""Contexts of any kind: what a column becomes, views of it, parts, and what is not a context."""
 
 import io
 
@@ -164,7 +164,7 @@ def test_parts_are_given_by_name_and_those_left_out_say_nothing(frame):
         (["cat"], "give weight=… kind=… n=…"),
         (["kind=cat", "kind=dog"], "two values of kind"),
         (["kind=cow"], "no kind is called 'cow'"),
-        (["weight=heavy"], "no number"),
+        (["weight=heavy"], "not a number"),
     ]:
         with pytest.raises(UsageError, match=said):
             context_of_parts(codec, given)
@@ -196,12 +196,12 @@ def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
     (tmp_path / "kinds.txt").write_bytes("\ufeffdog\r\n".encode("utf-8"))
     assert events_of_file(label, tmp_path / "kinds.txt").tolist() == [1]
     (tmp_path / "kinds.txt").write_bytes("größe".encode("latin-1"))
-    with pytest.raises(SourceError, match=r"kinds.txt is no UTF-8 text: .* at byte 2"):
+    with pytest.raises(SourceError, match=r"kinds.txt is not UTF-8 text: .* at byte 2"):
         events_of_file(label, tmp_path / "kinds.txt")
     number = load(frame, event="caption", context="weight").context_codec
     assert number.parse("2.5").tolist() == [2.5]
     for bad in ("nan", "inf", "two"):
-        with pytest.raises(UsageError, match=r"no number"):
+        with pytest.raises(UsageError, match=r"not a number"):
             number.parse(bad)
     picture = load(frame, event="caption", context="img:4x4").context_codec
     pil.fromarray(pixels[3]).save(tmp_path / "a.png")
@@ -219,12 +219,12 @@ def test_values_are_what_a_person_writes(frame, pixels, tmp_path):
     ("asked", "said"),
     [
         ("kinds", "no column 'kinds'; did you mean kind"),
-        ("kind:8x8", r"'kind' \(string\) is no picture"),
-        ("img:blue", "'blue' is no view of column 'img'"),
-        ("img:grey:rgb", "no view"),
-        ("img:label", "is no label"),
+        ("kind:8x8", r"'kind' \(string\) is not a picture"),
+        ("img:blue", "'blue' is not a view of column 'img'"),
+        ("img:grey:rgb", "not a view"),
+        ("img:label", "is not a label"),
         ("caption:number", r"'caption' \(string\) holds no numbers"),
-        ("weight:label", r"'weight' \(float\) is no set of classes"),
+        ("weight:label", r"'weight' \(float\) is not a set of classes"),
         ("kind,kind", "has 'kind' twice"),
     ],
 )
@@ -278,7 +278,7 @@ def test_nothing_is_said_of_parts_whose_cells_are_missing(asked, again, frame):
         notes, whole = data.notes, load(frame, event="n", context=asked)
     space = data.context_space
     for name in space.names:
-        said = f"context: {name} is missing in 2 of 40 rows, and nothing is then said of it"
+        said = f"context: {name} is missing in 2 of 40 rows, where the context leaves it out"
         assert said in notes
     assert not any("missing" in note for note in whole.notes)
     for split, other in zip(data.splits.values(), whole.splits.values()):
@@ -326,10 +326,10 @@ def test_parts_of_new_data_are_found_by_their_names(frame):
     one = load(twins, event="caption", context="b,weight", **codecs)
     np.testing.assert_array_equal(one.splits["all"].context[:, 1], twins["b"])
     np.testing.assert_array_equal(one.splits["all"].context[:, 0], twins["weight"])
-    assert one.remarks == ["context: weight is taken for the run's a"]
+    assert one.remarks == ["context: weight is used as the run's a"]
     other = load(twins.rename(columns={"a": "c", "b": "d"}), event="caption", context="d,c", **codecs)
     np.testing.assert_array_equal(other.splits["all"].context, wanted.splits["all"].context[:, ::-1])
-    assert other.remarks == ["context: d is taken for the run's a", "context: c is taken for the run's b"]
+    assert other.remarks == ["context: d is used as the run's a", "context: c is used as the run's b"]
     views = load(frame, event="caption", context="img:grey,img:2x2")
     codecs = {"codec": views.codec, "context_codec": views.context_codec}
     turned = load(frame, event="caption", context="img:2x2,img:grey", **codecs)
@@ -341,14 +341,14 @@ def test_parts_of_new_data_are_found_by_their_names(frame):
 @pytest.mark.parametrize(
     ("fitted", "given", "said"),
     [
-        ("caption", "pixels", r"column 'pixels' \(array\) of data is nothing for the run's context, Document\("),
-        ("img", "caption", r"column 'caption' \(string\) of data is nothing for the run's context, Image\(8×8"),
-        ("weight", "kind", r"column 'kind' \(string\) of data is nothing for the run's context, Real"),
-        ("kind", "weight", r"column 'weight' \(float\) of data is nothing for the run's context, 2 classes; name the"),
+        ("caption", "pixels", r"column 'pixels' \(array\) of data does not fit the run's context, Document\("),
+        ("img", "caption", r"column 'caption' \(string\) of data does not fit the run's context, Image\(8×8"),
+        ("weight", "kind", r"column 'kind' \(string\) of data does not fit the run's context, Real"),
+        ("kind", "weight", r"column 'weight' \(float\) of data does not fit the run's context, 2 classes; name the"),
         (
             "img,kind",
             "caption,kind",
-            r"column 'caption' \(string\) of data is nothing for the run's context img, Image",
+            r"column 'caption' \(string\) of data does not fit the run's context img, Image",
         ),
     ],
 )

@@ -79,18 +79,21 @@ def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
     described(tmp_path, {"metadata.csv": ["file_name,text", *(f"a{i}.wav,b" for i in range(12))]})
     assert not open_source(tmp_path).notes
     (tmp_path / "more.wav").write_bytes(SOUND)
-    assert open_source(tmp_path).notes == ["left out, described by no metadata file: 1 sound"]
+    assert open_source(tmp_path).notes == ["left out, not described by any metadata file: 1 sound"]
 
 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"a/metadata.csv": ["file_name,text", "a.wav,x,y"]}, r"row 1 of .*a/metadata.csv has 3 cells.*header 2; mend"),
-        ({"metadata.csv": ["file_name,text", 'a.wav,"x']}, r"metadata.csv is no readable CSV file: unexpected end"),
+        (
+            {"a/metadata.csv": ["file_name,text", "a.wav,x,y"]},
+            r"row 1 of .*a/metadata.csv has 3 cells.*header 2; correct",
+        ),
+        ({"metadata.csv": ["file_name,text", 'a.wav,"x']}, r"metadata.csv is not a readable CSV file: unexpected end"),
         ({"metadata.csv": ["name,text", "a.wav,x"]}, "metadata.csv has no column 'file_name'"),
         ({"metadata.csv": ["file_name,text", "a.wav,x", ",y"]}, "row 2 of .*metadata.csv names no sound"),
         ({"metadata.csv": ["file_name,a,a", "a.wav,x,y"]}, "metadata.csv has no header, or names a column twice"),
-        ({"metadata.jsonl": ['{"file_name": "a.wav"}', "{"]}, "line 2 of metadata.jsonl is no JSON"),
+        ({"metadata.jsonl": ['{"file_name": "a.wav"}', "{"]}, "line 2 of metadata.jsonl is not valid JSON"),
         (
             {"metadata.csv": ["file_name,text", "a.wav,x"], "metadata.jsonl": ['{"file_name": "b.wav", "t": "y"}']},
             "column 't' is in one of .*metadata.csv and .*metadata.jsonl only",

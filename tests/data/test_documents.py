@@ -110,7 +110,7 @@ def test_bad_texts_are_named():
         load(frame, whole=True)
     with pytest.raises(SourceError, match="'text' are empty"):
         load({"text": np.array([""] * 30)}, whole=True)
-    with pytest.raises(SourceError, match="no texts; leave out whole"):
+    with pytest.raises(SourceError, match="not texts; leave out whole"):
         load("digits", whole=True)
     with pytest.raises(UsageError, match="length is 0"):
         load({"text": np.array(WORDS)}, whole=True, length=0)

@@ -137,7 +137,7 @@ def test_missing_and_empty_sources_say_what_there_is(tmp_path):
         load("digit")
     with pytest.raises(SourceError, match="is empty"):
         load(tmp_path)
-    with pytest.raises(SourceError, match="no source"):
+    with pytest.raises(SourceError, match="not a source"):
         load(object())
 
 

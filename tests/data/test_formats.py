@@ -200,10 +200,10 @@ def test_numbers_in_words_and_decimals_are_numbers(run):
 
 def test_values_are_still_refused_where_there_is_no_such_value(run):
     for name, value, said in [
-        ("few", 0.15, "'few' is 0.15 at row 1, a value it has not had before"),
-        ("code", "0012", "'code' is '0012' at row 1, a value it has not had before"),
+        ("few", 0.15, "'few' is 0.15 at row 1, a value unknown to the run"),
+        ("code", "0012", "'code' is '0012' at row 1, a value unknown to the run"),
         ("grid", 1.23, "'grid' is 1.23 at row 1, but it is a multiple of 1/10"),
-        ("flag", 2, "'flag' is 2 at row 1, a value it has not had before"),
+        ("flag", 2, "'flag' is 2 at row 1, a value unknown to the run"),
     ]:
         with pytest.raises(SourceError, match=said):
             run.codec.encode(rows()[:1].assign(**{name: value}))
@@ -215,7 +215,7 @@ def test_cells_by_hand_are_the_values_of_their_column(run):
     )
     assert (row[0], row[1], row[5], row[6]) == (0.1, 1, 1, 3)
     assert run.codec.columns[4]["values"][int(row[4])] == "7"
-    with pytest.raises(UsageError, match="code is never '07'"):
+    with pytest.raises(UsageError, match="code has no value '07'"):
         run.codec.cells({"code": "07"})
 
 

@@ -40,7 +40,7 @@ class StrandCodec(ContextCodec):
         strands = raw if isinstance(raw, list) else raw.to_pylist()
         for row, strand in enumerate(strands):
             if strand is None or len(strand) < self.length:
-                raise SourceError(f"{place(row)} is no strand of {self.length} bases", "remove that row")
+                raise SourceError(f"{place(row)} is not a strand of {self.length} bases", "remove that row")
         return np.array([[BASES.index(base) for base in strand[: self.length]] for strand in strands], self.dtype)
 
     def decode(self, x):
@@ -123,7 +123,7 @@ def test_a_new_kind_is_a_context_too(strands):
 def test_the_options_of_a_new_kind_are_checked_and_are_flags(strands):
     with pytest.raises(UsageError, match="bases is 0; give at least 1"):
         load(strands, bases=0)
-    with pytest.raises(UsageError, match="the events of strands are no strands; leave out bases"):
+    with pytest.raises(UsageError, match="the events of strands are not strands; leave out bases"):
         load(strands, "weight", bases=3)
     (flag,) = of_data()["DNA"]
     assert (flag.name, flag.help, flag.otherwise) == ("bases", "bases of an event", "the shortest strand")

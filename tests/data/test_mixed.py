@@ -249,7 +249,7 @@ def test_values_that_only_test_has_are_known_and_new_ones_are_refused():
     assert len(data.test.x) == N - 1000
     codec = load(made).codec
     wrong = [
-        ("job, today", "new", "'job, today' is 'new' at row 1, a value it has not had before"),
+        ("job, today", "new", "'job, today' is 'new' at row 1, a value unknown to the run"),
         ("age", -5, "'age' is -5 at row 1, but it is a whole number, at least 0"),
         ("price", math.nan, "'price' is missing at row 1, and never was in the fit"),
         ("score", math.inf, "'score' is inf at row 1"),
@@ -325,14 +325,14 @@ def test_cells_as_people_write_them():
 @pytest.mark.parametrize(
     ("name", "text", "problem", "remedy"),
     [
-        ("job, today", "Clerk", "job, today is never 'Clerk'", "did you mean clerk"),
-        ("job, today", "", "job, today is never ''", "choose one of"),
-        ("age", "x", "age is 'x', no number", "age=0"),
-        ("age", "nan", "age is 'nan', no number", "age=0"),
+        ("job, today", "Clerk", "job, today has no value 'Clerk'", "did you mean clerk"),
+        ("job, today", "", "job, today has no value ''", "choose one of"),
+        ("age", "x", "age is 'x', not a number", "age=0"),
+        ("age", "nan", "age is 'nan', not a number", "age=0"),
         ("age", "1.5", "age is 1.5, but it is a whole number, at least 0, not missing", "give such a value"),
         ("age", "1e300", "age is 1e300, but it is a whole number", "give such a value"),
         ("gain", "-1", "gain is -1, but it is a real number, at least 0", "give such a value"),
-        ("age", "", "age is '', no number", "age=0"),
+        ("age", "", "age is '', not a number", "age=0"),
         ("jobb", "x", "no column 'jobb'", "choose one of|did you mean"),
     ],
 )

@@ -84,9 +84,9 @@ def test_the_codec_survives_json_and_names_its_unit():
     assert again == codec
     assert again.is_picture
     assert (again.bits_key, again.bits_label) == ("bits_per_palette_token", "bits/palette token")
-    assert again.said(30 * np.log(2)) == "1.0000 bits/palette token of Grid(6×5, 8 levels)"
+    assert again.in_bits(30 * np.log(2)) == "1.0000 bits/palette token of Grid(6×5, 8 levels)"
     image = ImageCodec(6, 5)
-    assert (image.bits_key, image.bits_label, image.said(30 * np.log(2))) == (
+    assert (image.bits_key, image.bits_label, image.in_bits(30 * np.log(2))) == (
         "bits_per_dim",
         "bits/dim",
         "1.0000 bits/dim",
@@ -220,7 +220,7 @@ def test_palettes_that_cannot_be_are_refused(options, error, said):
 def test_pictures_of_one_colour_and_events_that_are_none_have_no_palette():
     with pytest.raises(SourceError, match="have 1 distinct colour, fewer than the 2 asked for; give other pictures"):
         load(np.full((20, 4, 4, 3), 7, np.uint8), palette=2)
-    with pytest.raises(UsageError, match="no pictures; leave out palette"):
+    with pytest.raises(UsageError, match="not pictures; leave out palette"):
         load({"a": ["x", "y"] * 20}, palette=2)
 
 

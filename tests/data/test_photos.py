@@ -134,5 +134,5 @@ def test_runs_of_before_find_their_data_again(tmp_path):
 def test_ways_of_fitting_are_checked(tmp_path):
     with pytest.raises(UsageError, match="no way of fitting pictures is called 'crob'; did you mean crop"):
         load(folder(tmp_path / "photos", [(8, 8)] * 3), fit="crob")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="no pictures"):
+    with pytest.raises(UsageError, match="not pictures"):
         load(np.zeros((10, 3), np.float32), fit="crop")

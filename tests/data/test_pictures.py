@@ -167,7 +167,7 @@ def test_a_run_sees_new_pictures_through_its_own_codec(tmp_path, greys):
     save(np.zeros((9, 9), np.uint8), tmp_path / "two.png")
     with pytest.raises(SourceError, match="9x9 pixels, not 6x4"):
         load(tmp_path / "two.png", codec=codec)
-    with pytest.raises(SourceError, match="the run is about Image"):
+    with pytest.raises(SourceError, match="the run models Image"):
         load(np.zeros((5, 2)), codec=codec)
 
 

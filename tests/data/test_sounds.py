@@ -123,7 +123,7 @@ def test_arrays_of_any_type_are_the_sound_that_a_file_of_them_is(codec, tmp_path
         (np.zeros(0), "row 2 is a sound of no length"),
         (np.zeros(7, np.int16), "row 2 is silent: all 7 samples are 0"),
         (np.full(7, 128, np.uint8), "row 2 is silent: all 7 samples are 0"),
-        (0.5, "row 2 is a float, no sound"),
+        (0.5, "row 2 is a float, not a sound"),
     ],
 )
 def test_arrays_that_are_no_sound_are_said(value, said):
@@ -138,8 +138,8 @@ def test_bad_sounds_are_named_with_a_remedy(tmp_path):
         "empty.wav": (wav(np.zeros(0)), "a sound of no length; remove it"),
         "silent.wav": (wav(np.zeros(800)), "silent: all 800 samples are 0; remove it"),
         "short.wav": (good[:-100], "claims 800 samples but holds 750"),
-        "text.wav": (b"hello", "no readable sound"),
-        "half.flac": (b"fLaC" + b"\0" * 50, "no readable sound"),
+        "text.wav": (b"hello", "not a readable sound"),
+        "half.flac": (b"fLaC" + b"\0" * 50, "not a readable sound"),
     }
     for name, (content, said) in cases.items():
         (tmp_path / name).write_bytes(content)
@@ -289,9 +289,9 @@ def test_options_of_sounds_are_obeyed(folder):
         ({"seconds": 0}, "seconds is 0"),
         ({"sound": "waveform", "bands": 9}, "a waveform has no bands"),
         ({"bands": 200}, "200 bands are too many"),
-        ({"size": 8}, "no size of pictures"),
-        ({"palette": 8}, "no pictures"),
-        ({"whole": True}, "no texts"),
+        ({"size": 8}, "not a size of pictures"),
+        ({"palette": 8}, "not pictures"),
+        ({"whole": True}, "not texts"),
     ],
 )
 def test_options_that_make_no_sense_are_said(options, said, folder):
@@ -300,7 +300,7 @@ def test_options_that_make_no_sense_are_said(options, said, folder):
 
 
 def test_options_of_sounds_are_for_sounds():
-    with pytest.raises(UsageError, match=r"no sounds; leave out sound and rate"):
+    with pytest.raises(UsageError, match=r"not sounds; leave out sound and rate"):
         load("digits", sound="waveform", rate=8000)
 
 

@@ -124,7 +124,7 @@ def test_one_text_is_cut_in_order():
     assert [len(data.splits[s].stream) % 16 for s in ("train", "validation", "test")] == [0, 0, len(text) % 16]
     assert "1 document, no end token" in data.notes
     assert "tokens: 256 bytes" in data.notes
-    assert any(f"test: the last {len(text) % 16} tokens make no whole event" in note for note in data.notes)
+    assert any(f"test: the last {len(text) % 16} tokens do not fill an event" in note for note in data.notes)
     assert len(load(pd.DataFrame({"text": [text]}), length=16, validation=7).validation) == 7
     assert "validation" not in load(pd.DataFrame({"text": [text]}), length=16, validation=0).splits
 
@@ -213,10 +213,10 @@ def test_long_files_of_lines_say_which_line_is_wrong(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     good = [json.dumps({"id": i, "text": f"text number {i} is long enough"}) for i in range(5)]
     path.write_text("\ufeff" + "\n".join([*good[:2], "", "{not json", *good[2:]]), encoding="utf-8")
-    with pytest.raises(SourceError, match=r"line 4 of a\.jsonl is no JSON"):
+    with pytest.raises(SourceError, match=r"line 4 of a\.jsonl is not valid JSON"):
         load(path, length=8)
     path.write_text("\n".join([*good, "[1]"]))
-    with pytest.raises(SourceError, match=r"line 6 of a\.jsonl is no JSON object"):
+    with pytest.raises(SourceError, match=r"line 6 of a\.jsonl is not a JSON object"):
         load(path, length=8)
     path.write_text("\n".join([*good, "", '{"id": 7, "text": 7}']))
     with pytest.raises(SourceError, match=r"column 'text' is 7 in line 7 of a\.jsonl, but string before"):

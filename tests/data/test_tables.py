@@ -114,7 +114,10 @@ def bad(text, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a,b\n1.5,2\nx,3\n2.5,1\n3,1\n", r"'a' holds numbers, but 'x' at row 2 of bad.csv; mend .* --columns mixed"),
+        (
+            "a,b\n1.5,2\nx,3\n2.5,1\n3,1\n",
+            r"'a' holds numbers, but 'x' at row 2 of bad.csv; correct .* --columns mixed",
+        ),
         ("a,b\n1.5,\n1.0,\n" + "1,\n" * 9, "'b' has no value in any row"),
         ("a,b\n1.5,2.5\n1.0,inf\n" + "1,1\n" * 9, "'b' is inf at row 2 of bad.csv"),
         ("a,b\n1,2\n1,2,3\n", r"bad\.csv"),

@@ -151,7 +151,7 @@ def test_scores_are_per_byte_character_or_token():
         codec = all_three()[name]
         assert codec.bits_label == f"bits/{unit}"
         assert codec.bits_key == "bits_per_dim"
-        assert codec.said(8 * np.log(2)) == f"1.0000 bits/{unit}"
+        assert codec.in_bits(8 * np.log(2)) == f"1.0000 bits/{unit}"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_characters_outside_the_alphabet_are_named_with_their_place(tmp_path):
 def test_what_is_no_utf_8_is_named_with_its_place(tmp_path, at):
     path = tmp_path / "latin.txt"
     path.write_bytes(b"caf " * (at // 4) + b" " * (at % 4) + b"\xe9 " + TEXT.encode())
-    with pytest.raises(SourceError, match=rf"byte {at + 1:,} of .*latin\.txt is no UTF-8.*--tokenizer bytes"):
+    with pytest.raises(SourceError, match=rf"byte {at + 1:,} of .*latin\.txt is not UTF-8 text.*--tokenizer bytes"):
         load(path, tokenizer="characters", length=8)
     data = load(path, tokenizer="bytes", length=8)
     assert joined(*data.splits.values(), codec=data.codec) == path.read_bytes()
@@ -270,7 +270,7 @@ def test_options_that_make_no_sense_are_refused(options, said):
 
 @pytest.mark.parametrize("option", [{"tokenizer": "bpe"}, {"vocabulary": 300}, {"length": 8}])
 def test_options_of_text_need_text(option):
-    with pytest.raises(UsageError, match=rf"are no text; leave out {next(iter(option))}"):
+    with pytest.raises(UsageError, match=rf"are not text; leave out {next(iter(option))}"):
         load(np.zeros((20, 4, 4), np.uint8), **option)
 
 

@@ -75,7 +75,7 @@ class Reference:
         return self.survival(offset + (mpmath.nint((low - offset) * per) - 0.5) / per if per else mpmath.mpf(low))
 
     def log_point(self, x):
-        """Of a grid's point that is no atom."""
+        """Of a grid's point that is not an atom."""
         half = mpmath.mpf(1) / (2 * self.column.per)
         low, high = mpmath.mpf(x) - half, mpmath.mpf(x) + half
         return float(mpmath.log(self.codes[-1] * (self.survival(low) - self.survival(high)) / self.total()))

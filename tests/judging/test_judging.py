@@ -198,7 +198,7 @@ def test_descriptions_are_judged_with_a_judge_or_by_nats_alone(fit, captions):
     assert found.rows["nearest neighbour"]["nats"].value == pytest.approx(-near.mean())
     anyone, _ = neighbour_nats(Case(run, run.data.test, How()), np.zeros_like(nearest))
     assert 0 < -near.mean() < -anyone.mean()  # a picture of any colour explains less
-    with pytest.raises(RunError, match="no judge"):
+    with pytest.raises(RunError, match="not a judge"):
         judge(run, run.data.test, How(judge=run))
 
 

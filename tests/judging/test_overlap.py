@@ -53,7 +53,7 @@ def test_events_that_were_learned_from_are_counted_with_and_without_their_contex
     asked = np.concatenate([other.x.reshape(len(other), -1), other.context[:, None]], 1)
     with_context = known(asked, pairs)
     assert 0 < with_context < len(other)
-    said = f"{known(other.x, train.x)} of the 80 events judged are among those that {kinds.path} learned from"
+    said = f"{known(other.x, train.x)} of the 80 events judged are among those that {kinds.path} was trained on"
     assert learned_by(kinds, other) == f"{said}, {with_context} of them with the same context"
     assert learned_by(kinds, Split(other.x)) == said
     swapped = learned_by(kinds, Split(train.x, 1 - train.context))
@@ -78,7 +78,7 @@ def test_of_a_rival_that_left_out_other_rows_the_common_ones_are_counted(kinds, 
     assert not divided_alike(kinds, rival)
     test = kinds.data.test
     common = known(test.x, rival.data.train.x)
-    expected = f"{common} of the {len(test)} events judged are among those {rival.path} learned from"
+    expected = f"{common} of the {len(test)} events judged are among those {rival.path} was trained on"
     assert also_learned_by(rival, kinds, test) == (expected if common else None)
     assert nats_of(kinds, test, rival).notes == ([expected] if common else [])
 
@@ -91,13 +91,13 @@ def test_of_values_in_memory_nothing_is_taken_for_granted(fit, kinds, tmp_path):
     again = Run.load(run.path)
     assert not divided_alike(again, again)
     said = also_learned_by(again, again, run.data.test)
-    assert said == f"{run.path} may have learned from the events judged: {run.path} was fitted on data in memory"
+    assert said == f"{run.path} may have been trained on the events judged: {run.path} was fitted on data in memory"
 
 
 def test_a_recogniser_of_another_coding_may_have_learned(kinds, fit):
     other = fit("levels", seed=2, binarize="threshold", size="2x2")
     said = also_learned_by(other, kinds, kinds.data.test)
-    assert said == f"{other.path} may have learned from the events judged: its data differ in seed"
+    assert said == f"{other.path} may have been trained on the events judged: its data differ in seed"
 
 
 def test_changed_data_are_not_taken_for_those_of_the_fit(source, tmp_path):
@@ -112,7 +112,7 @@ def test_changed_data_are_not_taken_for_those_of_the_fit(source, tmp_path):
         _ = again.own_data
     with pytest.raises(RunError, match="have changed since the fit"):
         ptheta.classify(again, run.data.test.x, prior="train")
-    assert "may have learned" in learned_by(again, run.data.test)
+    assert "may have been trained" in learned_by(again, run.data.test)
 
 
 def test_columns_of_the_fit_are_its_own_however_they_are_written(kinds, source):

@@ -129,7 +129,7 @@ def check_players_own_their_parameters(trainer: Trainer) -> None:
     assert set(owned) == {i for i in model | beside if i in owned}
     assert not model & beside, "the opponent is part of the model"
     fresh = type(trainer.model)(trainer.model.space, trainer.model.context_space, **trainer.model.hyperparameters())
-    assert trainer.weights.keys() == fresh.state_dict().keys(), "the weights hold what is no part of the model"
+    assert trainer.weights.keys() == fresh.state_dict().keys(), "the weights hold what is not part of the model"
 
 
 def check_average_keeps_buffers(trainer: Trainer) -> None:

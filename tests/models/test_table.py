@@ -319,9 +319,9 @@ def test_what_cannot_be_imputed_is_refused():
     with pytest.raises(SpaceError, match=r"x\[2, 1\] is 0.5, but column 'count' is a whole number"):
         model.impute(wrong)
     fixed = build(MIXED, any_order=False)
-    with pytest.raises(UsageError, match="learned for one order"):
+    with pytest.raises(UsageError, match="trained for one order"):
         fixed.impute(rows(MIXED, 2))
-    with pytest.raises(UsageError, match="learned for one order"):
+    with pytest.raises(UsageError, match="trained for one order"):
         fixed.reordered((4, 3, 2, 1, 0))
     with pytest.raises(UsageError, match="-1 samples"):
         model.impute(rows(MIXED, 2), -1)

@@ -235,7 +235,7 @@ def test_events_looked_at_are_those_that_are_named(digits):
     chosen = digits.data.test.events(evidence.rows)[0]
     assert torch.equal(chosen, evidence.real.events()[0])
     assert len(evidence.samples) == 7
-    assert evidence.drawn_said == f"7 of {len(digits.data.test)} test events, drawn with seed 3"
+    assert evidence.drawn_text == f"7 of {len(digits.data.test)} test events, drawn with seed 3"
 
 
 def test_other_data_are_judged_and_said_to_be_other(reals, tmp_path):
@@ -263,7 +263,7 @@ def test_what_cannot_be_reported_is_refused(reals, tmp_path, monkeypatch):
         write_report(reals, tmp_path / "a.html", empty)
     narrow = ptheta.load(np.zeros((40, 3)))
     monkeypatch.setattr(reals, "_data", narrow)
-    with pytest.raises(SourceError, match="otherwise than"):
+    with pytest.raises(SourceError, match="not in the form that"):
         write_report(reals, tmp_path / "a.html")
     assert not (tmp_path / "a.html").exists()
 

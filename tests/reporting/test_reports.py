@@ -174,9 +174,9 @@ def test_how_to_resume_is_one_line_that_a_shell_reads(pictures, capsys):
     from pathlib import Path
 
     odd = ptheta.Run(Path("runs/a [bold] name " + "x" * 100), pictures.config, pictures.model, pictures.data)
-    FitProgress(odd, pictures.data, Budget(steps=1), verbose=True, speaks=True).interrupted()
+    FitProgress(odd, pictures.data, Budget(steps=1), verbose=True, is_main=True).interrupted()
     line = capsys.readouterr().err.splitlines()[-1]
-    assert shlex.split(line.removeprefix("go on with: "))[-1] == str(odd.path)
+    assert shlex.split(line.removeprefix("resume with: "))[-1] == str(odd.path)
 
 
 def test_nothing_is_shown_for_what_is_quick(capsys):

@@ -13,7 +13,7 @@ from rich.console import Console
 import ptheta
 from ptheta.data.codecs.text import TextCodec
 from ptheta.data.streams import TextSplit
-from ptheta.reporting import Rates, byte_count, documents, printable, said, score_documents, show
+from ptheta.reporting import Rates, byte_count, documents, printable, rates_text, score_documents, show
 from ptheta.reporting.surprise import LINES, STEPS, Span, page, spans
 
 BYTES = TextCodec(4, documents=True)
@@ -23,13 +23,13 @@ def costing(bits):
     return -torch.tensor(bits, dtype=torch.float64) * math.log(2)
 
 
-def told(several):
+def summarised(several):
     return [(span.text, round(span.bits, 9), span.tokens) for span in several]
 
 
 def test_tokens_are_merged_until_they_make_characters():
     tokens = [*"aé€".encode(), BYTES.end]
-    assert told(spans(BYTES, tokens, costing([1.0, 2, 3, 4, 5, 6, 7]))) == [
+    assert summarised(spans(BYTES, tokens, costing([1.0, 2, 3, 4, 5, 6, 7]))) == [
         ("a", 1, 1),
         ("é", 5, 2),
         ("€", 15, 3),
@@ -40,12 +40,12 @@ def test_tokens_are_merged_until_they_make_characters():
 def test_pieces_that_begin_and_end_within_characters_are_shown_together():
     codec = TextCodec(4, "bpe", merges="a Ã\n© b")  # the tokens b"a\xc3" and b"\xa9b"
     assert [codec.piece(256), codec.piece(257)] == [b"a\xc3", b"\xa9b"]
-    assert told(spans(codec, [256, 257, ord("c")], costing([1.0, 2, 4]))) == [("aéb", 3, 2), ("c", 4, 1)]
+    assert summarised(spans(codec, [256, 257, ord("c")], costing([1.0, 2, 4]))) == [("aéb", 3, 2), ("c", 4, 1)]
 
 
 def test_bytes_that_are_no_text_show_as_such_and_keep_their_bits():
     several = spans(BYTES, [0xFF, 0xC3, ord("a"), 0xC3, BYTES.end, 0xE2, 0x82], costing([1.0, 2, 3, 4, 5, 6, 7]))
-    assert told(several) == [("�", 1, 1), ("�a", 5, 2), ("�", 4, 1), (None, 5, 1), ("�", 13, 2)]
+    assert summarised(several) == [("�", 1, 1), ("�a", 5, 2), ("�", 4, 1), (None, 5, 1), ("�", 13, 2)]
 
 
 def test_any_bytes_keep_their_text_and_their_bits():
@@ -69,7 +69,7 @@ def test_shades_begin_at_their_steps():
         8,
         8,
     ]
-    assert Span("a", math.inf, 1).told == "probability 0"
+    assert Span("a", math.inf, 1).tooltip == "probability 0"
 
 
 def test_a_page_holds_the_text_whatever_it_is():
@@ -110,7 +110,7 @@ def test_rates():
     assert math.isnan(Rates(1.0, 1, 0).bits_per_byte)
     never = Rates(math.inf, 5, 5)
     assert never.perplexity == math.inf
-    assert said(never.to_json()) == "∞ bits/byte, perplexity ∞ per token"
+    assert rates_text(never.to_json()) == "∞ bits/byte, perplexity ∞ per token"
 
 
 def test_bytes_are_those_of_the_text(monkeypatch):

@@ -1,4 +1,4 @@
-"""Continuing prompts, with a reader that is no network: what it says depends on every token it has read, so one that
+"""Continuing prompts, with a reader that is not a network: what it says depends on every token it has read, so one that
 is lost, repeated or not taken back is noticed. Truth is a loop over tokens in Python's own numbers."""
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_guidance_is_a_finite_number(guidance: float):
 def test_models_that_cannot_be_guided_say_why():
     with pytest.raises(UsageError, match="this model has none"):
         MADE(Discrete((3,), 3)).sample(2, guidance=2.0)
-    with pytest.raises(UsageError, match="also taught without"):
+    with pytest.raises(UsageError, match="also trained without"):
         MADE(Discrete((3,), 3), LABELS, context_dropout=0.0).sample(2, ["cat"], guidance=2.0)
     with pytest.raises(UsageError, match="real"):
         MADE(Real((2,)), LABELS).sample(2, ["cat"], guidance=2.0)

@@ -67,7 +67,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "data that one lacks": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit nowhere.npy {MADE} --steps 2 --out runs/new",
-        "ptheta: process 1 of 2 cannot go on: no file or folder is called nowhere.npy; check the path",
+        "ptheta: process 1 of 2 cannot continue: no file or folder is called nowhere.npy; check the path",
     ),
     "data that the first one lacks": (
         f"fit nowhere.npy {MADE} --steps 2 --out runs/new",
@@ -77,7 +77,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "data that one lacks, while the other estimates its steps": (
         "fit digits transformer --steps 1 --out runs/new",
         "fit nowhere.npy transformer --steps 1 --out runs/new",
-        "ptheta: process 1 of 2 cannot go on: no file or folder is called nowhere.npy; check the path",
+        "ptheta: process 1 of 2 cannot continue: no file or folder is called nowhere.npy; check the path",
     ),
     "a step that does not fit": (
         "fit digits made --width 9000 --steps 1 --memory 0.1 --out runs/new",
@@ -92,24 +92,24 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "a flag that one mistypes": (
         f"fit a.npy {MADE} --steps 2",
         f"fit a.npy {MADE} --stesp 2",
-        "process 1 of 2 cannot go on: unknown flag --stesp; did you mean --steps?",
+        "process 1 of 2 cannot continue: unknown flag --stesp; did you mean --steps?",
     ),
     "a checkpoint that one cannot read": (
         "fit --resume --steps 6 --out runs/done",
         "fit --resume --steps 6 --out runs/torn",
-        "process 1 of 2 cannot go on: runs/torn/checkpoint/state.safetensors",
+        "process 1 of 2 cannot continue: runs/torn/checkpoint/state.safetensors",
     ),
     "one that is killed while it loads": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stops, for another one ended; see the message of that one, and fit again",
+        "process 0 of 2 stops because another one ended; see the message of that one, and fit again",
         None,
         "killed while it loads",
     ),
     "one that is killed before its first step": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stops, for another one ended",
+        "process 0 of 2 stops because another one ended",
         None,
         "killed as it learns",
     ),
@@ -185,9 +185,9 @@ def test_processes_that_do_not_differ_go_on(case, outcomes):
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"RANK": "abc"}, "RANK is 'abc' in the environment, no whole number"),
-        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two' in the environment, no whole number"),
-        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK is '-1' in the environment, no whole number"),
+        ({"RANK": "abc"}, "RANK is 'abc' in the environment, not a whole number"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two' in the environment, not a whole number"),
+        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK is '-1' in the environment, not a whole number"),
         ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2 in the environment"),
         ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": ""}, "LOCAL_RANK is '' in the environment"),
         ({"WORLD_SIZE": "2", "RANK": "0"}, "process 0 of 2 cannot reach the others: "),

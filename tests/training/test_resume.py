@@ -212,7 +212,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(interrupted, data, tmp_
 
 
 def test_the_optimiser_cannot_change_on_the_way(interrupted, data):
-    with pytest.raises(RunError, match="the fit began with adamw, whose state muon cannot take over"):
+    with pytest.raises(RunError, match="the fit began with adamw, and muon cannot resume its state"):
         ptheta.fit(None, data, out=interrupted, resume=True, optimizer="muon")
 
 

@@ -39,7 +39,7 @@ class ArrayCodec(ContextCodec):
 
     def __post_init__(self):
         if np.dtype(self.type).kind not in "fiub":
-            raise ValueError(f"arrays of {self.type} are no numbers")
+            raise ValueError(f"arrays of {self.type} are not numbers")
         check_resolutions([self.resolution], [self.type])
 
     @property

@@ -64,7 +64,7 @@ class Codec(ABC):
             place: names a row in an error.
 
         Raises:
-            SourceError: a value that is no event.
+            SourceError: a value that is not an event.
         """
 
     @abstractmethod
@@ -117,7 +117,7 @@ class Codec(ABC):
         """Nats of an event as bits per dimension."""
         return nats / (self.space.dimensions * math.log(2))
 
-    def said(self, nats: float) -> str:
+    def in_bits(self, nats: float) -> str:
         """Nats of an event as bits per dimension in print; a unit of the codec's own making names its space."""
         of = "" if self.unit == Codec.unit else f" of {self.space}"
         return f"{self.bits(nats):.4f} {self.bits_label}{of}"

@@ -21,13 +21,13 @@ RUN = 256
 runs are long, and tokens are far shorter."""
 
 _PIECES = re.compile("([\udc80-\udcff]+)")
-"""Bytes that are no UTF-8, as `surrogateescape` decodes them."""
+"""Bytes that are not UTF-8, as `surrogateescape` decodes them."""
 
 _LONG = re.compile(rf"\S{{{RUN + 1}}}")
 
 
 def vocabulary_size(size: int) -> int:
-    """Tokens for so many bytes of training text: 512 for a megabyte, 32,768 for a gigabyte, powers of two between.
+    """Tokens for this many bytes of training text: 512 for a megabyte, 32,768 for a gigabyte, powers of two between.
 
     >>> [vocabulary_size(10**k) for k in (4, 6, 7, 8, 9, 10)]
     [512, 512, 2048, 8192, 32768, 32768]
@@ -64,7 +64,7 @@ class BytePairs:
         merges: `left right` on each line, in the order in which they are applied.
 
     Raises:
-        ValueError: a line is no pair of tokens that exist by then.
+        ValueError: a line is not a pair of tokens that exist by then.
     """
 
     def __init__(self, merges: str):
@@ -85,7 +85,7 @@ class BytePairs:
         self._encoder.pre_tokenizer = _words()  # type: ignore[assignment]
 
     def encode(self, texts: list[bytes]) -> list[np.ndarray]:
-        """Tokens of each text, int32; bytes that are no UTF-8 become their own tokens."""
+        """Tokens of each text, int32; bytes that are not UTF-8 become their own tokens."""
         # even parts of a split are text, odd ones are stray bytes
         parts = [_PIECES.split(text.decode("utf-8", "surrogateescape")) for text in texts]
         valid = [part for split in parts for part in split[::2]]

@@ -89,7 +89,7 @@ class DocumentCodec(ContextCodec):
         """bits_per_dim."""
         return "bits_per_dim"
 
-    def said(self, nats: float) -> str:
+    def in_bits(self, nats: float) -> str:
         """Nats of an event as bits per dimension, and of how many dimensions."""
         return f"{self.bits(nats):.4f} {self.bits_label} of {self.space}"
 
@@ -154,7 +154,7 @@ class DocumentCodec(ContextCodec):
     def remark(self, text: str) -> str | None:
         """That a text is in another script, or too long."""
         if self.is_foreign(text):
-            return f"no letter of {text[:40]!r} occurs in the texts that were learned from"
+            return f"no letter of {text[:40]!r} occurs in the texts that the run was trained on"
         k = len(self.rows([text])[0])
         return f"{text[:40]!r} has {k:,} tokens, and the first {self.length:,} are read" if k > self.length else None
 

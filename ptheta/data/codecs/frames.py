@@ -183,7 +183,7 @@ def as_number(text: str, name: str) -> float:
         UsageError: it is none, or not finite.
     """
     if not is_number(text):
-        raise UsageError(f"{name} is {text!r}, no number", f"give one, such as {name}=0")
+        raise UsageError(f"{name} is {text!r}, not a number", f"give one, such as {name}=0")
     return float(text)
 
 

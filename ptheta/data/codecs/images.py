@@ -130,7 +130,7 @@ class ImageCodec(PictureCodec):
         if self.fit not in FITS:
             raise UsageError(f"no way of fitting pictures is called {self.fit!r}", f"choose one of {', '.join(FITS)}")
         if self.aspect is not None and (len(self.aspect) != 2 or min(self.aspect) < 1):
-            raise UsageError(f"{self.aspect} is no shape of pictures", "give [height, width]")
+            raise UsageError(f"{self.aspect} is not a shape of pictures", "give [height, width]")
 
     @property
     def space(self) -> Image:
@@ -379,7 +379,7 @@ MODEST = 32**2
 
 
 def modest(height: float, width: float, pixels: float = MODEST) -> tuple[int, int]:
-    """A size of about so many pixels in the shape of another, within 1:2 … 2:1, at most as large; sides are even.
+    """A size of about this many pixels in the shape of another, within 1:2 … 2:1, at most as large; sides are even.
 
     >>> modest(200, 300), modest(3000, 4000, 16**2), modest(28, 28), modest(100, 1000)
     ((26, 40), (14, 18), (28, 28), (22, 46))

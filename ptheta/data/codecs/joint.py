@@ -89,7 +89,7 @@ class JointCodec(ContextCodec):
     # As a context
 
     def joined(self, parts: Mapping[str, np.ndarray]) -> np.ndarray:
-        """A context [1, …], int64 or float64, of some parts [1, …]; of the others nothing is said."""
+        """A context [1, …], int64 or float64, of some parts [1, …]; the others are missing."""
         spaces = dict(self.space.parts)
         whole = {
             name: torch.from_numpy(parts[name]) if name in parts else spaces[name].null(1) for name in self.space.names
@@ -99,17 +99,18 @@ class JointCodec(ContextCodec):
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """name=caption of each part that is given."""
         columns = [
-            ["" if said is None else f"{name}={said}" for said in part] for name, part in self._captions(x).items()
+            ["" if caption is None else f"{name}={caption}" for caption in part]
+            for name, part in self._captions(x).items()
         ]
         return [" ".join(filter(None, row)) or "nothing given" for row in zip(*columns)]
 
     def _captions(self, x: Tensor | np.ndarray) -> dict[str, list[str | None]]:
-        """Name → caption of every row's part; None where nothing is said of it."""
+        """Name → caption of every row's part; None where it is missing."""
         captions: dict[str, list[str | None]] = {}
         for (name, part), (_, space) in zip(self.split(x).items(), self.space.parts):
             known = np.flatnonzero(~space.is_null(torch.from_numpy(part)).numpy())
-            said = dict(zip(known.tolist(), self.codecs[name].names(part[known])))
-            captions[name] = [said.get(row) for row in range(len(part))]
+            names = dict(zip(known.tolist(), self.codecs[name].names(part[known])))
+            captions[name] = [names.get(row) for row in range(len(part))]
         return captions
 
     def remark(self, text: str) -> str | None:

@@ -18,7 +18,7 @@ from ptheta.values import Known, resolution_of, shortest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TOLD_APART = 2**53
+EXACT_BELOW = 2**53
 """Below it, float64 tells whole numbers apart."""
 
 TRUTH = {"true": True, "false": False}
@@ -55,7 +55,7 @@ class Levels:
         if pa.types.is_floating(cells.type) and not self._are_words:
             numbers = cells.to_numpy(zero_copy_only=False)
             levels = self._level_of_number[self._known.find(shortest(numbers), resolution_of(numbers.dtype))]
-            for row in np.flatnonzero(np.abs(numbers.astype(np.float64)) >= TOLD_APART):
+            for row in np.flatnonzero(np.abs(numbers.astype(np.float64)) >= EXACT_BELOW):
                 levels[row] = self._large(float(numbers[row]))
             return levels
         coded = cells if isinstance(cells, pa.DictionaryArray) else cells.dictionary_encode()
@@ -79,7 +79,7 @@ class Levels:
         number = _number(value)
         if number is None:
             return -1
-        if abs(number) >= TOLD_APART:
+        if abs(number) >= EXACT_BELOW:
             return self._large(number) if isinstance(value, float) else self._exact.get(number, -1)
         if number in self._exact:
             return self._exact[number]

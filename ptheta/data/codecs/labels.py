@@ -120,7 +120,7 @@ class LabelCodec(ValueCodec):
         return [self.classes[int(k)] for k in as_array(x)]
 
     def parse(self, text: str) -> np.ndarray:
-        """The number of a name, [1]; the nearest names are told if there is none."""
+        """The number of a name, [1]; the nearest names are given if there is none."""
         if (number := self._number(text)) < 0:
             raise UsageError(f"no {self.column} is called {text!r}", self._remedy(text))
         return np.array([number], self.dtype)

@@ -117,7 +117,7 @@ class RowCodec(FrameCodec):
         if codes.min(initial=0) < 0:
             row = int(np.argmin(codes))
             raise SourceError(
-                f"column {self.names[j]!r} is {values[row].as_py()!r} at {place(row)}, a value it has not had before",
+                f"column {self.names[j]!r} is {values[row].as_py()!r} at {place(row)}, a value unknown to the run",
                 "recode or remove that row",
             )
         return codes
@@ -129,8 +129,8 @@ class RowCodec(FrameCodec):
         if wrong.any():
             row = int(np.argmax(wrong))
             raise SourceError(
-                f"column {self.names[j]!r} is {cells[row]:g} at {place(row)}, but it is {column.said()}",
-                "mend or remove that row",
+                f"column {self.names[j]!r} is {cells[row]:g} at {place(row)}, but it is {column.description}",
+                "correct or remove that row",
             )
         return cells
 
@@ -205,12 +205,12 @@ class RowCodec(FrameCodec):
                 some = spelled if len(spelled) <= SHOWN else [*spelled[:SHOWN], "…"]
                 close = nearest(text, spelled)
                 raise UsageError(
-                    f"{name} is never {text!r}", close if "mean" in close else f"choose one of {', '.join(some)}"
+                    f"{name} has no value {text!r}", close if "mean" in close else f"choose one of {', '.join(some)}"
                 )
             return level
         value = self._settled(j, np.array([as_number(text, name)]))
         if _wrong(self.space.columns[j], value)[0]:
-            raise UsageError(f"{name} is {text}, but it is {self.space.columns[j].said()}", "give such a value")
+            raise UsageError(f"{name} is {text}, but it is {self.space.columns[j].description}", "give such a value")
         return float(value[0])
 
 
@@ -255,7 +255,7 @@ def _points(column: Column, cells: np.ndarray) -> np.ndarray:
 
 
 def _wrong(column: Column, cells: np.ndarray) -> np.ndarray:
-    """Which cells [n] are no value of the column."""
+    """Which cells [n] are not values of the column."""
     import torch
 
     return column.wrong(torch.from_numpy(cells)).numpy()
@@ -271,7 +271,7 @@ def _column(column: dict[str, Any], cells: np.ndarray, resolution: str) -> Any:
         found = values[np.where(missing, len(values) - 1, np.nan_to_num(cells)).astype(np.int64)]
         kind = type(column["values"][0])
         return pd.array(found, dtype={bool: "boolean", int: "Int64"}[kind]) if kind in (bool, int) else found
-    cells = cells.clip(*_bounds(_arrow_type(column["type"])))  # tails of a mixture go on where a type ends
+    cells = cells.clip(*_bounds(_arrow_type(column["type"])))  # tails of a mixture continue where a type ends
     if column["per"] == 1 and float(column["offset"]).is_integer():
         numbers = pd.array(np.where(missing, 0, cells).clip(-LARGEST, LARGEST).astype(np.int64), dtype="Int64")
         numbers[missing] = pd.NA

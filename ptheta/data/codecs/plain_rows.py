@@ -99,7 +99,7 @@ class TableCodec(FrameCodec):
         if len(codes) and int(codes.min()) < 0:
             row = int(np.argmin(codes))
             raise SourceError(
-                f"column {self.columns[j]!r} is {values[row].as_py()!r} at {place(row)}, a value it has not had before",
+                f"column {self.columns[j]!r} is {values[row].as_py()!r} at {place(row)}, a value unknown to the run",
                 "recode or remove that row",
             )
         return codes
@@ -141,7 +141,7 @@ class TableCodec(FrameCodec):
         spelled = [str(value) for value in self.values[j]]
         level = spelled.index(text) if text in spelled else self._levels[j].find_one(text)
         if level < 0:
-            raise UsageError(f"{name} is never {text!r}", nearest(text, spelled))
+            raise UsageError(f"{name} has no value {text!r}", nearest(text, spelled))
         return level
 
 
@@ -164,7 +164,7 @@ def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
     """A column as finite float64 numbers [n], those that its cells stand for (see `ptheta.values`).
 
     Raises:
-        SourceError: text that is no number, or a number that is not finite.
+        SourceError: text that is not a number, or a number that is not finite.
     """
     import pyarrow as pa
 

@@ -16,7 +16,7 @@ from ptheta.data.codecs.waves import as_samples, read_sound, resampled, write_wa
 from ptheta.spaces import Space, Waveform
 
 FEWER = (2, 4, 8, 16)
-"""So many times smaller events are proposed where a sound is too large."""
+"""This many times smaller events are proposed where a sound is too large."""
 
 
 class SoundCodec(ContextCodec):
@@ -80,12 +80,12 @@ class SoundCodec(ContextCodec):
     def remark(self, text: str) -> str | None:
         """That a sound is resampled, or cut."""
         samples, rate = read_sound(text, lambda _: text)
-        said = []
+        changes = []
         if rate != self.rate:
-            said.append(f"resampled from {rate:,} to {self.rate:,} Hz")
+            changes.append(f"resampled from {rate:,} to {self.rate:,} Hz")
         if len(samples) * self.rate > self.samples * rate:
-            said.append(f"cut from {len(samples) / rate:.2f} to {self.samples / self.rate:.2f} s")
-        return f"{text} is {' and '.join(said)}" if said else None
+            changes.append(f"cut from {len(samples) / rate:.2f} to {self.samples / self.rate:.2f} s")
+        return f"{text} is {' and '.join(changes)}" if changes else None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ HOP, WINDOW = 16.0, 32.0
 """Milliseconds from a frame to the next, and of a frame, unless asked otherwise."""
 
 BANDS = ((8_000, 32), (np.inf, 64))
-"""Rate up to which there are so many bands unless asked otherwise."""
+"""Rate up to which there are this many bands unless asked otherwise."""
 
 FLOOR = 1e-10
 """Least power of a band: −100 dB."""
@@ -110,7 +110,7 @@ class SpectrogramCodec(SoundCodec):
         return self.frames * self.hop
 
     @property
-    def frames_said(self) -> str:
+    def frames_text(self) -> str:
         """What a frame is, in words."""
         window, every = (f"{length * 1000 / self.rate:.3g} ms" for length in (self.window, self.hop))
         return f"frames of {window} every {every}, {self.bands} mel bands"

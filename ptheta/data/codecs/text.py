@@ -90,7 +90,7 @@ class TextCodec(Codec):
         """bits_per_dim, whatever a token is."""
         return "bits_per_dim"
 
-    def said(self, nats: float) -> str:
+    def in_bits(self, nats: float) -> str:
         """Nats of an event as bits per byte, character or token."""
         return f"{self.bits(nats):.4f} {self.bits_label}"
 
@@ -107,7 +107,7 @@ class TextCodec(Codec):
         """Tokens [k] of a text of any length, such as a prompt; no end-of-document token is added.
 
         Raises:
-            SourceError: of characters: one that the alphabet lacks, or bytes that are no UTF-8.
+            SourceError: of characters: one that the alphabet lacks, or bytes that are not UTF-8.
         """
         return np.concatenate([tokens for _, tokens, _ in self.stream([text], place)])
 
@@ -211,12 +211,12 @@ def characters(piece: Piece, place: Place) -> str:
     """The text of a piece.
 
     Raises:
-        SourceError: it is no UTF-8; the first wrong byte is named.
+        SourceError: it is not valid UTF-8; the first wrong byte is named.
     """
     try:
         return piece.data.decode()
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"byte {piece.start + error.start + 1:,} of {place(piece.document)} is no UTF-8 text",
-            "mend it, or fit with --tokenizer bytes",
+            f"byte {piece.start + error.start + 1:,} of {place(piece.document)} is not UTF-8 text",
+            "correct it, or fit with --tokenizer bytes",
         ) from None

@@ -37,7 +37,9 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     if value is None:
         raise SourceError(f"{place(0)} has no sound", "remove that row")
     if not isinstance(value, bytes | str | Path):
-        raise SourceError(f"{place(0)} is a {type(value).__name__}, no sound", "give a file, its bytes, or samples [k]")
+        raise SourceError(
+            f"{place(0)} is a {type(value).__name__}, not a sound", "give a file, its bytes, or samples [k]"
+        )
     try:
         content = value if isinstance(value, bytes) else Path(value).read_bytes()
     except FileNotFoundError:
@@ -45,7 +47,7 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     except OSError as error:
         raise unreadable(error.filename or place(0), error) from None
     channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
-    _heard(channels, place)
+    _check_audible(channels, place)
     return channels.mean(1, dtype=np.float32), rate
 
 
@@ -70,11 +72,11 @@ def as_samples(value: np.ndarray, place: Place = nowhere) -> np.ndarray:
     if not np.isfinite(samples).all():
         at = int(np.argmin(np.isfinite(samples)))
         raise SourceError(f"sample {at:,} of {place(0)} is {value[at]}", "give finite samples, −1 … 1")
-    _heard(samples, place)
+    _check_audible(samples, place)
     return samples
 
 
-def _heard(samples: np.ndarray, place: Place) -> None:
+def _check_audible(samples: np.ndarray, place: Place) -> None:
     if len(samples) == 0:
         raise SourceError(f"{place(0)} is a sound of no length", "remove it or record it again")
     if not samples.any():
@@ -108,7 +110,7 @@ def _pcm(content: bytes, place: Place) -> tuple[np.ndarray, int] | None:
 
 def _decoded(content: bytes, place: Place) -> tuple[np.ndarray, int]:
     """Samples [k, channels] of any sound file, and their rate."""
-    soundfile = audio_library("soundfile", f"{place(0)} is no plain PCM WAV file, and reading it")
+    soundfile = audio_library("soundfile", f"{place(0)} is not a plain PCM WAV file, and reading it")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             _claims(file.frames * file.channels, place)
@@ -116,7 +118,7 @@ def _decoded(content: bytes, place: Place) -> tuple[np.ndarray, int]:
             rate = file.samplerate
     except soundfile.SoundFileError as error:
         why = getattr(error, "error_string", str(error))  # the message itself names an object in memory
-        raise SourceError(f"{place(0)} is no readable sound ({why})", "remove it or save it again as WAV") from None
+        raise SourceError(f"{place(0)} is not a readable sound ({why})", "remove it or save it again as WAV") from None
     if len(samples) != n or not np.isfinite(samples).all():
         raise SourceError(f"{place(0)} is damaged", "fetch or save it again")
     return samples, rate

@@ -1,4 +1,4 @@
-"""Which columns could be a context, said where none is asked for."""
+"""Which columns could be a context, named where none is asked for."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     _same_kinds(source, events + [part.column for part in contexts])
     kind = _kind(source, [columns[name] for name in events], text)
     if whole and not kind.apart:
-        raise SourceError(f"the events of {source.name} are no texts", "leave out whole")
+        raise SourceError(f"the events of {source.name} are not texts", "leave out whole")
     kind = KINDS[kind.apart] if kind.apart and (whole or contexts) else kind
     choice = Choice(kind, events, contexts)
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]

@@ -48,7 +48,7 @@ class Conditions:
         return np.result_type(self.codec.dtype, np.int8) if self.holes else self.codec.dtype
 
     def encode(self, chunk: dict[str, Any], table: Table, place: Place) -> np.ndarray:
-        """Contexts [n, *shape] of a chunk of rows; of parts whose cell is missing nothing is said."""
+        """Contexts [n, *shape] of a chunk of rows; parts whose cell is missing are left out."""
         if not isinstance(self.codec, JointCodec):
             return _encode(self.codec, chunk, self.parts[0], table, place)
         flat = [
@@ -84,21 +84,21 @@ def find_conditions(source: Source, parts: list[Part], options: Options, masks: 
         masks: table → split → bool [rows]; what is learned, is learned from train.
 
     Raises:
-        SourceError: a column that is no context, or a view that does not suit it.
+        SourceError: a column that is not a context, or a view that does not suit it.
     """
     texts = texts_among(source, source.columns)
-    present, said = _present(source, parts, masks)
+    present, missing_notes = _present(source, parts, masks)
     kinds = [kind_of_part(source, part, texts) for part in parts]
     found = [kind.find(source, [part], options, present[part.column]) for part, kind in zip(parts, kinds)]
     notes = [note for _, more in found for note in more]
     if len(found) == 1:
         codec = found[0][0]
-        return Conditions(codec, parts, [f"context: {parts[0]}, {_said(codec)}", *notes])
+        return Conditions(codec, parts, [f"context: {parts[0]}, {_description(codec)}", *notes])
     columns = [part.column for part in parts]
     names = [part.column if columns.count(part.column) == 1 else str(part) for part in parts]
     codec = JointCodec({name: made.to_json() for name, (made, _) in zip(names, found)})
-    taken = [f"context: {part}, {_said(made)}" for part, (made, _) in zip(parts, found)]
-    return Conditions(codec, parts, taken + notes + said, bool(said))
+    taken = [f"context: {part}, {_description(made)}" for part, (made, _) in zip(parts, found)]
+    return Conditions(codec, parts, taken + notes + missing_notes, bool(missing_notes))
 
 
 def known_conditions(source: Source, parts: list[Part], codec: ContextCodec, masks: Masks) -> Conditions:
@@ -117,10 +117,10 @@ def known_conditions(source: Source, parts: list[Part], codec: ContextCodec, mas
     parts = [replace(part, view="") for part in parts]
     for part, (name, one) in zip(parts, codecs.items()):
         _check_suits(source, part, name, one)
-    present, said = _present(source, parts, masks)
+    present, missing_notes = _present(source, parts, masks)
     for part, one in zip(parts, codecs.values()):
         notes += kind_of(one).review(source, part.column, one, present[part.column], False)
-    return Conditions(codec, parts, notes + said, bool(said))
+    return Conditions(codec, parts, notes + missing_notes, bool(missing_notes))
 
 
 def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]]:
@@ -132,7 +132,7 @@ def _by_name(parts: list[Part], names: list[str]) -> tuple[list[Part], list[str]
                 found.setdefault(spelled(part), part)
     others = [part for part in parts if part not in found.values()]
     taken = dict(zip([name for name in names if name not in found], others))
-    notes = [f"context: {part.column} is taken for the run's {name}" for name, part in taken.items()]
+    notes = [f"context: {part.column} is used as the run's {name}" for name, part in taken.items()]
     return [{**found, **taken}[name] for name in names], notes
 
 
@@ -142,7 +142,8 @@ def _check_suits(source: Source, part: Part, name: str, codec: ContextCodec) -> 
     if not suits and not _is_empty(source, part.column):
         context = f"context {name}".strip()
         raise SourceError(
-            f"column {part.column!r} ({kind}) of {source.origin} is nothing for the run's {context}, {_said(codec)}",
+            f"column {part.column!r} ({kind}) of {source.origin} does not fit the run's {context}, "
+            f"{_description(codec)}",
             "name the right column with --context",
         )
 
@@ -182,7 +183,7 @@ def _present(source: Source, parts: list[Part], masks: Masks) -> tuple[dict[str,
             count += sum(int((mask & absent).sum()) for mask in masks[title].values())
             n += sum(int(mask.sum()) for mask in masks[title].values())
         if count:
-            notes.append(f"context: {name} is missing in {count:,} of {n:,} rows, and nothing is then said of it")
+            notes.append(f"context: {name} is missing in {count:,} of {n:,} rows, where the context leaves it out")
     return found, notes
 
 
@@ -195,19 +196,19 @@ def kind_of_part(source: Source, part: Part, texts: set[str]) -> Kind:
         texts: names of the columns that hold texts.
 
     Raises:
-        SourceError: a column that is no context, or a view that does not suit it.
+        SourceError: a column that is not a context, or a view that does not suit it.
     """
     column = source.columns[part.column]
     found = recognised(source, column, texts, "context")
     if part.is_reduced and (found is None or found.options is not Pictures):
-        raise SourceError(f"column {column.name!r} ({column.kind}) is no picture", f"it has no view {part.view}")
+        raise SourceError(f"column {column.name!r} ({column.kind}) is not a picture", f"it has no view {part.view}")
     if part.view in VALUE_VIEWS:
         viewed = {kind.view: kind for kind in KINDS.values() if kind.view}
         if not any(column.kind in kind.reads for kind in viewed.values()):
-            raise SourceError(f"column {column.name!r} ({column.kind}) is no {part.view}", "leave out the view")
+            raise SourceError(f"column {column.name!r} ({column.kind}) is not a {part.view}", "leave out the view")
         return viewed[part.view]
     if found is None:
-        raise SourceError(f"column {column.name!r} is nothing known", "choose another context")
+        raise SourceError(f"column {column.name!r} is of an unknown type", "choose another context")
     return found
 
 
@@ -240,5 +241,5 @@ def _encode(codec: ContextCodec, chunk: dict[str, Any], part: Part, table: Table
     return kind_of(codec).encode(codec, chunk, [part.column], table, place)
 
 
-def _said(codec: ContextCodec) -> str:
-    return kind_of(codec).said(codec)
+def _description(codec: ContextCodec) -> str:
+    return kind_of(codec).description(codec)

@@ -1,1 +1,1 @@
-"""Codecs fitted to a source: what must be learned from its training events."""
+"""Codecs fitted to a source: what must be inferred from its training events."""

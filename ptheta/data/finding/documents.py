@@ -97,10 +97,10 @@ def document_codec(source: Source, name: str, options: Texts, masks: Masks) -> t
     codec = DocumentCodec(1, tokenizer, letters, _merges(tokenizer, train, size, options), seen)
     longest = longest_text(source, name, masks, codec)
     codec = dataclasses.replace(codec, length=options.length or min(longest + 1, MOST))
-    said = f"{codec.levels - 1:,} {tokenizer}"
+    tokens_text = f"{codec.levels - 1:,} {tokenizer}"
     if tokenizer == "bpe":
-        said = f"byte-level BPE of {codec.levels - 1:,}"
-    return codec, [f"{name}: whole texts, tokens: {said}; the longest has {plural(longest, 'token')}"]
+        tokens_text = f"byte-level BPE of {codec.levels - 1:,}"
+    return codec, [f"{name}: whole texts, tokens: {tokens_text}; the longest has {plural(longest, 'token')}"]
 
 
 def _merges(tokenizer: str, train: list[Text], size: int, options: Texts) -> str | None:

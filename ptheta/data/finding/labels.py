@@ -26,14 +26,14 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
         strict: whether too many are an error; otherwise None is returned.
 
     Raises:
-        SourceError: a column that is no set of classes.
+        SourceError: a column that is not a set of classes.
     """
     column = source.columns[name]
     if column.names:
         return list(column.names)
     if column.kind not in ("string", "int", "bool"):
         raise SourceError(
-            f"column {name!r} ({column.kind}) is no set of classes",
+            f"column {name!r} ({column.kind}) is not a set of classes",
             "classes are labels, strings or whole numbers",
         )
     values: set[Any] = set()

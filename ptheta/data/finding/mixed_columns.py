@@ -24,13 +24,13 @@ MAX_NAMES = 2**16
 """Most different values of a category."""
 
 FEW = 10
-"""Numbers of at most so many different values are categories."""
+"""Numbers of at most this many distinct values are categories."""
 
 REPEATED = 0.9
 """Part of a column's values that are different, below which the column repeats itself."""
 
 BY_CHANCE = 30
-"""Real numbers are not whole by chance if there are so many of them."""
+"""Real numbers are not whole by chance if there are that many of them."""
 
 ATOMS = 1_024
 """Most atoms of a column, the most frequent values."""
@@ -74,7 +74,7 @@ def is_plain(column: dict[str, Any]) -> bool:
 
 
 def described(codec: RowCodec) -> list[str]:
-    """Sentences on what was found."""
+    """Sentences on what was inferred."""
     space = codec.space
     atoms = [f"{c.name} {len(c.atoms):,}" for c in space.columns if c.atoms]
     notes = []

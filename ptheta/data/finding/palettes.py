@@ -25,7 +25,7 @@ SPREAD = 4096
 def palette_codec(
     codec: ImageCodec, splits: dict[str, Split], colours: int, seed: int
 ) -> tuple[PaletteCodec, dict[str, Split], list[str]]:
-    """The codec of a palette fitted to the training pictures, all splits as its tokens, and what was lost, said.
+    """The codec of a palette fitted to the training pictures, all splits as its tokens, and a note on what was lost.
 
     Args:
         codec: of the pictures, without loss; `splits` are its events.
@@ -47,7 +47,7 @@ def palette_codec(
 
 
 def find_palette(codec: ImageCodec, x: np.ndarray, colours: int, seed: int) -> tuple[np.ndarray, str]:
-    """A palette [colours, 3], by luminance, and how it was found.
+    """A palette [colours, 3], by luminance, and how it was fitted.
 
     The centres of k-means on a sample of pixels, rounded. Where rounding makes two centres one, the colour of the
     pictures that is farthest from the palette takes the free place; if the pictures have just as many colours as asked
@@ -96,7 +96,7 @@ def _present(codec: ImageCodec, x: np.ndarray) -> np.ndarray:
 
 
 def _sample(codec: ImageCodec, x: np.ndarray, seed: int) -> np.ndarray:
-    """RGB pixels [N, 3]: all, or beyond `SAMPLED` so many drawn with the seed."""
+    """RGB pixels [N, 3]: all, or beyond `SAMPLED` that many drawn with the seed."""
     n, channels, height, width = x.shape
     total = n * height * width
     if total > SAMPLED:

@@ -53,7 +53,7 @@ class Survey:
         return bool((self.sizes != self.sizes[0]).any()) or int(self.sizes[0].prod()) > LARGE
 
     def about(self, pixels: float) -> tuple[int, int]:
-        """A size of about so many pixels in the median shape of the pictures, at most as large as their median."""
+        """A size of about this many pixels in the median shape of the pictures, at most as large as their median."""
         ratio = float(np.median(self.sizes[:, 1] / self.sizes[:, 0]))
         height, width = map(float, np.median(self.sizes, 0))
         return modest(min(height, width / ratio), min(width, height * ratio), pixels)
@@ -63,7 +63,7 @@ class Survey:
         return Grid(height, width, self.palette) if self.palette else Image(height, width, self.channels, self.levels)
 
     @property
-    def said(self) -> str:
+    def size_text(self) -> str:
         """Their sizes in words."""
         areas = self.sizes.prod(1)
         least, most = (f"{h}×{w}" for h, w in (self.sizes[areas.argmin()], self.sizes[areas.argmax()]))
@@ -100,14 +100,14 @@ def survey(source: Source, name: str, options: Pictures = Pictures()) -> Survey 
 def sized(
     source: Source, event: str | None, contexts: list[tuple[str, bool]], options: Pictures
 ) -> tuple[Pictures, list[str]]:
-    """Options with a size and a way of fitting for pictures, and what is said of pictures that change.
+    """Options with a size and a way of fitting for pictures, and notes about pictures that change.
 
     One size serves the event and the contexts. Without one given, pictures of mixed sizes or larger than `LARGE`, are
     brought to a size that `options.size` finds if it is a function, or to a modest one.
 
     Args:
         source: with its tables.
-        event: column of pictures that is the event; None: the event is no picture.
+        event: column of pictures that is the event; None: the event is not a picture.
         contexts: columns of pictures, and whether their view has a size of its own.
         options: as given.
     """
@@ -146,7 +146,7 @@ def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
     if (found.sizes == np.array(size)).all():
         return []
     how = codec.reshaping(map(tuple, np.unique(found.sizes, axis=0).tolist()))
-    return [f"pictures of {found.said}, brought to {size[0]}×{size[1]}{how}{other}"]
+    return [f"pictures of {found.size_text}, brought to {size[0]}×{size[1]}{how}{other}"]
 
 
 def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:
@@ -218,7 +218,7 @@ def _bytes_shape(first: Any, name: str, options: Pictures) -> tuple[int, int, in
     m = height * width * channels
     if (-(-m // 8) if bits else m) != length:
         raise SourceError(
-            f"{length} bytes of column {name!r} are no {'packed bits' if bits else 'bytes'} of a picture of"
+            f"{length} bytes of column {name!r} are not {'packed bits' if bits else 'bytes'} of a picture of"
             f" {height}x{width}", "give --size HxW, and --levels 2 if they are packed bits"
         )  # fmt: skip
     what = f"packed bits, highest first, of {height}×{width} pixels" if bits else f"one byte a value, {height}×{width}"

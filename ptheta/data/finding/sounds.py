@@ -23,7 +23,7 @@ LONG = 99
 """Percentile of the durations that an event holds unless asked otherwise."""
 
 SAMPLED = 500
-"""Training sounds from which the range of loudness is found."""
+"""Training sounds from which the range of loudness is estimated."""
 
 LOUD = 99.95
 """Percentile of the loudness of bands that is the highest level."""
@@ -84,14 +84,14 @@ def sound_codec(source: Source, name: str, options: Sounds, masks: Masks, seed: 
     rate = options.rate or min(found.rates.most_common(1)[0][0], MOST_RATE)
     seconds = options.seconds or float(np.percentile(found.seconds, LONG, method="higher"))
     shortest, longest = min(found.seconds), max(found.seconds)
-    said = f"{name}: {plural(len(found.seconds), 'sound')} of {shortest:.2f} to {longest:.2f} s, at {rate:,} Hz"
+    summary = f"{name}: {plural(len(found.seconds), 'sound')} of {shortest:.2f} to {longest:.2f} s, at {rate:,} Hz"
     if options.sound == "waveform":
         codec: SoundCodec = WaveformCodec(rate, max(1, round(seconds * rate)), options.levels or 256)
-        return codec, [f"{said}: µ-law samples", *sound_notes(codec, name, found)]
+        return codec, [f"{summary}: µ-law samples", *sound_notes(codec, name, found)]
     codec = SpectrogramCodec.of(rate, seconds, options)
     low, high = _range(source, name, masks, codec, found.train, seed)
     codec = replace(codec, low=low, high=high)
-    notes = [f"{said}: {codec.frames_said}, {low:g} to {high:g} dB", *sound_notes(codec, name, found)]
+    notes = [f"{summary}: {codec.frames_text}, {low:g} to {high:g} dB", *sound_notes(codec, name, found)]
     return codec, notes
 
 
@@ -100,14 +100,14 @@ def _range(
 ) -> tuple[float, float]:
     """dB of the lowest and the highest level, from at most `SAMPLED` training sounds."""
     wanted = set(np.random.default_rng(seed).choice(train, min(train, SAMPLED), replace=False).tolist())
-    heard, number = [], -1
+    chunks, number = [], -1
     for split, values, _ in chosen(source, name, masks):
         for value in values if split in ("train", "all") else ():
             number += 1
             if number in wanted:
                 samples, rate = read_sound(value)
-                heard.append(codec.decibels(resampled(samples, rate, codec.rate)).reshape(-1))
-    decibels = np.concatenate(heard)
+                chunks.append(codec.decibels(resampled(samples, rate, codec.rate)).reshape(-1))
+    decibels = np.concatenate(chunks)
     high = float(np.round(np.percentile(decibels, LOUD), 1))
     low = float(np.round(max(np.percentile(decibels, QUIET), high - RANGE), 1))
     return min(low, high - 1), high

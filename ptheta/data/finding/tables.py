@@ -17,7 +17,7 @@ from ptheta.errors import SourceError
 from ptheta.spaces import Real
 
 MANY = 32
-"""So many different whole numbers among strings are figures rather than names."""
+"""This many distinct whole numbers among strings are figures rather than names."""
 
 MAX_CATEGORIES = 4_096
 """Most different values of a column of categories; whole numbers of more are real numbers."""
@@ -78,7 +78,7 @@ def _categories(source: Source, names: list[str], stop: bool, missing: bool) -> 
 
     Args:
         stop: whether one such column ends the search for all.
-        missing: whether a missing value ends the search with nothing, and is no error.
+        missing: whether a missing value ends the search with nothing, and is not an error.
     """
     import pyarrow as pa
 
@@ -119,7 +119,7 @@ def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
     value = next((v for v in as_array_of(next(table.chunks([name]))[name]).to_pylist() if v is not None), None)
     others = ",".join(n for n in names if source.columns[n].kind not in ("string", "class"))
     return SourceError(
-        f"column {name!r} holds text such as {value!r}, no real numbers",
+        f"column {name!r} holds text such as {value!r}, not real numbers",
         f"choose columns of numbers, such as --event {others}" if others else "leave out --columns",
     )
 
@@ -141,7 +141,7 @@ def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
             row = _row_of(table, name, word)
             raise SourceError(
                 f"column {name!r} holds numbers, but {word!r}{'' if row is None else f' at {table.place(row)}'}",
-                "mend or empty that cell, or take such columns for categories with --columns mixed",
+                "correct or empty that cell, or make such columns categories with --columns mixed",
             )
 
 

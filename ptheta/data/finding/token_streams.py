@@ -31,7 +31,7 @@ TEXT_HELD_OUT = 0.05
 """Part of an undivided text that becomes validation, and test, if it is cut in order."""
 
 SAMPLE = 10**8
-"""Bytes of train from which merges are learned; of more text, so many are drawn."""
+"""Bytes of train from which merges are learned; of more text, that many are drawn."""
 
 TOKEN_BYTES = 8
 """A BPE token is shorter than this on average; bounds how much text a number of events can be."""
@@ -65,14 +65,14 @@ def load_text(
                 f" {made.length}",
                 "give more text, or a smaller --length",
             )
-    notes = _said(made, splits, len(source.tables[first])) + drawn if codec is None else []
+    notes = _notes(made, splits, len(source.tables[first])) + drawn if codec is None else []
     if in_order:
         tokens = splits[first].tokens_of(learned, made.byte_lengths)
         splits, drawn = _cut(splits, source.origin, loading, -(-tokens // made.length))
         notes += drawn
     for split, part in splits.items():
         if over := len(part.stream) - part.x.size:
-            notes.append(f"{'' if split == 'all' else split + ': '}the last {over} tokens make no whole event of"
+            notes.append(f"{'' if split == 'all' else split + ': '}the last {over} tokens do not fill an event of"
                          f" {made.length} and are in none")  # fmt: skip
     if loading.limit is not None:
         most = loading.limit * made.length
@@ -181,13 +181,15 @@ def _training_text(texts: Iterable[Text], place: Place, wanted: np.ndarray, size
             return
 
 
-def _said(codec: TextCodec, splits: dict[str, TextSplit], count: int) -> list[str]:
-    said = f"tokens: {codec.levels - codec.documents:,} {codec.tokenizer}"
+def _notes(codec: TextCodec, splits: dict[str, TextSplit], count: int) -> list[str]:
+    tokens_text = f"tokens: {codec.levels - codec.documents:,} {codec.tokenizer}"
     if codec.tokenizer == "bpe":
         tokens = next(iter(splits.values())).stream[: 2**20]
-        said = f"tokens: byte-level BPE of {codec.levels:,}, {codec.byte_lengths[tokens].mean():.1f} bytes a token"
+        tokens_text = (
+            f"tokens: byte-level BPE of {codec.levels:,}, {codec.byte_lengths[tokens].mean():.1f} bytes a token"
+        )
     end = "each ends with an end-of-document token" if codec.documents else "no end token"
-    return [said, f"{count:,} document{'' if count == 1 else 's'}, {end}"]
+    return [tokens_text, f"{count:,} document{'' if count == 1 else 's'}, {end}"]
 
 
 # Dividing

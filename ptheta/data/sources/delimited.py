@@ -24,7 +24,9 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise unreadable(path, error) from None
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start:,}", "save it so") from None
+        raise SourceError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start:,}", "save it as UTF-8"
+        ) from None
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -42,7 +44,7 @@ def read_lines(path: str | Path) -> list[str]:
 def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
     """Names of the columns of a CSV file, and the cells of every row.
 
-    A blank line is no row; in a file of one column it is an empty cell, unless nothing follows.
+    A blank line is not a row; in a file of one column it is an empty cell, unless nothing follows.
 
     Raises:
         SourceError: damaged, without rows, or with rows of other lengths than the header; the row is named.
@@ -51,7 +53,7 @@ def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise SourceError(f"{path} is no readable CSV file: {error}", "mend or save it again") from None
+        raise SourceError(f"{path} is not a readable CSV file: {error}", "correct it or save it again") from None
     while lines and not lines[-1]:
         lines.pop()
     names = lines[0] if lines else []
@@ -63,13 +65,13 @@ def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             problem = f"row {number:,} of {path} has {len(row)} cells, but its header {len(names)}"
-            raise SourceError(problem, "mend it; quote cells that hold commas")
+            raise SourceError(problem, "correct it; quote cells that hold commas")
     return names, rows
 
 
 @contextmanager
 def in_row(number: int, path: str | Path) -> Iterator[None]:
-    """Errors within are told of a row of a file, counted from 1."""
+    """Errors within name a row of a file, counted from 1."""
     try:
         yield
     except PthetaError as error:
@@ -127,7 +129,7 @@ def _rows(text: str, separator: str) -> list[tuple[list[str], str]]:
 
 
 def _is_blank(fields: list[str], separator: str) -> bool:
-    """Whether a line is no row to a reader of tables."""
+    """Whether a line is not a row to a reader of tables."""
     return len(fields) == 1 and not fields[0].strip(" \t".replace(separator, ""))
 
 

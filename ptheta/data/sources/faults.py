@@ -52,7 +52,7 @@ def reading(origin: str) -> Iterator[None]:
     except PermissionError as error:
         raise unreadable(error.filename or origin, error) from None
     except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
-        raise SourceError(f"cannot read {origin}: {_reason(error)}", "mend or replace it") from error
+        raise SourceError(f"cannot read {origin}: {_reason(error)}", "repair or replace it") from error
 
 
 def _reason(error: BaseException) -> str:

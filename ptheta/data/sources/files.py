@@ -38,7 +38,7 @@ def open_file(path: Path) -> Source:
     from ptheta.data.sources.splits import named_splits
 
     if not is_file(path):
-        raise SourceError(f"{path} is no regular file", "give a file or a folder")
+        raise SourceError(f"{path} is not a regular file", "give a file or a folder")
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty", "give a file with data")
     name = path.name.lower()
@@ -111,7 +111,7 @@ def read_npy(path: Path) -> np.ndarray:
     except PermissionError as error:
         raise unreadable(path, error) from None
     except (OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{path} is no readable NPY file: {error}", "save it again with numpy.save") from None
+        raise SourceError(f"{path} is not a readable NPY file: {error}", "save it again with numpy.save") from None
 
 
 def _npz(path: Path) -> dict[str, Table]:
@@ -135,7 +135,7 @@ def _npz(path: Path) -> dict[str, Table]:
     except PermissionError as error:
         raise unreadable(path, error) from None
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
-        raise SourceError(f"{path} is no readable NPZ file: {error}", "save it again with numpy.savez") from None
+        raise SourceError(f"{path} is not a readable NPZ file: {error}", "save it again with numpy.savez") from None
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         split, column = _split_of(name, set(PUBLISHED))

@@ -33,7 +33,7 @@ def open_folder(path: Path) -> Source:
     if not files:
         raise SourceError(f"folder {path} is empty", "give a folder with pictures, sounds, texts or data files")
     if strange := next((file for file in files if not is_file(file)), None):
-        what = "is a link to nothing" if strange.is_symlink() else "is no regular file"
+        what = "is a link to nothing" if strange.is_symlink() else "is not a regular file"
         raise SourceError(f"{strange} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path)
@@ -57,7 +57,8 @@ def open_folder(path: Path) -> Source:
     if len(files) == 1:
         return open_file(files[0])
     raise SourceError(
-        f"folder {path} holds nothing known, such as {files[0].name}", f"known are IDX files and {', '.join(OPENERS)}"
+        f"folder {path} holds no known files, only such as {files[0].name}",
+        f"known are IDX files and {', '.join(OPENERS)}",
     )
 
 
@@ -71,7 +72,7 @@ def _check_links(path: Path, files: list[Path]) -> None:
     if link := next(
         (path / folder for folder in sorted(folders) if folder.parts and (path / folder).is_symlink()), None
     ):
-        raise SourceError(f"{link} is a link to a folder, where data files are not looked for", "put the folder there")
+        raise SourceError(f"{link} is a link to a folder, which is not followed for data files", "put the folder there")
 
 
 def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:

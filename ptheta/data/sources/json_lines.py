@@ -23,14 +23,14 @@ CHUNK_BYTES = 2**23
 """About how many bytes of lines make a chunk."""
 
 SEEN = 1_000
-"""Lines from which the kinds of columns are found, in a file that is read in parts."""
+"""Lines from which the kinds of columns are inferred, in a file that is read in parts."""
 
 
 def json_table(path: Path) -> Table:
     """Rows of a JSON file: a list of objects, a table of columns, or one object a line.
 
     Raises:
-        SourceError: what is no JSON, or no object, with its line or row.
+        SourceError: what is not valid JSON, or not an object, with its line or row.
     """
     import pandas as pd
 
@@ -43,7 +43,7 @@ def json_table(path: Path) -> Table:
         rows = value if isinstance(value, list) or not lines else [value]
     except json.JSONDecodeError as error:
         if not lines and text.lstrip().startswith("["):
-            raise SourceError(f"{path} is no JSON: {error}", "mend it") from None
+            raise SourceError(f"{path} is not valid JSON: {error}", "correct it") from None
         rows = [_parsed(line, path, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if isinstance(rows, dict):  # a table of columns
         rows = [dict(zip(rows, row)) for row in zip(*rows.values(), strict=True)]
@@ -105,7 +105,7 @@ class LinesTable(Table):
             raise SourceError(
                 f"column {name!r} is {values[wrong]!r:.40} in line {numbers[wrong]:,} of {self.path.name}, but {kind}"
                 " before",
-                "mend or remove that line",
+                "correct or remove that line",
             )
         return values if array is None else array
 
@@ -142,8 +142,10 @@ def _parsed(line: str | bytes, path: Path, number: int) -> Any:
         return json.loads(line)
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise SourceError(f"line {number:,} of {path.name} is no JSON: {reason}", "mend or remove it") from None
+        raise SourceError(
+            f"line {number:,} of {path.name} is not valid JSON: {reason}", "correct or remove it"
+        ) from None
 
 
 def _no_object(place: str) -> SourceError:
-    return SourceError(f"{place} is no JSON object", 'give rows as {"column": value, …}')
+    return SourceError(f"{place} is not a JSON object", 'give rows as {"column": value, …}')

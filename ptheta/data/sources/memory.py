@@ -45,7 +45,7 @@ def table_of(value: Any, title: str) -> Table:
     if isinstance(value, dict):
         return arrays_table({str(key): as_values(column, str(key)) for key, column in value.items()}, title)
     raise SourceError(
-        f"a {type(value).__name__} is no source",
+        f"a {type(value).__name__} is not a source",
         "give a path, an array or tensor [n, …], a data frame, a data set, or a dict of these",
     )
 
@@ -57,7 +57,7 @@ def as_values(value: Any, name: str) -> np.ndarray:
         array = array.astype(str)
     if array.ndim == 0 or array.dtype.kind not in "fiubUS":
         raise SourceError(
-            f"{name!r} is an array of {array.dtype} with {array.ndim} sides", "give numbers or strings with n rows"
+            f"{name!r} is an array of {array.dtype} with {array.ndim} dimensions", "give numbers or strings with n rows"
         )
     return array
 

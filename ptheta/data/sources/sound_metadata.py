@@ -65,7 +65,7 @@ def described_sounds(path: Path, files: dict[str, list[Path]], sounds: list[Path
         start += len(places)
     source = Source(path.resolve().name, str(path), named_splits(tables, str(path)))
     if more := sum(os.path.normpath(sound) not in described for sound in sounds):
-        source.notes.append(f"left out, described by no metadata file: {plural(more, 'sound')}")
+        source.notes.append(f"left out, not described by any metadata file: {plural(more, 'sound')}")
     return source
 
 

@@ -68,7 +68,7 @@ class Autoregressive(Model):
     unvisit: Tensor
     noise_size: int = 1
     any_order: bool = False
-    """Whether the weights were learned over all orders, so that `reordered` and arbitrary masks are possible."""
+    """Whether the weights were trained over all orders, so that `reordered` and arbitrary masks are possible."""
 
     def __init__(self, space: Space, context_space: Space | None = None, order: Order = None):
         super().__init__(space, context_space)
@@ -99,18 +99,18 @@ class Autoregressive(Model):
             order: a named order, or flat indices [m].
 
         Raises:
-            UsageError: the model was learned for one order only, or it is no order.
+            UsageError: the model was trained for one order only, or it is not an order.
         """
-        raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
+        raise UsageError(f"{type(self).__name__} was trained for one order only", ANY_ORDER)
 
     def random_orders(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Orders in which a model of any order is taught, [n, m]: numbers of dimensions as its own order counts them.
+        """Orders in which a model of any order is trained, [n, m]: numbers of dimensions as its own order counts them.
 
         Args:
             n: rows.
             generator: None: the global one of the model's device.
         """
-        raise UsageError(f"{type(self).__name__} was learned for one order", ANY_ORDER)
+        raise UsageError(f"{type(self).__name__} was trained for one order only", ANY_ORDER)
 
     def _log_prob_in(self, x: Tensor, orders: Tensor, context: Tensor | None) -> Tensor:
         """log p of validated events, each visited in an order of its own [n, m]; nats [n], float64."""
@@ -172,7 +172,7 @@ class Autoregressive(Model):
         return self._log_prob_in(x, self.random_orders(len(x)), context)
 
     def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
-        """log p(x | context) of a model of any order, each event in an order of its own, as it was taught.
+        """log p(x | context) of a model of any order, each event in an order of its own, as it was trained.
 
         Args:
             x, context: as for `log_prob`.
@@ -389,7 +389,7 @@ class Autoregressive(Model):
             raise UsageError("guidance is towards a context, and this model has none", "leave it at 1")
         if not self.context_dropout:
             remedy = "leave it at 1, or fit with --context-dropout 0.1"
-            raise UsageError("guidance needs a model that was also taught without contexts", remedy)
+            raise UsageError("guidance needs a model that was also trained without contexts", remedy)
         parts = len(self.context_space.parts) if isinstance(self.context_space, Joint) else 1
         if len(scales) not in (1, parts):
             raise UsageError(

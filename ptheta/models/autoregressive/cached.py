@@ -65,7 +65,7 @@ def compiled_blocks() -> Callable[..., Tensor]:
 
 
 class CachedDecoder(Decoder):
-    """Keeps keys and values of every block and, where slots are told their neighbours, the values drawn so far.
+    """Keeps keys and values of every block and, where slots are given their neighbours, the values drawn so far.
 
     Args:
         model: a transformer.
@@ -91,7 +91,7 @@ class CachedDecoder(Decoder):
     ):
         self.through = compiled_blocks() if compile else through_blocks
         m, like = model.space.dimensions, model.token.weight
-        self.model, self.told, self.j = model, model.told(context), 0
+        self.model, self.conditioning, self.j = model, model.conditioning(context), 0
         self.slots = slots or m
         window = window or model.window
         self.chunk = self.slots if window is None else max(window, CHUNK)
@@ -157,7 +157,7 @@ class CachedDecoder(Decoder):
             cache.keep(rows)
         self.start = self.start[rows]
         self.firsts = None if self.firsts is None else self.firsts[rows]
-        self.told = None if self.told is None else self.told.rows(rows)
+        self.conditioning = None if self.conditioning is None else self.conditioning.rows(rows)
         self.z = None if self.z is None else self.z[rows]
         self.recent = None if self.recent is None else self.recent[rows]
 
@@ -184,14 +184,14 @@ class CachedDecoder(Decoder):
         back = self._back(before)
         before = model.as_starts(before)
         if self.recent is not None and model.neighbours is not None:
-            told = model.neighbours.count - 1
-            values = torch.cat([self.recent[:, self.recent.shape[1] - told :], before], 1)
+            before_slot = model.neighbours.count - 1
+            values = torch.cat([self.recent[:, self.recent.shape[1] - before_slot :], before], 1)
             around, self.recent = model.neighbours.before(values, back), values
-        h = model.embed(before, around, self.told, here, sources)
+        h = model.embed(before, around, self.conditioning, here, sources)
         turns = self._turn(t)
         memories: list[Memory | None] = [None] * len(self.caches)
-        if self.told is not None:
-            memories = self.told.memories
+        if self.conditioning is not None:
+            memories = self.conditioning.memories
         h = self.through(h, turns, list(model.blocks), self.caches, back, memories)
         self.j += t
         return h, here

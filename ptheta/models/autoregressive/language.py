@@ -34,7 +34,7 @@ TOGETHER = 2**14
 """Tokens of short sequences that are scored together, at most."""
 
 GROUP, UNLIKE = 32, 1.5
-"""Whole texts are computed in groups of at least so many, beyond which none is more than so many times as long."""
+"""Whole texts computed together: at least GROUP; beyond that, none more than UNLIKE times as long as the shortest."""
 
 LOGITS = 2**24
 """Logits held while scoring, at most; for large vocabularies."""
@@ -45,7 +45,7 @@ class LanguageModel(Autoregressive):
 
     window: int | None
     reads_on: bool
-    """Whether events are token sequences in their own order, which may go on beyond an event."""
+    """Whether events are token sequences in their own order, which may continue beyond an event."""
 
     @abstractmethod
     def reader(
@@ -88,7 +88,7 @@ class LanguageModel(Autoregressive):
         """How many tokens before the last one the next one can depend on, through all layers."""
 
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """As the base; in float64 sequences are scored one at a time, so that nothing depends on their company."""
+        """As the base; in float64 sequences are scored one at a time, so that none depends on its batch."""
         if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
             return torch.cat([self._log_prob(x[i : i + 1], _row(context, i)) for i in range(len(x))])
         if isinstance(self.space, Document) and self.ends is not None and len(x):
@@ -98,8 +98,8 @@ class LanguageModel(Autoregressive):
     def _log_prob_of_whole(self, x: Tensor, context: Tensor | None) -> Tensor:
         """log p of whole texts [n], those of similar length together: little is computed after their ends."""
         assert isinstance(self.space, Document)
-        said = (x != self.space.end).int()
-        tokens = (said * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1) + 1  # only ends follow
+        written = (x != self.space.end).int()
+        tokens = (written * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1) + 1  # only ends follow
         order = tokens.argsort(stable=True)
         parts = []
         on_cpu = x.device.type == "cpu"  # elsewhere many small groups take longer than padding
@@ -175,7 +175,7 @@ class LanguageModel(Autoregressive):
             Texts [n, *space.shape] and their log p(x | context) in nats [n], float64.
 
         Raises:
-            UsageError: the events are no whole texts in their own order.
+            UsageError: the events are not whole texts in their own order.
         """
         if self.ends is None:
             raise UsageError(f"beam search is for whole texts, and the events are {self.space}", "use sample")

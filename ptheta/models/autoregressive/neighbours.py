@@ -1,4 +1,4 @@
-"""What a slot is told of the values around it."""
+"""The values around a slot that it is conditioned on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Neighbourhood(nn.Module):
 
     @property
     def count(self) -> int:
-        """s, values told to a slot."""
+        """s, values given to a slot."""
         return self.index.shape[1]
 
     def before(self, values: Tensor, back: Tensor | None) -> Tensor:

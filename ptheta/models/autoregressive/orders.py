@@ -33,7 +33,7 @@ def as_order(order: object) -> Order:
             return tuple(operator.index(i) for i in order)
     except TypeError:  # not of integers
         pass
-    raise UsageError(f"{order!r} is no order", "give raster, column, spiral or a permutation")
+    raise UsageError(f"{order!r} is not an order", "give raster, column, spiral or a permutation")
 
 
 def visiting_order(space: Space, order: Order) -> Tensor:
@@ -45,7 +45,7 @@ def visiting_order(space: Space, order: Order) -> Tensor:
             column; `spiral`: clockwise from the upper left corner inwards; or a permutation.
 
     Raises:
-        UsageError: no order has that name, the space has no rows and columns, or it is no permutation.
+        UsageError: no order has that name, the space has no rows and columns, or it is not a permutation.
     """
     m, order = space.dimensions, as_order(order)
     if order is None or order == "raster":

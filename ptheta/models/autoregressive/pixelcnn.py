@@ -32,7 +32,7 @@ from ptheta.spaces import Grid, Image, Space
 Likelihood = Literal["auto", "categorical", "logistic"]
 
 MANY_LEVELS = 64
-"""From so many levels on, a mixture of logistics says more with fewer numbers than a softmax."""
+"""From this many levels on, a mixture of logistics says more with fewer numbers than a softmax."""
 
 KERNEL = (2, 3, 2)
 """Rows and columns of a layer's vertical kernel, and pixels of its horizontal one."""
@@ -131,18 +131,18 @@ class PixelCNN(Autoregressive):
         return z.view(len(z), z.shape[1] // (self.columns * self.channels), self.columns, self.channels)
 
     def _conditions(self, context: Tensor | None) -> list[Tensor | float]:
-        """What each layer's gates are told of the context, [n, 2 · width, H or 1, W or 1]."""
+        """The context as each layer's gates see it, [n, 2 · width, H or 1, W or 1]."""
         if self.condition is None or context is None:
             return [0.0] * self.layers
-        told = self.condition(context)
-        return [layer(told) for layer in self.told]
+        condition = self.condition(context)
+        return [layer(condition) for layer in self.told]
 
-    def _features(self, z: Tensor, told: list[Tensor | float], start: int = 0) -> Tensor:
+    def _features(self, z: Tensor, conditions: list[Tensor | float], start: int = 0) -> Tensor:
         """Features [n, P, width] of the pixels of z [n, P · C], whose first row is number `start` of the picture."""
         x = self.inputs(self._pixels(z), self.dtype).contiguous(memory_format=torch.channels_last)
         above = self.first_above(x).to(self.dtype)  # the streams stay in full precision under autocast
         left = self.first_left(x).to(self.dtype) + above
-        for block, condition in zip(self.blocks, told):
+        for block, condition in zip(self.blocks, conditions):
             if isinstance(condition, Tensor) and condition.shape[2] > 1:
                 condition = condition[:, :, start : start + x.shape[2]]
             above, left = block(above, left, condition)
@@ -158,23 +158,23 @@ class PixelCNN(Autoregressive):
 
     def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
         """From dimension `first` on; rows that no later pixel sees are cut off before the network."""
-        return self._told_from(z, self._conditions(context), first)
+        return self._distribution_from(z, self._conditions(context), first)
 
     def _pass(self, context: Tensor | None) -> Callable[[Tensor, Tensor, int], Distribution]:
-        """One network pass over some rows of a chunk; what the layers are told is computed once for all passes."""
-        told = self._conditions(context)
+        """One network pass over some rows of a chunk; the layers' conditions are computed once for all passes."""
+        conditions = self._conditions(context)
 
         def conditionals(z: Tensor, rows: Tensor, first: int) -> Distribution:
-            return self._told_from(z, [c[rows] if isinstance(c, Tensor) else c for c in told], first)
+            return self._distribution_from(z, [c[rows] if isinstance(c, Tensor) else c for c in conditions], first)
 
         return conditionals
 
-    def _told_from(self, z: Tensor, told: list[Tensor | float], first: int) -> Distribution:
-        """Conditionals from dimension `first` on, given what the layers are told."""
+    def _distribution_from(self, z: Tensor, conditions: list[Tensor | float], first: int) -> Distribution:
+        """Conditionals from dimension `first` on, given what the layers are conditioned on."""
         row = max(0, first // (self.columns * self.channels) - self._rows_seen)
         start = row * self.columns
         pixels = self._pixels(z).flatten(1, 2)[:, start:]
-        h = self._features(pixels.flatten(1), told, row)
+        h = self._features(pixels.flatten(1), conditions, row)
         done = first // self.channels - start
         dims = self.head(h[:, done:], pixels[:, done:], first=first // self.channels)
         return dims[:, first % self.channels :]

@@ -1,6 +1,6 @@
 """Transformer over the columns of a table, in any order: every subset of columns can be conditioned on or imputed.
 
-A step visits one column. It is told the value of the column visited before it and which column comes next:
+A step visits one column. It is given the value of the column visited before it and which column comes next:
 
     h_t = value(x_{σ(t−1)}) + from(σ(t−1)) + to(σ(t)) + context
     h   = blocks of causal attention, then feed-forward
@@ -88,7 +88,9 @@ class TableTransformer(Autoregressive):
         if width < 2 * heads or width % (2 * heads):
             raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
         if min(layers, components, bins) < 1 or not 0 <= dropout < 1:
-            raise UsageError("layers, components and bins must be at least 1, dropout from 0 to below 1", "mend them")
+            raise UsageError(
+                "layers, components and bins must be at least 1, dropout from 0 to below 1", "correct them"
+            )
         self.context_dropout = checked_part(context_dropout)
         self.width, self.layers, self.heads, self.components = width, layers, heads, components
         self.bins, self.dropout, self.any_order = bins, dropout, any_order
@@ -150,7 +152,7 @@ class TableTransformer(Autoregressive):
         """The same weights, visiting in another order; see `Autoregressive.reordered`. Learned for orders that visit
         a part of the columns first and then the rest, each in the model's own order."""
         if not self.any_order:
-            raise UsageError("this table model was learned for one order", "fit it without --no-any-order")
+            raise UsageError("this table model was trained for one order only", "fit it without --no-any-order")
         visit = visiting_order(self.space, as_order(order)).to(self.device)
         view = copy.copy(self)
         view._buffers = dict(self._buffers)
@@ -203,7 +205,7 @@ class TableTransformer(Autoregressive):
         """
         n = checked_count(n)
         if not self.any_order:
-            raise UsageError("this table model was learned for one order", "fit it without --no-any-order")
+            raise UsageError("this table model was trained for one order only", "fit it without --no-any-order")
         x = self._partial(x)
         context = self._validated_context(context, len(x))
         rows = x.repeat_interleave(n, 0)
@@ -239,7 +241,7 @@ class TableTransformer(Autoregressive):
         h = None
         for t in range(known, m):
             first = 0 if h is None else t
-            h = self._through(self._told(values, visits, condition, first, t + 1), caches)[:, -1]
+            h = self._through(self._inputs(values, visits, condition, first, t + 1), caches)[:, -1]
             visited = visits[:, t]
             for j in columns:
                 rows = ((visited == j) & missing[:, j]).nonzero()[:, 0]
@@ -273,13 +275,13 @@ class TableTransformer(Autoregressive):
         """Embeddings [n, m, width] of rows x [n, m] in the columns' order."""
         return torch.stack([self._value(x[:, j], j) for j in range(x.shape[1])], 1)
 
-    def _told(self, values: Tensor, visits: Tensor, condition: Tensor | float, first: int, last: int) -> Tensor:
-        """What the steps first … last − 1 are told, [n, last − first, width]."""
+    def _inputs(self, values: Tensor, visits: Tensor, condition: Tensor | float, first: int, last: int) -> Tensor:
+        """Inputs of the steps first … last − 1, [n, last − first, width]."""
         before = visits[:, max(first - 1, 0) : last - 1]
-        told = values.gather(1, before[..., None].expand(-1, -1, self.width)) + self.source[before]
+        inputs = values.gather(1, before[..., None].expand(-1, -1, self.width)) + self.source[before]
         if first == 0:
-            told = torch.cat([self.start.expand(len(values), 1, -1), told], 1)
-        return self._conditioned(told + self.target[visits[:, first:last]], condition)
+            inputs = torch.cat([self.start.expand(len(values), 1, -1), inputs], 1)
+        return self._conditioned(inputs + self.target[visits[:, first:last]], condition)
 
     def _conditioned(self, h: Tensor, condition: Tensor | float) -> Tensor:
         return self.drop(h + condition[:, None] if isinstance(condition, Tensor) else h)
@@ -297,7 +299,7 @@ class TableTransformer(Autoregressive):
 
     def _stream(self, x: Tensor, visits: Tensor, context: Tensor | None) -> Tensor:
         """[n, m, width] at all steps, from rows x [n, m] in the columns' order."""
-        return self._through(self._told(self._values(x), visits, self.condition(context)[0], 0, x.shape[1]))
+        return self._through(self._inputs(self._values(x), visits, self.condition(context)[0], 0, x.shape[1]))
 
     def _cell(self, h: Tensor, j: int) -> Cell:
         """Column j's conditional from the stream [n, width]."""
@@ -331,10 +333,10 @@ class _ColumnDecoder(Decoder):
     def step(self, previous: Tensor | None) -> Cell:
         model, column = self.model, self.columns[self.t]
         if previous is None:
-            told = model.start.expand(self.n, -1)
+            inputs = model.start.expand(self.n, -1)
         else:
             before = self.columns[self.t - 1]
-            told = model._value(previous, before) + model.source[before]
-        h = model._through(model._conditioned((told + model.target[column])[:, None], self.condition), self.caches)
+            inputs = model._value(previous, before) + model.source[before]
+        h = model._through(model._conditioned((inputs + model.target[column])[:, None], self.condition), self.caches)
         self.t += 1
         return model._cell(h[:, 0], column)

@@ -9,16 +9,16 @@ Slot j predicts x_j from x_{<j}:
 Features:
 - positions follow the geometry of the space: rotary over rows, columns (and channels) for images, over the index for
   sequences; images also have learned places
-- `local`: the slot is told the values of its nearest visited neighbours (above, left …; in a sequence the last tokens),
+- `local`: the slot gets the values of its nearest visited neighbours (above, left …; in a sequence the last tokens),
   which attention would otherwise have to find
 - `any_order`: learned over random orders, so that any part of an event can be completed from any other; a slot is then
-  also told where the previous value was, queries turn with the slot and keys with the value's place (cf. Pannatier et
+  also given where the previous value was, queries turn with the slot and keys with the value's place (cf. Pannatier et
   al. 2024, arXiv:2404.09562, σ-GPTs)
-- `window`: each block sees so many slots, in decoding exactly as in training
+- `window`: each block sees this many slots, in decoding exactly as in training
 - `across_documents`: whether a slot sees past the end of the last document
 - contexts of any kind: their encoder runs once for an event, and its keys and values are kept while decoding
-- whole texts (`Document`): after its end a text goes on with ends, with probability 1
-- decoding with a key–value cache equals the parallel pass, and goes on beyond the event's length for sequences
+- whole texts (`Document`): after its end a text continues with ends, with probability 1
+- decoding with a key–value cache equals the parallel pass, and continues beyond the event's length for sequences
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Transformer(Trunk):
 
     @property
     def reach(self) -> int:
-        """Windows of all blocks, one upon the other, and the tokens that slots are told."""
+        """Windows of all blocks, one upon the other, and the tokens that slots are given."""
         return self.layers * (self.context_window - 1) + (self.neighbours.count if self.neighbours else 1)
 
     def _prepare(self, chunks: Iterable[Tensor]) -> None:
@@ -185,9 +185,9 @@ class Transformer(Trunk):
             back = place - torch.where(previous == self.cut, place, 0).cummax(1).values  # since the document began
             previous = self.as_starts(previous)
         around = None if self.neighbours is None else self._around(z, previous, back)
-        told = self.told(context)
-        h = self.embed(previous, around, told, slots, None)
-        h = self._through(h, self._turns(slots, None), told, back)
+        conditioning = self.conditioning(context)
+        h = self.embed(previous, around, conditioning, slots, None)
+        h = self._through(h, self._turns(slots, None), conditioning, back)
         return self.head(self.outputs(h, slots, previous), slots)
 
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
@@ -204,9 +204,9 @@ class Transformer(Trunk):
         around = None
         if self.neighbours is not None:
             around = self.neighbours.in_order(torch.empty_like(z).scatter_(1, slots, z), slots)
-        before, told = self._shifted(z, self.head.size), self.told(context)
-        h = self.embed(before, around, told, slots, sources)
-        h = self._through(h, self._turns(slots, sources), told)
+        before, conditioning = self._shifted(z, self.head.size), self.conditioning(context)
+        h = self.embed(before, around, conditioning, slots, sources)
+        h = self._through(h, self._turns(slots, sources), conditioning)
         return self.head(self.outputs(h, slots, before), slots)
 
     def _in_slots(self, z: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from ptheta.distributions import CategoricalHead
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.conditions import ContextEncoder
-from ptheta.nn import Block, Layers, Rotary, Told, Turn, norm
+from ptheta.nn import Block, Conditioning, Layers, Rotary, Turn, norm
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -48,17 +48,22 @@ class Trunk(LanguageModel):
     cut: int | None
     slots: Tensor
 
-    def told(self, context: Tensor | None) -> Told | None:
-        """What the blocks are told of a context [n, …], computed once."""
+    def conditioning(self, context: Tensor | None) -> Conditioning | None:
+        """What the blocks are conditioned on, from a context [n, …], computed once."""
         if self.condition is None or context is None:
             return None
         encoded = self.condition(context)
         if not self.attends:
-            return Told(encoded.vector, [None] * self.layers)
-        return Told(encoded.vector, [block.memory(encoded) for block in self.blocks])
+            return Conditioning(encoded.vector, [None] * self.layers)
+        return Conditioning(encoded.vector, [block.memory(encoded) for block in self.blocks])
 
     def embed(
-        self, previous: Tensor, around: Tensor | None, told: Told | None, slots: Slots, sources: Slots | None
+        self,
+        previous: Tensor,
+        around: Tensor | None,
+        conditioning: Conditioning | None,
+        slots: Slots,
+        sources: Slots | None,
     ) -> Tensor:
         """Stream at slots [n, t, width] from the tokens before them [n, t], where these were, and those around them."""
         h = self.token(previous)
@@ -68,13 +73,15 @@ class Trunk(LanguageModel):
             h = h + self.place[slots]
         if self.source is not None:
             h = h + self.source[sources]
-        if told is not None:
-            h = h + told.vector[:, None]
+        if conditioning is not None:
+            h = h + conditioning.vector[:, None]
         return self.drop(h)
 
-    def _through(self, h: Tensor, turns: tuple[Turn, Turn], told: Told | None, back: Tensor | None = None) -> Tensor:
+    def _through(
+        self, h: Tensor, turns: tuple[Turn, Turn], conditioning: Conditioning | None, back: Tensor | None = None
+    ) -> Tensor:
         """The stream [n, t, width] after all blocks."""
-        memories = told.memories if told is not None else [None] * len(self.blocks)
+        memories = conditioning.memories if conditioning is not None else [None] * len(self.blocks)
         for block, memory in zip(self.blocks, memories):
             h = block(h, turns, back=back, memory=memory)
         return h
@@ -91,7 +98,7 @@ class Trunk(LanguageModel):
         return logits
 
     def _turns(self, slots: Slots, sources: Slots | None) -> tuple[Turn, Turn]:
-        """Rotary positions of queries, and of keys: those of the values that slots were told, where orders vary."""
+        """Rotary positions of queries, and of keys: those of the values that slots were given, where orders vary."""
         queries = self.rotary.at(slots)
         if not isinstance(sources, Tensor):
             return queries, queries

@@ -107,7 +107,7 @@ class Exhibit(Generic[CodecT]):
 
     def spelled(self, results: Mapping[str, Any]) -> str:
         """A score in print, beside its nats: the rates among some results, or else bits per dimension."""
-        return self.codec.said(next(results[key] for key in KEYS.values() if key in results))
+        return self.codec.in_bits(next(results[key] for key in KEYS.values() if key in results))
 
     def reasons(self, scores: Scores, events: Split, row: int) -> list[tuple[str, str, float]]:
         """What makes an event strange: name, value and excess in nats of dimensions, most surprising first."""
@@ -138,7 +138,7 @@ class Exhibit(Generic[CodecT]):
             given: contexts of the events, if there are any.
 
         Raises:
-            UsageError: the events are no one file of that ending.
+            UsageError: the events cannot be one file of that ending.
         """
         if directory.suffix and not directory.is_dir():
             return [self.write_one(x, directory, given)]
@@ -173,7 +173,7 @@ class Exhibit(Generic[CodecT]):
         Args:
             run: the run.
             x: its samples, if any could be drawn.
-            say: hears what a person should know.
+            say: is called with each line that a person should see.
 
         Returns:
             What it is → writes it, and returns the files.
@@ -186,9 +186,9 @@ class Exhibit(Generic[CodecT]):
         """A mask [*space.shape] from a picture: True where events are kept.
 
         Raises:
-            PthetaError: these events have no such mask, or it is no picture of their size.
+            PthetaError: these events have no such mask, or it is not a picture of their size.
         """
-        raise SourceError(f"{path} masks pictures, and the run is about {self.codec.space}", "use --keep")
+        raise SourceError(f"{path} masks pictures, and the run models {self.codec.space}", "use --keep")
 
     def write_completions(
         self, x: Tensor, kept: Tensor, drawn: Tensor, directory: Path, names: list[str] | None = None
@@ -220,8 +220,8 @@ class Exhibit(Generic[CodecT]):
             UsageError: they may not.
         """
         raise UsageError(
-            f"a prompt is the beginning of a text, and {run.path} is about {run.model.space}",
-            "leave out --prompt; `ptheta complete` goes on from a beginning of other kinds",
+            f"a prompt is the beginning of a text, and {run.path} models {run.model.space}",
+            "leave out --prompt; `ptheta complete` continues a beginning of other kinds",
         )
 
     @property
@@ -257,7 +257,7 @@ class Exhibit(Generic[CodecT]):
         return as_lines(title, self.values(x)) if frame is None else as_table(title, frame, given)
 
     def frame(self, x: Tensor) -> pd.DataFrame | None:
-        """Events as columns of the user's own values; None if they are no vectors of few values."""
+        """Events as columns of the user's own values; None if they are not vectors of few values."""
         return None
 
     def features(self, several: list[Tensor]) -> list[np.ndarray]:

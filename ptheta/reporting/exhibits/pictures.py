@@ -166,7 +166,7 @@ class Pictures(Exhibit[PictureT]):
         """A mask from a picture: True where it is at least half white; transparent pixels are not kept.
 
         Raises:
-            SourceError: it is no picture of the events' size.
+            SourceError: it is not a picture of the events' size.
         """
         height, width = self.codec.upright(torch.zeros(1, *self.codec.space.shape)).shape[-2:]
         mask = open_picture(str(path), lambda _: f"the mask {path}")

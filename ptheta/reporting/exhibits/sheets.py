@@ -56,7 +56,7 @@ def gridded(draw: Callable[[Tensor], Sequence[Picture]], x: Tensor, given: Given
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters.
+    """A text of at most `most` characters.
 
     >>> shortened("hand, medium skin tone", 12)
     'hand, mediu…'

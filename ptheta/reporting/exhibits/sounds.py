@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SoundT = TypeVar("SoundT", bound=SoundCodec)
 
-HEARD = 8
+LISTENED = 8
 """Sounds in the overview of a run."""
 
 ACROSS = 192
@@ -31,9 +31,9 @@ AXES = "time to the right, pitch upwards, loud is bright"
 
 
 class Sounds(Exhibit[SoundT]):
-    """Sounds that are heard, and not looked at."""
+    """Sounds: listened to, not looked at."""
 
-    overview = HEARD
+    overview = LISTENED
     each = 1
     suffixes = SOUNDS
     example = "sound.wav"
@@ -51,7 +51,7 @@ class Sounds(Exhibit[SoundT]):
         """Some sounds, and all events as one sheet if they are looked at too."""
         sheet = self.sheet(x, given)
         files = [] if sheet is None else [save_picture(sheet, folder / "samples.png")]
-        rows = np.unique(np.linspace(0, len(x) - 1, HEARD).astype(np.int64))
+        rows = np.unique(np.linspace(0, len(x) - 1, LISTENED).astype(np.int64))
         names = None if given is None else given[rows].names
         return [*files, *self.codec.write(x[rows], folder / "samples", context_names=names)]
 

@@ -15,7 +15,7 @@ from ptheta.evaluation.results import Score
 from ptheta.evaluation.samples import features
 from ptheta.files import write_bytes
 from ptheta.models import Autoregressive
-from ptheta.reporting.documents import Rates, byte_count, lines_of, reads_documents, said, write_text_surprise
+from ptheta.reporting.documents import Rates, byte_count, lines_of, rates_text, reads_documents, write_text_surprise
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.exhibits.ranking import Ranking
@@ -52,7 +52,7 @@ class Texts(Exhibit[TextCodec]):
 
     def spelled(self, results: Mapping[str, float]) -> str:
         """Bits per byte, nats per token and perplexity."""
-        return said(results) if "perplexity" in results else super().spelled(results)
+        return rates_text(results) if "perplexity" in results else super().spelled(results)
 
     # samples
 
@@ -72,12 +72,12 @@ class Texts(Exhibit[TextCodec]):
         raise UsageError("a text has no mask", "use --keep")
 
     def check_prompt(self, run: Run) -> None:
-        """A text begins with any prompt, if the model goes on from it."""
+        """A text begins with any prompt, if the model can continue it."""
 
     # a report
 
     def features(self, several: list[Tensor]) -> list[np.ndarray]:
-        """Principal components of counts of pieces of one to three characters."""
+        """Principal components of counts of character 1- to 3-grams."""
         return features(self.codec, several)
 
     def samples(self, several: Mapping[str, Tensor], rows: np.ndarray, given: Given | None) -> Html:
@@ -124,7 +124,7 @@ class Documents(Exhibit[DocumentCodec]):
 
     def spelled(self, results: Mapping[str, float]) -> str:
         """Bits per byte, nats per token and perplexity."""
-        return said(results) if "perplexity" in results else super().spelled(results)
+        return rates_text(results) if "perplexity" in results else super().spelled(results)
 
     # samples
 
@@ -147,13 +147,13 @@ class Documents(Exhibit[DocumentCodec]):
         """A whole text is drawn from its beginning."""
         raise UsageError(
             f"{run.path} draws whole texts from their beginning",
-            "leave out --prompt; `ptheta complete` goes on from a file",
+            "leave out --prompt; `ptheta complete` continues a file",
         )
 
     # a report
 
     def features(self, several: list[Tensor]) -> list[np.ndarray]:
-        """Principal components of counts of pieces of one to three characters."""
+        """Principal components of counts of character 1- to 3-grams."""
         return features(self.codec, several)
 
     def listed(self, title: str, x: Tensor, given: Given | None) -> Html:

@@ -69,7 +69,7 @@ def write_report(
     evidence = Evidence(run, data, own, n or suited(run.model.space.dimensions), seed, Path(path))
     if data.codec != run.codec:
         raise SourceError(
-            f"{data.source} now gives {data.space} otherwise than {run.path} sees it",
+            f"{data.source} now gives {data.space}, not in the form that {run.path} was fitted on",
             "name a SOURCE to judge the run by; it is read as the run sees its own data",
         )
     if not len(data.splits[evidence.heldout]):

@@ -60,7 +60,7 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
         words = f"The run is judged by other data than it was fitted on: {evidence.data.source}."
         about.append(paragraph(words, cls="warning"))
     elif evidence.data.fingerprint != data["fingerprint"]:
-        words = "The data have changed since the fit, so held-out events may be events it learned from."
+        words = "The data have changed since the fit, so held-out events may be events it was trained on."
         about.append(paragraph(words, cls="warning"))
     about += [paragraph(f"{remark}.", cls="warning") for remark in run.remarks]
     if zero := results.get("zero_probability"):
@@ -150,7 +150,7 @@ def learning(evidence: Evidence) -> Section:
 
 
 def files(evidence: Evidence) -> Section:
-    """What is in the run folder, and how to go on from here."""
+    """What is in the run folder, and what to do next."""
     run = evidence.run
     rows = []
     for path in files_below(run.path):

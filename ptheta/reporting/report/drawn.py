@@ -15,7 +15,7 @@ def samples(evidence: Evidence) -> Section:
     """Samples and real events."""
     exhibit = exhibit_of(evidence.run.codec)
     real, context = evidence.real.events()
-    several = {"Samples": evidence.samples, f"Real: {evidence.heldout_said}": real}
+    several = {"Samples": evidence.samples, f"Real: {evidence.heldout_text}": real}
     given = " given the contexts of the real events" if context is not None else ""
     how = f"Drawn by the model{given}, not chosen; seed {evidence.seed}. Beside them real events, drawn likewise."
     rows = np.random.default_rng([evidence.seed, 3]).permutation(len(real))

@@ -62,14 +62,14 @@ class Evidence:
 
     @property
     def heldout(self) -> str:
-        """Name of the split that the model has not learned from."""
+        """Name of the split that the model was not trained on."""
         names = list(self.data.splits)
         if not self.own:
             return "test" if "test" in names else names[0]
         return next(name for name in ("test", "validation", "train") if name in names)
 
     @property
-    def heldout_said(self) -> str:
+    def heldout_text(self) -> str:
         """The split in words."""
         if not self.own:
             return f"events of {self.data.name}"
@@ -81,12 +81,12 @@ class Evidence:
         return self.splits[self.heldout]
 
     @property
-    def drawn_said(self) -> str:
+    def drawn_text(self) -> str:
         """How many events were looked at, in words."""
         whole = self.data.splits[self.heldout]
         if len(self.real) == len(whole):
-            return f"all {len(whole):,} {self.heldout_said}"
-        return f"{len(self.real):,} of {len(whole):,} {self.heldout_said}, drawn with seed {self.seed}"
+            return f"all {len(whole):,} {self.heldout_text}"
+        return f"{len(self.real):,} of {len(whole):,} {self.heldout_text}, drawn with seed {self.seed}"
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -115,7 +115,7 @@ class Evidence:
         return self.real.events()[1]
 
     def frame(self, x: Tensor) -> pd.DataFrame | None:
-        """Events as columns of the user's own values; None if they are no vectors of few numbers."""
+        """Events as columns of the user's own values; None if they are not vectors of few numbers."""
         return exhibit_of(self.run.codec).frame(x)
 
     @cached_property
@@ -133,7 +133,7 @@ class Evidence:
 
 
 def suited(dimensions: int) -> int:
-    """How many events of so many dimensions to look at.
+    """How many events of this many dimensions to look at.
 
     >>> suited(64), suited(784), suited(2**22)
     (1000, 167, 64)

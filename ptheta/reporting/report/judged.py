@@ -64,13 +64,13 @@ def calibration(evidence: Evidence) -> Section:
     ]
     numbers = {"pit_distance": distance, "pit_distance_usual": usual, "values": u.size}
     words = (
-        f"u = F(x_j | x_<j) of every value of {evidence.drawn_said}: uniform if the {what} are right (Rosenblatt "
+        f"u = F(x_j | x_<j) of every value of {evidence.drawn_text}: uniform if the {what} are right (Rosenblatt "
         f"1952); for "
         f"values that have a probability, drawn between P(X < x_j) and P(X ≤ x_j) (Czado et al. 2009), seed "
         f"{evidence.seed}. "
         f"Kolmogorov–Smirnov distance from uniform {distance:.4f}; a calibrated model stays below {usual:.4f} in 95 "
         f"% of "
-        f"cases with {u.size:,} values. Many values betray small errors, so the distance tells more than the verdict."
+        f"cases with {u.size:,} values. Many values betray small errors, so the distance says more than the verdict."
     )
     parts = [paragraph(words, cls="how")]
     if len(found.hit):
@@ -81,7 +81,7 @@ def calibration(evidence: Evidence) -> Section:
             "Bars: two "
             f"standard deviations if the probabilities are right. Grey: share of the values. Expected calibration "
             f"error "
-            f"{r.error:.4f}; a calibrated model would show {r.usual_error:.4f} on so many values."
+            f"{r.error:.4f}; a calibrated model would show {r.usual_error:.4f} on this many values."
         )
         charts.append(figure(evidence.charts.draw(alt, _reliability_chart(r)), caption))
         numbers |= {"calibration_error": r.error, "calibration_error_usual": r.usual_error}
@@ -166,7 +166,7 @@ def divergences(evidence: Evidence) -> Section | None:
         rows = []
         for name, key, other in zip(("samples", "train events"), ("classifier_auc", "classifier_auc_train"), found[1:]):
             area, error = classifier_test(found[0], other, evidence.seed)
-            rows.append((f"{name} against {evidence.heldout_said}", f"{area:.3f} ± {error:.3f}", f"{len(other):,}"))
+            rows.append((f"{name} against {evidence.heldout_text}", f"{area:.3f} ± {error:.3f}", f"{len(other):,}"))
             numbers |= {key: area, f"{key}_se": error}
         words = (
             "Gradient-boosted trees learn to tell samples from real events, and are judged on events they have not "
@@ -188,11 +188,11 @@ def divergences(evidence: Evidence) -> Section | None:
         if evidence.own and evidence.heldout != "train":
             columns["train events"] = point_masses(model.space, evidence.data.splits["train"])  # type: ignore[arg-type]
         values = {name: between(p, q, exact=True) for name, q in columns.items()}
-        rows = [(label, *(_told(values[name][key].value) for name in columns)) for key, label in NAMES.items()]
+        rows = [(label, *(_cell(values[name][key].value) for name in columns)) for key, label in NAMES.items()]
         words = (
             f"All {model.space.event_count:,} events were listed. p is the relative frequency of each among all "
             f"{len(whole):,} "
-            f"{evidence.heldout_said}; finitely many events are never p_data itself, so even the truth would not "
+            f"{evidence.heldout_text}; finitely many events are never p_data itself, so even the truth would not "
             f"show 0."
         )
         parts += [paragraph(words, cls="how"), table("Exact divergences from p", ("divergence", *columns), rows)]
@@ -200,5 +200,5 @@ def divergences(evidence: Evidence) -> Section | None:
     return Section("Divergences", joined(parts), numbers) if parts else None
 
 
-def _told(value: float) -> str:
+def _cell(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "∞"

@@ -45,7 +45,7 @@ def surprise(evidence: Evidence) -> Section | None:
         numbers |= {"gap": gap, "gap_se": error}
     zero = int(torch.isinf(found[evidence.heldout]).sum())
     if zero:
-        words += f" {zero:,} of {len(evidence.real):,} {evidence.heldout_said} have probability 0: off the chart."
+        words += f" {zero:,} of {len(evidence.real):,} {evidence.heldout_text} have probability 0: off the chart."
     caption = f"−log p, nats, seed {evidence.seed}"
     summary = table(caption, ("split", "events", "mean ± s.e.", "5 %", "median", "95 %"), rows)
     closer = exhibit_of(evidence.run.codec).surprises(_ranking(evidence, found[evidence.heldout]))
@@ -62,5 +62,5 @@ def _gap(a: Tensor, b: Tensor) -> tuple[float, float]:
 def _ranking(evidence: Evidence, surprise: Tensor) -> Ranking:
     """The events that the model is compared with, in the order of their surprise."""
     given = given_of(evidence.run, evidence.context)
-    title, rows = evidence.heldout_said, evidence.rows
+    title, rows = evidence.heldout_text, evidence.rows
     return Ranking(evidence.run, evidence.real, title, surprise, rows, given, evidence.name, evidence.frame)

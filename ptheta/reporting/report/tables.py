@@ -65,7 +65,7 @@ def columns(evidence: Evidence) -> Section | None:
     )
     if train is not None:
         words += (
-            f"By chance alone real rows differ from real rows too: the last column compares {evidence.heldout_said} "
+            f"By chance alone real rows differ from real rows too: the last column compares {evidence.heldout_text} "
             f"with "
             f"{len(train):,} training rows. Mean over columns: {np.mean(distance):.3f} synthetic, "
             f"{np.mean(chance):.3f} chance."
@@ -73,7 +73,7 @@ def columns(evidence: Evidence) -> Section | None:
     kept = [j for j in range(len(HEADERS)) if rows and (j not in MISSING or any(row[j] != "0.0%" for row in rows))]
     if train is None:
         kept.remove(len(HEADERS) - 1)
-    caption = f"Marginals of samples and {evidence.heldout_said}"
+    caption = f"Marginals of samples and {evidence.heldout_text}"
     summary = table(caption, [HEADERS[j] for j in kept], [[row[j] for j in kept] for row in rows])
     order = np.argsort(-np.array(distance), kind="stable")[:CHARTED] if len(rows) > CHARTED else range(len(rows))
     charts = []

@@ -31,7 +31,7 @@ class Verdict:
         value: what is compared, lower is better.
         text: the value with its name and unit, for a person.
         record: what the metrics keep, by name.
-        nats: the value where it is nats of an event, so that it can be told in bits, too.
+        nats: the value where it is nats of an event, so that it can be reported in bits, too.
     """
 
     value: float
@@ -61,7 +61,7 @@ class Objective(ABC):
         self.model, self.settings, self.seed, self.world = model, settings, seed, world
         self.autocast = autocast(settings.precision, world.device.type, model.dtype)
         self.scaffolding: dict[str, nn.Module] = {}
-        """What is learned beside the model and is no part of it: kept in checkpoints, never among the weights."""
+        """What is learned beside the model and is not part of it: kept in checkpoints, never among the weights."""
 
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:
@@ -121,4 +121,4 @@ class Objective(ABC):
 
     @abstractmethod
     def affordable(self, model: Model, seconds: float) -> int:
-        """How many events can be judged by in about so many seconds."""
+        """How many events can be judged by in about this many seconds."""

@@ -18,12 +18,12 @@ from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
 
 PROBED = 64
-"""Events by which speed is measured, and by which targets are told apart."""
+"""Events by which speed is measured, and by which targets are distinguished."""
 
 
 IMPOSSIBLE = 10.0
 """Nats by which an event that f makes impossible counts as less likely than the least likely one drawn beside it: an
-infinite loss has no gradient. Free energies that are told are infinite all the same."""
+infinite loss has no gradient. Reported free energies are infinite all the same."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Target:
 
     Args:
         log_density: events [n, *space.shape] → log f(x) [n], nats; −∞ for what cannot be.
-        name: said in reports.
+        name: used in reports.
     """
 
     log_density: Callable[[Tensor], Any]
@@ -105,17 +105,17 @@ class Target:
 
     def _checked(self, x: Tensor) -> Tensor:
         log_f = self._numbers(x)
-        for wrong, said in ((torch.isnan(log_f), "NaN"), (torch.isposinf(log_f), "+∞")):
+        for wrong, what in ((torch.isnan(log_f), "NaN"), (torch.isposinf(log_f), "+∞")):
             if bool(wrong.any()):
                 first = _shown(x[wrong.to(x.device)][0])
                 raise FitError(
-                    f"target {self.name} is {said} for {int(wrong.sum())} of {len(x)} events, the first {first}",
+                    f"target {self.name} is {what} for {int(wrong.sum())} of {len(x)} events, the first {first}",
                     "return the logarithm of a density: finite, or −∞ for what cannot be",
                 )
         if bool(torch.isneginf(log_f).all()):
             raise FitError(
                 f"target {self.name} gives probability 0 to all {len(x)} events drawn from the model",
-                "begin at a model that meets some possible ones, or let log f fall off instead of ending",
+                "start from a model that reaches some possible ones, or let log f fall off instead of ending",
             )
         return log_f.to(x.device)
 
@@ -166,7 +166,7 @@ class FreeEnergy:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All that is told."""
+        """All that is reported."""
         return {name: value for name, value in vars(self).items() if name != "penalised"}
 
 
