@@ -119,6 +119,8 @@ def describe_model(model: Model) -> dict[str, Any]:
             f"{type(model).__name__} is not in the zoo, so its run could not be loaded again",
             "add a row for it to ptheta.models.ZOO",
         )
+    if len({id(part) for part in model.parts().values()}) < len(model.parts()):
+        raise FitError(f"one model is two parts of {type(model).__name__}", "give copies: copy.deepcopy(part)")
     described: dict[str, Any] = {"family": name, "hyperparameters": model.hyperparameters()}
     parts = {
         name: {

@@ -430,7 +430,12 @@ def _weights(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], 
 def _check_tensors(path: Path, model: Model, tensors: Mapping[str, Tensor]) -> None:
     """Names and shapes of the weights must be those of the model the config describes."""
     expected = model.state_dict()
-    growing = model.growing if isinstance(model, Counting) else ()
+    growing = {
+        f"{prefix}.{name}".removeprefix(".")
+        for prefix, part in model.named_modules()
+        if isinstance(part, Counting)
+        for name in part.growing
+    }
     wrong = [f"{name} is missing" for name in expected.keys() - tensors.keys()]
     wrong += [f"{name} is unknown" for name in tensors.keys() - expected.keys()]
     for name in expected.keys() & tensors.keys():

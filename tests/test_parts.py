@@ -1,8 +1,10 @@
 """Models made of models: in the config, among the weights, in numbers, loaded and resumed."""
 
+import copy
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from toy_blend import ToyBlend
@@ -11,7 +13,7 @@ from toy_vae import ToyVAE
 import ptheta
 from ptheta.cli.main import main
 from ptheta.configs import build_model
-from ptheta.errors import RunError
+from ptheta.errors import FitError, RunError
 from ptheta.evaluation.enumeration import enumerate_events
 from ptheta.models import MADE, Density, Transformer
 from ptheta.reporting import card_rows
@@ -115,3 +117,43 @@ def test_the_commands_take_a_model_with_parts(blend, tmp_path, capsys):
     assert main(["sample", str(blend.path), "-n", "5", "--out", str(tmp_path / "drawn")]) == 0
     assert main(["fit", "digits", "toy_blend", "--limit", "30", "--steps", "2", "--out", str(tmp_path / "own")]) == 0
     assert ptheta.Run.load(tmp_path / "own").model.first.frozen is False
+
+
+def test_frozen_parts_are_not_prepared_anew(tmp_path):
+    g = np.random.default_rng(0)
+    y = g.normal(5, 3, 60)
+    table = {"x": (y[:, None] > 5).repeat(3, 1).astype(np.uint8), "y": y}
+    data = ptheta.load(table, event="x", context="y")
+    first = ptheta.fit("made", data, steps=3, out=tmp_path / "first", hyperparameters={"width": 8})
+    part, fresh = first.as_part(), MADE(data.space, data.context_space, width=8)
+    whole = Pair(data.space, data.context_space, first=part, second=fresh)
+    before = copy.deepcopy(part.state_dict())
+    whole.prepare_context(torch.randn(40, dtype=torch.float64) * 7 + 100)
+    assert all(torch.equal(tensor, part.state_dict()[name]) for name, tensor in before.items())
+    shifts = [buffer for name, buffer in fresh.named_buffers() if name.endswith("shift")]
+    assert any(float(shift.max()) > 50 for shift in shifts), "a part that is trained is prepared"
+
+
+class Pair(ToyBlend):
+    """With contexts of any kind."""
+
+    context_spaces = MADE.context_spaces
+
+
+def test_a_counting_part_is_loaded_with_what_it_has_counted(data, tmp_path):
+    counted = ptheta.fit("histogram", data, out=tmp_path / "counted")
+    model = ToyBlend(data.space, first=counted.as_part(), second=MADE(data.space, width=8))
+    run = ptheta.fit(model, data, steps=3, out=tmp_path / "whole")
+    x = enumerate_events(data.space)
+    assert torch.equal(ptheta.Run.load(run.path).model.log_prob(x), run.model.log_prob(x))
+
+
+def test_one_model_as_two_parts_and_nothing_to_train_are_refused(data, tmp_path):
+    part = MADE(data.space, width=8)
+    with pytest.raises(FitError, match="one model is two parts of ToyBlend; give copies"):
+        ptheta.fit(ToyBlend(data.space, first=part, second=part), data, steps=2, out=tmp_path / "shared")
+    frozen = [MADE(data.space, width=8).freeze() for _ in range(2)]
+    with pytest.raises(FitError, match="no parameters to train: all are frozen"):
+        ptheta.fit(ToyBlend(data.space, first=frozen[0], second=frozen[1]), data, steps=2, out=tmp_path / "frozen")
+    assert not (tmp_path / "shared").exists()
+    assert not (tmp_path / "frozen").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.fit import say
@@ -13,12 +13,22 @@ from ptheta.cli.options import Flag, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
 
+if TYPE_CHECKING:
+    from ptheta.data import Data
+    from ptheta.models import Model
+
 DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,table"
 
 
 def main(args: list[str]) -> None:
     """Parse and run."""
     call(compare, args, "ptheta compare", groups={"options": of_data()})
+
+
+def suits(model: type[Model], data: Data) -> bool:
+    """Whether a family models the events and takes the contexts of some data."""
+    given = data.context_space
+    return isinstance(data.space, model.spaces) and (given is None or isinstance(given, model.context_spaces))
 
 
 def compare(
@@ -59,7 +69,7 @@ def compare(
         raise UsageError("the budget is given 2 times", "give one of --minutes and --steps")
     data = ptheta.load(source, **options, seed=seed)
     if models is None:
-        names = [name for name in names if isinstance(data.space, family(name).load().spaces)]
+        names = [name for name in names if suits(family(name).load(), data)]
     for name in names:
         family(name).load()(data.space, data.context_space)  # all must suit the data, before any is fitted
     place = output(out, Path("runs") / f"{data.name}-compare", force)

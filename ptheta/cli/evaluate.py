@@ -158,7 +158,8 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     if score.density is Density.IMPLICIT:
         print(f"no density; samples for {of}", file=file)
     else:
-        print(f"{score} nats, {run.codec.in_bits(score.value)}: −log p(x | y) of {of}", file=file)
+        bits = "≤ " * score.is_bound + run.codec.in_bits(score.value)
+        print(f"{score} nats, {bits}: −log p(x | y) of {of}", file=file)
     for over, gained in found.nats.gains.items():
         print(f"  gain of {nats(*gained)} nats over {over}", file=file)
     findings = found.findings

@@ -95,7 +95,7 @@ def given(words: list[str], signature: Signature, documented: Any, who: str, wha
     for word in words:
         flag = word.split("=")[0].replace("--no-", "--").replace("_", "-")
         if flag.startswith("--") and flag not in map(flag_of, [*signature, "help"]):
-            remedy = nearest(flag, list(map(flag_of, signature))) if signature else f"leave it out; {who} has none"
+            remedy = nearest(flag, list(map(flag_of, signature))) if signature else "leave it out"
             raise UsageError(f"{who} has no {what} {word.split('=')[0]}", remedy)
     return call(collect, words, prog)
 

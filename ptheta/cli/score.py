@@ -155,13 +155,13 @@ def _with_contexts(run: Run, events: Split, values: list[str]) -> Split:
 
     from ptheta.cli.contexts import given_contexts
 
-    told = given_contexts(run, values)
-    assert told is not None
-    if len(told) not in (1, len(events)):
+    given = given_contexts(run, values)
+    assert given is not None
+    if len(given) not in (1, len(events)):
         raise ContextError(
-            f"{len(told)} contexts are given for {plural(len(events), 'event')}", "give one, or one for each"
+            f"{len(given)} contexts are given for {plural(len(events), 'event')}", "give one, or one for each"
         )
-    rows = told.rows.numpy()
+    rows = given.rows.numpy()
     return dataclasses.replace(events, context=np.repeat(rows, len(events) // len(rows), 0))
 
 
@@ -221,8 +221,8 @@ def _events(
     print(f"strangest, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
     for row in strangest:
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
-    told = {"anomaly": detector.method, "calibrated": ranked, "strangest": strangest}
-    return {**_result(run, score, score.bits_per_dim), **rates, **told}, files
+    ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": strangest}
+    return {**_result(run, score, score.bits_per_dim), **rates, **ranking}, files
 
 
 def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str:

@@ -71,7 +71,7 @@ def _fill(
                 count = int(mine.sum())
                 to = slice(filled[split], filled[split] + count)
                 splits[split].x[to] = x if count == len(x) else x[mine]
-                if y is not None:
-                    splits[split].context[to] = y[mine]  # type: ignore[index]
+                if y is not None and (context := splits[split].context) is not None:
+                    context[to] = y[mine]
                 filled[split] += count
         start += n

@@ -87,7 +87,7 @@ class Score:
         zero = int(torch.isposinf(nll).sum())
         return cls(
             float(nll.mean()),
-            math.inf if zero else deviation / math.sqrt(n),
+            math.inf if zero else deviation / math.sqrt(max(n, 1)),
             n,
             dimensions,
             density,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FEATURES = 32
 """Numbers by which a classifier sees an event, at most, unless they are columns of a table."""
 
+FEWEST = 30
+"""Events of each set below which a classifier says nothing."""
+
 FLAT = 64
 """Most dimensions of an array that is shown as columns."""
 
@@ -115,7 +118,8 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
     y = np.repeat([0, 1], [len(a), len(b)])
     areas, errors = [], []
     for learned, judged in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x, y):
-        trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed)
+        leaf = max(1, min(20, len(learned) // 8))  # leaves of 20 events would leave few of them together
+        trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, min_samples_leaf=leaf, random_state=seed)
         score = trees.fit(x[learned], y[learned]).predict_proba(x[judged])[:, 1]
         area, error = auroc(score[y[judged] == 0], score[y[judged] == 1])
         areas.append(area)
@@ -156,7 +160,7 @@ def distinguished(
     found = {}
     for name, other in zip(others, rest):
         n = min(len(vectors), len(other))
-        if n >= 2 * FOLDS:
+        if n >= FEWEST:
             found[name] = Distinguished(*classifier_test(vectors[:n], other[:n], seed), n)
     return found
 
@@ -170,11 +174,12 @@ def drawn_within(model: Model, n: int, context: Tensor | None, seed: int, second
         return None
 
 
-def listable(model: Model) -> bool:
-    """Whether all events of a model's space can be listed and scored in a moment."""
-    events = model.space.event_count if isinstance(model.space, Discrete) else None
-    unconditional = model.context_space is None and model.density is Density.EXACT
-    return events is not None and events <= LISTED and unconditional
+def listable(model: Model) -> Discrete | None:
+    """The space of a model whose events can all be listed and scored in a moment; None of any other."""
+    space = model.space
+    if not isinstance(space, Discrete) or model.context_space is not None or model.density is not Density.EXACT:
+        return None
+    return space if space.event_count is not None and space.event_count <= LISTED else None
 
 
 def point_masses(space: Discrete, split: Split) -> Empirical:

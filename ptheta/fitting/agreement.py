@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from ptheta.configs import versions
+from ptheta.configs import describe_model, versions
 from ptheta.data import Data
 from ptheta.models import Model, name_of
 
@@ -26,6 +26,7 @@ def record(model: Model, data: Data, plan: dict[str, Any], seed: int) -> dict[st
         "codec": data.codec.to_json(),
         "context codec": None if data.context_codec is None else data.context_codec.to_json(),
     }
+    parts = describe_model(model)["parts"] if model.parts() else {}
     return {
         "data": data.fingerprint[:16],
         **{f"events of {name}": len(split) for name, split in data.splits.items()},
@@ -35,6 +36,8 @@ def record(model: Model, data: Data, plan: dict[str, Any], seed: int) -> dict[st
         "objective": plan["objective"],
         **(plan["budget"] or {}),
         **(plan["settings"] or {}),
+        **plan["options"],
+        **{f"part {name}": _digest(part) for name, part in parts.items()},
         "seed": seed,
         **{name: value for name, value in versions().items() if name != "platform"},
     }

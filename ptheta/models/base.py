@@ -153,11 +153,16 @@ class Model(nn.Module, ABC):
         """Set what depends on the contexts, moments of numbers, from those of training events, once.
 
         Args:
-            contexts: [n, *context_space.shape], or chunks of them.
+            contexts: [n, *context_space.shape], or chunks of them. Frozen parts stay as they are; parts with contexts
+                of their own are the family's to prepare.
         """
+        of_parts = {id(module) for part in self.parts().values() for module in part.modules()}
         for module in self.modules():
-            if isinstance(module, ContextEncoder):
+            if isinstance(module, ContextEncoder) and id(module) not in of_parts:
                 module.prepare([contexts] if isinstance(contexts, Tensor) else contexts)
+        for part in self.parts().values():
+            if not part.frozen and part.context_space == self.context_space:
+                part.prepare_context(contexts)
 
     @property
     def device(self) -> torch.device:
@@ -271,12 +276,14 @@ class Model(nn.Module, ABC):
         x, context = self._validated(x, context)
         if len(x) == 0:
             return torch.zeros(0, dtype=torch.float64, device=self.device)
-        numbers = range(len(x)) if index is None else index.tolist()
-        if len(numbers) != len(x):
-            raise UsageError(f"{len(numbers)} indices for {len(x)} events", "give one for each event")
+        numbers = torch.arange(len(x)) if index is None else torch.as_tensor(index)
+        if numbers.shape != (len(x),) or numbers.is_floating_point():
+            what = f"the indices of {len(x)} events are {numbers.dtype} {list(numbers.shape)}"
+            raise UsageError(what, "give a whole number for each event")
+        keys = [(int(seed), int(number)) for number in numbers.tolist()]
 
         def noise(draw: int) -> Tensor:
-            rows = [normals(self.noise_size, (seed, draw, number)) for number in numbers]
+            rows = [normals(self.noise_size, (key[0], draw, key[1])) for key in keys]
             return torch.stack(rows).to(self.device, self.dtype)
 
         with evaluating(self):

@@ -28,8 +28,8 @@ class Mapped(Iterable[Tensor]):
         return map(self.change, self.chunks)
 
 
-Moments = tuple[int, Tensor, Tensor]
-"""How many, their mean and their standard deviation."""
+Moments = tuple[int, Tensor, Tensor, Tensor, Tensor]
+"""Number, mean, standard deviation, minimum and maximum."""
 
 
 class ScalarInputs(nn.Module):
@@ -75,14 +75,20 @@ def marginal_logits(chunks: Iterable[Tensor], levels: int) -> Tensor:
 
 def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (1 where it is 0) of every dimension, [m] float64, of chunks of real z [k, m]."""
-    parts = ((len(z), z.double().mean(0), z.double().std(0, unbiased=False)) for z in chunks)
-    _, mean, deviation = functools.reduce(_pooled, parts)
-    return mean, torch.where(deviation > 0, deviation, 1.0)
+    _, mean, deviation, low, high = functools.reduce(_pooled, map(_moments, chunks))
+    return mean, torch.where((deviation > 0) & (low < high), deviation, 1.0)
+
+
+def _moments(z: Tensor) -> Moments:
+    z = z.double()
+    low, high = z.aminmax(dim=0)
+    return len(z), z.mean(0), z.std(0, unbiased=False), low, high
 
 
 def _pooled(one: Moments, other: Moments) -> Moments:
-    """Number, mean and standard deviation of two parts together (Chan et al. 1983)."""
-    (n, mean, deviation), (k, other_mean, other_deviation) = one, other
+    """The same of two parts together (Chan et al. 1983)."""
+    (n, mean, deviation, low, high), (k, other_mean, other_deviation, other_low, other_high) = one, other
     shift, total = other_mean - mean, n + k
     squares = n * deviation**2 + k * other_deviation**2 + shift**2 * (n * k / total)
-    return total, mean + shift * (k / total), (squares / total).sqrt()
+    spread = (squares / total).sqrt()
+    return total, mean + shift * (k / total), spread, low.minimum(other_low), high.maximum(other_high)

@@ -48,10 +48,20 @@ def card(run: Run) -> str:
         *file_lines(run, "copies", "surprise"),
         "```sh",
         f"ptheta sample {run.path}{given_words(run)}    # draw from it",
-        f"ptheta score {run.path} FILE    # log-likelihood of your own data",
+        *(f"ptheta {words.format(run=run.path, source='FILE')}    # {what}" for words, what in scoring(run)),
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def scoring(run: Run) -> list[tuple[str, str]]:
+    """How events are scored: words of the command with places for run and source, and what they give; none if they
+    cannot be."""
+    return {
+        Density.EXACT: [("score {run} {source}", "log p of events")],
+        Density.LOWER_BOUND: [("score {run} {source} --elbo", "a lower bound on log p of events")],
+        Density.IMPLICIT: [],
+    }[run.model.density]
 
 
 def card_rows(run: Run) -> list[tuple[str, str]]:
@@ -88,8 +98,8 @@ def score_text(run: Run, results: dict[str, Any]) -> str:
         judged = "" if distance is None else f"; energy distance {distance:.4f} of samples from {events}"
         return f"no density{judged}"
     rates = exhibit_of(run.codec).spelled(results)
-    bound = ", or less" * score.is_bound
-    return f"{score} nats, {rates}: mean negative log-likelihood{bound} of {events} ± standard error"
+    what = "upper bound on the mean" if score.is_bound else "mean"
+    return f"{score} nats, {rates}: {what} negative log-likelihood of {events} ± standard error"
 
 
 def parameters(run: Run) -> list[tuple[str, str]]:

@@ -72,7 +72,7 @@ def comparison(runs: Sequence[Run], quality: Mapping[str, Distinguished], data: 
     results = [run.results() for run in runs]
     several = len({row["n"] for row in results}) > 1
     of = f"{results[0]['split']} events" if several else f"{results[0]['n']:,} {results[0]['split']} events"
-    title = f"{data.name}: mean −log p(x) of {of}, lower is better"
+    title = f"{data.name}: mean −log p({'x | y' if data.context_space else 'x'}) of {of}, lower is better"
     table = Table(title=title, title_justify="left", box=None)
     of_text = any("bits_per_byte" in row for row in results)  # whose tokens may be longer than bytes
     bits = "bits/byte" if of_text else data.codec.bits_label

@@ -121,7 +121,8 @@ class FitProgress:
         parts = [f"step {position.step:,}", f"train average {position.mean:.2f}" if self.run.has_data else ""]
         if self.verdict is not None:
             codec, value = self.data.codec, self.verdict.nats
-            bits = "" if value is None else f" ({codec.bits(value):.3f} {codec.bits_label})"
+            bound = "≤ " * (self.run.model.density is Density.LOWER_BOUND)
+            bits = "" if value is None else f" ({bound}{codec.bits(value):.3f} {codec.bits_label})"
             parts.append(f"{self.verdict.text}{bits}")
         state = "  ".join([*filter(None, parts), f"{rate:.1f} steps/s", f"{_time(left)} left"])
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)

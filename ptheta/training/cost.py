@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -204,12 +204,15 @@ class Estimate:
         with untouched(self.device):
             with within(limit / 3):
                 model = self.build(space)
-            weights = float(sum(p.nbytes for p in model.parameters()))
-            buffers = float(sum(b.nbytes for b in model.buffers()))
+            losses = self._losses(model)
+            parameters = {id(p): p for loss in losses.values() for p in loss.parameters()}.values()
+            weights = float(sum(p.nbytes for p in parameters))
+            buffers = float(sum(b.nbytes for loss in losses.values() for b in loss.buffers()))
             if 3 * weights + 2 * buffers > limit or COPIES * weights + 2 * buffers > self.limit:
                 raise Exceeded
             model = model.to(self.device).train()
-            scored, count = suited_batch(model), sum(p.numel() for p in model.parameters())
+            losses = self._losses(model)
+            scored, count = suited_batch(model), sum(p.numel() for p in parameters)
             if x is None:
                 x = random_events(space, 4)
             if x is None or count == 0:
@@ -218,25 +221,34 @@ class Estimate:
             x = x[rows % len(x)].to(self.device)
             context = None if self.context is None else self.context[rows % len(self.context)].to(self.device)
             room = (limit - 3 * weights - 2 * buffers) / KEPT
-            one = [self._pass(model, x[:1], context, room, patience)]
+            one = [self._pass(losses, x[:1], context, room, patience)]
             while len(one) < 3 and one[-1][1] < QUICK:  # what is done for the first time takes longer
-                one.append(self._pass(model, x[:1], context, room, patience))
+                one.append(self._pass(losses, x[:1], context, room, patience))
             kept, seconds = one[0][0], min(second for _, second in one)
-            update = self._update(model, weights)
+            update = self._update(model, losses, weights)
             n = 4 if seconds < 0.1 and 4 * kept < room else 2 if seconds < 2 and 2 * kept < room else 1
             if n == 1:
                 return Cost(count, weights, buffers, 0, kept, 0, seconds, update, scored)
-            more, longer = self._pass(model, x[:n], context, room, patience)
+            more, longer = self._pass(losses, x[:n], context, room, patience)
             each = max((more - kept) / (n - 1), 0.0)
             pace = max((longer - seconds) / (n - 1), longer / (4 * n))
             start, fixed = max(longer - n * pace, 0.0), max(kept - each, 0.0)
             return Cost(count, weights, buffers, fixed, each, start, pace, update, scored)
 
-    def _update(self, model: Model, weights: float) -> float:
+    def _losses(self, model: Model) -> dict[str, nn.Module]:
+        """The losses of a model's players; batch normalisation needs more than one event, so it is as in evaluation."""
+        cast = autocast(Settings.of(model, **self.settings).precision, self.device.type, model.dtype)
+        losses = OBJECTIVES[model.objective].trial(model, cast)
+        for loss in losses.values():
+            for module in loss.train().modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return losses
+
+    def _update(self, model: Model, losses: dict[str, nn.Module], weights: float) -> float:
         """Seconds of the optimiser, measured once, and taken to grow with the weights; it uses a pass's gradients."""
         if self._second_per_byte is None:
             settings = Settings.of(model, **self.settings)
-            losses = OBJECTIVES[model.objective].trial(model, contextlib.nullcontext)
             name = type(model).__name__
             many = [one for loss in losses.values() for one in optimisers(loss, settings, name=name)]
             clock = time.perf_counter()
@@ -246,20 +258,20 @@ class Estimate:
         return self._second_per_byte * weights
 
     def _pass(
-        self, model: Model, x: Tensor, context: Tensor | None, limit: float, patience: float
+        self, losses: dict[str, nn.Module], x: Tensor, context: Tensor | None, limit: float, patience: float
     ) -> tuple[float, float]:
-        """Bytes kept for the backward pass of a loss, and seconds of both passes."""
-        precision = Settings.of(model, **self.settings).precision
-        cast = autocast(precision, self.device.type, model.dtype)
-        own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers(), x]}
+        """Bytes kept for the backward pass of a loss, and seconds of both passes of all."""
+        tensors = [t for loss in losses.values() for t in (*loss.parameters(), *loss.buffers())]
+        own = {t.untyped_storage().data_ptr() for t in [*tensors, x]}
         rows = None if context is None else context[: len(x)]
         kept, clock = 0.0, time.perf_counter()
-        model.zero_grad(set_to_none=True)
-        for module in OBJECTIVES[model.objective].trial(model, cast).values():
+        for loss in losses.values():
+            loss.zero_grad(set_to_none=True)
+        for loss in losses.values():
             with counting(own, limit, clock + patience) as held:
-                loss = module(x, rows)
+                value = loss(x, rows)
             kept = max(kept, float(sum(held.values())))
-            loss.backward()
+            value.backward()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return kept, time.perf_counter() - clock

@@ -66,6 +66,9 @@ class Trainer:
         self.average = Average(self.model, self.settings.average) if self.settings.average else None
         self.best = _snapshot(self.model)
         self.players = objective.players()
+        for name, player in self.players.items():
+            if not any(parameter.requires_grad for parameter in player.loss.parameters()):
+                raise FitError(f"{name} has no parameters to train: all are frozen", "leave a part unfrozen")
         self.optimisers = {
             name: optimisers(player.loss, self.settings, player.betas, type(self.model).__name__)
             for name, player in self.players.items()
@@ -163,7 +166,8 @@ class Trainer:
         """A player's loss, compiled and data-parallel as the settings say."""
         module = player.loss
         long_gpu_fit = self.world.device.type == "cuda" and (self.budget.minutes or 0) >= 5
-        if long_gpu_fit if self.settings.compile is None else self.settings.compile:
+        wanted = long_gpu_fit if self.settings.compile is None else self.settings.compile
+        if wanted and player.compiles:
             module.compile(dynamic=False)
         return self.world.wrap(module)
 
@@ -177,7 +181,7 @@ class Trainer:
         modules = [self.model, *self.objective.scaffolding.values()]
         for module in modules:
             module.train(self.objective.dropout)
-        if len(losses) > 1:  # else data parallelism does so
+        if len(modules) > 1 or len(losses) > 1:  # else data parallelism does so
             self.world.share_buffers(modules)
         values = {}
         for name, player in self.players.items():
@@ -186,9 +190,9 @@ class Trainer:
                     values[name] = float(self._move(name, losses[name], rows, fraction))
         if self.average is not None:
             self.average.update(self.model, step)
-        value = self.objective.reported(values)
-        mean = self.position.mean
-        self.position.mean = value if math.isnan(mean) else 0.98 * mean + 0.02 * value
+        value, mean = self.objective.reported(values), self.position.mean
+        if value is not None:
+            self.position.mean = value if math.isnan(mean) else 0.98 * mean + 0.02 * value
 
     def _move(self, name: str, loss: nn.Module, rows: tuple[Tensor | None, ...], fraction: float) -> Tensor:
         """One optimiser step of a player; returns its loss."""
@@ -258,7 +262,7 @@ class Trainer:
                     "seconds": round(position.seconds, 3),
                     self.objective.running: self.position.mean,
                     **(verdict.record if verdict else {}),
-                    "learning_rate": self.optimisers[next(iter(self.optimisers))][0].param_groups[0]["lr"],
+                    "learning_rate": (self.optimisers.get("model") or self._all_optimisers())[0].param_groups[0]["lr"],
                 },
                 verdict,
             )

@@ -20,12 +20,14 @@ class Player:
         learning_rate: peak rate; None: that of the settings.
         betas: of Adam's moments.
         every: it moves in one of every `every` steps.
+        compiles: whether torch.compile takes its loss, which it does not if that needs second derivatives.
     """
 
     loss: nn.Module
     learning_rate: float | None = None
     betas: tuple[float, float] = (0.9, 0.99)
     every: int = 1
+    compiles: bool = True
 
 
 @contextmanager

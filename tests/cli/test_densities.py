@@ -31,8 +31,8 @@ def folder(tmp_path_factory):
 
     place = tmp_path_factory.mktemp("densities")
     g = np.random.default_rng(0)
-    labels = g.integers(0, 2, 240)
-    x = np.where(g.random((240, 4)) < 0.8, labels[:, None], 1 - labels[:, None]).astype(np.uint8)
+    labels = g.integers(0, 2, 400)
+    x = np.where(g.random((400, 4)) < 0.8, labels[:, None], 1 - labels[:, None]).astype(np.uint8)
     np.savez(place / "data.npz", x=x, y=np.array(["a", "b"])[labels])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)

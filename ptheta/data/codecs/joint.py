@@ -38,11 +38,13 @@ class JointCodec(ContextCodec):
     @cached_property
     def codecs(self) -> dict[str, ContextCodec]:
         """Name → codec of the part."""
-        made = {name: Codec.from_json(part) for name, part in self.parts.items()}
-        for name, codec in made.items():
+        made = {}
+        for name, part in self.parts.items():
+            codec = Codec.from_json(part)
             if not isinstance(codec, ContextCodec):
                 raise ValueError(f"part {name} is a {codec.kind} codec, which makes no contexts")
-        return made  # type: ignore[return-value]
+            made[name] = codec
+        return made
 
     @cached_property
     def _joint(self) -> Joint:

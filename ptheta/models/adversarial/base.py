@@ -68,15 +68,15 @@ class Adversarial(Model):
         """Events [n, *space.shape] as signals."""
         if self.levels is not None:
             return as_signal(x, self.levels, self.dtype)
-        flat = (x.double().reshape(len(x), -1) - self.shift) / self.unit
+        flat = (x.double().reshape(len(x), self.space.dimensions) - self.shift) / self.unit
         return flat.reshape(x.shape).to(self.dtype)
 
     def event(self, signal: Tensor) -> Tensor:
         """The events nearest to signals [n, *space.shape]."""
         if self.levels is None:
-            flat = signal.double().reshape(len(signal), -1) * self.unit + self.shift
+            flat = signal.double().reshape(len(signal), self.space.dimensions) * self.unit + self.shift
             return flat.reshape(signal.shape)
-        flat = (signal.double().reshape(len(signal), -1) + 1) * (max(self.levels - 1, 1) / 2)
+        flat = (signal.double().reshape(len(signal), self.space.dimensions) + 1) * (max(self.levels - 1, 1) / 2)
         return flat.round().clamp(min=0).minimum(self.most).long().reshape(signal.shape)
 
     def _prepare(self, chunks: Iterable[Tensor]) -> None:

@@ -18,6 +18,7 @@ from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation.results import KEYS, Score
 from ptheta.evaluation.samples import features
 from ptheta.files import replacing_folder, write_bytes
+from ptheta.models import Density
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.exhibits.ranking import Ranking
 from ptheta.reporting.exhibits.rows import as_lines, as_table
@@ -107,7 +108,8 @@ class Exhibit(Generic[CodecT]):
 
     def spelled(self, results: Mapping[str, Any]) -> str:
         """A score in print, beside its nats: the rates among some results, or else bits per dimension."""
-        return self.codec.in_bits(next(results[key] for key in KEYS.values() if key in results))
+        key = next(key for key in KEYS.values() if key in results)
+        return "≤ " * (key == KEYS[Density.LOWER_BOUND]) + self.codec.in_bits(results[key])
 
     def reasons(self, scores: Scores, events: Split, row: int) -> list[tuple[str, str, float]]:
         """What makes an event strange: name, value and excess in nats of dimensions, most surprising first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import shlex
 from itertools import pairwise
 from typing import Any
@@ -11,22 +12,29 @@ from typing import Any
 from ptheta.data import load
 from ptheta.evaluation.results import Score
 from ptheta.listing import files_below
-from ptheta.models import Counting, Density, family
+from ptheta.models import Autoregressive, Counting, Density, family
 from ptheta.numbers import count, nats, plural
-from ptheta.reporting.card import card_rows
+from ptheta.reporting.card import card_rows, scoring
 from ptheta.reporting.contexts import given_words
 from ptheta.reporting.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.charts import S1, S2, Line, curves
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.page import Section
 from ptheta.runs import Run
-from ptheta.training import Settings
+from ptheta.training import OBJECTIVES, Settings
 
 DENSITIES = {
     Density.EXACT: "log p(x) is exact: probabilities of all events add up to 1, and what is sampled is what is scored.",
     Density.LOWER_BOUND: "Only a lower bound on log p(x) is known; all nats here are upper bounds on −log p(x).",
     Density.IMPLICIT: "The model samples and has no density: nothing on this page is a likelihood.",
 }
+
+WHAT = {
+    "validation_nats": "Mean −log p of an event",
+    "validation_nats_bound": "An upper bound on mean −log p of an event",
+    "validation_energy_distance": "Energy distance of samples from validation events; train is the model's own loss",
+}
+"""What the curves show."""
 
 BYTES = 2**20
 """Read at a time to hash a file."""
@@ -73,6 +81,8 @@ def the_run(evidence: Evidence) -> Section:
     run, data = evidence.run, evidence.run.config["data"]
     notes = tag("ul", *(tag("li", note) for note in data["notes"]))
     body = [facts(card_rows(run)), tag("h3", "Fit again"), command(fit_command(run))]
+    if "parts" in run.config["model"]:
+        body.append(paragraph("The model was built of parts in Python; the command builds it of new ones.", cls="how"))
     if any("resumed" in line for line in run.metrics()):
         body.append(paragraph("The fit was resumed; the command names its last budget and settings.", cls="how"))
     if "minutes" in (run.plan()["budget"] or {}) and run.plan()["budget"]["minutes"] is not None:
@@ -93,7 +103,9 @@ def fit_command(run: Run) -> str:
     budget = {k: v for k, v in (plan["budget"] or {}).items() if v is not None}
     usual = vars(Settings.of(run.model))
     settings = {k: v for k, v in (plan["settings"] or {}).items() if k in usual and v != usual[k]}
-    for name, value in (given | chosen | budget | settings | {"seed": run.config["seed"]}).items():
+    objective = OBJECTIVES[plan.get("objective", "maximum_likelihood")]
+    options = {k: v for k, v in plan.get("options", {}).items() if v != objective.options()[k].default}
+    for name, value in (given | chosen | budget | settings | options | {"seed": run.config["seed"]}).items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
@@ -113,13 +125,15 @@ def _is_default(value: Any, parameter: inspect.Parameter | None) -> bool:
 def learning(evidence: Evidence) -> Section:
     """Train and validation nats over steps and seconds."""
     run = evidence.run
-    lines = [line for line in run.metrics() if "step" in line and line.get("validation_nats") is not None]
+    validated = [line for line in run.metrics() if "step" in line]
+    judged, trained = (_key(validated, start) for start in ("validation_", "train_"))
+    lines = [line for line in validated if line.get(judged) is not None]
     if isinstance(run.model, Counting) or run.plan()["budget"] is None:
         words = "The model is learned in closed form, by one pass over the training events: there are no curves."
         return Section("Learning", paragraph(words))
     if len(lines) < 2:
         return Section("Learning", paragraph("The fit was validated less than twice: there are no curves."))
-    kept = min(lines, key=lambda line: line["validation_nats"])
+    kept = min(lines, key=lambda line: line[judged])
     first = lines[0]
     shown = lines[1:] if len(lines) > 3 else lines
     rows = [line for line in run.metrics() if "step" in line or "resumed" in line]
@@ -128,25 +142,32 @@ def learning(evidence: Evidence) -> Section:
     for key, label in (("step", "optimiser steps"), ("seconds", "seconds of learning")):
         x = [line[key] for line in shown]
         series = [
-            Line(x, [line["train_nats"] for line in shown], "train", S1),
-            Line(x, [line["validation_nats"] for line in shown], "validation", S2, marker="o"),
+            Line(x, [line.get(trained) or math.nan for line in shown], "train", S1),
+            Line(x, [line[judged] for line in shown], "validation", S2, marker="o"),
         ]
         marks = {kept[key]: "kept"} | {line[key]: "resumed" for line in resumed[:1]}
-        alt = f"train and validation nats over {label}; the lowest validation, {kept['validation_nats']:.2f}, is kept"
+        alt = f"train and validation nats over {label}; the lowest validation, {kept[judged]:.2f}, is kept"
         charts.append(figure(evidence.charts.draw(alt, curves(series, label, "nats per event", marks=marks))))
+    what = WHAT.get(judged, "What the objective judges by")
     words = (
-        f"Mean −log p of an event, lower is better. Train is the average over the steps since the last validation, "
+        f"{what}, lower is better. Train is the average over the steps since the last validation, "
         f"at the "
         f"weights of each step, so it lags behind; where validation rises while train falls, the model overfits. The "
         f"weights of step {kept['step']:,} had the lowest validation, "
-        f"{nats(kept['validation_nats'], kept.get('validation_nats_se'))} nats, and are the run's."
+        f"{nats(kept[judged], kept.get(f'{judged}_se'))} nats, and are the run's."
     )
     if shown is not lines:
-        words += f" Not drawn: step {first['step']}, where validation was {nats(first['validation_nats'])} nats."
+        words += f" Not drawn: step {first['step']}, where validation was {nats(first[judged])} nats."
     if resumed:
         words += f" The fit was resumed {plural(len(resumed), 'time')}."
-    numbers = {"kept_step": kept["step"], "validation_nats": kept["validation_nats"]}
+    numbers = {"kept_step": kept["step"], judged: kept[judged]}
     return Section("Learning", joined([paragraph(words, cls="how"), panels(charts)]), numbers)
+
+
+def _key(lines: list[dict[str, Any]], start: str) -> str:
+    """The name of the value whose name begins so, in the records of a fit."""
+    names = [name for line in lines for name in line if name.startswith(start) and not name.endswith("_se")]
+    return names[0] if names else f"{start}nats"
 
 
 def files(evidence: Evidence) -> Section:
@@ -165,10 +186,11 @@ def files(evidence: Evidence) -> Section:
         )
     where, context = shlex.quote(str(run.path)), given_words(run)
     source = shlex.quote(run.config["data"]["request"].get("source") or "SOURCE")
+    completes = isinstance(run.model, Autoregressive)
     commands = [
         (f"ptheta sample {where} -n 64{context}", "draw from it"),
-        (f"ptheta score {where} {source}", "log p of events"),
-        (f"ptheta complete {where} FILE{context} -n 4", "fill in the rest of an event"),
+        *((f"ptheta {words.format(run=where, source=source)}", what) for words, what in scoring(run)),
+        *([(f"ptheta complete {where} FILE{context} -n 4", "fill in the rest of an event")] * completes),
         (f"ptheta info {where}", "verify the folder"),
     ]
     width = max(len(line) for line, _ in commands)

@@ -50,7 +50,10 @@ class Cells:
     @property
     def count(self) -> int:
         """Cells, without the last two: of values that the real ones lack, and of missing ones."""
-        return len(self.values) if self.values is not None else len(self.edges) + 1  # type: ignore[arg-type]
+        if self.values is not None:
+            return len(self.values)
+        assert self.edges is not None
+        return len(self.edges) + 1
 
     def shares(self, column: pd.Series) -> np.ndarray:
         """Part of a column's values in every cell [count + 2], those of no cell and missing ones last."""

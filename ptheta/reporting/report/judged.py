@@ -179,14 +179,14 @@ def divergences(evidence: Evidence) -> Section | None:
             words += " The second row compares real events with real events, so it shows what chance looks like."
         caption = f"Classifier two-sample test, {found[0].shape[1]} numbers an event, seed {evidence.seed}"
         parts += [paragraph(words, cls="how"), table(caption, ("sets", "AUC", "events of each"), rows)]
-    if listable(model):
+    if (space := listable(model)) is not None:
         from ptheta.divergences import divergences as between
 
         whole = evidence.data.splits[evidence.heldout]
-        p = point_masses(model.space, whole)  # type: ignore[arg-type]
+        p = point_masses(space, whole)
         columns = {"model": model}
         if evidence.own and evidence.heldout != "train":
-            columns["train events"] = point_masses(model.space, evidence.data.splits["train"])  # type: ignore[arg-type]
+            columns["train events"] = point_masses(space, evidence.data.splits["train"])
         values = {name: between(p, q, exact=True) for name, q in columns.items()}
         rows = [(label, *(_cell(values[name][key].value) for name in columns)) for key, label in NAMES.items()]
         words = (

@@ -9,6 +9,7 @@ the non-saturating loss (Goodfellow et al. 2014, arXiv:1406.2661) with the gradi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -65,8 +66,12 @@ class Adversarial(Objective):
         super().__init__(model, settings, seed=seed, world=world)
         if not isinstance(model, Implicit):
             raise FitError(f"{type(model).__name__} has no opponent", "leave out --objective")
-        if not r1 >= 0 or (opponent_learning_rate is not None and not opponent_learning_rate > 0):
-            raise FitError("r1 or opponent_learning_rate is negative", "give numbers above 0")
+        if not 0 <= r1 < math.inf:
+            raise FitError(f"r1 is {r1}", "give a finite number of at least 0")
+        if opponent_learning_rate is not None and not 0 < opponent_learning_rate < math.inf:
+            raise FitError(f"opponent_learning_rate is {opponent_learning_rate}", "give a finite number above 0")
+        if len(train) < 2 * world.size * settings.accumulate:
+            raise FitError(f"{len(train)} training events are too few for an opponent", "give more data")
         self.generator, self.validation = model, validation
         self.r1, self.opponent_learning_rate = r1, opponent_learning_rate
         self.events = Events(train, settings.batch_size, seed, world)
@@ -94,14 +99,22 @@ class Adversarial(Objective):
         self.events.show(self.model)
 
     def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
-        """Events and contexts of this process's share of the batch."""
-        return self.events.rows(step)
+        """Events and contexts of this process's share of the batch; some contexts are left out, for both players."""
+        x, context = self.events.rows(step)
+        if context is not None and self.model.context_dropout:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(mix(self.seed, 7, step, self.world.rank))
+                context = self.model.train().without_some(context)
+        return x, context
 
     def players(self) -> dict[str, Player]:
         """The opponent, and then the model."""
         return {
             "opponent": Player(
-                OpponentLoss(self.generator, self.opponent, self.autocast, self.r1), self.opponent_learning_rate, BETAS
+                OpponentLoss(self.generator, self.opponent, self.autocast, self.r1),
+                self.opponent_learning_rate,
+                BETAS,
+                compiles=self.r1 == 0,
             ),
             "model": Player(GeneratorLoss(self.generator, self.opponent, self.autocast), None, BETAS),
         }
@@ -116,9 +129,9 @@ class Adversarial(Objective):
             "model": GeneratorLoss(model, opponent, cast),
         }
 
-    def reported(self, losses: Mapping[str, float]) -> float:
+    def reported(self, losses: Mapping[str, float]) -> float | None:
         """The model's loss."""
-        return losses["model"]
+        return losses.get("model")
 
     def judge(self, model: Model, n: int) -> Verdict | None:
         """Energy distance of samples from validation events, as signals."""

@@ -107,9 +107,14 @@ class Objective(ABC):
             progress: fraction of the budget used.
         """
 
-    def reported(self, losses: Mapping[str, float]) -> float:
-        """The losses of a step by player as one number, whose running mean is kept: the first one's, of an event."""
-        return next(iter(losses.values())) * self.model.space.dimensions
+    def reported(self, losses: Mapping[str, float]) -> float | None:
+        """The losses of a step as one number, whose running mean is kept: that of the player `model`, of an event.
+
+        Args:
+            losses: of the players that moved.
+        """
+        value = losses.get("model")
+        return None if value is None else value * self.model.space.dimensions
 
     @abstractmethod
     def judge(self, model: Model, n: int) -> Verdict | None:

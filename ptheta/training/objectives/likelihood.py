@@ -37,7 +37,7 @@ class MaximumLikelihood(Objective):
         super().__init__(model, settings, seed=seed, world=world)
         if model.density is Density.IMPLICIT:
             name = type(model).__name__
-            raise FitError(f"{name} has no density, and maximum likelihood needs one", "leave out --objective")
+            raise FitError(f"{name} has no density, and maximum likelihood needs one", "fit it with ptheta.fit")
         self.train, self.validation = train, validation
         self.events = Events(train, settings.batch_size, seed, world)
 
