@@ -24,7 +24,7 @@ BAD = {
     "wrong choice": ("fit pictures --optimizer sgd", "--optimizer is 'sgd', not one of '", "see ptheta fit --help"),
     "flag without its value": ("fit pictures --steps", "--steps lacks its value", "see ptheta fit --help"),
     "unknown hyperparameter": ("fit pictures made --window 3", "made has no hyperparameter --window", "--width"),
-    "hyperparameter of a model without any": ("fit pictures empirical --width 3", "--width", "it has none"),
+    "hyperparameter of a model without any": ("fit pictures empirical --width 3", "--width", "leave it out"),
     "wrong type for a hyperparameter": ("fit pictures made --width wide", "--width is 'wide'", "--help"),
     "missing argument": ("complete pic", "FILE is missing", "see ptheta complete --help"),
     "two budgets": ("compare pictures --steps 1 --minutes 1", "the budget is given 2 times", "give one of"),

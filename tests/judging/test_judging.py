@@ -243,7 +243,7 @@ def test_pictures_of_another_column_are_not_said_to_be_kept(greys):
         Case(Run(greys.path, {**greys.config, "data": told}, greys.model, greys.data), greys.data.test, How())
     )
     assert not any("given, kept (dB)" in row for row in found.rows.values())
-    assert "no views" in found.notes[0]
+    assert "not views" in found.notes[0]
 
 
 def test_colours_of_a_palette_are_judged_as_colours_and_not_as_numbers(fit):

@@ -128,7 +128,7 @@ def test_of_several_parts_all_or_single_ones_are_forgotten():
 def test_a_model_that_was_always_told_needs_all_parts():
     space = Joint({"kind": Label(("a", "b")), "size": Real(())})
     model = MADE(EVENTS, space, width=8, context_dropout=0.0)
-    with pytest.raises(ContextError, match="nothing of size"):
+    with pytest.raises(ContextError, match="the context lacks size"):
         model.sample(2, {"kind": ["a"]})
     with pytest.raises(ContextError, match="needs a context"):
         model.sample(2)
