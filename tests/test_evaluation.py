@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from toy_vae import ToyVAE
 
 from ptheta.data import Split
 from ptheta.divergences import forward_kl
 from ptheta.errors import DensityError
 from ptheta.evaluation.enumeration import enumerate_events
-from ptheta.evaluation.nats import evaluate, log_probs
+from ptheta.evaluation.nats import elbos, evaluate, log_probs
 from ptheta.evaluation.results import Score
 from ptheta.models import family
 from ptheta.models.counting.tables import Independent
@@ -104,3 +105,19 @@ def test_a_table_of_categories_is_listed_and_its_probabilities_sum_to_one():
     model = family("table").load()(space, width=8, layers=1, heads=1).double()
     assert float(model.log_prob(rows).detach().exp().sum()) == pytest.approx(1, abs=1e-12)
     assert forward_kl(model, model).exact
+
+
+def test_the_bound_of_an_event_does_not_depend_on_which_part_of_a_split_is_scored():
+    model = ToyVAE(Discrete((3,), 3)).double()
+    split = Split(np.random.default_rng(0).integers(0, 3, (40, 3)).astype(np.uint8))
+    whole, part = elbos(model, split, seed=2), split.subset(12)
+    assert torch.allclose(elbos(model, part, seed=2), whole[torch.from_numpy(part.numbers)], rtol=0, atol=1e-12)
+    again = part.subset(5)
+    assert torch.equal(torch.from_numpy(split.x[again.numbers]), torch.from_numpy(again.x))
+    assert torch.allclose(elbos(model, again, seed=2, batch_size=2), whole[again.numbers], rtol=0, atol=1e-12)
+
+
+def test_a_score_of_no_events_is_undefined():
+    score = Score.of(torch.zeros(0), 3)
+    assert math.isnan(score.value)
+    assert math.isnan(score.se)

@@ -181,7 +181,7 @@ def test_a_run_without_weights_yet_says_how_to_go_on(folder):
 
 @pytest.mark.parametrize("size", [0, 7, 200, -1])
 def test_truncated_weights_are_refused_before_a_model_is_built(size, folder, monkeypatch):
-    monkeypatch.setattr("ptheta.runs.build_model", lambda config: pytest.fail("a model was built"))
+    monkeypatch.setattr("ptheta.stored_runs.build_model", lambda config: pytest.fail("a model was built"))
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:size])
     refused(folder, "model.safetensors", "damaged")

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ptheta.errors import PthetaError, UsageError
+from ptheta.errors import DensityError, PthetaError, UsageError
 from ptheta.sklearn import DensityEstimator
 from ptheta.values import shortest
 
@@ -335,3 +335,10 @@ def test_frames_of_polars_are_read_like_those_of_pandas():
     )
     assert one.score_samples(polars.from_pandas(frame)).tolist() == one.score_samples(frame).tolist()
     assert other.score_samples(frame).tolist() == one.score_samples(frame).tolist()
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("name", ["toy_vae", "toy_gan"])
+def test_what_has_no_exact_density_is_refused_before_it_is_fitted(name):
+    with pytest.raises(DensityError, match="score_samples returns log p itself; fit it with"):
+        DensityEstimator(name).fit(np.zeros((20, 2)))

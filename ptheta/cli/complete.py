@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ptheta.cli.arguments import call, flag_of, print_json, take
+from ptheta.cli.arguments import flag_of, print_json
 from ptheta.cli.contexts import contexts
-from ptheta.cli.families import of_all, of_sampling, sampling, sampling_options
+from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import SourceError, UsageError
@@ -31,12 +31,7 @@ Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hi
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    every = of_all(sampling)
-    words, rest = take(args, every)
-    if {"-h", "--help"} & set(rest):
-        named = next((word for word in rest if not word.startswith("-")), None)
-        call(complete, rest, "ptheta complete", groups={"words": of_sampling(named)})
-    call(complete, rest, "ptheta complete", map(flag_of, every), words=words)
+    call_with_options(complete, args, "ptheta complete")
 
 
 def complete(

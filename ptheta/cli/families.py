@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from ptheta.cli.arguments import call, flag_of
+from ptheta.cli.arguments import call, flag_of, take
 from ptheta.cli.groups import Argument, described
 from ptheta.errors import PthetaError, UsageError, nearest
 
@@ -56,6 +56,16 @@ def of_sampling(run: str | None) -> dict[str, list[Argument]]:
             kind, default = parameter.annotation, parameter.default
             found.setdefault(option, Argument(option, kind, default, about.get(option, "")))
     return {"sampling": list(found.values())} if found else {}
+
+
+def call_with_options(function: Callable[..., None], args: list[str], prog: str) -> None:
+    """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family."""
+    every = of_all(sampling)
+    words, rest = take(args, every)
+    if {"-h", "--help"} & set(rest):
+        runs = [word for word in rest if not word.startswith("-") and name_of_run(word) is not None]
+        call(function, rest, prog, groups={"words": of_sampling(runs[0] if runs else None)})
+    call(function, rest, prog, map(flag_of, every), words=words)
 
 
 def name_of_run(run: str) -> str | None:

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptheta.cli.arguments import call, flag_of, print_json, take
+from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
-from ptheta.cli.families import of_all, of_sampling, sampling, sampling_options
+from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
@@ -34,12 +34,7 @@ def main(args: list[str]) -> None:
     for flag in ("--prompt", "--stop"):
         if flag in args[-1:] or any(a == flag and re.match("--?[A-Za-z]", b) for a, b in itertools.pairwise(args)):
             raise UsageError(f"{flag} lacks its text", 'give one, "" for none')
-    every = of_all(sampling)
-    words, rest = take(args, every)
-    if {"-h", "--help"} & set(rest):
-        named = next((word for word in rest if not word.startswith("-")), None)
-        call(sample, rest, "ptheta sample", groups={"words": of_sampling(named)})
-    call(sample, rest, "ptheta sample", map(flag_of, every), words=words)
+    call_with_options(sample, args, "ptheta sample")
 
 
 def sample(

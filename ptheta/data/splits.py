@@ -44,6 +44,7 @@ class Split:
             then one fixed draw.
         white: the grey value that is drawn as 1 with probability 1.
         files: the file of each event, or of each document of a text, if each came from its own; else None.
+        numbers: of the events in the split that this is a part of, [n]; None: 0 … n − 1.
     """
 
     x: np.ndarray
@@ -51,6 +52,7 @@ class Split:
     greys: np.ndarray | None = None
     white: int = 255
     files: list[str] | None = None
+    numbers: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -94,7 +96,8 @@ class Split:
         rows = np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False))
         pick = (None if a is None else a[rows] for a in (self.context, self.greys))
         files = None if self.files is None else [self.files[row] for row in rows]
-        return Split(self.x[rows], *pick, white=self.white, files=files)
+        numbers = rows if self.numbers is None else self.numbers[rows]
+        return Split(self.x[rows], *pick, white=self.white, files=files, numbers=numbers)
 
 
 @dataclass(repr=False)

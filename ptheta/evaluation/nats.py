@@ -63,7 +63,7 @@ def elbos(
     Args:
         model: with a density.
         split: events and contexts.
-        draws, seed: of a bound, see `Model.elbo`; an event's index is its number in the split.
+        draws, seed: of a bound, see `Model.elbo`; an event's index is its number in the whole split.
         batch_size: events scored together; None chooses by their size.
         advance: called with the number of events done after each batch.
 
@@ -72,7 +72,8 @@ def elbos(
     """
 
     def bound(x: Tensor, context: Tensor | None, index: Tensor) -> Tensor:
-        return model.elbo(x, context, draws=draws, seed=seed, index=index)
+        numbers = index if split.numbers is None else torch.from_numpy(split.numbers)[index]
+        return model.elbo(x, context, draws=draws, seed=seed, index=numbers)
 
     return _scored(model, split, bound, batch_size, advance)
 

@@ -12,11 +12,12 @@ import torch
 from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
-from ptheta.data.finding.pictures import MODEST, Survey
+from ptheta.data.codecs.sizes import MODEST
+from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError
 from ptheta.models import Model
 from ptheta.numbers import amount, duration, many
-from ptheta.spaces import Image, Sequence, Space
+from ptheta.spaces import Grid, Image, Sequence, Space
 from ptheta.training import Budget, Settings, World
 from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, is_easy, within
 from ptheta.training.memory import available
@@ -386,7 +387,7 @@ def means_of(
 
 
 def _shaped(height: int, width: int, side: int) -> tuple[int, int]:
-    from ptheta.data.codecs.images import modest
+    from ptheta.data.codecs.sizes import modest
 
     return modest(height, width, side**2)
 
@@ -394,4 +395,5 @@ def _shaped(height: int, width: int, side: int) -> tuple[int, int]:
 def _with_sides(space: Space, height: int, width: int) -> Space:
     if isinstance(space, Image):
         return Image(height, width, space.channels, space.levels)
-    return type(space)(height, width, space.levels)  # type: ignore[call-arg, attr-defined]
+    assert isinstance(space, Grid)
+    return Grid(height, width, space.levels)

@@ -21,17 +21,16 @@ from __future__ import annotations
 
 import inspect
 import math
-import types
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, SpaceError, UsageError, nearest
-from ptheta.models.checks import checked_count, constructor, evaluating
-from ptheta.models.conditions import ContextEncoder
+from ptheta.models.checks import checked_count, constructor, evaluating, holds
+from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
 from ptheta.spaces import Joint, Label, Space
@@ -189,12 +188,12 @@ class Model(nn.Module, ABC):
     @classmethod
     def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every hyperparameter."""
-        return {name: parameter for name, parameter in constructor(cls).items() if not _is_part(parameter)}
+        return {name: parameter for name, parameter in constructor(cls).items() if not holds(parameter, Model)}
 
     @classmethod
     def part_names(cls) -> list[str]:
         """Names of the models that a model of this family is made of."""
-        return [name for name, parameter in constructor(cls).items() if _is_part(parameter)]
+        return [name for name, parameter in constructor(cls).items() if holds(parameter, Model)]
 
     def hyperparameters(self) -> dict[str, Any]:
         """The values with which the model was built."""
@@ -356,13 +355,7 @@ class Model(nn.Module, ABC):
         """In training, the context with a random part of its rows left out; of several parts also single ones."""
         if context is None or self.context_space is None or not (self.training and self.context_dropout):
             return context
-        n, space, nothing = len(context), self.context_space, self.context_space.null(1).to(context.device)
-        left = torch.rand(n, device=context.device) < self.context_dropout
-        if isinstance(space, Joint):
-            sizes = torch.tensor([part.dimensions for _, part in space.parts], device=context.device)
-            single = torch.rand(n, len(sizes), device=context.device) < self.context_dropout
-            left = (left[:, None] | single).repeat_interleave(sizes, 1)
-        return torch.where(left.reshape(n, *left.shape[1:], *(1,) * (context.ndim - left.ndim)), nothing, context)
+        return left_out(context, self.context_space, self.context_dropout)
 
     def _validated(self, x: Any, context: Any) -> tuple[Tensor, Tensor | None]:
         """x and context checked, on the model's device, with equal numbers of rows."""
@@ -401,10 +394,3 @@ class Model(nn.Module, ABC):
             part = space.names[int(absent.any(0).int().argmax())]
             raise ContextError(f"the context lacks {part}", "give all parts, or fit with a context dropout")
         return rows.double() if rows.is_floating_point() else rows
-
-
-def _is_part(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter of a constructor is a model, perhaps an optional one."""
-    annotation = parameter.annotation
-    kinds = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    return any(isinstance(kind, type) and issubclass(kind, Model) for kind in kinds)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import types
+from typing import get_args
 
 import torch
 from torch import nn
@@ -44,3 +46,10 @@ def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """Parameters of a family's constructor beside its spaces."""
     parameters = inspect.signature(cls.__init__, eval_str=True).parameters
     return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+
+
+def holds(parameter: inspect.Parameter, kind: type) -> bool:
+    """Whether a parameter is annotated with a kind of object, perhaps an optional one."""
+    annotation = parameter.annotation
+    kinds = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(isinstance(one, type) and issubclass(one, kind) for one in kinds)

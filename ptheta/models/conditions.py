@@ -163,6 +163,27 @@ def sounding_samples(values: Tensor, dtype: torch.dtype, levels: int) -> tuple[T
     return as_signal(values, levels, dtype), sounding
 
 
+def left_out(context: Tensor, space: Space, part: float, generator: torch.Generator | None = None) -> Tensor:
+    """Contexts [n, *space.shape] of which a random part of the rows says nothing; of several parts also single ones.
+
+    Args:
+        context: rows.
+        space: theirs.
+        part: probability with which a row, or a part of one, is left out.
+        generator: None: the global one of the context's device.
+    """
+    n, nothing = len(context), space.null(1).to(context.device)
+
+    def chosen(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=context.device) < part
+
+    left = chosen(n)
+    if isinstance(space, Joint):
+        sizes = torch.tensor([one.dimensions for _, one in space.parts], device=context.device)
+        left = (left[:, None] | chosen(n, len(sizes))).repeat_interleave(sizes, 1)
+    return torch.where(left.reshape(n, *left.shape[1:], *(1,) * (context.ndim - left.ndim)), nothing, context)
+
+
 def in_a_row(values: Tensor, dtype: torch.dtype, dimensions: int) -> tuple[Tensor]:
     """The values as they are, [n, dimensions]."""
     return (values.reshape(len(values), dimensions),)

@@ -12,10 +12,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ptheta.data import Split
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import DensityError, UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
-from ptheta.models import Counting, Model, family
+from ptheta.models import Counting, Density, Model, family
 from ptheta.models.building import build, check_names
 from ptheta.sklearn.rows import KINDS, Loaded, Rows
 from ptheta.spaces import Discrete, Real, Table
@@ -107,6 +107,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """
         X = _pandas(X)
         cls, seed = family(self.model).load(), _seed(self.random_state)
+        if cls.density is not Density.EXACT:
+            raise DensityError(
+                f"{self.model} has {cls.density.phrase}, and score_samples returns log p itself",
+                "fit it with ptheta.fit, or choose an exact family, see `ptheta zoo`",
+            )
         if self.values not in ("auto", *KINDS):
             raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), ["auto", *KINDS]))
         if _is_frame(X) and (_models_tables(cls) or not _is_numeric(X)):

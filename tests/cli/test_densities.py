@@ -110,7 +110,8 @@ def test_a_bound_scores_and_ranks_if_it_is_asked_to(ptheta, tmp_path):
 def test_reports_and_judgements_are_made_all_the_same(name, ptheta, tmp_path):
     code, found, text = ptheta("report", name, "--out", str(tmp_path / "page.html"), "--json")
     assert code == 0, text
-    assert "nats" not in found
+    assert not {"nats", "surprise_test", "gap"} & found.keys()
+    assert ("surprise_bound_test" in found) == (name == "toy_vae")
     page = (tmp_path / "page.html").read_text()
     assert ("≤ " in page) == (name == "toy_vae")
     code, found, text = ptheta("evaluate", name, "--json")

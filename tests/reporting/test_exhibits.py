@@ -34,7 +34,7 @@ class MelodyCodec(ContextCodec):
     """Files of notes ↔ four levels."""
 
     kind = "melody"
-    unit = "note"
+    named_unit = "note"
 
     @property
     def space(self):

@@ -37,6 +37,11 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
         f"fit a.npy {MADE} --steps 3 --seed 5 --out runs/new",
         "steps (3, not 2), seed (5, not 0)",
     ),
+    "another option of the objective": (
+        "fit a.npy toy_gan --batch-size 8 --steps 2 --out runs/new",
+        "fit a.npy toy_gan --batch-size 8 --steps 2 --r1 5 --out runs/new",
+        "in r1 (5.0, not 0.1)",
+    ),
     "another hyperparameter": (
         "fit a.npy made --width 16 --steps 2 --out runs/new",
         "fit a.npy made --width 24 --steps 2 --out runs/new",

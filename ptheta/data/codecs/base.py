@@ -36,8 +36,8 @@ class Codec(ABC):
     """Whether `picture` shows an event."""
     noun: ClassVar[str] = "other"
     """What a person calls an event: picture, text, sound, label or other; tasks are chosen by it."""
-    unit: ClassVar[str] = "dim"
-    """What one dimension of an event is called in scores; those in different units do not compare."""
+    named_unit: ClassVar[str] = "dim"
+    """`unit`, of codecs of this kind."""
     _kinds: ClassVar[dict[str, type[Codec]]] = {}
 
     def __init_subclass__(cls, **kwargs):
@@ -104,6 +104,11 @@ class Codec(ABC):
         return values
 
     @property
+    def unit(self) -> str:
+        """What one dimension of an event is called in scores; those in different units do not compare."""
+        return self.named_unit
+
+    @property
     def bits_label(self) -> str:
         """Bits per dimension in print: bits/dim, or of another unit."""
         return f"bits/{self.unit}"
@@ -119,7 +124,7 @@ class Codec(ABC):
 
     def in_bits(self, nats: float) -> str:
         """Nats of an event as bits per dimension in print; a unit of the codec's own making names its space."""
-        of = "" if self.unit == Codec.unit else f" of {self.space}"
+        of = "" if self.unit == Codec.named_unit else f" of {self.space}"
         return f"{self.bits(nats):.4f} {self.bits_label}{of}"
 
     def to_json(self) -> dict[str, Any]:

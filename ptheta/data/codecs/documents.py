@@ -75,7 +75,7 @@ class DocumentCodec(ContextCodec):
         return self.tokens.levels
 
     @property
-    def unit(self) -> str:  # type: ignore[override]
+    def unit(self) -> str:
         """What one token is called: byte, character or token."""
         return UNITS[self.tokenizer]
 

@@ -49,7 +49,7 @@ class RowCodec(FrameCodec):
     numbered: list[str] = field(default_factory=list, compare=False)
 
     kind = "rows"
-    unit = "column"
+    named_unit = "column"
 
     def __post_init__(self):
         check_resolutions(self.resolutions, self.columns)

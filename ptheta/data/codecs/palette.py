@@ -45,7 +45,7 @@ class PaletteCodec(PictureCodec):
     fit: str = "stretch"
 
     kind = "palette"
-    unit = "palette token"
+    named_unit = "palette token"
 
     def __post_init__(self):
         array = np.array(self.colours)

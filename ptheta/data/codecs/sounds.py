@@ -110,7 +110,7 @@ class WaveformCodec(SoundCodec):
     levels: int = 256
 
     kind = "waveform"
-    unit = "sample"
+    named_unit = "sample"
 
     def __post_init__(self):
         if self.rate < 1 or self.length < 1 or self.levels < 2:

@@ -81,7 +81,7 @@ class TextCodec(Codec):
         return self.levels - 1 if self.documents else None
 
     @property
-    def unit(self) -> str:  # type: ignore[override]
+    def unit(self) -> str:
         """What one token is called: byte, character or token."""
         return UNITS[self.tokenizer]
 

@@ -9,16 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs.images import (
-    MODEST,
-    ImageCodec,
-    PictureCodec,
-    channels_first,
-    channels_of,
-    modest,
-    open_picture,
-    opened,
-)
+from ptheta.data.codecs.images import ImageCodec, PictureCodec, channels_first, channels_of, open_picture, opened
+from ptheta.data.codecs.sizes import MODEST, modest
 from ptheta.data.options import NATIVE, Pictures
 from ptheta.data.sources.tables import Source, as_numpy, missing, take
 from ptheta.data.splits import Split

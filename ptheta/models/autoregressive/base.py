@@ -10,7 +10,6 @@ Here z [n, m] is an event flattened in visiting order: z[:, j] is the j-th dimen
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence as SequenceOf
 from typing import Any, get_args
@@ -21,10 +20,10 @@ from torch import Tensor
 
 from ptheta.distributions import Distribution
 from ptheta.errors import SpaceError, UsageError, nearest
+from ptheta.models.autoregressive.guiding import Scales, revealed, scales_of
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
 from ptheta.models.base import Model
 from ptheta.models.checks import checked_count, evaluating
-from ptheta.numbers import plural
 from ptheta.sampling import (
     Effort,
     GuidedDecoder,
@@ -38,7 +37,7 @@ from ptheta.sampling import (
 )
 from ptheta.sampling.decoding import Decoder
 from ptheta.sampling.guidance import Pass
-from ptheta.spaces import Discrete, Image, Joint, Sequence, Space
+from ptheta.spaces import Discrete, Image, Sequence, Space
 
 CHUNK_DIMENSIONS = 2**18
 """Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
@@ -46,9 +45,6 @@ CHUNK_DIMENSIONS = 2**18
 CHUNK_LOGITS = 2**24
 """Logits of one fixed-point pass, of all dimensions of the events drawn together."""
 
-
-Scales = tuple[float, ...]
-"""Of guidance: one for the whole context, or one for each of its parts."""
 
 ANY_ORDER = "fit a model for any order: transformer --any-order"
 """Remedy where another order is asked for."""
@@ -120,21 +116,8 @@ class Autoregressive(Model):
         """A decoder of n events, guided by their contexts unless the scale is 1."""
         if scales == (1,):
             return self._decoder(n, context)
-        revealed = self._revealed(context, len(scales))
-        return GuidedDecoder(self._decoder(len(revealed), revealed), scales)
-
-    def _revealed(self, context: Tensor | None, count: int) -> Tensor:
-        """n contexts, then the same without their last part, and so on to none: [(count + 1) n, …]."""
-        assert context is not None
-        space = self.context_space
-        assert space is not None
-        nothing = space.null(len(context)).to(context)
-        if count == 1:
-            return torch.cat([context, nothing])
-        assert isinstance(space, Joint)
-        ends = [sum(part.dimensions for _, part in space.parts[:k]) for k in range(count, 0, -1)]
-        revealed = [torch.cat([context[:, :end], nothing[:, end:]], 1) for end in ends]
-        return torch.cat([*revealed, nothing])
+        rows = revealed(self.context_space, context, len(scales))
+        return GuidedDecoder(self._decoder(len(rows), rows), scales)
 
     @property
     def faster_method(self) -> Method:
@@ -344,7 +327,7 @@ class Autoregressive(Model):
     ) -> Tensor:
         """Events after a prefix [n, k], in chunks, all noise drawn first."""
         m = self.space.dimensions
-        scales = self._scales(guidance)
+        scales = scales_of(guidance, self.context_space, self.context_dropout > 0)
         if method not in get_args(Method):
             raise UsageError(f"no method is called {method!r}", nearest(str(method), list(get_args(Method))))
         if prefix is not None and prefix.shape[1] == m:  # nothing is missing
@@ -378,30 +361,10 @@ class Autoregressive(Model):
         drawn = torch.cat(parts) if parts else torch.zeros(0, m, device=self.device)
         return self.unflatten(drawn.to(self.event_dtype))
 
-    def _scales(self, guidance: float | tuple[float, ...]) -> Scales:
-        """The scales of guidance, checked."""
-        scales = tuple(map(float, guidance)) if isinstance(guidance, tuple | list) else (float(guidance),)
-        if scales == (1.0,):
-            return scales
-        if not all(0 <= scale < math.inf for scale in scales) or not scales:
-            raise UsageError(f"guidance is {guidance}", "give a finite number of at least 0")
-        if self.context_space is None:
-            raise UsageError("guidance is towards a context, and this model has none", "leave it at 1")
-        if not self.context_dropout:
-            remedy = "leave it at 1, or fit with --context-dropout 0.1"
-            raise UsageError("guidance needs a model that was also trained without contexts", remedy)
-        parts = len(self.context_space.parts) if isinstance(self.context_space, Joint) else 1
-        if len(scales) not in (1, parts):
-            raise UsageError(
-                f"guidance has {len(scales)} scales, and the context {plural(parts, 'part')}",
-                "give one for the whole context, or one for each part",
-            )
-        return scales
-
     def _guided_pass(self, n: int, context: Tensor | None, scales: Scales) -> Pass:
         if scales == (1,):
             return self._pass(context)
-        return guided_pass(self._pass(self._revealed(context, len(scales))), n, scales)
+        return guided_pass(self._pass(revealed(self.context_space, context, len(scales))), n, scales)
 
     def _pass(self, context: Tensor | None) -> Pass:
         """One network pass over some rows of a chunk, as `fixed_point` asks for it."""

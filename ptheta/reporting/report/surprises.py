@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.models import Density
 from ptheta.numbers import nats
 from ptheta.reporting.contexts import given_of
 from ptheta.reporting.exhibits import exhibit_of
@@ -19,23 +20,25 @@ from ptheta.reporting.report.page import Section
 
 
 def surprise(evidence: Evidence) -> Section | None:
-    """Distribution of −log p over splits, then the events that were least expected."""
+    """Distribution of −log p, or of a bound on it, over splits, then the events that were least expected."""
+    exact = evidence.run.model.density is Density.EXACT
+    what, key = ("−log p", "surprise") if exact else ("upper bound on −log p", "surprise_bound")
     found = {name: -values for name, values in evidence.log_prob.items()}
     if not found:
         return None
     edges = bins([v.numpy() for v in found.values()])
     width = np.diff(edges)
     shares = {n: np.histogram(v[v.isfinite()].numpy(), edges)[0] / (len(v) * width) for n, v in found.items()}
-    alt = "distributions of −log p: " + ", ".join(f"{n} mean {nats(float(v.mean()))}" for n, v in found.items())
-    chart = evidence.charts.draw(alt, densities(edges, shares, "−log p of an event, nats", "density"), (6.4, 3.2))
+    alt = f"distributions of {what}: " + ", ".join(f"{n} mean {nats(float(v.mean()))}" for n, v in found.items())
+    chart = evidence.charts.draw(alt, densities(edges, shares, f"{what} of an event, nats", "density"), (6.4, 3.2))
     rows, numbers = [], {}
     for name, v in found.items():
         error = float(v.std()) / math.sqrt(len(v)) if len(v) > 1 else math.nan
         quartiles = torch.quantile(v, torch.tensor([0.05, 0.5, 0.95], dtype=v.dtype)).tolist()
         rows.append((name, f"{len(v):,}", nats(float(v.mean()), error), *(nats(q) for q in quartiles)))
-        numbers |= {f"surprise_{name}": float(v.mean()), f"surprise_{name}_se": error}
-    words = "−log p of events in nats, of seeded parts of each split: lower is less surprising."
-    if "train" in found and evidence.heldout != "train":
+        numbers |= {f"{key}_{name}": float(v.mean()), f"{key}_{name}_se": error}
+    words = f"{what} of events in nats, of seeded parts of each split: lower is less surprising."
+    if exact and "train" in found and evidence.heldout != "train":
         gap, error = _gap(found[evidence.heldout], found["train"])
         chance = "" if not abs(gap) <= 2 * error else " (which chance explains)"
         words += (
@@ -46,7 +49,7 @@ def surprise(evidence: Evidence) -> Section | None:
     zero = int(torch.isinf(found[evidence.heldout]).sum())
     if zero:
         words += f" {zero:,} of {len(evidence.real):,} {evidence.heldout_text} have probability 0: off the chart."
-    caption = f"−log p, nats, seed {evidence.seed}"
+    caption = f"{what}, nats, seed {evidence.seed}"
     summary = table(caption, ("split", "events", "mean ± s.e.", "5 %", "median", "95 %"), rows)
     closer = exhibit_of(evidence.run.codec).surprises(_ranking(evidence, found[evidence.heldout]))
     parts = [paragraph(words, cls="how"), figure(chart), summary, *closer]

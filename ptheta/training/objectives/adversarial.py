@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ptheta.data import Data, Split
+from ptheta.data import Split
 from ptheta.errors import FitError
 from ptheta.evaluation.samples import energy_distance
 from ptheta.models import Model
 from ptheta.models.adversarial.base import Adversarial as Implicit
+from ptheta.models.conditions import left_out
 from ptheta.training.distributed import World
-from ptheta.training.objectives.base import Objective, Verdict
-from ptheta.training.objectives.events import Events
+from ptheta.training.objectives.base import Verdict
+from ptheta.training.objectives.events import EventObjective
 from ptheta.training.players import Player
-from ptheta.training.randomness import mix
+from ptheta.training.randomness import generator, mix
 from ptheta.training.settings import Settings
 
 BETAS = (0.5, 0.99)
@@ -36,7 +37,7 @@ JUDGED = 1_000
 """Events that weights are judged by, at most; the time grows with their square."""
 
 
-class Adversarial(Objective):
+class Adversarial(EventObjective):
     """The model against an opponent.
 
     Args:
@@ -63,48 +64,31 @@ class Adversarial(Objective):
         r1: float = 0.1,
         opponent_learning_rate: float | None = None,
     ):
-        super().__init__(model, settings, seed=seed, world=world)
+        super().__init__(model, train, validation, settings, seed=seed, world=world)
         if not isinstance(model, Implicit):
-            raise FitError(f"{type(model).__name__} has no opponent", "leave out --objective")
+            raise FitError(f"{type(model).__name__} has no opponent", "leave out objective=")
         if not 0 <= r1 < math.inf:
             raise FitError(f"r1 is {r1}", "give a finite number of at least 0")
         if opponent_learning_rate is not None and not 0 < opponent_learning_rate < math.inf:
             raise FitError(f"opponent_learning_rate is {opponent_learning_rate}", "give a finite number above 0")
         if len(train) < 2 * world.size * settings.accumulate:
             raise FitError(f"{len(train)} training events are too few for an opponent", "give more data")
-        self.generator, self.validation = model, validation
+        self.generator = model
         self.r1, self.opponent_learning_rate = r1, opponent_learning_rate
-        self.events = Events(train, settings.batch_size, seed, world)
         self.opponent = model.opponent(mix(seed, 6))
         self.scaffolding = {"opponent": self.opponent}
-
-    @classmethod
-    def on(cls, model: Model, data: Data, settings: Settings, *, seed: int, world: World, **options: Any) -> Self:
-        """On the splits of data; without a validation split, judged on the training events."""
-        validation = data.splits.get("validation", data.train)
-        return cls(model, data.train, validation, settings, seed=seed, world=world, **options)
 
     @property
     def running(self) -> str:
         """The model's own loss."""
         return "train_loss"
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches of the training events."""
-        return self.events.steps_per_epoch
-
-    def prepare(self) -> None:
-        """Show the model some training events."""
-        self.events.show(self.model)
-
     def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
         """Events and contexts of this process's share of the batch; some contexts are left out, for both players."""
         x, context = self.events.rows(step)
-        if context is not None and self.model.context_dropout:
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(mix(self.seed, 7, step, self.world.rank))
-                context = self.model.train().without_some(context)
+        space, part = self.model.context_space, self.model.context_dropout
+        if context is not None and space is not None and part:
+            context = left_out(context, space, part, generator(self.seed, 7, step, self.world.rank))
         return x, context
 
     def players(self) -> dict[str, Player]:

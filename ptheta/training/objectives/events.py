@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from ptheta.data import Split
+from ptheta.data import Data, Split
 from ptheta.errors import FitError
 from ptheta.models import Model
 from ptheta.training.distributed import World
+from ptheta.training.objectives.base import Objective
 from ptheta.training.randomness import generator
+from ptheta.training.settings import Settings
 
 PREPARE_EVENTS = 50_000
 """Training events from which data-dependent constants are set."""
@@ -89,3 +92,39 @@ class Shown(Iterable[Tensor]):
             shown = context if self.of_contexts else x
             assert shown is not None
             yield shown.to(self.device)
+
+
+class EventObjective(Objective):
+    """Base of the objectives that learn from training events and are judged on validation events.
+
+    Args:
+        model, settings, seed, world: see `Objective`.
+        train, validation: events.
+
+    Raises:
+        FitError: there are too few training events.
+    """
+
+    def __init__(self, model: Model, train: Split, validation: Split, settings: Settings, *, seed: int, world: World):
+        super().__init__(model, settings, seed=seed, world=world)
+        self.train, self.validation = train, validation
+        self.events = Events(train, settings.batch_size, seed, world)
+
+    @classmethod
+    def on(cls, model: Model, data: Data, settings: Settings, *, seed: int, world: World, **options: Any) -> Self:
+        """On the splits of data; without a validation split, judged on the training events."""
+        validation = data.splits.get("validation", data.train)
+        return cls(model, data.train, validation, settings, seed=seed, world=world, **options)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of the training events."""
+        return self.events.steps_per_epoch
+
+    def prepare(self) -> None:
+        """Show the model some training events."""
+        self.events.show(self.model)
+
+    def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
+        """Events and contexts of this process's share of the batch."""
+        return self.events.rows(step)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor, nn
 
-from ptheta.data import Data, Split
+from ptheta.data import Split
 from ptheta.errors import FitError
 from ptheta.evaluation.nats import affordable, evaluate
 from ptheta.evaluation.results import KEYS
 from ptheta.models import Density, Model
 from ptheta.training.distributed import World
-from ptheta.training.objectives.base import Objective, Verdict
-from ptheta.training.objectives.events import Events
+from ptheta.training.objectives.base import Verdict
+from ptheta.training.objectives.events import EventObjective
 from ptheta.training.players import Player
 from ptheta.training.settings import Settings
 
 
-class MaximumLikelihood(Objective):
+class MaximumLikelihood(EventObjective):
     """The model's own loss, a mean negative log-likelihood (or its bound) for most, on training events.
 
     Args:
@@ -34,36 +34,15 @@ class MaximumLikelihood(Objective):
     name = "maximum_likelihood"
 
     def __init__(self, model: Model, train: Split, validation: Split, settings: Settings, *, seed: int, world: World):
-        super().__init__(model, settings, seed=seed, world=world)
+        super().__init__(model, train, validation, settings, seed=seed, world=world)
         if model.density is Density.IMPLICIT:
             name = type(model).__name__
             raise FitError(f"{name} has no density, and maximum likelihood needs one", "fit it with ptheta.fit")
-        self.train, self.validation = train, validation
-        self.events = Events(train, settings.batch_size, seed, world)
-
-    @classmethod
-    def on(cls, model: Model, data: Data, settings: Settings, *, seed: int, world: World, **options: Any) -> Self:
-        """On the splits of data; without a validation split, judged on the training events."""
-        validation = data.splits.get("validation", data.train)
-        return cls(model, data.train, validation, settings, seed=seed, world=world, **options)
 
     @property
     def running(self) -> str:
         """Nats of training events, or their bound."""
         return f"train_{KEYS[self.model.density]}"
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches of the training events."""
-        return self.events.steps_per_epoch
-
-    def prepare(self) -> None:
-        """Show the model some training events."""
-        self.events.show(self.model)
-
-    def rows(self, step: int, progress: float) -> tuple[Tensor | None, ...]:
-        """Events and contexts of this process's share of the batch."""
-        return self.events.rows(step)
 
     def players(self) -> dict[str, Player]:
         """The model."""
