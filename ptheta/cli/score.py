@@ -230,7 +230,7 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     from ptheta.reporting import nats, reasons
 
     parts = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
-    parts[0] += f": {nats(-float(scores.log_prob[row]))} nats"
+    parts[0] += f": {'≤ ' * scores.is_bound}{nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
         parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
     if scores.p_value is not None:

@@ -113,6 +113,8 @@ def test_reports_and_judgements_are_made_all_the_same(name, ptheta, tmp_path):
     assert not {"nats", "surprise_test", "gap"} & found.keys()
     assert ("surprise_bound_test" in found) == (name == "toy_vae")
     page = (tmp_path / "page.html").read_text()
+    assert "there are no curves" not in page
+    assert ("nats per event" in page) == (name == "toy_vae")
     assert ("≤ " in page) == (name == "toy_vae")
     code, found, text = ptheta("evaluate", name, "--json")
     assert code == 0, text

@@ -40,7 +40,7 @@ def test_the_penalty_is_that_of_the_gradient_on_training_events():
         torch.manual_seed(0)
         loss._model[0].load_state_dict(goal.generator.state_dict())
         losses.append(loss(x, None))
-    assert float(losses[0] - losses[1]) == pytest.approx(float(expected), rel=1e-4)
+    assert (losses[0] - losses[1]).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"r1": -1.0}, {"r1": float("inf")}, {"opponent_learning_rate": 0.0}])
@@ -87,3 +87,10 @@ def test_too_few_events_are_an_error():
     split = Split(torch.zeros(1, 3, dtype=torch.float64).numpy())
     with pytest.raises(FitError, match="1 training events are too few for an opponent"):
         Adversarial(ToyGAN(Real((3,))), split, split, Settings(batch_size=1), seed=0, world=HERE)
+
+
+def test_the_events_that_were_compared_are_the_ones_that_are_reported(monkeypatch):
+    monkeypatch.setattr("ptheta.training.objectives.adversarial.JUDGED", 15)
+    goal = objective()
+    assert goal.conclude(goal.generator, goal.validation)["n"] == 15
+    assert goal.conclude(goal.generator, goal.validation.subset(7))["n"] == 7

@@ -29,12 +29,17 @@ DENSITIES = {
     Density.IMPLICIT: "The model samples and has no density: nothing on this page is a likelihood.",
 }
 
-WHAT = {
-    "validation_nats": "Mean −log p of an event",
-    "validation_nats_bound": "An upper bound on mean −log p of an event",
-    "validation_energy_distance": "Energy distance of samples from validation events; train is the model's own loss",
+OVERFITS = "where validation rises while train falls, the model overfits"
+CURVES = {
+    "validation_nats": ("Mean −log p of an event", "nats", OVERFITS),
+    "validation_nats_bound": ("Upper bound on mean −log p of an event", "nats", OVERFITS),
+    "validation_energy_distance": (
+        "Validation is the energy distance of samples from validation events, train the model's own loss",
+        "",
+        "the two are of different units",
+    ),
 }
-"""What the curves show."""
+"""What the curves of a fit show, by the name of what it was judged by: in words, the unit, and how they compare."""
 
 BYTES = 2**20
 """Read at a time to hash a file."""
@@ -53,9 +58,12 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
             tiles += [(nats(value), key.replace("_", " ")) for key, value in judged.items()]
         else:
             tiles.append((str(score), f"{results['split']} nats, ± standard error"))
-        rates = (("bits_per_byte", "bits/byte"),) if "bits_per_byte" in results else ((run.codec.bits_key, None),)
-        tiles += [(f"{results[key]:.4f}", label or run.codec.bits_label) for key, label in rates if key in results]
-        tiles.append((f"{results['n']:,}", f"{results.get('split', 'drawn')} events scored"))
+        bits = run.codec.bits_key + "_bound" * score.is_bound
+        rates = (("bits_per_byte", "bits/byte"),) if "bits_per_byte" in results else ((bits, run.codec.bits_label),)
+        bound = "≤ " * score.is_bound
+        tiles += [(f"{bound}{results[key]:.4f}", label) for key, label in rates if key in results]
+        done = "compared" if "energy_distance" in results else "scored"
+        tiles.append((f"{results['n']:,}", f"{results.get('split', 'drawn')} events {done}"))
         numbers |= score.to_json()
     tiles.append((count(run.model.free_parameters), "free parameters"))
     if results:
@@ -138,26 +146,27 @@ def learning(evidence: Evidence) -> Section:
     shown = lines[1:] if len(lines) > 3 else lines
     rows = [line for line in run.metrics() if "step" in line or "resumed" in line]
     resumed = [a for a, b in pairwise(rows) if "resumed" in b and "step" in a]
+    what, unit, compared = CURVES.get(judged, (f"Validation is {judged}", "", "the two may be of different units"))
+    axis = f"{unit} per event" if unit else "loss and distance"
     charts = []
     for key, label in (("step", "optimiser steps"), ("seconds", "seconds of learning")):
         x = [line[key] for line in shown]
         series = [
-            Line(x, [line.get(trained) or math.nan for line in shown], "train", S1),
+            Line(x, [math.nan if line.get(trained) is None else line[trained] for line in shown], "train", S1),
             Line(x, [line[judged] for line in shown], "validation", S2, marker="o"),
         ]
         marks = {kept[key]: "kept"} | {line[key]: "resumed" for line in resumed[:1]}
-        alt = f"train and validation nats over {label}; the lowest validation, {kept[judged]:.2f}, is kept"
-        charts.append(figure(evidence.charts.draw(alt, curves(series, label, "nats per event", marks=marks))))
-    what = WHAT.get(judged, "What the objective judges by")
+        alt = f"train and validation over {label}; the lowest validation, {kept[judged]:.2f}, is kept"
+        charts.append(figure(evidence.charts.draw(alt, curves(series, label, axis, marks=marks))))
+    lowest = f"{nats(kept[judged], kept.get(f'{judged}_se'))} {unit}".strip()
     words = (
-        f"{what}, lower is better. Train is the average over the steps since the last validation, "
-        f"at the "
-        f"weights of each step, so it lags behind; where validation rises while train falls, the model overfits. The "
-        f"weights of step {kept['step']:,} had the lowest validation, "
-        f"{nats(kept[judged], kept.get(f'{judged}_se'))} nats, and are the run's."
+        f"{what}, lower is better. Train is the average over the steps since the last validation, at the weights of "
+        f"each step, so it lags behind; {compared}. The weights of step {kept['step']:,} had the lowest validation, "
+        f"{lowest}, and are the run's."
     )
     if shown is not lines:
-        words += f" Not drawn: step {first['step']}, where validation was {nats(first[judged])} nats."
+        value = f"{nats(first[judged])} {unit}".strip()
+        words += f" Not drawn: step {first['step']}, where validation was {value}."
     if resumed:
         words += f" The fit was resumed {plural(len(resumed), 'time')}."
     numbers = {"kept_step": kept["step"], judged: kept[judged]}

@@ -37,7 +37,7 @@ def surprise(evidence: Evidence) -> Section | None:
         quartiles = torch.quantile(v, torch.tensor([0.05, 0.5, 0.95], dtype=v.dtype)).tolist()
         rows.append((name, f"{len(v):,}", nats(float(v.mean()), error), *(nats(q) for q in quartiles)))
         numbers |= {f"{key}_{name}": float(v.mean()), f"{key}_{name}_se": error}
-    words = f"{what} of events in nats, of seeded parts of each split: lower is less surprising."
+    words = f"{what[0].upper()}{what[1:]} of events in nats, of seeded parts of each split: lower is less surprising."
     if exact and "train" in found and evidence.heldout != "train":
         gap, error = _gap(found[evidence.heldout], found["train"])
         chance = "" if not abs(gap) <= 2 * error else " (which chance explains)"

@@ -125,8 +125,11 @@ class Adversarial(EventObjective):
         return Verdict(found, f"energy distance {found:.4f}", {"validation_energy_distance": found})
 
     def conclude(self, model: Model, events: Split) -> dict[str, Any]:
-        """The same of the events that were held out."""
-        return {"energy_distance": self._distance(model, events.subset(JUDGED))} if len(events) > 1 else {}
+        """The same of at most `JUDGED` events that were held out, and how many they are."""
+        if len(events) < 2:
+            return {}
+        part = events.subset(JUDGED)
+        return {"energy_distance": self._distance(model, part), "n": len(part)}
 
     def _distance(self, model: Model, events: Split) -> float:
         """Energy distance of samples, given the events' contexts, from the events, as signals."""
