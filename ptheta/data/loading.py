@@ -22,6 +22,7 @@ from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.listing import exists
+from ptheta.remarks import collecting
 
 
 def load(
@@ -53,13 +54,16 @@ def load(
         UsageError: an unknown option, of which the nearest is named, or options that make no sense.
     """  # noqa: E501
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
-    opened = open_source(source)
-    with reading(opened.origin):
-        opened = opened.spelled(words_of(codec, context_codec, context, opened))
-    if codec is not None and event is None:
-        event = columns_of(codec, opened)
-    with reading(opened.origin):
-        data, planned = _load(opened, event, context, asked, codec, context_codec)
+    with collecting() as found:
+        opened = open_source(source)
+        with reading(opened.origin):
+            opened = opened.spelled(words_of(codec, context_codec, context, opened))
+        if codec is not None and event is None:
+            event = columns_of(codec, opened)
+        with reading(opened.origin):
+            data, planned = _load(opened, event, context, asked, codec, context_codec)
+    data.remarks[:0] = found
+    data.notes += found
     values = {name: None if callable(value) else value for name, value in planned.values().items()}
     data.request = {"source": address(source)} | values
     return data

@@ -14,6 +14,7 @@ from ptheta.data.sources.splits import named_splits
 from ptheta.data.sources.tables import ArrayTable, Column, Source, Table, describe
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
+from ptheta.remarks import remark
 
 FILE = "file_name"
 """Column that names a sound, relative to the metadata file."""
@@ -65,7 +66,7 @@ def described_sounds(path: Path, files: dict[str, list[Path]], sounds: list[Path
         start += len(places)
     source = Source(path.resolve().name, str(path), named_splits(tables, str(path)))
     if more := sum(os.path.normpath(sound) not in described for sound in sounds):
-        source.notes.append(f"left out, not described by any metadata file: {plural(more, 'sound')}")
+        remark(f"left out, not described by any metadata file: {plural(more, 'sound')}")
     return source
 
 
