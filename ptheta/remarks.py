@@ -1,16 +1,17 @@
 """Remarks: what a reader leaves out or reinterprets is reported, by one path, to whoever asked for the data.
 
-Readers lie deep: a codec, a lister of folders, a parser of CSV. Each calls `remark`; `load` and the commands collect.
+Readers lie deep: a codec, a lister of folders, a parser of CSV. Each calls `remark`. `load` collects what it hears, for
+the notes of its data; a command prints what nobody collected.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_COLLECTED: ContextVar[list[str] | None] = ContextVar("ptheta_remarks", default=None)
+_LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("ptheta_remarks", default=None)
 
 
 class DataWarning(UserWarning):
@@ -20,13 +21,13 @@ class DataWarning(UserWarning):
 def remark(text: str) -> None:
     """Report what is left out or reinterpreted, in one sentence without a full stop; a repeated one is kept once.
 
-    Without a collector it becomes a `DataWarning`.
+    Where nobody listens it becomes a `DataWarning`.
     """
-    found = _COLLECTED.get()
-    if found is None:
+    listener = _LISTENER.get()
+    if listener is None:
         warnings.warn(text, DataWarning, stacklevel=2)
-    elif text not in found:
-        found.append(text)
+    else:
+        listener(text)
 
 
 @contextmanager
@@ -40,8 +41,20 @@ def collecting() -> Iterator[list[str]]:
     ['2 rows were skipped']
     """
     found: list[str] = []
-    token = _COLLECTED.set(found)
-    try:
+
+    def add(text: str) -> None:
+        if text not in found:
+            found.append(text)
+
+    with heard_by(add):
         yield found
+
+
+@contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Within, each remark goes to the listener, unless it is collected further inside."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
     finally:
-        _COLLECTED.reset(token)
+        _LISTENER.reset(token)

@@ -12,6 +12,7 @@ import numpy as np
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, warned
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, RunArgument, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
@@ -114,7 +115,9 @@ def _read(run: Run, source: str, event: str | None, context: str | None) -> tupl
     if context is not None or has_columns(source, asked):
         return read(run, source, event, context)
     print(f"without labels: {source} has no column {asked!r}", file=sys.stderr)
-    return load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec), False
+    data = load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec)
+    note(data.remarks)
+    return data, False
 
 
 def _judged(found: Tensor, truth: Tensor) -> dict[str, Any]:

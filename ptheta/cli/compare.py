@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.fit import say
 from ptheta.cli.groups import of_data
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
@@ -73,8 +73,7 @@ def compare(
     for name in names:
         family(name).load()(data.space, data.context_space)  # all must suit the data, before any is fitted
     place = output(out, Path("runs") / f"{data.name}-compare", force)
-    for note in data.notes:
-        say(note)
+    note(data.notes)
     runs = []
     for name in dict.fromkeys(names):
         run = ptheta.fit(

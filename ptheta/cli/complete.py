@@ -12,6 +12,7 @@ import tyro
 from ptheta.cli.arguments import flag_of, print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.families import call_with_options, sampling_options
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import SourceError, UsageError
@@ -123,8 +124,7 @@ def complete(
         given = f"--keep {keep}" if mask is None else str(mask)
         raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
     parts = [fitted.events(file) for file in files]
-    for remark in filter(None, map(exhibit.remark, files)):
-        print(remark, file=sys.stderr)
+    note(filter(None, map(exhibit.remark, files)))
     x = torch.cat(parts)
     names = [file.stem for file, part in zip(files, parts) for _ in part]
     place = output(out, beside(run, "-completions"), force)

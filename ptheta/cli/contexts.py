@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.cli.notes import note
 from ptheta.data.codecs import JointCodec
 from ptheta.errors import ContextError, SourceError, UsageError
 from ptheta.listing import entries, exists, is_file, is_folder
@@ -278,10 +279,9 @@ def _tensor(rows: np.ndarray) -> Tensor:
 
 
 def _say(remarks: list[str]) -> None:
-    for remark in remarks[:REMARKS]:
-        print(remark, file=sys.stderr)
+    note(remarks[:REMARKS])
     if len(remarks) > REMARKS:
-        print(f"… and {len(remarks) - REMARKS} more such contexts", file=sys.stderr)
+        note([f"… and {len(remarks) - REMARKS} more such contexts"])
 
 
 def _unviewed(word: str) -> str:

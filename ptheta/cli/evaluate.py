@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import tyro
 
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, RunArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, UsageError, nearest
@@ -129,24 +130,21 @@ def read(run: Run, source: str | None, event: str | None, context: str | None) -
         PthetaError: they cannot be read, or the run's own have changed.
     """
     if source is None and event is None and context is None:
+        note(run.own_data.remarks)
         return run.own_data, True
     source = source or run.config["data"]["request"].get("source")
     if source is None:
         raise UsageError(f"{run.path} was fitted on data in memory", "name the SOURCE of the columns")
     own = run.same(source, event, context)
-    if own is not None:
-        return own, True
-    data = run.read(source, event, context)
-    for remark in data.remarks:
-        print(remark, file=sys.stderr)
-    return data, False
+    data = run.read(source, event, context) if own is None else own
+    note(data.remarks)
+    return data, own is not None
 
 
-def warned(note: str | None) -> list[str]:
+def warned(text: str | None) -> list[str]:
     """A note, printed at once as a warning; none without one."""
-    if note is not None:
-        print(f"warning: {note}", file=sys.stderr)
-    return [] if note is None else [note]
+    note([] if text is None else [f"warning: {text}"])
+    return [] if text is None else [text]
 
 
 def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
@@ -166,8 +164,8 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     print("nothing but nats is known of such a task" if findings is None else findings.task, file=file)
     for line in [] if findings is None else lines(findings.rows):
         print(f"  {line}", file=file)
-    for note in found.notes:
-        print(f"  {note}", file=file)
+    for line in found.notes:
+        print(f"  {line}", file=file)
     for example in [] if findings is None else shown(findings.examples):
         print("  " + "\t".join(" ".join(part.split()) for part in example), file=file)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
 from ptheta.cli.families import hyperparameters as of_flags
 from ptheta.cli.families import of_all
 from ptheta.cli.groups import Argument, of_data, of_family, of_learning
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, ModelArgument
 from ptheta.errors import UsageError
 
@@ -120,12 +120,11 @@ def fit(
         chooser = photo_size(chosen, preset, values_of, settings, given, device, memory)
         wanted = {"size": chooser, **(recipe.data if recipe else {}), **options}
         data = ptheta.load(source, **wanted, seed=seed or 0)
-        for note in data.notes:
-            say(note)
+        note(data.notes)
         if chosen is None:
             preset = default_preset(data)
             if preset is not None:
-                say(f"preset {preset}: {find_preset(preset).summary}")
+                note([f"preset {preset}: {find_preset(preset).summary}"])
             chosen = default_model(data) if preset is None else find_preset(preset).model
             values = of_flags(chosen, hyperparameters)
     run = ptheta.fit(
@@ -149,9 +148,3 @@ def fit(
     )
     if json and is_first() and run.results():
         print_json(run.results())
-
-
-def say(line: str) -> None:
-    """One line for the person, apart from results."""
-    if is_first():
-        print(line, file=sys.stderr)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
+from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Terminated, UsageError, nearest
 
@@ -101,7 +102,7 @@ def _dispatch(args: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"no command is called {name!r}", nearest(name, list(COMMANDS)))
     command = importlib.import_module(f"ptheta.cli.{name}")
-    with holding():
+    with holding(), printing_remarks():
         command.main(rest)
     return 0
 

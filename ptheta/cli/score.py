@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
@@ -100,8 +101,7 @@ def score(
         data = own
     else:
         data = _without_contexts(fitted, source, event) if given else fitted.read(source, event, context)
-    for remark in data.remarks if data is not own else ():
-        print(remark, file=sys.stderr)
+    note(data.remarks)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
