@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ptheta.errors import UsageError
 from ptheta.models.inputs import as_signal
-from ptheta.nn import Layers
+from ptheta.nn import Conditioning, Layers
 from ptheta.nn.context import (
     ContextMaps,
     Encoded,
@@ -38,6 +38,19 @@ def checked_part(value: float) -> float:
     if not 0 <= value < 1:
         raise UsageError(f"context dropout is {value}", "give a part from 0 to below 1")
     return value
+
+
+def rows_of(conditions: Any, rows: Tensor) -> Any:
+    """Some rows of what a network is conditioned on: of a tensor, of all that a list holds, of a `Conditioning`.
+
+    >>> rows_of([torch.tensor([7, 8, 9]), 0.0], torch.tensor([2, 0]))
+    [tensor([9, 7]), 0.0]
+    """
+    if isinstance(conditions, list):
+        return [rows_of(one, rows) for one in conditions]
+    if isinstance(conditions, Conditioning):
+        return conditions.rows(rows)
+    return conditions[rows] if isinstance(conditions, Tensor) else conditions
 
 
 class ContextEncoder(nn.Module):

@@ -165,7 +165,7 @@ def test_rows_that_are_kept_go_on_as_if_alone(hyperparameters: dict[str, Any]):
             torch.testing.assert_close(logits[i], truth, rtol=0, atol=1e-10)
         reader.keep(torch.tensor(keep))
         kept = kept[keep]
-    assert torch.equal(reader.conditioning.vector, model.conditioning(labels)[0][kept])
+    assert torch.equal(reader.conditioning.vector, model._conditions(labels)[0][kept])
 
 
 @exact

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from ptheta.errors import ContextError, SpaceError, UsageError
-from ptheta.models import MADE, PixelCNN, Transformer
+from ptheta.models import MADE, MarkovMLP, PixelCNN, Transformer
 from ptheta.models.autoregressive.language import similar
 from ptheta.models.conditions import ContextEncoder
+from ptheta.sampling import Effort
 from ptheta.spaces import Discrete, Document, Grid, Image, Joint, Label, Real, Sequence, Spectrogram, Waveform
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 
@@ -205,12 +206,34 @@ def test_silence_after_a_waveform_is_not_seen():
     assert encoder(space)(x).present.sum() == 6
 
 
-def test_fixed_point_passes_read_the_context_once():
-    space, seen = Image(4, 4, levels=3), []
-    model = PixelCNN(space, Image(2, 2, levels=2), width=8, layers=1, reach=1).eval()
-    model.condition.encoder.register_forward_hook(lambda *_: seen.append(1))
-    model.sample(3, torch.randint(0, 2, (3, 1, 2, 2)), seed=0, method="fixed_point")
+FAMILIES = {
+    "made": (MADE, {"layers": 1}),
+    "markov_mlp": (MarkovMLP, {"layers": 1, "window": 3}),
+    "pixelcnn": (PixelCNN, {"layers": 1, "reach": 1}),
+    "transformer": (Transformer, {"layers": 1, "heads": 2}),
+    "any order": (Transformer, {"layers": 1, "heads": 2, "any_order": True}),
+}
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_context_is_encoded_once_however_many_passes_draw_the_events(family, guidance):
+    space, shown, seen = Image(4, 4, levels=3), Image(2, 2, levels=2), []
+    cls, hyperparameters = FAMILIES[family]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = cls(space, shown, width=8, **hyperparameters).double().eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn(parameter.shape) * 0.3)
+    for module in model.modules():
+        if isinstance(module, ContextEncoder):
+            module.register_forward_hook(lambda *_: seen.append(1))
+    contexts, effort = torch.randint(0, 2, (3, 1, 2, 2), generator=torch.Generator().manual_seed(1)), Effort()
+    drawn = model.sample(3, contexts, seed=0, method="fixed_point", effort=effort, guidance=guidance)
+    assert effort.passes > 1
     assert len(seen) == 1
+    assert torch.equal(drawn, model.sample(3, contexts, seed=0, method="ancestral", guidance=guidance))
 
 
 @pytest.mark.parametrize("shared", [False, True])

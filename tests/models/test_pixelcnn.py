@@ -119,7 +119,7 @@ def test_rows_that_are_cut_off_were_not_seen(space: Space, options: dict[str, An
     monkeypatch.setattr(model, "_features", lambda z, *told: widths.append(z.shape[1]) or features(z, *told))
     row = space.dimensions // 14
     for first in range(space.dimensions):
-        assert_same(model._conditionals_from(z, context, first), expected[:, first:], 1e-12)
+        assert_same(model._conditionals_from(z, model._conditions(context), first), expected[:, first:], 1e-12)
         assert widths[-1] == space.dimensions - max(0, first // row - 4) * row
 
 

@@ -24,6 +24,7 @@ from ptheta.models.autoregressive.guiding import Scales, revealed, scales_of
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
 from ptheta.models.base import Model
 from ptheta.models.checks import checked_count, evaluating
+from ptheta.models.conditions import rows_of
 from ptheta.sampling import (
     Effort,
     GuidedDecoder,
@@ -83,9 +84,14 @@ class Autoregressive(Model):
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         """The same conditionals, one step at a time."""
 
-    def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
-        """All p(z_j | z_<j, context) from dimension number `first` on, over [n, m − first]."""
-        return self._conditionals(z, context)[:, first:]
+    def _conditions(self, context: Tensor | None) -> Any:
+        """What the network makes of contexts [n, …] before it sees an event, encoded once for all passes over the
+        same events; `rows_of` picks its rows. The contexts themselves where nothing is encoded."""
+        return context
+
+    def _conditionals_from(self, z: Tensor, conditions: Any, first: int) -> Distribution:
+        """All p(z_j | z_<j, context) from dimension number `first` on, over [n, m − first], given `_conditions`."""
+        return self._conditionals(z, conditions)[:, first:]
 
     def reordered(self, order: Order | Tensor) -> Autoregressive:
         """The same weights as a distribution that visits its dimensions in another order: a view to score, draw and
@@ -367,8 +373,9 @@ class Autoregressive(Model):
         return guided_pass(self._pass(revealed(self.context_space, context, len(scales))), n, scales)
 
     def _pass(self, context: Tensor | None) -> Pass:
-        """One network pass over some rows of a chunk, as `fixed_point` asks for it."""
-        return lambda z, rows, first: self._conditionals_from(z, None if context is None else context[rows], first)
+        """One network pass over some rows of a chunk, as `fixed_point` asks for it; contexts are encoded once."""
+        conditions = self._conditions(context)
+        return lambda z, rows, first: self._conditionals_from(z, rows_of(conditions, rows), first)
 
     @property
     def event_dtype(self) -> torch.dtype:

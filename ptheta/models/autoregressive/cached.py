@@ -91,7 +91,7 @@ class CachedDecoder(Decoder):
     ):
         self.through = compiled_blocks() if compile else through_blocks
         m, like = model.space.dimensions, model.token.weight
-        self.model, self.conditioning, self.j = model, model.conditioning(context), 0
+        self.model, self.conditioning, self.j = model, model._conditions(context), 0
         self.slots = slots or m
         window = window or model.window
         self.chunk = self.slots if window is None else max(window, CHUNK)

@@ -105,14 +105,20 @@ class MADE(Autoregressive):
         elif isinstance(self.head, CategoricalHead):
             self.levels.start_at(marginal_logits(z, self.head.size))
 
+    def _conditions(self, context: Tensor | None) -> list[Tensor | float]:
+        return self.condition(context)
+
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
+        return self._conditionals_from(z, self._conditions(context), 0)
+
+    def _conditionals_from(self, z: Tensor, conditions: list[Tensor | float], first: int) -> Distribution:
         x = self.inputs(z, self.dtype).flatten(1)  # [n, m · channels]
-        first, *others = self.condition(context)
-        h = self.drop(F.relu(self.hidden[0](x) + first))
+        below, *others = conditions
+        h = self.drop(F.relu(self.hidden[0](x) + below))
         for layer, condition in zip(list(self.hidden)[1:], others):
             h = h + self.drop(F.relu(layer(h) + condition))
         outputs = self.out(h) + self.direct(x)
-        return self.head(self.levels(outputs.view(len(z), self.space.dimensions, self.levels.rank)))
+        return self.head(self.levels(outputs.view(len(z), self.space.dimensions, self.levels.rank)))[:, first:]
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _DegreeDecoder(self, n, context)

@@ -111,11 +111,17 @@ class MarkovMLP(Autoregressive):
         outputs = self.out(h)
         return outputs if self.output_bias is None else outputs + self.output_bias[index]
 
+    def _conditions(self, context: Tensor | None) -> Tensor | float:
+        return self.condition(context)[0]
+
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
+        return self._conditionals_from(z, self._conditions(context), 0)
+
+    def _conditionals_from(self, z: Tensor, conditions: Tensor | float, first: int) -> Distribution:
         features = self._features(z)  # [n, m, f]
         past = F.pad(features, (0, 0, self.window, 0))[:, :-1]  # [n, d + m − 1, f]
         windows = past.unfold(1, self.window, 1)  # [n, m, f, d]
-        return self.head(self._outputs(windows.flatten(2), self.condition(context)[0], None))
+        return self.head(self._outputs(windows.flatten(2), conditions, None))[:, first:]
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _WindowDecoder(self, n, context)

@@ -11,7 +11,7 @@ pixel of the horizontal stack, and once a row, one row of the vertical stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -156,21 +156,8 @@ class PixelCNN(Autoregressive):
         """Rows above a pixel on which its conditional can depend."""
         return self.reach + self.layers * (KERNEL[0] - 1)
 
-    def _conditionals_from(self, z: Tensor, context: Tensor | None, first: int) -> Distribution:
+    def _conditionals_from(self, z: Tensor, conditions: list[Tensor | float], first: int) -> Distribution:
         """From dimension `first` on; rows that no later pixel sees are cut off before the network."""
-        return self._distribution_from(z, self._conditions(context), first)
-
-    def _pass(self, context: Tensor | None) -> Callable[[Tensor, Tensor, int], Distribution]:
-        """One network pass over some rows of a chunk; the layers' conditions are computed once for all passes."""
-        conditions = self._conditions(context)
-
-        def conditionals(z: Tensor, rows: Tensor, first: int) -> Distribution:
-            return self._distribution_from(z, [c[rows] if isinstance(c, Tensor) else c for c in conditions], first)
-
-        return conditionals
-
-    def _distribution_from(self, z: Tensor, conditions: list[Tensor | float], first: int) -> Distribution:
-        """Conditionals from dimension `first` on, given what the layers are conditioned on."""
         row = max(0, first // (self.columns * self.channels) - self._rows_seen)
         start = row * self.columns
         pixels = self._pixels(z).flatten(1, 2)[:, start:]

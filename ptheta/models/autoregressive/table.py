@@ -174,7 +174,7 @@ class TableTransformer(Autoregressive):
     def _log_prob_in(self, x: Tensor, orders: Tensor, context: Tensor | None) -> Tensor:
         x = x.reshape(len(x), self.space.dimensions).double()
         visits = self.own[orders]
-        h = self._stream(x, visits, context)
+        h = self._stream(x, visits, self._conditions(context))
         h = torch.empty_like(h).scatter_(1, visits[..., None].expand_as(h), h)  # [n, m, width] in the columns' order
         with torch.autocast(self.device.type, enabled=False):  # masses and densities need their digits
             return self._row(h.to(self.dtype), list(range(x.shape[1]))).log_prob(x).sum(-1)
@@ -297,9 +297,9 @@ class TableTransformer(Autoregressive):
         m, size = self.space.dimensions, self.width // self.heads
         return [KeyValueCache(n, self.heads, size, m, None, m, self.start) for _ in self.blocks]
 
-    def _stream(self, x: Tensor, visits: Tensor, context: Tensor | None) -> Tensor:
+    def _stream(self, x: Tensor, visits: Tensor, condition: Tensor | float) -> Tensor:
         """[n, m, width] at all steps, from rows x [n, m] in the columns' order."""
-        return self._through(self._inputs(self._values(x), visits, self.condition(context)[0], 0, x.shape[1]))
+        return self._through(self._inputs(self._values(x), visits, condition, 0, x.shape[1]))
 
     def _cell(self, h: Tensor, j: int) -> Cell:
         """Column j's conditional from the stream [n, width]."""
@@ -315,9 +315,15 @@ class TableTransformer(Autoregressive):
         """Conditionals of columns from the stream [n, k, width] at the steps that visit them."""
         return Row([self._cell(h[:, t], j) for t, j in enumerate(columns)])
 
+    def _conditions(self, context: Tensor | None) -> Tensor | float:
+        return self.condition(context)[0]
+
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Row:
-        h = self._stream(z[:, self.unvisit].double(), self.visit.expand(len(z), -1), context)
-        return self._row(h, self.visit.tolist())
+        return self._conditionals_from(z, self._conditions(context), 0)
+
+    def _conditionals_from(self, z: Tensor, conditions: Tensor | float, first: int) -> Row:
+        h = self._stream(z[:, self.unvisit].double(), self.visit.expand(len(z), -1), conditions)
+        return self._row(h[:, first:], self.visit.tolist()[first:])
 
     def _decoder(self, n: int, context: Tensor | None) -> Decoder:
         return _ColumnDecoder(self, n, context)

@@ -40,7 +40,7 @@ from ptheta.models.autoregressive.trunk import Trunk
 from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
 from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
-from ptheta.nn import Block, Layers, Rotary
+from ptheta.nn import Block, Conditioning, Layers, Rotary
 from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
@@ -173,11 +173,14 @@ class Transformer(Trunk):
 
     def _log_prob_in(self, x: Tensor, orders: Tensor, context: Tensor | None) -> Tensor:
         z = self._in_slots(self.flatten(x)).gather(1, orders)
-        return self._in_order(z, orders, context).log_prob(z).sum(-1)
+        return self._in_order(z, orders, self._conditions(context)).log_prob(z).sum(-1)
 
     def _conditionals(self, z: Tensor, context: Tensor | None) -> Distribution:
+        return self._conditionals_from(z, self._conditions(context), 0)
+
+    def _conditionals_from(self, z: Tensor, conditions: Conditioning | None, first: int) -> Distribution:
         if self.any_order:
-            return self._in_order(z, self.slots.expand(len(z), -1), context)
+            return self._in_order(z, self.slots.expand(len(z), -1), conditions)[:, first:]
         slots = slice(0, z.shape[1])
         previous, back = self._shifted(z, self.head.size), None
         if self.cut is not None:
@@ -185,10 +188,9 @@ class Transformer(Trunk):
             back = place - torch.where(previous == self.cut, place, 0).cummax(1).values  # since the document began
             previous = self.as_starts(previous)
         around = None if self.neighbours is None else self._around(z, previous, back)
-        conditioning = self.conditioning(context)
-        h = self.embed(previous, around, conditioning, slots, None)
-        h = self._through(h, self._turns(slots, None), conditioning, back)
-        return self.head(self.outputs(h, slots, previous), slots)
+        h = self.embed(previous, around, conditions, slots, None)
+        h = self._through(h, self._turns(slots, None), conditions, back)
+        return self.head(self.outputs(h, slots, previous), slots)[:, first:]
 
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
         """Values around all slots [n, m, s]."""
@@ -198,15 +200,15 @@ class Transformer(Trunk):
         nothing = previous.new_full((len(z), self.neighbours.count - 1), self.neighbours.none)
         return self.neighbours.before(torch.cat([nothing, previous], 1), back)
 
-    def _in_order(self, z: Tensor, slots: Tensor, context: Tensor | None) -> Distribution:
+    def _in_order(self, z: Tensor, slots: Tensor, conditions: Conditioning | None) -> Distribution:
         """Conditionals of values z [n, m] visited in the order of slots [n, m]."""
         sources = self._shifted(slots, self.space.dimensions)
         around = None
         if self.neighbours is not None:
             around = self.neighbours.in_order(torch.empty_like(z).scatter_(1, slots, z), slots)
-        before, conditioning = self._shifted(z, self.head.size), self.conditioning(context)
-        h = self.embed(before, around, conditioning, slots, sources)
-        h = self._through(h, self._turns(slots, sources), conditioning)
+        before = self._shifted(z, self.head.size)
+        h = self.embed(before, around, conditions, slots, sources)
+        h = self._through(h, self._turns(slots, sources), conditions)
         return self.head(self.outputs(h, slots, before), slots)
 
     def _in_slots(self, z: Tensor) -> Tensor:

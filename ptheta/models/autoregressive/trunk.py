@@ -48,7 +48,7 @@ class Trunk(LanguageModel):
     cut: int | None
     slots: Tensor
 
-    def conditioning(self, context: Tensor | None) -> Conditioning | None:
+    def _conditions(self, context: Tensor | None) -> Conditioning | None:
         """What the blocks are conditioned on, from a context [n, …], computed once."""
         if self.condition is None or context is None:
             return None
