@@ -15,7 +15,8 @@ import torch
 
 from ptheta.data import Data
 from ptheta.errors import FitError, PthetaError, RunError
-from ptheta.listing import entries, is_file, is_folder, unreadable
+from ptheta.foreign import guarded
+from ptheta.listing import entries, is_file, is_folder
 from ptheta.models import ZOO, Model, family, name_of
 from ptheta.models.building import seeded
 from ptheta.run_folders import recover
@@ -68,14 +69,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} is not a run folder: it has no config.json", "give the folder that `ptheta fit` printed"
         )
-    try:
-        config = json.loads(file.read_text())
+    with guarded(file, REFIT, error=RunError, problem="{origin} is damaged"):
+        config = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("it is not an object")
-    except PermissionError as error:
-        raise unreadable(file, error) from None
-    except (ValueError, UnicodeDecodeError, OSError) as error:
-        raise RunError(f"{file} is damaged: {error}", REFIT) from error
     if isinstance(config.get("format"), int) and config["format"] > FORMAT:
         raise RunError(
             f"{path} has format {config['format']}, newer than the {FORMAT} this ptheta reads", "upgrade ptheta"
@@ -137,13 +134,12 @@ def describe_model(model: Model) -> dict[str, Any]:
 
 def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
-    try:
-        with seeded(config["seed"]):
-            return _built(config["model"], config["space"], config["context_space"])
-    except PthetaError as error:
-        raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
-    except (TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"the config describes no model: {error}", REFIT) from error
+    with guarded("the config", REFIT, error=RunError, problem="{origin} describes no model"):
+        try:
+            with seeded(config["seed"]):
+                return _built(config["model"], config["space"], config["context_space"])
+        except PthetaError as error:
+            raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
 
 
 def _built(described: Mapping[str, Any], space: Any, context_space: Any) -> Model:

@@ -23,6 +23,7 @@ from torch import Tensor
 from ptheta.configs import HASHED, REFIT, build_model, read_config
 from ptheta.errors import RunError, UsageError
 from ptheta.files import naming, write_text
+from ptheta.foreign import guarded
 from ptheta.journal import Journal
 from ptheta.models import Counting, Model
 from ptheta.numbers import plural
@@ -166,13 +167,14 @@ class StoredRun:
             RunError: it is missing, damaged, edited, or made by a newer format.
         """
         path = Path(path)
-        config = read_config(path)
-        tensors, metadata = _weights(path, config)
-        model = build_model(config)
-        _check_tensors(path, model, tensors)
-        model.load_state_dict(tensors)
-        if metadata.get("config") != config["sha256"]:
-            raise RunError(f"{path}/model.safetensors belongs to another config.json", REFIT)
+        with guarded(path, REFIT, error=RunError, problem="{origin} cannot be loaded"):
+            config = read_config(path)
+            tensors, metadata = _weights(path, config)
+            model = build_model(config)
+            _check_tensors(path, model, tensors)
+            model.load_state_dict(tensors)
+            if metadata.get("config") != config["sha256"]:
+                raise RunError(f"{path}/model.safetensors belongs to another config.json", REFIT)
         return cls(path, config, model.to(device).eval())
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ptheta.errors import RunError
 from ptheta.files import replacing
+from ptheta.foreign import guarded
 
 _REFIT = "restore the file from a copy, or fit again"
 
@@ -53,12 +54,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if path.is_symlink() or not path.is_file():
         what = "is a link, which is never followed" if path.is_symlink() else "does not exist"
         raise RunError(f"{path} {what}", _REFIT)
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}", _REFIT) from error
+    with guarded(path, _REFIT, error=RunError, problem="{origin} is damaged"), safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     covered = {name: text for name, text in metadata.items() if name != "sha256"}
     sha = metadata.get("sha256")
     if sha != digest(tensors, covered) and sha != digest(tensors):  # of older files it covers the tensors alone

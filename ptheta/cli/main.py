@@ -1,19 +1,24 @@
-"""`ptheta`: dispatch to a command; errors become one line and exit status 2."""
+"""`ptheta`: dispatch to a command; whatever goes wrong becomes one line and an exit status."""
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
 from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Terminated, UsageError, nearest
+from ptheta.foreign import TRACEBACK, out_of_memory
 
 COMMANDS = {
     "fit": "learn a distribution from data",
@@ -46,27 +51,68 @@ def main(argv: list[str] | None = None) -> int:
         argv: arguments without the program's name; None: those of the process.
 
     Returns:
-        exit status: 0, 2 for an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
+        exit status: 0, 1 for a fault of ptheta's own, 2 for an error of the user's, 130 after Ctrl-C, 143 after
+        SIGTERM.
     """
     args = sys.argv[1:] if argv is None else argv
     try:
         with _signals():
-            return _dispatch(args)
-    except PthetaError as error:
-        return fail(error, as_json=wants_json(args))
-    except PermissionError as error:
-        what = f"{error.filename or 'a file or folder'}: {error.strerror or error}"
-        return fail(UsageError(what, "allow yourself to use it, or name another"), as_json=wants_json(args))
+            code = _dispatch(args)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        return code
     except KeyboardInterrupt as stop:
         print("ptheta: stopped", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
-        sys.stderr.close()
+        _close_output()
         return 0
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "out of memory" not in str(error) and "alloc" not in str(error):
-            raise
-        return fail(UsageError("out of memory", "choose a smaller model or --batch-size"), as_json=wants_json(args))
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no Exception
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(error)
+        known = _known(error)
+        if known is not None:
+            return fail(known, as_json=wants_json(args))
+        command = shlex.join(["ptheta", *args])
+        unexpected = PthetaError(
+            f"a fault of ptheta, {type(error).__name__}: {error}".removesuffix(": "),
+            f"report it with the traceback that this shows: {TRACEBACK}=1 {command}",
+        )
+        fail(unexpected, as_json=wants_json(args))
+        return 1
+
+
+def _known(error: BaseException) -> PthetaError | None:
+    """An error as one of the user's or the system's; None: it is a fault of ours."""
+    if isinstance(error, PthetaError):
+        return error
+    if out_of_memory(error):
+        return UsageError("out of memory", "choose a smaller model or --batch-size")
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        _close_output()  # what waits to be written to it would fail again
+    what = f"{error.filename or 'a file or the output'}: {error.strerror or error}"
+    return UsageError(what, REMEDIES.get(error.errno, "check the path, or name another"))
+
+
+REMEDIES = {
+    errno.EACCES: "allow yourself to use it, or name another",
+    errno.EPERM: "allow yourself to use it, or name another",
+    errno.EROFS: "choose a place that can be written with --out",
+    errno.ENOSPC: "free disk space, or choose another place with --out",
+    errno.EDQUOT: "free disk space, or choose another place with --out",
+    errno.EMFILE: "allow more open files with ulimit -n",
+}
+"""What the system refuses → what helps."""
+
+
+def _close_output() -> None:
+    """Nobody reads the output any more: what waits to be written goes nowhere."""
+    with suppress(Exception):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
 from ptheta.errors import UsageError
 from ptheta.files import claim, replacing_folder
+from ptheta.foreign import guarded
 from ptheta.listing import entries, unreadable
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.runs import Run
@@ -70,39 +71,40 @@ def decompress(
         data = file.read_bytes()
     except OSError as error:
         raise unreadable(file, error) from None
-    header, offset = read_header(data, str(file), limits)
-    archive = Archive(header, file.name, model, limits)
-    archive.check_model(identity(run), run.name)
-    restored = Restored(directory, blocks=len(archive.blocks))
-    with computing(model, archive.threads):
-        archive.check_probe()
-        try:
-            found = archive.read(data, offset, recover, advance)
-        except CodingError as error:
-            raise CodingError(f"{file}: {error.problem}{archive.elsewhere(error)}", error.remedy) from None
-        except MemoryError:
+    with guarded(file, FETCH, error=CodingError, problem="{origin} cannot be decompressed"):
+        header, offset = read_header(data, str(file), limits)
+        archive = Archive(header, file.name, model, limits)
+        archive.check_model(identity(run), run.name)
+        restored = Restored(directory, blocks=len(archive.blocks))
+        with computing(model, archive.threads):
+            archive.check_probe()
+            try:
+                found = archive.read(data, offset, recover, advance)
+            except CodingError as error:
+                raise CodingError(f"{file}: {error.problem}{archive.elsewhere(error)}", error.remedy) from None
+            except MemoryError:
+                raise CodingError(
+                    f"{file} claims more than memory holds", f"decompress it on a larger machine, or {FETCH}"
+                ) from None
+        restored.damaged_blocks = sorted(archive.lost)
+        contents, digests = [], []
+        for i, name in enumerate(archive.names):
+            try:
+                content, digest = archive.restore(i, found, run)
+            except CodingError:
+                if not recover:
+                    raise
+                restored.damaged.append(name)
+                contents += archive.intact(i, found, run)
+                continue
+            contents.append((name, content))
+            digests.append(digest)
+            restored.files.append(name)
+        if not restored.damaged and chained(digests) != header.get("sha256"):
             raise CodingError(
-                f"{file} claims more than memory holds", f"decompress it on a larger machine, or {FETCH}"
-            ) from None
-    restored.damaged_blocks = sorted(archive.lost)
-    contents, digests = [], []
-    for i, name in enumerate(archive.names):
-        try:
-            content, digest = archive.restore(i, found, run)
-        except CodingError:
-            if not recover:
-                raise
-            restored.damaged.append(name)
-            contents += archive.intact(i, found, run)
-            continue
-        contents.append((name, content))
-        digests.append(digest)
-        restored.files.append(name)
-    if not restored.damaged and chained(digests) != header.get("sha256"):
-        raise CodingError(
-            f"the files of {file} are not those that were compressed", "use the ptheta version that made it"
-        )
-    restored.parts = [name for name, _ in contents if name not in set(restored.files)]
+                f"the files of {file} are not those that were compressed", "use the ptheta version that made it"
+            )
+        restored.parts = [name for name, _ in contents if name not in set(restored.files)]
     with claim(directory):
         _free(directory)
         _write(directory, contents)
@@ -127,10 +129,8 @@ class Archive:
     def __init__(self, header: Any, name: str, model: Autoregressive, limits: Limits):
         self.header, self.name, self.model = header, name, model
         self.lost: dict[int, Side | Events | Stretches] = {}
-        try:
+        with guarded(f"the header of {name}", FETCH, error=CodingError, problem="{origin} is invalid"):
             self._read(limits)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise CodingError(f"the header of {name} is invalid: {error!r}", FETCH) from None
 
     def _read(self, limits: Limits) -> None:
         header, m = self.header, self.model.space.dimensions

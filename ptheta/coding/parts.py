@@ -23,6 +23,7 @@ from ptheta.data.codecs.frames import FrameCodec
 from ptheta.data.codecs.images import ImageCodec, PictureCodec
 from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import PthetaError
+from ptheta.foreign import guarded
 from ptheta.listing import unreadable
 
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
@@ -80,7 +81,7 @@ def read(path: Path, name: str, codec: Codec, context: str | None = None) -> Par
             continue
         try:
             found = form.read(path, content, codec, context)
-        except (PthetaError, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, EOFError):
+        except Exception:
             continue  # whatever is wrong with it as a picture or a table, its bytes can be stored
         if found is not None:
             values, side, how, labels = found
@@ -100,15 +101,15 @@ def restore(kind: str, codec: Codec, values: np.ndarray | None, side: bytes, how
     Raises:
         CodingError: what is stored of it makes no such file.
     """
-    try:
+    remedy = "use the ptheta version that made it"
+    with guarded(f"a file of kind {kind}", remedy, error=CodingError, problem="{origin} cannot be put together"):
         if kind == STORED:
             return side, sha256(side)
         assert values is not None
-        content, digest = FORMS[kind].restore(values, side, codec, how)
-    except (PthetaError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError) as error:
-        raise CodingError(
-            f"a file of kind {kind} cannot be put together: {error}", "use the ptheta version that made it"
-        ) from None
+        try:
+            content, digest = FORMS[kind].restore(values, side, codec, how)
+        except PthetaError as error:
+            raise CodingError(f"a file of kind {kind} cannot be put together: {error}", remedy) from None
     return content, sha256(content) if digest is None else digest
 
 

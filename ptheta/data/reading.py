@@ -10,6 +10,7 @@ import numpy as np
 from ptheta.data.codecs import Codec, ContextCodec, JointCodec
 from ptheta.data.kinds import kind_of
 from ptheta.data.sources.delimited import in_row, read_cells
+from ptheta.data.sources.faults import reading
 from ptheta.errors import UsageError, nearest
 
 
@@ -22,7 +23,8 @@ def events_of_file(codec: Codec, path: str | Path) -> np.ndarray:
         SourceError: a missing or damaged file, or one that does not fit the space.
         UsageError: a column that is not part of a context, or a cell that is not a value; the row is named.
     """
-    return _parts_of_file(codec, path) if isinstance(codec, JointCodec) else kind_of(codec).read(codec, path)
+    with reading(str(path)):
+        return _parts_of_file(codec, path) if isinstance(codec, JointCodec) else kind_of(codec).read(codec, path)
 
 
 def context_of(codec: ContextCodec, text: str) -> np.ndarray:

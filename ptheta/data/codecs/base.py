@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
+from ptheta.foreign import guarded
 from ptheta.spaces import Space
 
 if TYPE_CHECKING:
@@ -152,15 +153,14 @@ class Codec(ABC):
                 f"the {kind} codec has unknown fields {unknown} and lacks {missing}",
                 "it was edited or made by another version of ptheta",
             )
-        try:
-            codec = cls(**values)
-            _ = codec.space
-            return codec
-        except (TypeError, ValueError, KeyError, AttributeError, PthetaError) as error:
-            raise RunError(
-                f"the {kind} codec cannot be read: {error}",
-                "it was damaged, edited or made by another version of ptheta",
-            ) from None
+        remedy = "it was damaged, edited or made by another version of ptheta"
+        with guarded(f"the {kind} codec", remedy, error=RunError, problem="{origin} cannot be read"):
+            try:
+                codec = cls(**values)
+                _ = codec.space
+                return codec
+            except PthetaError as error:
+                raise RunError(f"the {kind} codec cannot be read: {error}", remedy) from None
 
 
 class ContextCodec(Codec):

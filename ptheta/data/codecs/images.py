@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from ptheta.data.codecs.sizes import modest
 from ptheta.data.options import Binarize
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
-from ptheta.listing import unreadable
+from ptheta.foreign import guarded
 from ptheta.spaces import Image
 
 if TYPE_CHECKING:
@@ -271,9 +269,9 @@ def opened(value: Any, place: Place = nowhere, *, decode: bool = False) -> Pictu
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
     if value is None:
         raise SourceError(f"{place(0)} has no picture", "remove that row")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with guarded(place(0), "remove it or save it again", problem="{origin} is damaged"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
             if picture.width * picture.height > MAX_PIXELS:
                 raise SourceError(
@@ -282,16 +280,12 @@ def opened(value: Any, place: Place = nowhere, *, decode: bool = False) -> Pictu
                 )
             if decode:
                 picture.load()
-    except FileNotFoundError:
-        raise SourceError(f"{place(0)} does not exist", "check the path") from None
-    except PermissionError as error:
-        raise unreadable(error.filename or place(0), error) from None
-    except pil.DecompressionBombError as error:
-        raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
-    except pil.UnidentifiedImageError:
-        raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError) as error:
-        raise SourceError(f"{place(0)} is damaged ({error})", "remove it or save it again") from None
+        except FileNotFoundError:
+            raise SourceError(f"{place(0)} does not exist", "check the path") from None
+        except pil.DecompressionBombError as error:
+            raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
+        except pil.UnidentifiedImageError:
+            raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
     return picture
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ptheta.data.codecs.base import Place, nowhere
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
+from ptheta.foreign import guarded
 from ptheta.listing import unreadable
 
 MAX_SAMPLES = 2**28
@@ -46,7 +47,8 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
         raise SourceError(f"{place(0)} does not exist", "check the path") from None
     except OSError as error:
         raise unreadable(error.filename or place(0), error) from None
-    channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
+    with guarded(place(0), "remove it or save it again as WAV", problem="{origin} is not a readable sound"):
+        channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
     _check_audible(channels, place)
     return channels.mean(1, dtype=np.float32), rate
 

@@ -19,7 +19,8 @@ from ptheta.data.sources.json_lines import json_table
 from ptheta.data.sources.memory import arrays_table, frame_table
 from ptheta.data.sources.tables import ArrayTable, ArrowTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
-from ptheta.listing import exists, is_file, unreadable
+from ptheta.foreign import guarded
+from ptheta.listing import exists, is_file
 
 MAX_BYTES = 2**34
 """Most bytes that a compressed file may claim to hold."""
@@ -34,7 +35,6 @@ def open_file(path: Path) -> Source:
     Raises:
         SourceError: empty, damaged, or of an unknown kind.
     """
-    from ptheta.data.sources.faults import reading
     from ptheta.data.sources.splits import named_splits
 
     if not is_file(path):
@@ -47,8 +47,7 @@ def open_file(path: Path) -> Source:
     suffix = Path(name.removesuffix(".gz")).suffix if name.endswith((".csv.gz", ".tsv.gz")) else path.suffix.lower()
     if suffix not in OPENERS:
         raise SourceError(f"{path} is of an unknown kind", f"known are IDX files and {', '.join(OPENERS)}")
-    with reading(str(path)):
-        tables = OPENERS[suffix](path)
+    tables = OPENERS[suffix](path)
     tables = tables if isinstance(tables, dict) else {"all": tables}
     return Source(path.name.split(".")[0], str(path), named_splits(tables, str(path)))
 
@@ -103,39 +102,31 @@ def read_npy(path: Path) -> np.ndarray:
     Raises:
         SourceError: damaged, longer or shorter than its header says, or holding Python objects.
     """
-    try:
+    with guarded(path, "save it again with numpy.save", problem="{origin} is not a readable NPY file"):
         with path.open("rb") as file:
             shape, dtype = _npy_header(file, str(path))
             _claimed(shape, dtype.itemsize, path.stat().st_size - file.tell(), str(path))
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except PermissionError as error:
-        raise unreadable(path, error) from None
-    except (OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{path} is not a readable NPY file: {error}", "save it again with numpy.save") from None
 
 
 def _npz(path: Path) -> dict[str, Table]:
     from ptheta.data.sources.splits import PUBLISHED
 
     arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                where = f"{member.filename} in {path}"
-                if member.file_size > MAX_BYTES or member.file_size > DEFLATE * max(member.compress_size, 64):
-                    raise SourceError(
-                        f"{where} claims {member.file_size:,} bytes", f"at most {MAX_BYTES:,} are read; save it again"
-                    )
-                with archive.open(member) as file:
-                    shape, dtype = _npy_header(file, where)
-                    _claimed(shape, dtype.itemsize, member.file_size - file.tell(), where)
-                    file.seek(0)
-                    name = member.filename.removesuffix(".npy")
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-    except PermissionError as error:
-        raise unreadable(path, error) from None
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
-        raise SourceError(f"{path} is not a readable NPZ file: {error}", "save it again with numpy.savez") from None
+    damaged = guarded(path, "save it again with numpy.savez", problem="{origin} is not a readable NPZ file")
+    with damaged, zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            where = f"{member.filename} in {path}"
+            if member.file_size > MAX_BYTES or member.file_size > DEFLATE * max(member.compress_size, 64):
+                raise SourceError(
+                    f"{where} claims {member.file_size:,} bytes", f"at most {MAX_BYTES:,} are read; save it again"
+                )
+            with archive.open(member) as file:
+                shape, dtype = _npy_header(file, where)
+                _claimed(shape, dtype.itemsize, member.file_size - file.tell(), where)
+                file.seek(0)
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
     groups: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         split, column = _split_of(name, set(PUBLISHED))
@@ -192,25 +183,21 @@ def read_idx(path: Path) -> np.ndarray:
     """
     size = path.stat().st_size
     packed = path.suffix == ".gz"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            zero, kind, sides = struct.unpack(">HBB", file.read(4))
-            if zero != 0 or kind not in _IDX_TYPES or not 1 <= sides <= 8:
-                raise SourceError(f"{path} does not begin like an IDX file", "give an IDX file")
-            shape = struct.unpack(f">{sides}I", file.read(4 * sides))
-            dtype = np.dtype(_IDX_TYPES[kind])
-            claimed = math.prod(shape) * dtype.itemsize
-            if packed:
-                if claimed > min(MAX_BYTES, DEFLATE * size):
-                    raise SourceError(f"{path} claims {claimed:,} bytes, more than it can hold", "fetch it again")
-            else:
-                _claimed(shape, dtype.itemsize, size - 4 - 4 * sides, str(path))
-            data = file.read(claimed)
-            _claimed(shape, dtype.itemsize, len(data) + len(file.read(1)), str(path))
-    except PermissionError as error:
-        raise unreadable(path, error) from None
-    except (OSError, EOFError, struct.error, ValueError) as error:
-        raise SourceError(f"{path} is damaged: {error}", "fetch it again") from None
+    damaged = guarded(path, "fetch it again", problem="{origin} is damaged")
+    with damaged, gzip.open(path) if packed else path.open("rb") as file:
+        zero, kind, sides = struct.unpack(">HBB", file.read(4))
+        if zero != 0 or kind not in _IDX_TYPES or not 1 <= sides <= 8:
+            raise SourceError(f"{path} does not begin like an IDX file", "give an IDX file")
+        shape = struct.unpack(f">{sides}I", file.read(4 * sides))
+        dtype = np.dtype(_IDX_TYPES[kind])
+        claimed = math.prod(shape) * dtype.itemsize
+        if packed:
+            if claimed > min(MAX_BYTES, DEFLATE * size):
+                raise SourceError(f"{path} claims {claimed:,} bytes, more than it can hold", "fetch it again")
+        else:
+            _claimed(shape, dtype.itemsize, size - 4 - 4 * sides, str(path))
+        data = file.read(claimed)
+        _claimed(shape, dtype.itemsize, len(data) + len(file.read(1)), str(path))
     array = np.frombuffer(data, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import exists, is_folder
@@ -22,10 +23,18 @@ def open_source(source: Any) -> Source:
     Raises:
         SourceError: missing, empty, damaged or of an unknown kind.
     """
-    if not isinstance(source, str | Path):
-        from ptheta.data.sources.memory import open_object
+    in_memory = not isinstance(source, str | Path)
+    with reading("the data in memory" if in_memory else str(source)):
+        return _object(source) if in_memory else _named(source)
 
-        return open_object(source)
+
+def _object(source: Any) -> Source:
+    from ptheta.data.sources.memory import open_object
+
+    return open_object(source)
+
+
+def _named(source: str | Path) -> Source:
     path = Path(source)
     if is_folder(path):
         from ptheta.data.sources.folders import open_folder
