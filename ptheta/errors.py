@@ -4,6 +4,9 @@ Every error a user can cause is a `PthetaError`. Its text is one line, `problem;
 that line and exits with status 2.
 """
 
+CLOSE = 0.75
+"""Similarity from which a word is proposed in place of another: a slip of the fingers, not another word."""
+
 
 class PthetaError(Exception):
     """Base of all errors meant for the user.
@@ -71,5 +74,8 @@ def nearest(name: str, known: list[str]) -> str:
     """
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(known)}"
+    bare = {word.lstrip("-").lower(): word for word in reversed(known)}  # the dashes of flags are alike in all
+    asked = name.lstrip("-").lower()
+    cutoff = min(CLOSE, 1 - 1 / max(len(asked), 3)) - 1e-9  # of three letters one may be wrong
+    close = difflib.get_close_matches(asked, list(bare), n=1, cutoff=cutoff)
+    return f"did you mean {bare[close[0]]}?" if close else f"choose one of {', '.join(known)}"

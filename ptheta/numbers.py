@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def count(n: int | str) -> str:
@@ -49,6 +50,16 @@ def plural(n: int, word: str) -> str:
     ('1 event', '1,200 events')
     """
     return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words as a list in a sentence.
+
+    >>> joined(["a"]), joined(["a", "b"]), joined(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def amount(size: float) -> str:

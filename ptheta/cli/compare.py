@@ -58,15 +58,14 @@ def compare(
         json: print the models' results as one JSON object on the last line
     """
     import ptheta
-    from ptheta.fitting import DEFAULT_MINUTES, preset_for
+    from ptheta.fitting import DEFAULT_MINUTES, check_numbers, preset_for
     from ptheta.models import family
     from ptheta.reporting.comparison import comparison, ranked, sample_quality
 
     names = [family(name.strip()).name for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
-    if minutes is not None and steps is not None:
-        raise UsageError("the budget is given 2 times", "give one of --minutes and --steps")
+    check_numbers({"minutes": minutes, "steps": steps, "epochs": None}, {}, None, device)
     data = ptheta.load(source, **options, seed=seed)
     if models is None:
         names = [name for name in names if suits(family(name).load(), data)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import tyro
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
 from ptheta.cli.families import hyperparameters as of_flags
 from ptheta.cli.families import of_all
-from ptheta.cli.groups import Argument, of_data, of_family, of_learning
+from ptheta.cli.groups import Argument, objectives_of, of_data, of_family, of_learning
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, ModelArgument
 from ptheta.errors import UsageError
@@ -33,14 +34,18 @@ def _main(args: list[str]) -> None:
     every = of_all(lambda model: model.hyperparameter_signature())
     hyperparameters, rest = take(args, every)
     named = [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
-    if named and {"-h", "--help"} & set(rest):
-        call(fit, rest, f"ptheta fit SOURCE {named[0]}", groups={**groups(), "hyperparameters": of_family(named[0])})
+    if {"-h", "--help"} & set(rest):
+        name = named[0] if named else None
+        of_model = {"hyperparameters": of_family(name)} if name else {}
+        prog = f"ptheta fit SOURCE {name}" if name else "ptheta fit"
+        shown = groups(objectives_of(name)) | of_model
+        call(fit, rest, prog, groups=shown, **({} if name else {"hyperparameters": hyperparameters}))
     call(fit, rest, "ptheta fit", map(flag_of, every), groups(), hyperparameters=hyperparameters)
 
 
-def groups() -> dict[str, dict[str, list[Argument]]]:
-    """The flags that come from options of data and from settings of learning."""
-    return {"options": of_data(), "settings": of_learning()}
+def groups(objectives: Collection[str] | None = None) -> dict[str, dict[str, list[Argument]]]:
+    """The flags that come from options of data and from settings of learning, of some objectives or of all."""
+    return {"options": of_data(), "settings": of_learning(objectives)}
 
 
 def fit(
@@ -88,10 +93,11 @@ def fit(
     """
     import ptheta
     from ptheta.configs import read_config
-    from ptheta.fitting import check_free, default_model, default_preset, family_of_preset, photo_size
+    from ptheta.fitting import check_free, check_numbers, default_model, default_preset, family_of_preset, photo_size
     from ptheta.models import family
     from ptheta.presets import preset as find_preset
 
+    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     data = None
     if resume or resume_inexact:
         chosen = None if out is None else model or read_config(out)["model"]["family"]

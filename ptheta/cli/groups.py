@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -55,8 +55,8 @@ def _option(group: type[OptionGroup], one: Field) -> Argument:
     return Argument(one.name, kind, one.default, about["help"], otherwise, about["metavar"] or "")
 
 
-def of_learning() -> dict[str, list[Argument]]:
-    """The settings of a gradient fit, and the options of objectives."""
+def of_learning(objectives: Collection[str] | None = None) -> dict[str, list[Argument]]:
+    """The settings of a gradient fit, and the options of objectives, of these or of all."""
     from ptheta.training import Settings
 
     about, kinds = described(Settings), get_type_hints(Settings)
@@ -66,7 +66,15 @@ def of_learning() -> dict[str, list[Argument]]:
         help, decided = _apart(about[one.name])
         usual = decided if one.default is None else f"that of the recipe, else {one.default}"
         found.append(Argument(one.name, kinds[one.name] | None, None, help, usual))
-    return {"learning": found, **of_objectives()}
+    own = of_objectives()
+    return {"learning": found, **{name: own[name] for name in own if objectives is None or name in objectives}}
+
+
+def objectives_of(name: str | None) -> set[str]:
+    """The objectives that a family of the zoo learns by; of all families if none is named."""
+    from ptheta.models import ZOO, family
+
+    return {row.load().objective for row in ([family(name)] if name else ZOO.values())}
 
 
 def of_objectives() -> dict[str, list[Argument]]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.markup import escape
 from torch import Tensor
 
 from ptheta.data import Data, Split
@@ -21,14 +23,15 @@ from ptheta.errors import FitError, UsageError
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
-from ptheta.fitting.folders import check_free, claim_again, continued, create, plan, unfinished
-from ptheta.fitting.objectives import check_settings, divided, objective_for, objective_of
+from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
+from ptheta.fitting.objectives import check_numbers, check_settings, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.models.building import build, check_names
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
+from ptheta.reporting.progress import is_shown
 from ptheta.runs import Run
 from ptheta.spaces import Joint, Space
 from ptheta.training import (
@@ -45,6 +48,7 @@ from ptheta.training import (
 __all__ = [
     "DEFAULT_MINUTES",
     "check_free",
+    "check_numbers",
     "default_model",
     "default_preset",
     "family_of_preset",
@@ -122,6 +126,7 @@ def fit(
     """
     log_f = target_of(objective, target)
     check_settings(settings, log_f)
+    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     if log_f is not None:
         check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
@@ -130,6 +135,14 @@ def fit(
         if preset is not None:
             raise UsageError("a resumed fit has its recipe already", "leave out --preset")
         run = unfinished(out, model, data, hyperparameters or {}, log_f)
+        in_memory = isinstance(data, Data)
+        run = with_data(run, data) if in_memory else run
+        if line := finished(run, given):
+            whole = Run.load(run.path)
+            if is_shown(verbose):
+                Console(stderr=True, highlight=False).print(escape(line), soft_wrap=True)
+            return whole
+        run = run if in_memory else with_data(run, data)
         model, data = run.model, run.data
         seed = run.same_seed(seed, other=resume_inexact)
         given, settings = continued(run.plan(), given, settings)

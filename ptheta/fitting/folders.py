@@ -17,8 +17,10 @@ from ptheta.files import claim
 from ptheta.fitting.targets import as_data
 from ptheta.listing import entries
 from ptheta.models import Model, family, name_of
+from ptheta.numbers import plural
 from ptheta.runs import Run
 from ptheta.training import OBJECTIVES, Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
+from ptheta.training.state import load_state
 
 
 def create(
@@ -148,9 +150,20 @@ def unfinished(
         )
     if target is not None:
         return Run(path, config, built, as_data(None, built.space, target))
-    run = Run(path, config, built, data if isinstance(data, Data) else None)
-    if isinstance(data, str):
-        run = Run(path, config, built, run.reload(data))
+    return Run(path, config, built, data if isinstance(data, Data) else None)
+
+
+def with_data(run: Run, source: Any) -> Run:
+    """A run to resume with the data that it goes on with: its own, those given in memory, or those of another source.
+
+    Raises:
+        RunError: they are not events of the run's model, made as they were.
+    """
+    path, config, built = run.path, run.config, run.model
+    if not run.has_data:
+        return run
+    if isinstance(source, str):
+        run = Run(path, config, built, run.reload(source))
     spaces, given = (built.space, built.context_space), run.data
     codecs = (given.codec, given.context_codec)
     if (given.space, given.context_space) != spaces or codecs != (run.codec, run.context_codec):
@@ -158,6 +171,30 @@ def unfinished(
         what = f"{had}, the data are {have}" if had != have else f"{had}, made otherwise of its data than these"
         raise RunError(f"{path} was fitted on {what}", "resume with its own data")
     return run
+
+
+def finished(run: Run, given: Mapping[str, Any]) -> str | None:
+    """That a fit has come to its end and nothing is to be resumed, in a sentence; None if there is something to do.
+
+    Args:
+        run: to be resumed.
+        given: minutes, steps and epochs of the new budget; all None: that of the run.
+    """
+    if not run.results():
+        return None
+    budget = run.plan()["budget"]
+    if budget is None:
+        return f"the fit in {run.path} is finished: {run.name} learns in one pass"
+    wanted = {name: value for name, value in given.items() if value is not None} or budget
+    position, _ = load_state(run.checkpoint, inexact=True)
+    spent = {"steps": position.step, "minutes": budget["minutes"] or position.seconds / 60, "epochs": budget["epochs"]}
+    more = any(spent[name] is None or value > spent[name] for name, value in wanted.items() if value is not None)
+    if more or not position.finished:
+        return None
+    done = Budget(**budget)
+    took = f"{done}" if done.steps else f"{done} and {plural(position.step, 'step')}"
+    flag = next(name for name, value in budget.items() if value is not None)
+    return f"the fit in {run.path} is finished after {took}; --{flag} with more than that goes on"
 
 
 def continued(

@@ -7,8 +7,9 @@ from typing import Any
 
 from ptheta.data import Data
 from ptheta.errors import UsageError, nearest
+from ptheta.fitting.affording import limit_of
 from ptheta.models import Model, family
-from ptheta.training import OBJECTIVES, Objective, ReverseKL, Settings, Target, World
+from ptheta.training import OBJECTIVES, Budget, Objective, ReverseKL, Settings, Target, World, local_device
 
 
 def check_settings(settings: Mapping[str, Any], target: Target | None) -> None:
@@ -23,6 +24,24 @@ def check_settings(settings: Mapping[str, Any], target: Target | None) -> None:
     given = [name for name in ReverseKL.options() if settings.get(name) is not None]
     if given and target is None:
         raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
+
+
+def check_numbers(given: Mapping[str, Any], settings: Mapping[str, Any], memory: float | None, device: str) -> None:
+    """Check what can be checked before data are loaded: budget, settings of learning, memory, device.
+
+    Args:
+        given: minutes, steps and epochs; all None: the default.
+        settings: of learning and of objectives; None counts as not given.
+        memory: GiB, or None.
+        device: its name.
+
+    Raises:
+        PthetaError: a value makes no sense.
+    """
+    if any(value is not None for value in given.values()):
+        Budget(**given)
+    Settings(**{name: value for name, value in settings.items() if value is not None and name in Settings.names()})
+    limit_of(memory, local_device(device))
 
 
 def objective_of(name: str | None, model: str | Model, target: Target | None) -> type[Objective]:

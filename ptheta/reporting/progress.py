@@ -49,6 +49,11 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
         yield advance
 
 
+def is_shown(verbose: bool | None) -> bool:
+    """Whether anything is shown: as asked for; None: if the terminal is one."""
+    return sys.stderr.isatty() if verbose is None else verbose
+
+
 class FitProgress:
     """Reports the progress of a fit: nats, bits per dimension, rate, time left.
 
@@ -65,7 +70,7 @@ class FitProgress:
         self, run: Run, data: Data, budget: Budget | None, *, verbose: bool | None, is_main: bool, track: bool = False
     ):
         self.run, self.data, self.budget, self.is_main = run, data, budget, is_main
-        shown = is_main and (sys.stderr.isatty() if verbose is None else verbose)
+        shown = is_main and is_shown(verbose)
         self.console = Console(stderr=True, quiet=not shown, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
         self.live = self.console.is_terminal

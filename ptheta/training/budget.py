@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ptheta.errors import FitError
+from ptheta.numbers import joined, plural
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Budget:
 
     def __post_init__(self):
         given = {k: v for k, v in vars(self).items() if v is not None}
+        for name, value in given.items():
+            if not 0 < value < math.inf:
+                raise FitError(f"{name} is {value}", "give a number above 0")
         if len(given) != 1:
-            raise FitError(f"the budget is given {len(given)} times", "give one of --minutes, --steps and --epochs")
-        ((name, value),) = given.items()
-        if not value > 0:
-            raise FitError(f"{name} is {value}", "give a number above 0")
+            flags = joined([f"--{name}" for name in given])
+            problem = f"{flags} are given together" if given else "there is no budget"
+            raise FitError(problem, "give one of --minutes, --steps and --epochs")
 
     def total_steps(self, steps_per_epoch: int) -> int | None:
         """Number of steps, or None for a budget in minutes."""
@@ -45,7 +49,9 @@ class Budget:
     def __str__(self) -> str:
         if self.minutes is not None:
             return f"{self.minutes:g} min"
-        return f"{self.steps:,} steps" if self.steps is not None else f"{self.epochs:g} epochs"
+        if self.steps is not None:
+            return plural(self.steps, "step")
+        return f"{self.epochs:g} {'epoch' if self.epochs == 1 else 'epochs'}"
 
 
 def rate(progress: float, warmup: float, hold: float) -> float:

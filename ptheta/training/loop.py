@@ -132,6 +132,7 @@ class Trainer:
             if self.position.step and due and not self.position.finished:  # it was stopped before it judged its weights
                 self._validate_unless(stop, self._progress())
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
+            self.position.finished = False  # the budget of a finished fit may have been raised
             while (progress := self._progress()) < 1.0:
                 self._step(losses, progress)
                 self.position.step += 1

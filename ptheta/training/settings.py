@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -52,7 +53,7 @@ class Settings:
         for name in ("batch_size", "accumulate", "validation_events"):
             if getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}", "give at least 1")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise FitError(f"learning_rate is {self.learning_rate}", "give a number above 0")
         for name in ("average", "warmup", "hold"):
             if not 0 <= getattr(self, name) < 1:

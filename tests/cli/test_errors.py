@@ -27,7 +27,15 @@ BAD = {
     "hyperparameter of a model without any": ("fit pictures empirical --width 3", "--width", "leave it out"),
     "wrong type for a hyperparameter": ("fit pictures made --width wide", "--width is 'wide'", "--help"),
     "missing argument": ("complete pic", "FILE is missing", "see ptheta complete --help"),
-    "two budgets": ("compare pictures --steps 1 --minutes 1", "the budget is given 2 times", "give one of"),
+    "two budgets": ("compare pictures --steps 1 --minutes 1", "--minutes and --steps are given together", "give one"),
+    "no minutes, before data are read": ("fit nowhere.csv --minutes 0", "minutes is 0.0", "give a number above 0"),
+    "minutes that are no number": ("compare nowhere.csv --minutes nan", "minutes is nan", "give a number above 0"),
+    "fewer than no steps": ("fit nowhere.csv --steps -3", "steps is -3", "give a number above 0"),
+    "a rate that is no number": ("fit nowhere.csv --learning-rate nan", "learning_rate is nan", "above 0"),
+    "a batch of nothing": ("fit nowhere.csv --batch-size 0", "batch_size is 0", "give at least 1"),
+    "memory that is no number": ("fit nowhere.csv --memory nan", "memory is nan", "a number of GiB above 0"),
+    "a device before data are read": ("fit nowhere.csv --device cuba", "no device is called 'cuba'", "use auto"),
+    "a flag that resembles none": ("fit pictures --foo 3", "unknown flag --foo", "see ptheta fit --help"),
     "unknown label": ("sample lab --context hut", "no kind is called 'hut'", "did you mean hat?"),
     "missing context": ("sample lab", "lab needs a context", "give some of --context hat shoe"),
     "unwanted context": ("sample pic --context hat", "pic has no context", "leave out --context"),
@@ -172,6 +180,38 @@ def test_a_fit_that_fails_leaves_no_folder(here, ptheta):
     assert "learning_rate is -1.0; give a number above 0" in result.err
     assert contents(here) == before
     assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("--stesp", ["--steps", "--size"], "did you mean --steps?"),
+        ("hut", ["hat", "shoe"], "did you mean hat?"),
+        ("Transfomer", ["made", "transformer"], "did you mean transformer?"),
+        ("--foo", ["--force", "--folder"], "choose one of --force, --folder"),
+        ("--lr", ["--hold", "--levels"], "choose one of --hold, --levels"),
+        ("red", ["green", "blue"], "choose one of green, blue"),
+    ],
+)
+def test_only_a_slip_of_the_fingers_is_taken_for_another_word(name, known, hint):
+    assert nearest(name, known) == hint
+
+
+def test_a_finished_fit_is_not_resumed_and_says_so(here, ptheta, monkeypatch):
+    before = contents(here)
+    monkeypatch.setattr("ptheta.runs.load", None)  # no data are read
+    for more in ([], ["--steps", "3"], ["--steps", "4"]):
+        result = ptheta("fit", "--resume", "--out", "pic", *more)
+        assert result.code == 0
+        assert "the fit in pic is finished after 4 steps; --steps with more than that goes on" in result.err
+    assert ptheta("fit", "--resume", "--out", "pic", "--json").json["nats"] == pytest.approx(
+        json.loads(ptheta("info", "pic", "--json").out)["results"]["nats"]
+    )
+    assert "learns in one pass" in ptheta("fit", "--resume", "--out", "lab").err
+    assert contents(here) == before
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    assert "for 5 steps" in ptheta("fit", "--resume", "--out", "pic", "--steps", "5").err
 
 
 def test_a_table_of_the_full_joint_is_refused_before_it_is_made():

@@ -46,6 +46,14 @@ def test_the_help_of_fit_is_in_groups(ptheta, capsys):
     assert said.index("--window INT") > places[-1]
 
 
+def test_options_of_an_objective_are_shown_with_the_families_that_learn_by_it(ptheta, capsys):
+    for arguments in (["fit"], ["fit", "digits", "made"]):
+        said = help_of(*arguments, ptheta=ptheta, capsys=capsys)
+        assert "--warmup" in said
+        assert "--r1" not in said
+    assert "r1 is an option of adversarial" in ptheta("fit", "table.csv", "made", "--r1", "2").err
+
+
 @pytest.mark.parametrize("command", ["fit", "compare"])
 def test_every_option_of_load_is_a_flag(command, ptheta, capsys):
     said = help_of(command, ptheta=ptheta, capsys=capsys)

@@ -8,13 +8,20 @@ from ptheta.training import Budget
 from ptheta.training.budget import rate
 
 
-@pytest.mark.parametrize("given", [{}, {"steps": 1, "epochs": 1}, {"minutes": 1, "steps": 1, "epochs": 1}])
-def test_a_budget_is_given_exactly_once(given):
-    with pytest.raises(FitError, match=f"given {len(given)} times; give one of --minutes, --steps and --epochs"):
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, "there is no budget"),
+        ({"steps": 1, "epochs": 1}, "--steps and --epochs are given together"),
+        ({"minutes": 1, "steps": 1, "epochs": 1}, "--minutes, --steps and --epochs are given together"),
+    ],
+)
+def test_a_budget_is_given_exactly_once(given, problem):
+    with pytest.raises(FitError, match=f"{problem}; give one of --minutes, --steps and --epochs"):
         Budget(**given)
 
 
-@pytest.mark.parametrize("given", [{"minutes": 0}, {"steps": -3}, {"epochs": float("nan")}])
+@pytest.mark.parametrize("given", [{"minutes": 0}, {"steps": -3}, {"epochs": np.nan}, {"minutes": np.inf}])
 def test_a_budget_is_above_zero(given):
     with pytest.raises(FitError, match="give a number above 0"):
         Budget(**given)
@@ -35,11 +42,9 @@ def test_progress_is_the_fraction_used():
 
 
 def test_a_budget_says_what_it_is():
-    assert [str(b) for b in (Budget(minutes=0.5), Budget(steps=1200), Budget(epochs=2))] == [
-        "0.5 min",
-        "1,200 steps",
-        "2 epochs",
-    ]
+    budgets = [{"minutes": 0.5}, {"steps": 1200}, {"steps": 1}, {"epochs": 2}, {"epochs": 1}, {"epochs": 0.5}]
+    words = ["0.5 min", "1,200 steps", "1 step", "2 epochs", "1 epoch", "0.5 epochs"]
+    assert [str(Budget(**given)) for given in budgets] == words
 
 
 @pytest.mark.parametrize(("warmup", "hold"), [(0.02, 0.4), (0.1, 0.1), (0.25, 0.75)])
