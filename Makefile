@@ -12,7 +12,7 @@ demo: $(VENV)/ready  ## fit the built-in digits, and show the result
 	@echo; echo "samples: runs/demo/samples.png"
 
 test: $(VENV)/ready-dev  ## pass the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/ready-dev  ## lint, types and import layers
 	$(BIN)/ruff check .

@@ -45,7 +45,7 @@ from ptheta.training.objectives.likelihood import LikelihoodLoss
 
 @exact_discrete
 def test_sample_frequencies_follow_log_prob(case: Case):
-    model, n = model_of(case, torch.float32), 20_000
+    model, n = model_of(case, torch.float32), 8_000
     context = each_context(case)[-1]
     counts = tally(model.sample(n, context, seed=11), case.space)
     assert frequencies_agree(counts, model.log_prob(all_events(case.space), context).exp().detach()) > 1e-4
@@ -237,7 +237,7 @@ def test_completions_follow_the_conditional_distribution(case: Case):
     model, context, events = model_of(case), each_context(case)[-1], all_events(case.space)
     x, m = model.sample(1, context, seed=1), case.space.dimensions
     kept = m // 2
-    done = model.complete(x, kept / m, n=4000, context=context, seed=3)[0]
+    done = model.complete(x, kept / m, n=1500, context=context, seed=3)[0]
     p = model.log_prob(events, context).exp().detach()
     p[(model.flatten(events)[:, :kept] != model.flatten(x)[:, :kept]).any(1)] = 0
     assert frequencies_agree(tally(done, case.space), p / p.sum()) > 1e-4
@@ -247,7 +247,7 @@ def test_completions_follow_the_conditional_distribution(case: Case):
 def test_each_event_is_completed_under_its_own_context(case: Case):
     if case.context_space is None:
         return
-    model, n = model_of(case), 2000
+    model, n = model_of(case), 800
     two = contexts(case, 2).flip(0)
     done = model.complete(likely_events(case, 2), 0.0, n=n, context=two, seed=3)
     for drawn, context in zip(done, two.split(1)):

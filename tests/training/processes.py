@@ -4,9 +4,11 @@ python processes.py CASES.json prints outcomes: case → [exit status, stdout, s
 processes are forked from this one, so that ptheta is imported once.
 """
 
+import faulthandler
 import importlib
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -56,6 +58,21 @@ SABOTAGE = {
 """What befalls a process, by name."""
 
 
+STUCK = 120
+"""Seconds after which a process shows where it stands, and ends."""
+
+
+def free_port() -> int:
+    """A port that nobody is given unasked: outgoing connections have those from 32768."""
+    while True:
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port := random.randrange(10_000, 32_000)))
+            except OSError:
+                continue
+            return port
+
+
 def start(arguments: list[str], rank: int, size: int, port: int, sabotage: str | None, said: Path) -> int:
     """A process; returns its id."""
     if pid := os.fork():
@@ -67,6 +84,7 @@ def start(arguments: list[str], rank: int, size: int, port: int, sabotage: str |
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         torch.set_num_threads(1)
+        faulthandler.dump_traceback_later(STUCK, exit=True)
         if sabotage:
             SABOTAGE[sabotage]()
         code = main(arguments)
@@ -80,9 +98,7 @@ def start(arguments: list[str], rank: int, size: int, port: int, sabotage: str |
 
 def together(case: dict) -> dict:
     """What the processes of a case printed, and how they ended."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     commands, clock = case["commands"], time.perf_counter()
     sabotage = case.get("sabotage", [None] * len(commands))
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ def run_two(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
-    done = run_two(array_file, "made", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0",
+    done = run_two(array_file, "made", "--event", "x", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0",
                    "--out", tmp_path / "two", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, "one process speaks"
@@ -41,18 +41,10 @@ def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
     for name, tensor in one.model.state_dict().items():
         torch.testing.assert_close(two.model.state_dict()[name], tensor, rtol=1e-5, atol=1e-5)
     assert two.results()["nats"] == pytest.approx(one.results()["nats"], abs=1e-5)
+    assert two.config["data"]["request"]["event"] == "x", "torchrun has such a flag, too"
     live = [read_tensors(run.checkpoint)[0]["weights/out.weight"] for run in (one, two)]
     start = ptheta.fit("made", str(array_file), steps=1, out=tmp_path / "start", hyperparameters={"width": 24})
     assert not torch.allclose(live[0], start.model.state_dict()["out.weight"], atol=1e-4), "something was learned"
-
-
-def test_two_processes_take_flags_that_torchrun_has_too(array_file, tmp_path):
-    done = run_two(array_file, "transformer", "--event", "x", "--local", "2", "--width", "16", "--layers", "1",
-                   "--heads", "2", "--batch-size", "16", "--steps", "2", "--out", tmp_path / "run")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    config = ptheta.Run.load(tmp_path / "run").config
-    assert config["model"]["hyperparameters"]["local"] == 2
-    assert config["data"]["request"]["event"] == "x"
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused():
