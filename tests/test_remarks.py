@@ -1,7 +1,14 @@
 """What is left out or reinterpreted is reported: in the notes of data and runs, by every command, once."""
 
-import pytest
+import json
+import os
 
+import numpy as np
+import pytest
+from PIL import Image
+
+import ptheta
+from ptheta.errors import SourceError
 from ptheta.remarks import DataWarning, collecting, remark
 
 
@@ -18,3 +25,137 @@ def test_an_inner_collector_takes_what_is_remarked_within():
             remark("b")
         remark("c")
     assert (outer, inner) == (["a", "c"], ["b"])
+
+
+def picture(path, shade=0, size=(6, 6), **options):
+    """A grey picture that differs from those of other shades."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = (np.arange(size[0] * size[1]) * 7 + shade * 13) % 251
+    Image.fromarray(values.reshape(size).astype(np.uint8)).save(path, **options)
+
+
+def remarks(source, **options):
+    """What is reported of a source."""
+    return ptheta.load(source, **options).remarks
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """Twelve pictures of cats and twelve of dogs, in folders."""
+    for kind in ("cat", "dog"):
+        for i in range(12):
+            picture(tmp_path / "pets" / kind / f"{i}.png", i)
+    return tmp_path / "pets"
+
+
+def test_nothing_is_remarked_where_all_is_read(classes):
+    assert remarks(classes) == []
+
+
+def test_a_stray_picture_keeps_the_labels_of_the_others(classes):
+    picture(classes / "forgotten.png", 99)
+    data = ptheta.load(classes)
+    assert sum(map(len, data.splits.values())) == 25
+    assert data.remarks == [
+        f"no label for 1 of 25 pictures, which lie beside the folders of the others: such as {classes}/forgotten.png"
+    ]
+    assert data.remarks[0] in data.notes
+    with pytest.raises(SourceError, match=r"'label' is missing at .*forgotten.png"):
+        ptheta.load(classes, context="label")
+    (classes / "forgotten.png").unlink()
+    assert str(ptheta.load(classes, context="label").context_space) == "Label(cat, dog)"
+
+
+def test_folders_of_one_name_are_one_label(tmp_path):
+    for year in ("2023", "2024"):
+        for kind in ("cat", "dog"):
+            picture(tmp_path / year / kind / "0.png", 3)
+    (remark,) = [one for one in remarks(tmp_path, validation=1) if "cat" in one]
+    assert remark == "folders of one name are one label, 'cat': '2023/cat', '2024/cat'"
+
+
+def test_files_of_other_kinds_are_named(classes):
+    for name in ("a.heic", "b.heic", "note.docx", "cat/c.wav"):
+        (classes / name).write_bytes(b"x")
+    (remark,) = remarks(classes)
+    assert remark.startswith("left out, not pictures: 4 files (2 of .heic, 1 of .wav, 1 of .docx), such as ")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_pictures_without_a_row_of_metadata_are_counted(tmp_path, suffix):
+    for i in range(12):
+        picture(tmp_path / f"{i}.png", i)
+    rows = [("file_name", "text")] + [(f"{i}.png", f"picture {i}") for i in range(7)]
+    if suffix == "csv":
+        text = "".join(f"{name},{text}\n" for name, text in rows)
+    else:
+        text = "".join(json.dumps(dict(zip(rows[0], row))) + "\n" for row in rows[1:])
+    (tmp_path / f"metadata.{suffix}").write_text(text)
+    data = ptheta.load(tmp_path, context="text")
+    assert sum(map(len, data.splits.values())) == 7
+    assert data.remarks == [f"left out, not described by any metadata file: 5 pictures, such as {tmp_path}/10.png"]
+    assert sorted(os.path.basename(file) for split in data.splits.values() for file in split.files or []) == [
+        f"{i}.png" for i in range(7)
+    ]
+
+
+def test_rows_of_one_metadata_file_belong_to_the_splits_of_their_pictures(tmp_path):
+    lines = ["file_name,size"]
+    for split, count in (("train", 6), ("test", 3)):
+        for i in range(count):
+            picture(tmp_path / split / f"{i}.png", i)
+            lines.append(f"{split}/{i}.png,{i}")
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    data = ptheta.load(tmp_path, context="size:number", validation=1)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 5, "validation": 1, "test": 3}
+    assert data.test.context is not None
+    assert data.test.context.tolist() == [0, 1, 2]
+
+
+def test_texts_beside_pictures_are_their_context(tmp_path):
+    for i in range(12):
+        picture(tmp_path / f"{i}.png", i)
+        if i:
+            (tmp_path / f"{i}.txt").write_text(f"the picture {i}\n")
+    (tmp_path / "notes.txt").write_text("not of a picture")
+    found = remarks(tmp_path)
+    assert found == [
+        f"left out, not pictures: 1 file, such as {tmp_path}/notes.txt",
+        f"no text lies beside 1 of 12 pictures, such as {tmp_path}/0.png",
+    ]
+    (tmp_path / "0.txt").write_text("the picture 0")
+    (tmp_path / "notes.txt").unlink()
+    data = ptheta.load(tmp_path, context="text")
+    assert data.remarks == []
+    assert data.context_codec is not None
+    for split in data.splits.values():
+        assert split.files is not None
+        assert split.context is not None
+        stems = [os.path.basename(file)[:-4] for file in split.files]
+        assert data.context_codec.decode(split.context) == [f"the picture {stem}" for stem in stems]
+
+
+def test_only_a_test_split_is_divided(tmp_path):
+    for i in range(12):
+        picture(tmp_path / "test" / f"{i}.png", i)
+    data = ptheta.load(tmp_path)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 10, "validation": 1, "test": 1}
+    assert data.remarks == [f"{tmp_path} has only a test split: it is divided as undivided data are"]
+    known = ptheta.load(tmp_path, codec=data.codec)
+    assert list(known.splits) == ["test"]
+    assert known.remarks == []
+
+
+def test_splits_of_other_names_are_counted():
+    x = np.arange(40).reshape(20, 2) % 3
+    assert remarks({"train": x, "test": x[:5]}) == []
+    parts = {"train": x, "test": x[:5], "unsupervised": x[:7]}
+    assert remarks(parts) == ["splits left out of data, neither train nor validation nor test: unsupervised (7 rows)"]
+
+
+def test_data_files_that_are_not_read_are_named(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("x,y\n" + "1,2\n3,4\n" * 10)
+    (tmp_path / "extra.parquet").write_bytes(b"")
+    (remark,) = remarks(tmp_path)
+    assert remark == f"left out, not among the data files of `datasets`: 1 file, such as {tmp_path}/extra.parquet"

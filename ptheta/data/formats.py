@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
+PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".tga"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
 """Suffixes of picture files."""
 
 
@@ -14,5 +17,9 @@ MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
 """What stands for a missing value in a CSV file."""
 
 
-SOUNDS = (".wav", ".flac", ".ogg")
-"""Suffixes of sound files."""
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64")
+"""Suffixes of sound files: what libsndfile reads."""
+
+
+CAPTIONS = (".txt", ".caption")
+"""Suffixes of the text that belongs to the picture or sound of the same name beside it."""

@@ -17,6 +17,7 @@ from ptheta.data.option_groups import OptionGroup, Options, types_of
 from ptheta.data.options import Loading, Texts
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.opening import open_source
+from ptheta.data.sources.splits import divisible
 from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
@@ -55,7 +56,7 @@ def load(
     """  # noqa: E501
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
     with collecting() as found:
-        opened = open_source(source)
+        opened = open_source(source) if codec is not None else divisible(open_source(source))
         with reading(opened.origin):
             opened = opened.spelled(words_of(codec, context_codec, context, opened))
         if codec is not None and event is None:

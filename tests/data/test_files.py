@@ -148,4 +148,4 @@ def test_python_objects_of_many_kinds():
     columns = load({"x": PICTURES, "y": LABELS}, context="y")
     assert columns.context_space.names == ("0", "1", "2")
     with pytest.raises(SourceError, match="no train split"):
-        load({"test": frame})
+        load({"validation": frame, "test": frame})

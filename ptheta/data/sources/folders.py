@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
+from ptheta.data.formats import CAPTIONS, PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.delimited import read_text
+from ptheta.data.sources.described import METADATA, described_files
 from ptheta.data.sources.files import OPENERS, is_idx, open_file
 from ptheta.data.sources.hub import open_dataset_folder, open_saved
-from ptheta.data.sources.sound_metadata import described_sounds
-from ptheta.data.sources.splits import PUBLISHED, named_splits
+from ptheta.data.sources.left_out import left_out
+from ptheta.data.sources.splits import named_splits, split_folders
 from ptheta.data.sources.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError
 from ptheta.listing import files_below, is_file
+from ptheta.names import merged, printable
+from ptheta.remarks import remark
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
 """Suffixes of data files, in the order in which they decide what a folder is."""
 
-METADATA = ("metadata.csv", "metadata.jsonl")
-"""Files that describe the sounds beside them."""
+COLUMNS = {
+    "image": Column("image", "image"),
+    "audio": Column("audio", "sound"),
+    "text": Column("text", "document"),
+}
+"""The column of a folder of files."""
 
-KINDS = {"image": "image", "audio": "sound", "text": "document"}
-"""Name of the column of a folder of files → its kind."""
+LONGEST_CAPTION = 2**20
+"""Bytes of a text beside a picture or a sound, at most."""
 
 
 def open_folder(path: Path) -> Source:
@@ -34,30 +42,31 @@ def open_folder(path: Path) -> Source:
         raise SourceError(f"folder {path} is empty", "give a folder with pictures, sounds, texts or data files")
     if strange := next((file for file in files if not is_file(file)), None):
         what = "is a link to nothing" if strange.is_symlink() else "is not a regular file"
-        raise SourceError(f"{strange} {what}", "remove it from the folder")
+        raise SourceError(f"{printable(strange)} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path)
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
     sounds = [f for f in files if f.suffix.lower() in SOUNDS]
+    media, name = (pictures, "image") if pictures else (sounds, "audio")
+    tables = [f for f in files if f.name in METADATA] if media else []
+    if tables and (source := described_files(path, tables, media, COLUMNS[name])) is not None:
+        left_out(files, {*media, *tables}, f"neither {'pictures' if pictures else 'sounds'} nor their metadata")
+        return source
     described = any(f.stem == "metadata" for f in files)
-    if sounds and not pictures and (tables := [f for f in files if f.name in METADATA]):
-        return described_sounds(path, _by_split(path, tables), sounds)
-    if described or (not pictures and not sounds and any(f.suffix.lower() in DATA for f in files)):
+    if described or (not media and any(f.suffix.lower() in DATA for f in files)):
         _check_links(path, files)
-        return open_dataset_folder(path)
-    if pictures:
-        return _folder_of_files(path, pictures, "image")
-    if sounds:
-        return _folder_of_files(path, sounds, "audio")
+        return open_dataset_folder(path, files)
+    if media:
+        return _folder_of_files(path, files, media, name)
     if texts := [f for f in files if f.suffix.lower() in TEXTS and f.name.lower() not in ("readme.md", "readme.txt")]:
-        return _folder_of_files(path, texts, "text")
+        return _folder_of_files(path, files, texts, "text")
     if idx := [f for f in files if is_idx(f)]:
         best = sorted(idx, key=lambda f: ("images" not in f.name, "train" not in f.name))
         return open_file(best[0])
     if len(files) == 1:
         return open_file(files[0])
     raise SourceError(
-        f"folder {path} holds no known files, only such as {files[0].name}",
+        f"folder {path} holds no known files, only such as {printable(files[0].name)}",
         f"known are IDX files and {', '.join(OPENERS)}",
     )
 
@@ -75,39 +84,91 @@ def _check_links(path: Path, files: list[Path]) -> None:
         raise SourceError(f"{link} is a link to a folder, which is not followed for data files", "put the folder there")
 
 
-def _by_split(path: Path, files: list[Path]) -> dict[str, list[Path]]:
-    """The files below each top folder that is named like a split; "" → all, if there is no such folder.
+def _folder_of_files(path: Path, files: list[Path], rows: list[Path], name: str) -> Source:
+    """One row a file. Top folders named like splits are splits; the folder a file lies in is its label.
 
-    Raises:
-        SourceError: some lie in such folders and some do not.
+    Args:
+        path: of the folder.
+        files: all in it; what is neither a row nor a text beside one is reported.
+        rows: pictures, sounds or texts.
+        name: of their column.
     """
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        top = file.relative_to(path).parts[:-1][:1]
-        groups.setdefault(top[0] if top and top[0].lower() in PUBLISHED else "", []).append(file)
-    if "" in groups and len(groups) > 1:
-        raise SourceError(f"{groups[''][0]} lies outside the split folders of {path}", "move it into one, or remove it")
-    return groups
-
-
-def _folder_of_files(path: Path, files: list[Path], column: str) -> Source:
-    """One row a file. Top folders named like splits are splits; the folder a file lies in is its label."""
-    groups = _by_split(path, files)
-    label_of = {
-        file: ("", *file.relative_to(path / split).parts[:-1])[-1] for split, rows in groups.items() for file in rows
-    }
-    labels = sorted(set(label_of.values()))
-    labelled = len(labels) > 1 and "" not in labels
+    groups = split_folders(path, rows)
+    captions = {} if name == "text" else _captions(rows, files)
+    what = {"image": "pictures", "audio": "sounds", "text": "texts"}[name]
+    left_out(files, {*rows, *captions.values()}, f"not {what}")
+    labels = _labels(path, groups, what)
+    if captions and (without := [file for file in rows if file not in captions]):
+        count = f"{len(without):,} of {len(rows):,} {what}"
+        remark(f"no text lies beside {count}, such as {printable(without[0])}")
+    classes = sorted({label for label in labels.values() if label is not None})
+    if odd := [file for file in rows if printable(file) != str(file)]:
+        remark(f"file names that are not UTF-8 are shown with \\x: {len(odd):,}, such as {printable(odd[0])}")
     tables: dict[str, Table] = {}
-    for split, rows in groups.items():
-        columns = {column: Column(column, KINDS[column])}
-        arrays: dict[str, list] = {column: [_content(file, column) for file in rows]}
-        if labelled:
-            columns["label"] = Column("label", "class", tuple(labels))
-            arrays["label"] = [labels.index(label_of[file]) for file in rows]
-        tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [str(file) for file in rows])
+    for split, group in groups.items():
+        columns = {name: COLUMNS[name]}
+        arrays: dict[str, list] = {name: [_content(file, name) for file in group]}
+        if classes:
+            columns["label"] = Column("label", "class", tuple(classes))
+            number_of: dict[str | None, int] = {label: number for number, label in enumerate(classes)}
+            arrays["label"] = [number_of.get(labels[file]) for file in group]
+        if captions:
+            columns["text"] = Column("text", "string")
+            arrays["text"] = [_caption(captions.get(file)) for file in group]
+        tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [printable(file) for file in group])
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
 def _content(file: Path, column: str) -> dict | Path:
     return file if column == "text" else {"path": str(file), "bytes": None}
+
+
+def _labels(path: Path, groups: dict[str, list[Path]], what: str) -> dict[Path, str | None]:
+    """File → the name of its folder, None for all if there are not two such names, and for what lies in no folder.
+
+    Raises:
+        SourceError: a folder whose name is not UTF-8.
+    """
+    folders = {file: file.relative_to(path / split).parent for split, rows in groups.items() for file in rows}
+    found = {folder.name for folder in folders.values() if folder.name}
+    if odd := next((name for name in sorted(found) if printable(name) != name), None):
+        raise SourceError(f"the folder name {printable(odd)} is not UTF-8, and names a class", "rename the folder")
+    spellings = merged(found)
+    if len(spellings) < 2:
+        return dict.fromkeys(folders)
+    for label, names in spellings.items():
+        places = sorted({folder.as_posix() for folder in folders.values() if folder.name in names})
+        if len(places) > 1:
+            shown = ", ".join(map(repr, places[:4])) + ", …" * (len(places) > 4)
+            remark(f"folders of one name are one label, {label!r}: {shown}")
+    label_of = {name: label for label, names in spellings.items() for name in names}
+    labels = {file: label_of.get(folder.name) for file, folder in folders.items()}
+    if stray := [file for file, label in labels.items() if label is None]:
+        count = f"{len(stray):,} of {len(labels):,} {what}"
+        remark(f"no label for {count}, which lie beside the folders of the others: such as {printable(stray[0])}")
+    return labels
+
+
+def _captions(rows: list[Path], files: list[Path]) -> dict[Path, Path]:
+    """Picture or sound → the text of the same name beside it.
+
+    Raises:
+        SourceError: two rows or two texts of one name.
+    """
+    texts = {file.with_suffix(""): file for file in reversed(files) if file.suffix.lower() in CAPTIONS}
+    found = {row: texts[row.with_suffix("")] for row in rows if row.with_suffix("") in texts}
+    owners: dict[Path, Path] = {}
+    for row, text in found.items():
+        if owners.setdefault(text, row) != row:
+            both = f"{printable(owners[text])} and {printable(row)}"
+            raise SourceError(f"{printable(text)} may be the text of {both}", "give each a name of its own")
+    return found
+
+
+def _caption(file: Path | None) -> str | None:
+    """A text beside a picture or a sound, without the ends of its lines' last one."""
+    if file is None:
+        return None
+    if file.stat().st_size > LONGEST_CAPTION:
+        raise SourceError(f"{printable(file)} is longer than {LONGEST_CAPTION:,} bytes", "give shorter texts")
+    return read_text(file).strip()

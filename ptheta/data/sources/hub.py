@@ -6,12 +6,16 @@ import contextlib
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ptheta.data.formats import PICTURES, SOUNDS
 from ptheta.data.sources.faults import one_line
+from ptheta.data.sources.left_out import left_out
 from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
+from ptheta.numbers import plural
+from ptheta.remarks import remark
 
 
 def open_hub(name: str) -> Source:
@@ -37,10 +41,14 @@ def open_saved(path: Path) -> Source:
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
-def open_dataset_folder(path: Path) -> Source:
+def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     """Open a folder with data files and perhaps a README.
 
     `datasets` finds the splits; Parquet files are then read where they lie, everything else through its cache.
+
+    Args:
+        path: of the folder.
+        files: all in it; those that `datasets` passes over are reported.
     """
     from ptheta.data.sources.splits import named_splits
 
@@ -48,6 +56,7 @@ def open_dataset_folder(path: Path) -> Source:
         import datasets
 
         builder = datasets.load_dataset_builder(str(path))
+        read = [Path(file).resolve() for group in (builder.config.data_files or {}).values() for file in group]
         if type(builder).__module__.endswith("packaged_modules.parquet.parquet"):
             tables: dict[str, Table] = {
                 str(split): ParquetTable.of(
@@ -57,6 +66,9 @@ def open_dataset_folder(path: Path) -> Source:
             }
         else:
             tables = tables_of(datasets.load_dataset(str(path)))
+    left_out(files, [file for file in files if file.resolve() in {*read}], "not among the data files of `datasets`")
+    if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
+        remark(f"left out, without a row of their own in the metadata: {plural(media - n, 'file')} of {media:,}")
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
