@@ -17,8 +17,9 @@ from ptheta.data import Data
 from ptheta.errors import FitError, PthetaError, RunError
 from ptheta.foreign import guarded
 from ptheta.listing import entries, is_file, is_folder
-from ptheta.models import ZOO, Model, family, name_of
+from ptheta.models import Model, family
 from ptheta.models.building import seeded
+from ptheta.models.zoo import stored_name
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
 
@@ -108,17 +109,12 @@ def describe_model(model: Model) -> dict[str, Any]:
     """What a config keeps of a model: family, hyperparameters, and of each part the same with its spaces.
 
     Raises:
-        FitError: a family is not in the zoo, so it could not be built again.
+        FitError: it could not be built again.
     """
-    name = name_of(model)
-    if name not in ZOO:
-        raise FitError(
-            f"{type(model).__name__} is not in the zoo, so its run could not be loaded again",
-            "add a row for it to ptheta.models.ZOO",
-        )
+    name = stored_name(model)
     if len({id(part) for part in model.parts().values()}) < len(model.parts()):
         raise FitError(f"one model is two parts of {type(model).__name__}", "give copies: copy.deepcopy(part)")
-    described: dict[str, Any] = {"family": name, "hyperparameters": model.hyperparameters()}
+    described: dict[str, Any] = {"family": name, "hyperparameters": _storable(model)}
     parts = {
         name: {
             **describe_model(part),
@@ -132,12 +128,33 @@ def describe_model(model: Model) -> dict[str, Any]:
     return described | ({"parts": parts} if parts else {})
 
 
+def _storable(model: Model) -> dict[str, Any]:
+    """The hyperparameters of a model, all of which JSON gives back.
+
+    Raises:
+        FitError: one is of a type that JSON lacks, or is not kept as an attribute.
+    """
+    found = model.hyperparameters()
+    for name, value in found.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise FitError(
+                f"hyperparameter {name!r} of {type(model).__name__} is a {type(value).__name__}, which config.json "
+                "cannot hold",
+                "use numbers, strings, bools, None, or tuples of these",
+            ) from None
+    return found
+
+
 def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
     with guarded("the config", REFIT, error=RunError, problem="{origin} describes no model"):
         try:
             with seeded(config["seed"]):
                 return _built(config["model"], config["space"], config["context_space"])
+        except RunError:
+            raise
         except PthetaError as error:
             raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
 

@@ -33,7 +33,7 @@ from ptheta.data import Codec, ContextCodec, Data, load
 from ptheta.errors import PthetaError, RunError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
-from ptheta.models import Model
+from ptheta.models import Model, family
 from ptheta.stored_runs import StoredRun
 from ptheta.weights import digest
 
@@ -64,8 +64,8 @@ class Run(StoredRun):
 
     @property
     def name(self) -> str:
-        """The zoo's name of the model."""
-        return self.config["model"]["family"]
+        """The zoo's name of the model's family, or `module:Class` of one's own."""
+        return family(self.config["model"]["family"]).name
 
     @functools.cached_property
     def codec(self) -> Codec:

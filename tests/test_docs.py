@@ -56,7 +56,7 @@ def command_lines(page: Path) -> list[list[str]]:
 
 @functools.cache
 def flags(*words: str) -> set[str]:
-    """The flags that the help of a command mentions."""
+    """The flags that the help of a command mentions; of none, those that all commands have."""
     shown = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
         main([*words, "--help"])
@@ -74,9 +74,9 @@ def known(words: list[str]) -> set[str]:
     """The flags that a command line may use; for `fit` also those of its model, or of any model."""
     command, *rest = words
     if command not in ("fit", "compare"):
-        return flags(command)
+        return flags() | flags(command)
     models = [word for word in rest if word in ZOO]
-    return flags(command) | of_families(*(models or ZOO))
+    return flags() | flags(command) | of_families(*(models or ZOO))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -114,7 +114,7 @@ def test_flags_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_flags_in_prose_exist(page):
-    every = of_families(*ZOO).union(*map(flags, COMMANDS))
+    every = flags() | of_families(*ZOO).union(*map(flags, COMMANDS))
     shown = [span.split("=")[0].split()[0] for span in re.findall(r"`(--[^`\n]+)`", prose(page))]
     assert [flag for flag in shown if flag not in every] == []
 

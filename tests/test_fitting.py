@@ -144,15 +144,6 @@ def test_a_model_instance_is_fitted_in_place(data, tmp_path):
     assert ptheta.Run.load(run.path).model.hyperparameters() == {"pseudo_count": 2.0}
 
 
-def test_a_model_outside_the_zoo_is_refused_and_an_old_run_survives_that(run, data):
-    class Mine(Independent):
-        pass
-
-    with pytest.raises(FitError, match="Mine is not in the zoo, so its run could not be loaded again"):
-        ptheta.fit(Mine(data.space), data, out=run.path, force=True)
-    assert ptheta.Run.load(run.path).name == "independent"
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

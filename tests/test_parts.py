@@ -43,7 +43,7 @@ def test_a_part_is_scored_as_its_definition_says(blend, first):
 
 def test_the_config_names_the_parts_and_where_they_come_from(blend, first):
     described = blend.config["model"]
-    assert described["family"] == "toy_blend"
+    assert described["family"] == "toy_blend:ToyBlend"
     assert described["hyperparameters"] == {"share": 0.3}
     assert list(described["parts"]) == ["first", "second"]
     kept, learned = described["parts"].values()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.families import named
 from ptheta.cli.groups import of_data
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, SourceArgument
@@ -48,7 +49,7 @@ def compare(
 
     Args:
         source: as for `ptheta fit`
-        models: names from `ptheta zoo`, comma-separated; those that suit the data if left out
+        models: names from `ptheta zoo`, or `module:Class`, comma-separated; those that suit the data if left out
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each in optimiser steps
         out: folder for the runs; a new one under runs/ if left out
@@ -62,7 +63,7 @@ def compare(
     from ptheta.models import family
     from ptheta.reporting.comparison import comparison, ranked, sample_quality
 
-    names = [family(name.strip()).name for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
+    names = [named(name.strip()) for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
     check_numbers({"minutes": minutes, "steps": steps, "epochs": None}, {}, None, device)
@@ -81,7 +82,7 @@ def compare(
             preset=preset_for(name, data),
             minutes=DEFAULT_MINUTES if minutes is None and steps is None else minutes,
             steps=steps,
-            out=place / name,
+            out=place / family(name).short,
             force=force,
             seed=seed,
             device=device,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from ptheta.cli.arguments import call, flag_of, take
-from ptheta.cli.groups import Argument, described
-from ptheta.errors import PthetaError, UsageError, nearest
+from ptheta.cli.groups import Argument, apart, described
+from ptheta.cli.options import Flag
+from ptheta.errors import PthetaError, RunError, UsageError, nearest
 
 if TYPE_CHECKING:
     from ptheta.models import Model
@@ -27,29 +30,85 @@ def is_flag(annotation: Any) -> bool:
     return get_origin(annotation) is Literal or annotation in (int, float, str, bool, type(None))
 
 
+def hyperparameters_of(model: type[Model]) -> dict[str, inspect.Parameter]:
+    """The hyperparameters of a family that are flags."""
+    return {name: one for name, one in model.hyperparameter_signature().items() if is_flag(one.annotation)}
+
+
 def sampling(model: type[Model]) -> dict[str, inspect.Parameter]:
     """The options of a family's `sample` that are flags."""
     return {name: one for name, one in model.sampling_signature().items() if is_flag(one.annotation)}
 
 
-def of_all(signature: Callable[[type[Model]], Signature]) -> dict[str, inspect.Parameter]:
-    """Name → parameter of every family; of several with one name the first."""
-    from ptheta.models import ZOO
+def of_all(signature: Callable[[type[Model]], Signature], own: Iterable[str] = ()) -> dict[str, inspect.Parameter]:
+    """Name → parameter of every family, those of one's `own` first; of several with one name the first."""
+    from ptheta.models import ZOO, family
 
     found: dict[str, inspect.Parameter] = {}
-    for row in ZOO.values():
+    for row in [*map(family, own), *ZOO.values()]:
         for name, parameter in signature(row.load()).items():
             found.setdefault(name, parameter)
     return found
+
+
+def of_family(name: str) -> dict[str, list[Argument]]:
+    """The hyperparameters of a family in the help."""
+    from ptheta.models import family
+
+    cls = family(name).load()
+    about = described(cls)
+    return {
+        "hyperparameters": [
+            Argument(name, parameter.annotation, parameter.default, *apart(about.get(name, "")))
+            for name, parameter in hyperparameters_of(cls).items()
+        ]
+    }
+
+
+def families_among(args: list[str], command: Callable[..., None]) -> list[str]:
+    """The families of one's own, `module:Class`, that arguments of a command name; their modules are imported.
+
+    A word after a flag is the flag's value, unless the flag is a switch.
+
+    Raises:
+        UsageError: a module cannot be imported, or has no such family.
+    """
+    from ptheta.models.zoo import OWN
+
+    kinds = inspect.signature(command, eval_str=True).parameters
+    switches = {flag_of(name) for name, one in kinds.items() if one.annotation == Flag}
+    before = ["", *args]
+    words = [word for flag, word in zip(before, args) if not flag.startswith("--") or "=" in flag or flag in switches]
+    return [named(word) for word in words if OWN.fullmatch(word)]
+
+
+def named(word: str) -> str:
+    """The name of a family as it was typed; one's own are imported, from the working folder too.
+
+    Raises:
+        UsageError: there is none; the nearest name is given.
+    """
+    from ptheta.models import family
+    from ptheta.models.zoo import admit
+
+    if ":" in word:
+        see_working_folder()
+    admit(word)
+    return family(word).name
+
+
+def see_working_folder() -> None:
+    """Let Python find modules in the working folder too, after all others."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
 
 
 def of_sampling(run: str | None) -> dict[str, list[Argument]]:
     """The options of sampling in the help: those of a run's family, or of all families."""
     from ptheta.models import ZOO, family
 
-    named = [name_of_run(run)] if run is not None else list(ZOO)
     found: dict[str, Argument] = {}
-    for name in filter(None, named):
+    for name in list(ZOO) if run is None else [family_of_run(run)]:
         cls = family(name).load()
         about = described(cls._sample)
         for option, parameter in sampling(cls).items():
@@ -59,23 +118,45 @@ def of_sampling(run: str | None) -> dict[str, list[Argument]]:
 
 
 def call_with_options(function: Callable[..., None], args: list[str], prog: str) -> None:
-    """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family."""
-    every = of_all(sampling)
+    """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family.
+
+    Raises:
+        RunError: the run's family is of a module that has not been imported.
+    """
+    run = next((word for word in args if not word.startswith("-") and stored_family(word) is not None), None)
+    wants_help = bool({"-h", "--help"} & set(args))
+    try:
+        own = [] if run is None else [family_of_run(run)]
+    except RunError:
+        if not wants_help:
+            raise
+        run, own = None, []
+    every = of_all(sampling, own)
     words, rest = take(args, every)
-    if {"-h", "--help"} & set(rest):
-        runs = [word for word in rest if not word.startswith("-") and name_of_run(word) is not None]
-        call(function, rest, prog, groups={"words": of_sampling(runs[0] if runs else None)})
+    if wants_help:
+        call(function, rest, prog, groups={"words": of_sampling(run)})
     call(function, rest, prog, map(flag_of, every), words=words)
 
 
-def name_of_run(run: str) -> str | None:
-    """The family of a run folder; None if it is none."""
+def stored_family(run: str) -> str | None:
+    """The family that the config of a run folder names; None if it is no run folder."""
     from ptheta.configs import read_config
 
     try:
         return read_config(Path(run))["model"]["family"]
     except PthetaError:
         return None
+
+
+def family_of_run(run: str) -> str:
+    """The family of a run folder.
+
+    Raises:
+        RunError: it is of a module that has not been imported.
+    """
+    from ptheta.models import family
+
+    return family(stored_family(run) or "").name
 
 
 def given(words: list[str], signature: Signature, documented: Any, who: str, what: str, prog: str) -> dict[str, Any]:
@@ -115,7 +196,7 @@ def hyperparameters(name: str, words: list[str]) -> dict[str, Any]:
     from ptheta.models import family
 
     cls = family(name).load()
-    return given(words, cls.hyperparameter_signature(), cls, name, "hyperparameter", f"ptheta fit SOURCE {name}")
+    return given(words, hyperparameters_of(cls), cls, name, "hyperparameter", f"ptheta fit SOURCE {name}")
 
 
 def sampling_options(name: str, words: list[str], command: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
+from ptheta.cli.families import families_among, hyperparameters_of, named, of_all, of_family
 from ptheta.cli.families import hyperparameters as of_flags
-from ptheta.cli.families import of_all
-from ptheta.cli.groups import Argument, objectives_of, of_data, of_family, of_learning
+from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, ModelArgument
 from ptheta.errors import UsageError
@@ -31,11 +31,12 @@ def _main(args: list[str]) -> None:
     """Parse and run; hyperparameters are flags typed from the model's own signature."""
     from ptheta.models import ZOO
 
-    every = of_all(lambda model: model.hyperparameter_signature())
+    own = families_among(args, fit)
+    every = of_all(hyperparameters_of, own)
     hyperparameters, rest = take(args, every)
-    named = [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
+    models = own + [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
     if {"-h", "--help"} & set(rest):
-        name = named[0] if named else None
+        name = models[0] if models else None
         of_model = {"hyperparameters": of_family(name)} if name else {}
         prog = f"ptheta fit SOURCE {name}" if name else "ptheta fit"
         shown = groups(objectives_of(name)) | of_model
@@ -76,7 +77,7 @@ def fit(
 
     Args:
         source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
-        model: a name from `ptheta zoo`; chosen from the data if left out
+        model: a name from `ptheta zoo`, or `module:Class` for a family of your own; chosen from the data if left out
         preset: a recipe by name, see `ptheta zoo`; flags given beside it win
         minutes: budget in minutes; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
@@ -94,7 +95,6 @@ def fit(
     import ptheta
     from ptheta.configs import read_config
     from ptheta.fitting import check_free, check_numbers, default_model, default_preset, family_of_preset, photo_size
-    from ptheta.models import family
     from ptheta.presets import preset as find_preset
 
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
@@ -114,7 +114,7 @@ def fit(
         if recipe is not None:
             chosen = family_of_preset(recipe, model)
         else:
-            chosen = None if model is None else family(model).name
+            chosen = None if model is None else named(model)
         values = of_flags(chosen, hyperparameters) if chosen else {}
         if out is not None:
             check_free(out, force)

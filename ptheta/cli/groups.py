@@ -63,7 +63,7 @@ def of_learning(objectives: Collection[str] | None = None) -> dict[str, list[Arg
     found = []
     for one in fields(Settings):
         assert one.default is not MISSING
-        help, decided = _apart(about[one.name])
+        help, decided = apart(about[one.name])
         usual = decided if one.default is None else f"that of the recipe, else {one.default}"
         found.append(Argument(one.name, kinds[one.name] | None, None, help, usual))
     own = of_objectives()
@@ -97,21 +97,7 @@ def _optional(kind: Any) -> Any:
     return kind if type(None) in get_args(kind) else kind | None
 
 
-def of_family(name: str) -> dict[str, list[Argument]]:
-    """The hyperparameters of a family of the zoo."""
-    from ptheta.models import family
-
-    cls = family(name).load()
-    about = described(cls)
-    return {
-        "hyperparameters": [
-            Argument(name, parameter.annotation, parameter.default, *_apart(about.get(name, "")))
-            for name, parameter in cls.hyperparameter_signature().items()
-        ]
-    }
-
-
-def _apart(text: str) -> tuple[str, str]:
+def apart(text: str) -> tuple[str, str]:
     """What a sentence says of a value, and of None."""
     help, _, otherwise = text.partition("; None: ")
     return help, otherwise

@@ -41,6 +41,7 @@ EPILOGUE = """\
   ptheta fit photos/ transformer --size 32x32    a folder of pictures
   ptheta sample runs/digits-transformer -n 16
   ptheta COMMAND --help                          all about one command
+  ptheta COMMAND … --allow-module NAME           import a module that a run's model is of
 """
 
 
@@ -135,6 +136,35 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+ALLOW = "--allow-module"
+
+
+def allowing(args: list[str]) -> list[str]:
+    """Arguments without --allow-module NAME, whose modules are imported: run folders may then name families of theirs.
+
+    Raises:
+        UsageError: the name is missing, or the module cannot be imported.
+    """
+    if not any(word.partition("=")[0] == ALLOW for word in args):
+        return args
+    from ptheta.cli.families import see_working_folder
+    from ptheta.models.zoo import load_module
+
+    rest, queue = [], list(args)
+    while queue:
+        word = queue.pop(0)
+        flag, equals, name = word.partition("=")
+        if flag != ALLOW:
+            rest.append(word)
+            continue
+        name = name if equals else queue.pop(0) if queue else ""
+        if not name:
+            raise UsageError(f"{ALLOW} lacks its value", "name a module")
+        see_working_folder()
+        load_module(name)
+    return rest
+
+
 def _dispatch(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
@@ -144,7 +174,7 @@ def _dispatch(args: list[str]) -> int:
 
         print(f"ptheta {__version__}")
         return 0
-    name, *rest = args
+    name, *rest = args = allowing(args)
     if name not in COMMANDS:
         raise UsageError(f"no command is called {name!r}", nearest(name, list(COMMANDS)))
     command = importlib.import_module(f"ptheta.cli.{name}")

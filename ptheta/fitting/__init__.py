@@ -29,6 +29,7 @@ from ptheta.fitting.results import conclude
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.models.building import build, check_names
+from ptheta.models.zoo import admit
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
 from ptheta.reporting.progress import is_shown
@@ -66,7 +67,7 @@ DEFAULT_MINUTES = 1.0
 
 @together()
 def fit(
-    model: str | Model | None,
+    model: str | type[Model] | Model | None,
     data: Any = None,
     *,
     objective: str | None = None,
@@ -90,7 +91,8 @@ def fit(
     """Learn p(x), or p(x | context), from data; or p(x) from an unnormalised density.
 
     Args:
-        model: name of a family in the zoo, a model instance, or None: chosen from the space.
+        model: name of a family in the zoo; a family of one's own, by its class or as `module:Class`; a model instance;
+            or None: chosen from the space.
         data: what `ptheta.load` returns, or anything it takes; with a target, the space of x. A resumed fit knows both
             model and data, but not the target.
         objective: `maximum_likelihood`; `reverse_kl`, which learns from a target; `adversarial`, against an opponent.
@@ -125,6 +127,7 @@ def fit(
         KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
     """
     log_f = target_of(objective, target)
+    model = admit(model)
     check_settings(settings, log_f)
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     if log_f is not None:
@@ -182,6 +185,10 @@ def fit(
         processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
         if chosen is not None:
             chosen, notes = affording.settle(model, chosen, processes)
+        if type(model).__module__ == "__main__":
+            notes.append(
+                f"{type(model).__name__} is no part of a module: its run can be loaded only where it is defined"
+            )
         model.to(processes.device)
         if run is None:
             run = create(out, model, data, plan(kind.name, budget, chosen, options), seed, force, processes, held)

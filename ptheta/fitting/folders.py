@@ -17,6 +17,7 @@ from ptheta.files import claim
 from ptheta.fitting.targets import as_data
 from ptheta.listing import entries
 from ptheta.models import Model, family, name_of
+from ptheta.models.zoo import stored_name
 from ptheta.numbers import plural
 from ptheta.runs import Run
 from ptheta.training import OBJECTIVES, Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
@@ -40,7 +41,7 @@ def create(
             held.enter_context(claim(path))
             check_free(path, force)
     else:
-        path = _fresh(Path("runs") / f"{data.name}-{name_of(model)}", processes, held)
+        path = _fresh(Path("runs") / f"{data.name}-{name_of(model).rpartition(':')[2]}", processes, held)
     run = Run.create(path, model, data, fit, seed, replaces=(path / "config.json").exists())
     if processes.rank == 0:
         run.begin()
@@ -135,10 +136,10 @@ def unfinished(
     config = read_config(path)
     built = build_model(config)
     if isinstance(model, Model):
-        model, hyperparameters = name_of(model), model.hyperparameters()
+        model, hyperparameters = stored_name(model), model.hyperparameters()
     stored = config["model"]
     changed = [k for k, v in hyperparameters.items() if _plain(v) != stored["hyperparameters"].get(k)]
-    if (model is not None and family(model).name != stored["family"]) or changed:
+    if (model is not None and family(model) != family(stored["family"])) or changed:
         what = f"--{changed[0].replace('_', '-')} differs" if changed else f"it is a {stored['family']}"
         raise RunError(f"{path} holds another model: {what}", "leave the model out; --resume takes it from the run")
     if (config["fit"].get("objective") == ReverseKL.name) != (target is not None):

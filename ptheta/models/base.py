@@ -28,8 +28,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import ContextError, DensityError, SpaceError, UsageError, nearest
-from ptheta.models.checks import checked_count, constructor, evaluating, holds
+from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
+from ptheta.models.checks import checked_count, constructor, evaluating, holds, typed
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
@@ -196,8 +196,16 @@ class Model(nn.Module, ABC):
         return [name for name, parameter in constructor(cls).items() if holds(parameter, Model)]
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The values with which the model was built."""
-        return {name: getattr(self, name) for name in self.hyperparameter_signature()}
+        """The values with which the model was built.
+
+        Raises:
+            FitError: the model does not keep one as an attribute.
+        """
+        names = list(self.hyperparameter_signature())
+        if lost := [name for name in names if not hasattr(self, name)]:
+            remedy = f"set self.{lost[0]} in its constructor"
+            raise FitError(f"{type(self).__name__} does not keep its hyperparameter {lost[0]!r}", remedy)
+        return {name: getattr(self, name) for name in names}
 
     def parts(self) -> dict[str, Model]:
         """Name → model of everything that this model is made of."""
@@ -222,7 +230,7 @@ class Model(nn.Module, ABC):
     def sampling_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every option of `sample`."""
         parameters = inspect.signature(cls._sample, eval_str=True).parameters
-        return {k: v for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
+        return {k: typed(v) for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
 
     def log_prob(self, x: Any, context: Any = None) -> Tensor:
         """log p(x | context).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -48,8 +49,16 @@ def build(
     True
     """
     cls = family(model).load() if isinstance(model, str) else model
+    given = dict(hyperparameters or {})
+    try:
+        inspect.signature(cls).bind(space, context_space, **given)
+    except TypeError as error:
+        raise UsageError(
+            f"{cls.__name__} cannot be built: {error}",
+            "a family is Family(space, context_space=None, **hyperparameters)",
+        ) from None
     with seeded(seed):
-        return cls(space, context_space, **dict(hyperparameters or {}))
+        return cls(space, context_space, **given)
 
 
 def check_names(model: type[Model], hyperparameters: Iterable[str]) -> None:

@@ -45,7 +45,15 @@ def checked_count(n: int) -> int:
 def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """Parameters of a family's constructor beside its spaces."""
     parameters = inspect.signature(cls.__init__, eval_str=True).parameters
-    return {k: v for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+    return {k: typed(v) for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+
+
+def typed(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A parameter with a type: that of its default if it has no annotation."""
+    if parameter.annotation is not parameter.empty:
+        return parameter
+    default = parameter.default
+    return parameter.replace(annotation=str if default is None or default is parameter.empty else type(default))
 
 
 def holds(parameter: inspect.Parameter, kind: type) -> bool:

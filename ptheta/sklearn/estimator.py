@@ -15,8 +15,9 @@ from ptheta.data import Split
 from ptheta.errors import DensityError, UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
-from ptheta.models import Counting, Density, Model, family
+from ptheta.models import Counting, Density, Model
 from ptheta.models.building import build, check_names
+from ptheta.models.zoo import class_of
 from ptheta.sklearn.rows import KINDS, Loaded, Rows
 from ptheta.spaces import Discrete, Real, Table
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World, choose_device
@@ -46,7 +47,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     `ptheta.load`, whatever `values` says.
 
     Args:
-        model: name of a family, see `ptheta zoo`.
+        model: name of a family, see `ptheta zoo`; or one of one's own, by its class or as `module:Class`.
         minutes, steps: budget of families that learn by gradients, one of them; 1,000 steps if neither is given.
         hyperparameters: of the family, name → value.
         settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate …
@@ -71,7 +72,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: str = "made",
+        model: str | type[Model] = "made",
         *,
         minutes: float | None = None,
         steps: int | None = None,
@@ -106,7 +107,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             PthetaError: the family does not suit the values, or an argument makes no sense.
         """
         X = _pandas(X)
-        cls, seed = family(self.model).load(), _seed(self.random_state)
+        cls, seed = class_of(self.model), _seed(self.random_state)
         if cls.density is not Density.EXACT:
             raise DensityError(
                 f"{self.model} has {cls.density.phrase}, and score_samples returns log p itself",

@@ -11,7 +11,8 @@ from scipy.io import wavfile
 
 import ptheta as library
 from ptheta.cli.arguments import flag_of
-from ptheta.cli.groups import described, of_data, of_family, of_learning
+from ptheta.cli.families import of_family
+from ptheta.cli.groups import described, of_data, of_learning
 from ptheta.cli.main import COMMANDS
 from ptheta.data.kinds import option_groups
 from ptheta.data.option_groups import types_of

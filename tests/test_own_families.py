@@ -1,0 +1,209 @@
+"""A family of one's own: named as `module:Class` or by its class, it is fitted, saved, loaded and used as any other."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+import ptheta
+from ptheta.cli.main import main
+from ptheta.errors import FitError, RunError, UsageError
+from ptheta.models import ZOO, Family
+from ptheta.models.counting.tables import Independent
+from ptheta.models.zoo import PACKAGE
+from ptheta.sklearn import DensityEstimator
+
+SOURCE = '''
+import torch
+from torch import nn
+from ptheta.models import Model
+from ptheta.spaces import Discrete
+
+
+class Own(Model):
+    """Every dimension on its own.
+
+    Args:
+        space: of events.
+        context_space: none.
+        scale: of the first logits.
+        word: without a type.
+    """
+
+    spaces = (Discrete,)
+    context_spaces = ()
+
+    def __init__(self, space, context_space=None, scale: float = 0.1, word="plain"):
+        super().__init__(space, context_space)
+        self.scale, self.word = scale, word
+        self.logits = nn.Parameter(scale * torch.randn(space.dimensions, space.levels))
+
+    def _log_prob(self, x, context):
+        return torch.distributions.Categorical(logits=self.logits.double()).log_prob(x.flatten(1)).sum(1)
+
+    def _sample(self, n, context, generator, *, sharp: float = 1.0):
+        """Draw.
+
+        Args:
+            sharp: factor of the logits.
+        """
+        drawn = torch.multinomial((self.logits * sharp).softmax(-1), n, True, generator=generator)
+        return drawn.T.reshape(n, *self.space.shape)
+
+
+class Forgetful(Own):
+    def __init__(self, space, context_space=None, width: int = 3):
+        super().__init__(space, context_space)
+
+
+class Strange(Own):
+    def __init__(self, space, context_space=None, kind=torch.float32):
+        super().__init__(space, context_space)
+        self.kind = kind
+
+
+def nothing():
+    pass
+'''
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The working folder of a person with a module of families, and a run of one of them."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own_family.py").write_text(SOURCE)
+    (folder / "broken_family.py").write_text("1 / 0\n")
+    return folder
+
+
+@pytest.fixture
+def own(folder, monkeypatch):
+    """The module, imported for one test."""
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "own_family", raising=False)
+    import own_family  # type: ignore[import-not-found]
+
+    yield own_family
+    sys.modules.pop("own_family", None)
+
+
+def forget(monkeypatch):
+    monkeypatch.delitem(sys.modules, "own_family", raising=False)
+
+
+@pytest.mark.parametrize("how", ["class", "name", "instance", "row"])
+def test_it_is_fitted_however_it_is_named_and_loaded_again(how, own, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        ZOO, "mine", Family("mine", "own_family:Own", "exact", "discrete", "", "")
+    ) if how == "row" else 0
+    given = {"class": own.Own, "name": "own_family:Own", "instance": own.Own(data.space, scale=0.3), "row": "mine"}[how]
+    hyperparameters = {} if how == "instance" else {"hyperparameters": {"scale": 0.3}}
+    run = ptheta.fit(given, data, steps=2, out=tmp_path / "run", **hyperparameters)
+    assert run.config["model"]["family"] == "own_family:Own"
+    assert run.name == ("mine" if how == "row" else "own_family:Own")
+    ZOO.pop("mine", None)
+    again = ptheta.Run.load(run.path)
+    assert again.model.scale == 0.3
+    x = data.splits["test"].x
+    assert torch.equal(again.model.log_prob(x), run.model.log_prob(x))
+
+
+def test_a_run_never_imports_the_module_that_it_names(own, data, tmp_path, monkeypatch):
+    path = ptheta.fit(own.Own, data, steps=1, out=tmp_path / "run").path
+    forget(monkeypatch)
+    with pytest.raises(RunError, match="no module is imported because a run names it; if you trust it, import own_fam"):
+        ptheta.Run.load(path)
+    assert "own_family" not in sys.modules
+    with pytest.raises(RunError, match="no module is imported"):
+        ptheta.fit(None, data, out=path, resume=True)
+    assert ptheta.fit("own_family:Own", data, out=path, resume=True, steps=2).name == "own_family:Own"
+
+
+def test_a_class_of_the_package_goes_by_its_name_in_the_zoo(data, tmp_path):
+    run = ptheta.fit(Independent, data, out=tmp_path / "run")
+    assert run.config["model"]["family"] == run.name == "independent"
+    assert all(row.module.startswith(PACKAGE) for row in ZOO.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "problem"),
+    [
+        ("own_family:Onw", UsageError, "module own_family has no Onw; did you mean Own?"),
+        ("own_family:nothing", UsageError, "own_family:nothing is not a family of models; derive it from"),
+        ("no_such_module:Own", UsageError, "no module is called no_such_module"),
+        ("broken_family:Own", UsageError, "module broken_family cannot be imported: ZeroDivisionError"),
+        ("own_family:Forgetful", FitError, "Forgetful does not keep its hyperparameter 'width'; set self.width"),
+        ("own_family:Strange", FitError, "hyperparameter 'kind' of Strange is a dtype, which config.json cannot hold"),
+        (dict, UsageError, "builtins:dict is not a family of models"),
+    ],
+)
+@pytest.mark.usefixtures("own")
+def test_what_does_not_suit_is_named_and_nothing_is_left(model, kind, problem, data, tmp_path):
+    with pytest.raises(kind, match=problem):
+        ptheta.fit(model, data, steps=1, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_that_cannot_be_found_again_is_refused_and_an_old_run_survives_that(data, tmp_path):
+    class Mine(Independent):
+        pass
+
+    old = ptheta.fit("independent", data, out=tmp_path / "run")
+    for model in (Mine, Mine(data.space)):
+        with pytest.raises(
+            FitError, match=r"Mine, so a run of it could not be loaded again; define the class at the top"
+        ):
+            ptheta.fit(model, data, out=old.path, force=True)
+    assert ptheta.Run.load(old.path).name == "independent"
+
+
+def test_scikit_learns_estimator_takes_it(own):
+    x = np.random.default_rng(0).integers(0, 3, (60, 2))
+    for model in (own.Own, "own_family:Own"):
+        scores = DensityEstimator(model, steps=2, random_state=0).fit(x).score_samples(x)
+        assert np.isfinite(scores).all()
+
+
+def test_the_command_line_finds_it_in_the_working_folder(folder, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    forget(monkeypatch)
+    np.save(tmp_path / "walks.npy", data.splits["train"].x)
+    run = str(tmp_path / "run")
+    fit = ["fit", str(tmp_path / "walks.npy"), "own_family:Own", "--steps", "1", "--out", run]
+    assert main([*fit, "--scale", "0.5", "--word", "other"]) == 0
+    assert main(["fit", "x", "own_family:Own", "--scael", "3"]) == 2
+    assert "unknown flag --scael; did you mean --scale?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["fit", "x", "own_family:Own", "--help"])
+    assert "of the first logits" in capsys.readouterr().out
+    forget(monkeypatch)
+    sample = ["sample", run, "-n", "2", "--seed", "0", "--sharp", "2", "--out", str(tmp_path / "drawn")]
+    assert main(sample) == 2
+    assert "add --allow-module own_family" in capsys.readouterr().err
+    assert main([*sample, "--allow-module", "own_family"]) == 0
+    assert main(["info", run, "--allow-module=own_family"]) == 0
+    assert "scale 0.5, word other" in capsys.readouterr().out
+    assert main(["info", run, "--allow-module"]) == 2
+    assert "--allow-module lacks its value" in capsys.readouterr().err
+    forget(monkeypatch)
+
+
+def test_a_run_of_another_process_is_loaded_once_its_module_is_imported(own, folder, data, tmp_path):
+    run = ptheta.fit(own.Own, data, steps=1, out=tmp_path / "run")
+    code = f"""
+        import ptheta
+        try:
+            ptheta.Run.load({str(run.path)!r})
+        except ptheta.PthetaError as error:
+            print(type(error).__name__)
+        import own_family
+        print(ptheta.Run.load({str(run.path)!r}).name)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["RunError", "own_family:Own"]
