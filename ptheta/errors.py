@@ -4,6 +4,10 @@ Every error a user can cause is a `PthetaError`. Its text is one line, `problem;
 that line and exits with status 2.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 CLOSE = 0.75
 """Similarity from which a word is proposed in place of another: a slip of the fingers, not another word."""
 
@@ -66,16 +70,31 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: as Ctrl-C, from somebody who is not at the keyboard."""
 
 
-def nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
     """A clause that names the known word nearest to `name`, or lists them all.
 
     >>> nearest("transfomer", ["made", "transformer"])
     'did you mean transformer?'
     """
+    close = closest(name, known)
+    return f"choose one of {', '.join(known)}" if close is None else f"did you mean {close}?"
+
+
+def closest(name: str, known: Sequence[str]) -> str | None:
+    """The known word of which `name` is a slip of the pen, in capitals or small letters; None if there is none.
+
+    >>> closest("Grösse ", ["Farbe", "Größe"])
+    'Größe'
+    """
     import difflib
 
-    bare = {word.lstrip("-").lower(): word for word in reversed(known)}  # the dashes of flags are alike in all
-    asked = name.lstrip("-").lower()
+    bare = {_bare(word): word for word in reversed(known)}
+    asked = _bare(name)
     cutoff = min(CLOSE, 1 - 1 / max(len(asked), 3)) - 1e-9  # of three letters one may be wrong
     close = difflib.get_close_matches(asked, list(bare), n=1, cutoff=cutoff)
-    return f"did you mean {bare[close[0]]}?" if close else f"choose one of {', '.join(known)}"
+    return bare[close[0]] if close else None
+
+
+def _bare(word: str) -> str:
+    """A word without capitals, spaces around it, and the dashes that all flags begin with."""
+    return word.strip().lstrip("-").casefold()

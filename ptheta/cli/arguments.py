@@ -18,6 +18,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ptheta.cli.groups import Argument
+from ptheta.cli.options import Needs
 from ptheta.errors import PthetaError, UsageError, nearest
 
 Groups = Mapping[str, Mapping[str, list[Argument]]]
@@ -61,7 +62,7 @@ def call(
     shown = own + [_group(title, flags) for title, flags in titled.items()]
     receive.__signature__ = signature.replace(parameters=shown, return_annotation=None)  # type: ignore[attr-defined]
     receive.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    receive.__doc__ = function.__doc__
+    receive.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", inspect.getdoc(function) or "")  # the terminal wraps the lines
     names = [one.name for one in own] + [flag.name for flags in titled.values() for flag in flags]
     for flag in map(flag_of, names):  # the parser would keep the last and say nothing
         if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
@@ -81,11 +82,23 @@ def call(
         hint = nearest(unknown[0].split("=")[0], flags) if what == "flag" else f"see {prog} --help"
         raise UsageError(f"unknown {what} {unknown[0]}", hint if "did you mean" in hint else f"see {prog} --help")
     positional, named = bound
+    _check_needs(signature.parameters, named)
     given: dict[str, Any] = {}
     for parameter, titles in groups.items():
         values = [(flag, getattr(named[title], flag.name)) for title, flags in titles.items() for flag in flags]
         given[parameter] = {flag.name: value for flag, value in values if value != flag.default}
     return function(*positional, **{k: v for k, v in named.items() if k not in titled}, **given, **hidden)
+
+
+def _check_needs(parameters: Mapping[str, inspect.Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse a flag that was given without the one it needs (`Needs`)."""
+    for name, one in parameters.items():
+        for need in getattr(one.annotation, "__metadata__", ()):
+            if isinstance(need, Needs) and values[name] != one.default:
+                other = parameters[need.flag]
+                if values[need.flag] == other.default:
+                    flag = flag_of(need.flag)
+                    raise UsageError(f"{flag_of(name)} has no effect without {flag}", need.remedy or f"give {flag} too")
 
 
 _METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH", bool: "{True,False}"}
@@ -97,14 +110,20 @@ def _readable(parameter: inspect.Parameter) -> inspect.Parameter:
 
     kind, marks = parameter.annotation, list(getattr(parameter.annotation, "__metadata__", ()))
     kind = get_args(kind)[0] if marks else kind
-    changes: dict[str, Any] = {"help_behavior_hint": ""} if parameter.default in (None, False) else {}
+    changes: dict[str, Any] = {"help_behavior_hint": ""} if _goes_without_saying(parameter.default) else {}
     conf: Any = next((mark for mark in marks if hasattr(mark, "help_behavior_hint")), tyro.conf.arg())
     if type(None) in get_args(kind):
         changes["metavar"] = conf.metavar or _metavar(kind)
     if not changes:
         return parameter
-    marks = [mark for mark in marks if mark is not conf] + [dataclasses.replace(conf, **changes)]
+    marks = [mark for mark in marks if mark is not conf and not isinstance(mark, Needs)] + [
+        dataclasses.replace(conf, **changes)
+    ]
     return parameter.replace(annotation=Annotated[(kind, *marks)])
+
+
+def _goes_without_saying(default: Any) -> bool:
+    return default is None or default is False or default == []
 
 
 def _metavar(kind: Any) -> str | None:
@@ -126,7 +145,7 @@ def _group(title: str, flags: list[Argument]) -> inspect.Parameter:
 
     made = []
     for flag in flags:
-        hint = "" if flag.default in (None, False) else None  # None: the parser's own, which shows the default
+        hint = "" if _goes_without_saying(flag.default) else None  # None: the parser's own, which shows the default
         if flag.otherwise:
             hint = "(inferred if left out)" if flag.otherwise == "inferred" else f"(if left out: {flag.otherwise})"
         switch = flag.kind is bool and flag.default is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
+from ptheta.data.readers import check_form
 from ptheta.data.sources.delimited import fill_delimited
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import plural
@@ -150,10 +152,12 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
     """
     from ptheta.data.sources.opening import open_source
 
+    check_form(file, "table")
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
-        raise SourceError(f"{file} is not a table", "give a CSV, TSV or Parquet file")
+        raise SourceError(f"{file} cannot be completed", "give the table as a CSV, TSV or Parquet file")
     table = next(iter(open_source(file).spelled(codec.words).tables.values()))
     names = [name for name in codec.names if name in table.columns]
+    _check_spelling(file, [name for name in table.columns if name not in names], codec.names, names)
     if not names:
         raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
     parts, start = [np.empty((0, len(codec.names)))], 0
@@ -168,6 +172,27 @@ def read(codec: RowCodec, file: Path) -> np.ndarray:
         parts.append(codec.partial(present | absent, place))
         start += length
     return np.concatenate(parts)
+
+
+def _check_spelling(file: Path, others: list[str], known: Sequence[str], present: Sequence[str]) -> None:
+    """Refuse a column that looks like one of the run's that the file lacks: its values would be drawn over.
+
+    Args:
+        file: of the table.
+        others: its columns that are not the run's.
+        known: the run's columns.
+        present: those of them that the file has.
+
+    Raises:
+        SourceError: the nearest name is in the message.
+    """
+    for name in others:
+        meant = closest(name, [one for one in known if one not in present])
+        if meant is not None:
+            raise SourceError(
+                f"{file} has a column {name!r} and none called {meant!r}",
+                f"rename it to {meant}, or remove it if it is something else",
+            )
 
 
 def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, path: Path) -> Path:

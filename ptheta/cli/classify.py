@@ -13,7 +13,7 @@ from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, warned
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, RunArgument, SourceArgument
+from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.spaces import Label
@@ -41,7 +41,7 @@ def classify(
     limit: int | None = None,
     baselines: bool = True,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:

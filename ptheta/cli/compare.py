@@ -10,7 +10,7 @@ from ptheta.cli.arguments import call, print_json
 from ptheta.cli.families import named
 from ptheta.cli.groups import of_data
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, SourceArgument
+from ptheta.cli.options import Flag, Force, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
 
@@ -40,7 +40,7 @@ def compare(
     minutes: float | None = None,
     steps: int | None = None,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     seed: int = 0,
     device: str = "auto",
     json: Flag = False,

@@ -13,8 +13,9 @@ from ptheta.cli.arguments import flag_of, print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Values
+from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
+from ptheta.data.readers import check_form
 from ptheta.errors import SourceError, UsageError
 from ptheta.listing import unreadable
 from ptheta.numbers import plural
@@ -48,7 +49,7 @@ def complete(
     context: Values = [],  # noqa: B006
     seed: int = 0,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:
@@ -197,11 +198,12 @@ def _texts(
 
 
 def _content(file: Path) -> bytes:
-    """The bytes of a file.
+    """The bytes of a text file.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or is of another form by its name.
     """
+    check_form(file, "text")
     try:
         return file.read_bytes()
     except OSError as error:

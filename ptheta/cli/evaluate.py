@@ -10,7 +10,7 @@ import tyro
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, RunArgument
+from ptheta.cli.options import Flag, Force, RunArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, UsageError, nearest
 
@@ -51,7 +51,7 @@ def evaluate(
     judge: Path | None = None,
     seed: int = 0,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:

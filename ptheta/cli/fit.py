@@ -13,7 +13,7 @@ from ptheta.cli.families import families_among, hyperparameters_of, named, of_al
 from ptheta.cli.families import hyperparameters as of_flags
 from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, ModelArgument
+from ptheta.cli.options import Flag, Force, ModelArgument
 from ptheta.errors import UsageError
 
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
@@ -61,7 +61,7 @@ def fit(
     steps: int | None = None,
     epochs: float | None = None,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     resume: Flag = False,
     resume_inexact: Flag = False,
     seed: int | None = None,

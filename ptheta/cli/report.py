@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.options import Flag, OptionalCount, RunArgument
+from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 
@@ -31,7 +31,7 @@ def report(
     source: OptionalSource = None,
     *,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     n: OptionalCount = None,
     seed: int = 0,
     device: str = "auto",

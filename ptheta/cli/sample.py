@@ -8,12 +8,12 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
-from ptheta.cli.options import Flag, OptionalCount, RunArgument, Texts, Values
+from ptheta.cli.options import Flag, Force, Needs, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 from ptheta.numbers import plural
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 EVENTS = 64
 """Events drawn unless asked otherwise: of no context, or of labels and numbers, in all."""
+
+BEGIN = 'give --prompt, "" to begin at the beginning'
+"""Remedy where a flag is for texts after a prompt."""
 
 TOKENS = 500
 """Tokens drawn after a prompt unless asked otherwise."""
@@ -44,16 +47,16 @@ def sample(
     n: OptionalCount = None,
     each: int | None = None,
     prompt: Texts = [],  # noqa: B006
-    tokens: int | None = None,
-    stop: Texts = [],  # noqa: B006
-    draft: Draft | None = None,
-    compile: Flag = False,
+    tokens: Annotated[int | None, Needs("prompt", BEGIN)] = None,
+    stop: Annotated[Texts, Needs("prompt", BEGIN)] = [],  # noqa: B006
+    draft: Annotated[Draft | None, Needs("prompt", BEGIN)] = None,
+    compile: Annotated[Flag, Needs("prompt", BEGIN)] = False,
     context: Values = [],  # noqa: B006
     beams: int | None = None,
-    length_penalty: float | None = None,
+    length_penalty: Annotated[float | None, Needs("beams")] = None,
     seed: int | None = None,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:
@@ -98,8 +101,6 @@ def sample(
             raise UsageError(f"{flag} is {value}", "give at least 1")
     if n is not None and each is not None:
         raise UsageError("-n and --each both say how many", "give one of them")
-    if length_penalty is not None and beams is None:
-        raise UsageError("--length-penalty is for --beams", "give --beams too")
     seed = secrets.randbits(32) if seed is None else seed
     steps = sampling_options(fitted.name, words, "sample")
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
@@ -109,8 +110,6 @@ def sample(
         if "method" in steps:
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
         _texts(fitted, prompt, n or 1, context, seed, Warp(**steps), out, force, json, **written)
-    elif given := [name for name, value in written.items() if value is not None]:
-        raise UsageError(f"--{given[0]} is for texts after a prompt", 'give --prompt, "" to begin at the beginning')
     elif beams is not None:
         if steps or n is not None or each is not None:
             raise UsageError("a beam search finds one text for each context", "leave out -n, --each, --temperature …")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, RunArgument, SourceArgument, Values
+from ptheta.cli.options import Flag, Force, Needs, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.numbers import plural
@@ -44,10 +44,10 @@ def score(
     anomaly: Method | None = None,
     against: Path | None = None,
     elbo: Flag = False,
-    draws: int = 1,
+    draws: Annotated[int, Needs("elbo")] = 1,
     calibrate: int = CALIBRATED,
     out: Path | None = None,
-    force: Flag = False,
+    force: Force = False,
     per_dimension: Flag = False,
     limit: int | None = None,
     device: str = "auto",
@@ -73,7 +73,7 @@ def score(
         calibrate: how many of the run's own held-out events the p-values rank an event among; 0 for no p-values
         out: Parquet file with a row for each event; scores.parquet beside the run if left out. Of texts a page of the
             same name, .html, shows the surprise of every token
-        force: replace --out; without --out, the file beside the run
+        force: replace --out
         per_dimension: also write log p(x_j | x_<j) of every dimension or token, and for pictures a map of the surprise
         limit: score at most so many events, or documents
         device: auto, cpu or cuda
@@ -89,8 +89,8 @@ def score(
         raise UsageError(f"--limit is {limit}", "give at least 1")
     if calibrate < 0:
         raise UsageError(f"--calibrate is {calibrate}", "give 0 for no p-values, or more")
-    if draws < 1 or (draws > 1 and not elbo):
-        raise UsageError(f"--draws is {draws}", "give at least 1" if elbo else "it is for --elbo")
+    if draws < 1:
+        raise UsageError(f"--draws is {draws}", "give at least 1")
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
@@ -108,8 +108,7 @@ def score(
     events = _with_contexts(fitted, data.splits[name], given) if given else data.splits[name]
     if out is not None and out.suffix != ".parquet":
         raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
-    default = beside(run, "-scores.parquet")
-    place = output(default if force and out is None else out, default, force)
+    place = output(out, beside(run, "-scores.parquet"), force)
     of = f"{data.name} ({name})"
     if isinstance(events, TextSplit) and reads_documents(fitted):
         if background is not None or anomaly not in (None, "surprise"):

@@ -18,9 +18,8 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, given_contexts
 from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import UsageError
 from ptheta.files import write_bytes
-from ptheta.listing import is_file
 from ptheta.models import Autoregressive
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats, plural
@@ -177,7 +176,4 @@ def _read(codec: DocumentCodec, files: list[Path]) -> np.ndarray:
     """Events of text files, one each."""
     from ptheta.data.reading import events_of_file
 
-    for file in files:
-        if not is_file(file):
-            raise SourceError(f"{file} cannot be read: it is not a file", "check the path")
     return np.concatenate([events_of_file(codec, file) for file in files])

@@ -23,3 +23,15 @@ SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".a
 
 CAPTIONS = (".txt", ".caption")
 """Suffixes of the text that belongs to the picture or sound of the same name beside it."""
+
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".arrow", ".feather", ".xlsx", ".xls")
+"""Suffixes of table files."""
+
+
+ARRAYS = (".npy", ".npz")
+"""Suffixes of array files."""
+
+
+FORMS = {"picture": PICTURES, "sound": SOUNDS, "text": TEXTS, "table": TABLES, "array": ARRAYS}
+"""Form of a file → its suffixes."""

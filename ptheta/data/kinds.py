@@ -87,6 +87,7 @@ class Kind:
         finish: codec, splits, options, whether the codec is a run's → the codec and splits to keep, and notes.
         describe: codec → what the events are, in sentences.
         review: source, column, codec of a run, masks, whether it is the event → what the codec does to new data.
+        form: of the files that `read` reads, see `FORMS`; empty: any.
         read: codec, path → the events of a file.
         parse: codec, text → the context that a person writes so; None: a path.
         cut: codec, column, events by split → what was cut, in sentences.
@@ -119,6 +120,7 @@ class Kind:
     )
     describe: Callable[[Any], list[str]] = lambda codec: []
     review: Callable[[Source, str, Any, Masks, bool], list[str]] = lambda source, name, codec, masks, is_event: []
+    form: str = ""
     read: Callable[[Any, str | Path], np.ndarray] = read_value
     parse: Callable[[Any, str], np.ndarray] | None = None
     cut: Callable[[Any, str, dict[str, np.ndarray]], list[str]] = lambda codec, name, events: []
@@ -170,6 +172,7 @@ _ROWS = [
         reads=("array", *NUMBERS),
         early=True,
         exhibit="arrays:Arrays",
+        form="array",
         read=read_array,
     ),
     Kind(
@@ -184,6 +187,7 @@ _ROWS = [
         exhibit="pictures:Pictures",
         plan=plan_pictures,
         encode=encode_pictures,
+        form="picture",
         settle=draw_pictures,
         finish=finish_pictures,
         review=lambda source, name, codec, masks, is_event: remarks_of(source, name, codec) if is_event else [],
@@ -199,6 +203,7 @@ _ROWS = [
         leads=False,
         apart="document",
         exhibit="texts:Texts",
+        form="text",
         read=read_blocks,
         load=lambda source, name, options, codec: load_text(source, name, options[Texts], options[Loading], codec),
     ),
@@ -214,6 +219,7 @@ _ROWS = [
         view="text",
         exhibit="texts:Documents",
         encode=encode_texts,
+        form="text",
         read=read_document,
         parse=parse_value,
         cut=cut_notes,
@@ -229,6 +235,7 @@ _ROWS = [
         lambda source, column, texts: column.kind == "sound",
         options=Sounds,
         reads=("sound",),
+        form="sound",
         exhibit="sounds:Sounds",
         review=lambda source, name, codec, masks, is_event: sound_notes(codec, name, survey(source, name, masks)),
     ),
@@ -244,6 +251,7 @@ _ROWS = [
         options=Tables,
         exhibit="tables:Tables",
         encode=encode_rows,
+        form="table",
         read=read_rows,
         finish=finish_rows,
         describe=lambda codec: described(codec) if isinstance(codec, RowCodec) else [],

@@ -9,12 +9,35 @@ import numpy as np
 
 from ptheta.data.codecs import ArrayCodec, Codec, DocumentCodec, FrameCodec, TextCodec
 from ptheta.data.codecs.labels import ValueCodec
-from ptheta.data.formats import PICTURES, SOUNDS
+from ptheta.data.formats import FORMS
 from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError, nearest
-from ptheta.listing import unreadable
+from ptheta.listing import exists, is_file, is_folder, unreadable
+
+
+def check_form(path: str | Path, form: str) -> None:
+    """Check that a file may be of one form of data (`FORMS`): a regular file, whose suffix is not of another form.
+
+    Raises:
+        SourceError: it is not.
+    """
+    if is_folder(Path(path)):
+        raise SourceError(f"{path} is a folder", "name the files in it")
+    if exists(Path(path)) and not is_file(Path(path)):
+        raise SourceError(f"{path} is not a regular file", f"give {_article(form)} file")
+    suffix = Path(path).suffix.lower()
+    actual = next((name for name, suffixes in FORMS.items() if suffix in suffixes), form)
+    if actual != form:
+        raise SourceError(
+            f"{path} is {_article(actual)}, not {_article(form)}",
+            f"give {_article(form)} file, such as x{FORMS[form][0]}",
+        )
+
+
+def _article(form: str) -> str:
+    return f"an {form}" if form[0] in "aeiou" else f"a {form}"
 
 
 def read_value(codec: Codec, path: str | Path) -> np.ndarray:
@@ -61,10 +84,8 @@ def read_document(codec: DocumentCodec, path: str | Path) -> np.ndarray:
     """The one text of a file, [1, length].
 
     Raises:
-        SourceError: it cannot be read, or is a picture or a sound by its name.
+        SourceError: it cannot be read.
     """
-    if Path(path).suffix.lower() in (*PICTURES, *SOUNDS):
-        raise SourceError(f"{path} is not text", "give a text file")
     return codec.encode([_content(path)], lambda _: str(path))
 
 

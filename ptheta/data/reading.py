@@ -9,6 +9,7 @@ import numpy as np
 
 from ptheta.data.codecs import Codec, ContextCodec, JointCodec
 from ptheta.data.kinds import kind_of
+from ptheta.data.readers import check_form
 from ptheta.data.sources.delimited import in_row, read_cells
 from ptheta.data.sources.faults import reading
 from ptheta.errors import UsageError, nearest
@@ -20,11 +21,16 @@ def events_of_file(codec: Codec, path: str | Path) -> np.ndarray:
     Of contexts of several parts: the rows of a CSV file whose columns are parts, where an empty cell says nothing.
 
     Raises:
-        SourceError: a missing or damaged file, or one that does not fit the space.
+        SourceError: a missing or damaged file, one of another form, or one that does not fit the space.
         UsageError: a column that is not part of a context, or a cell that is not a value; the row is named.
     """
     with reading(str(path)):
-        return _parts_of_file(codec, path) if isinstance(codec, JointCodec) else kind_of(codec).read(codec, path)
+        if isinstance(codec, JointCodec):
+            return _parts_of_file(codec, path)
+        kind = kind_of(codec)
+        if kind.form:
+            check_form(path, kind.form)
+        return kind.read(codec, path)
 
 
 def context_of(codec: ContextCodec, text: str) -> np.ndarray:

@@ -62,3 +62,26 @@ def test_an_unknown_method_is_told_with_those_there_are(ptheta):
     assert result.code == 2
     assert "--method" in result.err
     assert "fixed_point" in result.err
+
+
+WRONG = {
+    "a picture": ("txt", "pictures/0.png", "pictures/0.png is a picture, not a text; give a text file, such as x.txt"),
+    "lines of JSON": ("txt", "rows.jsonl", "rows.jsonl is a table, not a text"),
+    "an array": ("txt", "x.npy", "x.npy is an array, not a text"),
+    "a table": ("pic", "table.csv", "table.csv is a table, not a picture; give a picture file, such as x.png"),
+    "a sound": ("pic", "x.wav", "x.wav is a sound, not a picture"),
+    "a text": ("num", "text.txt", "text.txt is a text, not a table"),
+    "a folder": ("pic", "pictures", "pictures is a folder; name the files in it"),
+    "a folder of texts": ("txt", "pictures", "pictures is a folder; name the files in it"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_file_of_another_form_is_refused_by_its_name(case, ptheta, here):
+    run, file, message = WRONG[case]
+    for name in ("rows.jsonl", "x.npy", "x.wav"):
+        Path(name).write_text('{"text": "the lazy dog"}')
+    result = ptheta("complete", run, file, "--out", "c")
+    assert result.code == 2
+    assert message in result.err
+    assert not Path("c").exists()

@@ -58,6 +58,12 @@ BAD = {
     "report by events of another kind": ("report pic numbers.csv", "numbers.csv", "Image(8×8"),
     "report by nothing": ("report pic nowhere.csv", "nowhere.csv", "check the path"),
     "report into a file that is there": ("report pic --out page.html", "page.html exists", "--force"),
+    "force that replaces nothing": (
+        "score pic pictures --force",
+        "--force has no effect without --out",
+        "name with --out",
+    ),
+    "more draws of an exact density": ("score pic pictures --draws 3", "--draws has no effect without --elbo", "give"),
     "existing completions": ("complete pic top.png --out taken", "taken exists", "--force"),
     "a folder that is not a run, forced": (
         "fit pictures --out taken --force",

@@ -1,21 +1,25 @@
 """Options stand once: the flags of `fit` and `compare`, their help and the keywords of `load` are the same fields."""
 
+import importlib
 import inspect
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
 from scipy.io import wavfile
 
 import ptheta as library
-from ptheta.cli.arguments import flag_of
+from ptheta.cli.arguments import call, flag_of
 from ptheta.cli.families import of_family
 from ptheta.cli.groups import described, of_data, of_learning
 from ptheta.cli.main import COMMANDS
+from ptheta.cli.options import Needs
 from ptheta.data.kinds import option_groups
 from ptheta.data.option_groups import types_of
+from ptheta.errors import UsageError
 from ptheta.training import OBJECTIVES, Settings
 
 DATA = [flag.name for flags in of_data().values() for flag in flags]
@@ -123,3 +127,36 @@ def test_an_option_stands_in_two_files_at_most():
     package = Path(library.__file__).parent
     found = subprocess.run(["grep", "-rlw", "--include=*.py", "hop", package], capture_output=True, text=True).stdout
     assert len(found.splitlines()) <= 2, found
+
+
+def test_every_command_that_can_replace_needs_the_place():
+    """`compress` always needs --out."""
+    for name in sorted(set(COMMANDS) - {"compress"}):
+        command = getattr(importlib.import_module(f"ptheta.cli.{name}"), name)
+        parameters = inspect.signature(command, eval_str=True).parameters
+        if "force" in parameters:
+            marks = getattr(parameters["force"].annotation, "__metadata__", ())
+            assert [mark.flag for mark in marks if isinstance(mark, Needs)] == ["out"], name
+
+
+def test_a_flag_without_the_one_it_needs_is_refused_and_with_it_passed_on():
+    def command(*, deep: Annotated[int, Needs("sea")] = 0, sea: str = "") -> tuple[int, str]:
+        """Dive.
+
+        Args:
+            deep: metres
+            sea: name
+        """
+        return deep, sea
+
+    with pytest.raises(UsageError, match="--deep has no effect without --sea; give --sea too"):
+        call(command, ["--deep", "3"], "dive")
+    assert call(command, ["--deep", "3", "--sea", "north"], "dive") == (3, "north")
+    assert call(command, ["--sea", "north"], "dive") == (0, "north")
+
+
+def test_the_help_wraps_at_the_width_of_the_terminal_only(ptheta, capsys, monkeypatch):
+    """A sentence that the source wraps is one paragraph of the help: all lines but the last are nearly full."""
+    shown = help_of("score", ptheta=ptheta, capsys=capsys)
+    about = shown[shown.index("--anomaly") : shown.index("--against PATH")].splitlines()[1:-1]
+    assert all(len(line.strip("│ ")) > 45 for line in about[:-1])

@@ -90,11 +90,13 @@ def test_of_the_calibration_events_only_so_many_are_scored(ptheta, pictures):
     assert ptheta("score", "pic", "new", "--calibrate", "2", "--json").json["calibrated"] == 2
 
 
-def test_force_without_a_place_replaces_the_file_beside_the_run(ptheta, pictures):
+def test_without_a_place_no_file_is_replaced_and_a_named_one_only_if_forced(ptheta, pictures):
     for expected in ("pic-scores.parquet", "pic-scores-2.parquet"):
         assert ptheta("score", "pic", "new", "--json").json["out"] == expected
     before = Path("pic-scores.parquet").read_bytes()
-    forced = ptheta("score", "pic", "new", "--calibrate", "0", "--force", "--json").json
+    out = ("--out", "pic-scores.parquet")
+    assert ptheta("score", "pic", "new", *out).code == 2
+    forced = ptheta("score", "pic", "new", "--calibrate", "0", "--force", *out, "--json").json
     assert forced["out"] == "pic-scores.parquet"
     assert Path("pic-scores.parquet").read_bytes() != before
 

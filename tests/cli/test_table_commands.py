@@ -471,7 +471,10 @@ def test_tables_that_cannot_be_completed_are_one_line(at, text, words):
         (["in.csv", "in.csv", "--out", "out.csv"], ["several tables", "folder"]),
         (["in.csv", "-n", "2", "--out", "out.csv"], ["several tables", "folder"]),
         (["full.csv"], ["nothing is missing in full.csv"]),
-        (["in.json"], ["in.json is not a table"]),
+        (["in.json"], ["in.json cannot be completed", "CSV, TSV or Parquet"]),
+        (["spelled.csv"], ["spelled.csv has a column", "and none called", "rename it"]),
+        (["capitals.csv"], ["capitals.csv has a column", "and none called", "rename it"]),
+        (["picture.png"], ["picture.png is a picture, not a table"]),
         (["nowhere.csv"], ["nowhere.csv"]),
         (["in.csv", "--out", "odd.csv"], ["odd.csv exists", "--force"]),
         (["in.csv", "-n", "0"], ["-n is 0"]),
@@ -482,6 +485,10 @@ def test_what_complete_cannot_do_is_one_line_and_nothing_is_written(at, argument
     odd()[:5].to_csv("in.csv", index=False)
     odd().dropna()[:5].to_csv("full.csv", index=False)
     Path("in.json").write_text("[]")
+    Path("picture.png").write_bytes(b"")
+    last = odd().columns[-1]
+    odd()[:5].rename(columns={last: f"{last}s" if len(last) > 3 else f" {last}"}).to_csv("spelled.csv", index=False)
+    odd()[:5].rename(columns={last: last.swapcase()}).to_csv("capitals.csv", index=False)
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     refused(at("complete", "odd", *arguments), *words)
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before

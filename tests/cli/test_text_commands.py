@@ -289,9 +289,9 @@ BAD = {
     "unknown character": ("sample characters --prompt aüQ", "byte 4 of the prompt begins 'Q'", "--tokenizer bytes"),
     "no tokens": ("sample bytes --prompt a --tokens 0", "--tokens is 0", "give at least 1"),
     "tokens in words": ("sample bytes --prompt a --tokens many", "--tokens is 'many', not a whole number", "--help"),
-    "tokens without a prompt": ("sample bytes --tokens 5", "--tokens is for texts after a prompt", "give --prompt"),
-    "stop without a prompt": ("sample bytes --stop x", "--stop is for texts after a prompt", "give --prompt"),
-    "draft without a prompt": ("sample num --draft ngram", "--draft is for texts after a prompt", "give --prompt"),
+    "tokens without a prompt": ("sample bytes --tokens 5", "--tokens has no effect without --prompt", "give --prompt"),
+    "stop without a prompt": ("sample bytes --stop x", "--stop has no effect without --prompt", "give --prompt"),
+    "draft without a prompt": ("sample num --draft ngram", "--draft has no effect without --prompt", "give --prompt"),
     "empty stop": ("sample bytes --prompt a --stop=", "--stop is empty", "name the text"),
     "no such draft": ("sample bytes --prompt a --draft guess", "--draft is 'guess', not one of", "--help"),
     "method of a prompt": ("sample bytes --prompt a --method fixed_point", "--method is for events", "--draft"),
@@ -308,7 +308,7 @@ BAD = {
     "tokens of blocks": ("complete chain other.txt --tokens 3", "events of a fixed size", "leave out --tokens"),
     "method of a text": ("complete bytes start.txt --method ancestral", "token after token", "leave out --method"),
     "no file": ("complete bytes nothing.txt", "nothing.txt cannot be read", "check the path"),
-    "unknown character in a file": ("complete characters numbers.csv", "numbers.csv", "--tokenizer bytes"),
+    "unknown character in a file": ("complete characters odd.log", "odd.log", "--tokenizer bytes"),
     "no documents": ("score bytes new --limit 0", "--limit is 0", "give at least 1"),
 }
 
@@ -316,6 +316,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_mistake_is_one_line_and_leaves_nothing(case, text_runs, cli):
     arguments, problem, remedy = BAD[case]
+    (text_runs / "odd.log").write_text("0.5,QZ")
     before = sorted(text_runs.rglob("*"))
     result = cli(*arguments.split())
     assert (result.code, result.out) == (2, "")
