@@ -94,7 +94,15 @@ def fit(
     """
     import ptheta
     from ptheta.configs import read_config
-    from ptheta.fitting import check_free, check_numbers, default_model, default_preset, family_of_preset, photo_size
+    from ptheta.fitting import (
+        check_free,
+        check_numbers,
+        default_model,
+        default_preset,
+        family_of_preset,
+        load_for,
+        photo_size,
+    )
     from ptheta.presets import preset as find_preset
 
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
@@ -125,7 +133,7 @@ def fit(
         given = {"minutes": minutes, "steps": steps, "epochs": epochs}
         chooser = photo_size(chosen, preset, values_of, settings, given, device, memory)
         wanted = {"size": chooser, **(recipe.data if recipe else {}), **options}
-        data = ptheta.load(source, **wanted, seed=seed or 0)
+        data = load_for(chosen, source, **wanted, seed=seed or 0)
         note(data.notes)
         if chosen is None:
             preset = default_preset(data)

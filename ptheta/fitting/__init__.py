@@ -22,7 +22,7 @@ from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError, UsageError
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
-from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, loaded, preset_for
+from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, check_settings, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude
@@ -54,6 +54,7 @@ __all__ = [
     "default_preset",
     "family_of_preset",
     "fit",
+    "load_for",
     "photo_size",
     "preset_for",
 ]
@@ -156,7 +157,7 @@ def fit(
             model = default_family(data.space) if model is None else model
         else:
             size = photo_size(model, preset, hyperparameters, settings, given, device, memory)
-            data = loaded(data, preset, size)
+            data = loaded(data, preset, size, model if preset is None else find_preset(preset).model)
             preset = preset or (default_preset(data) if model is None else None)
         if preset is not None:
             recipe = find_preset(preset)

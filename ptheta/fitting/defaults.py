@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ptheta.data import Data, load
-from ptheta.errors import UsageError
+from ptheta.data.codecs import FrameCodec
+from ptheta.errors import SourceError, SpaceError, UsageError
 from ptheta.models import Model, family
 from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
+from ptheta.models.checks import COLUMNS, remedy_for
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
 from ptheta.spaces import Discrete, Document, Image, Sequence, Space, Table, Waveform
@@ -47,8 +49,41 @@ def family_of_preset(recipe: Preset, model: str | Model | None) -> str:
     return recipe.model
 
 
-def loaded(data: Any, preset: str | None, size: Any = None) -> Data:
-    """The data to fit; a preset's options of `load`, and a size for pictures, apply to what is still to be loaded.
+def load_for(model: str | Model | None, source: Any, **options: Any) -> Data:
+    """Load a source for a family: where it cannot model a table's columns as they are inferred, they are taken as what
+    it can, unless `columns` is given, and that is reported.
+
+    Args:
+        model: name of a family, a model, or None: any.
+        source, options: as for `load`.
+
+    Raises:
+        SpaceError: the family models no such columns.
+    """
+    data = load(source, **options)
+    if model is None or isinstance(model, Model) or not isinstance(data.codec, FrameCodec):
+        return data
+    name, spaces = family(model).name, family(model).load().spaces
+    if isinstance(data.space, spaces) or options.get("columns", "auto") != "auto":
+        return data
+    ways = {"mixed": "cells of any kind", "categories": "levels"}
+    columns = next((columns for kind, columns in COLUMNS.items() if kind in spaces and columns in ways), None)
+    if columns is not None:
+        try:
+            changed = load(source, **{**options, "columns": columns})
+        except SourceError as error:
+            problem = f"{name} cannot model {data.space}: {error.problem}"
+            raise SpaceError(problem, remedy_for(data.space, spaces)) from None
+        report = f"{name} models {ways[columns]}, so all columns were taken as --columns {columns}"
+        changed.notes.append(report)
+        changed.remarks.append(report)
+        return changed
+    raise SpaceError(f"{name} cannot model {data.space}", remedy_for(data.space, spaces))
+
+
+def loaded(data: Any, preset: str | None, size: Any = None, model: str | Model | None = None) -> Data:
+    """The data to fit; a preset's options of `load`, a size for pictures, and columns of a table that suit the family
+    apply to what is still to be loaded.
 
     Raises:
         UsageError: there are none, or they were loaded in a way that the preset is not for.
@@ -56,7 +91,7 @@ def loaded(data: Any, preset: str | None, size: Any = None) -> Data:
     if data is None:
         raise UsageError("there is nothing to fit", "name a data source")
     wanted = {} if preset is None else find_preset(preset).data
-    data = data if isinstance(data, Data) else load(data, **{"size": size, **wanted})
+    data = data if isinstance(data, Data) else load_for(model, data, **{"size": size, **wanted})
     if missing := [k for k in wanted if data.request and data.request.get(k) in (None, "none")]:
         raise UsageError(
             f"preset {preset} is for data loaded with {missing[0]}={wanted[missing[0]]!r}, and these were not",

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import checked_count, constructor, evaluating, holds, typed
+from ptheta.models.checks import checked_count, constructor, evaluating, holds, remedy_for, typed
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
@@ -65,8 +65,7 @@ class Model(nn.Module, ABC):
         super().__init__()
         name = type(self).__name__
         if not isinstance(space, self.spaces):
-            fits = " or ".join(s.__name__ for s in self.spaces)
-            raise SpaceError(f"{name} cannot model {space}", f"its spaces are {fits}; see `ptheta zoo`")
+            raise SpaceError(f"{name} cannot model {space}", remedy_for(space, self.spaces))
         if context_space is not None and not isinstance(context_space, self.context_spaces):
             fits = " or ".join(s.__name__ for s in self.context_spaces) or "no context at all"
             raise SpaceError(f"{name} cannot condition on {context_space}", f"it takes {fits}")

@@ -10,6 +10,10 @@ import torch
 from torch import nn
 
 from ptheta.errors import UsageError
+from ptheta.spaces import Discrete, Real, Space, Table
+
+COLUMNS: dict[type[Space], str] = {Discrete: "categories", Real: "real", Table: "mixed"}
+"""What rows of a table are loaded as, for each of their spaces."""
 
 
 class evaluating:
@@ -61,3 +65,17 @@ def holds(parameter: inspect.Parameter, kind: type) -> bool:
     annotation = parameter.annotation
     kinds = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     return any(isinstance(one, type) and issubclass(one, kind) for one in kinds)
+
+
+def remedy_for(space: Space, spaces: tuple[type[Space], ...]) -> str:
+    """What to do about a space that is none of those that a family models.
+
+    >>> remedy_for(Discrete((2,), 3), (Real,))
+    'its spaces are Real; of a table take --columns real; see `ptheta zoo`'
+    """
+    fits = " or ".join(s.__name__ for s in spaces)
+    columns = [columns for kind, columns in COLUMNS.items() if kind in spaces and not isinstance(space, kind)]
+    columns = [name for name in columns if name != "categories" or not isinstance(space, Real)]
+    rows = type(space) in COLUMNS and len(space.shape) == 1 and columns
+    of_tables = f"of a table take --columns {' or '.join(columns)}; " if rows else ""
+    return f"its spaces are {fits}; {of_tables}see `ptheta zoo`"

@@ -7,7 +7,9 @@ import pytest
 import ptheta.data.splits
 from ptheta.data import Codec, load
 from ptheta.data.reading import events_of_file
-from ptheta.errors import SourceError, UsageError
+from ptheta.errors import SourceError, SpaceError, UsageError
+from ptheta.fitting import load_for
+from ptheta.models.counting.tables import MarkovChain
 from ptheta.spaces import Column, Discrete, Document, Real, Table
 
 
@@ -202,3 +204,60 @@ def test_a_column_that_test_lacks_is_no_event(cats):
 def test_a_column_of_two_kinds_is_refused(cats):
     with pytest.raises(SourceError, match="'doors' is int in train but string in test"):
         load({"train": cats, "test": cats.astype({"doors": str})})
+
+
+@pytest.mark.parametrize(
+    "beside", [{}, {"words": ["a", "b", "c"] * 40}, {"real": np.random.default_rng(1).normal(size=120)}]
+)
+@pytest.mark.parametrize(
+    ("values", "column"),
+    [
+        (np.arange(120) % 37, Column("k", per=1, low=0.0)),
+        (np.arange(120) % 3 - 1, Column("k", levels=3)),
+        (np.array(["x", "y"] * 60), Column("k", levels=2)),
+        (np.arange(120) % 2 == 0, Column("k", levels=2)),
+        (np.random.default_rng(0).normal(size=120), Column("k")),
+    ],
+)
+def test_what_a_column_is_does_not_depend_on_its_neighbours(values, column, beside):
+    space = load({"k": values} | beside, columns="auto").space
+    if isinstance(space, Table):
+        assert space.columns[0] == column
+    elif isinstance(space, Discrete):
+        assert (space.sizes or (space.levels,))[0] == column.levels
+    else:
+        assert column == Column("k")
+
+
+def test_whole_numbers_that_training_never_saw_are_scored():
+    made = pd.DataFrame({"visits": np.arange(60) % 31, "age": np.arange(60) % 41 + 20})
+    codec = load(made).codec
+    np.testing.assert_array_equal(codec.encode(made[:1].assign(visits=162, age=97)), [[162, 97]])
+    assert load(made, columns="categories").space == Discrete((2,), 41, (31, 41))
+
+
+def test_few_fractions_are_levels():
+    made = pd.DataFrame({"dose": [0.25, 0.5, 0.25] * 40, "arm": ["a", "b", "b"] * 40})
+    data = load(made)
+    assert data.space == Discrete((2,), 2)
+    np.testing.assert_array_equal(data.codec.decode(data.codec.encode(made)), made)
+    np.testing.assert_array_equal(data.codec.encode(made.astype({"dose": "float32"})), data.codec.encode(made))
+
+
+def test_a_family_takes_the_columns_of_a_table_as_it_can(cats):
+    numbers = pd.DataFrame({"a": np.arange(120) % 40, "b": np.arange(120) % 31})
+    cells = load_for("table", cats)
+    assert cells.space == Table((Column("colour", levels=3), Column("doors", levels=3), Column("sold", levels=2)))
+    levels = load_for("markov_chain", numbers)
+    assert levels.space == Discrete((2,), 40, (40, 31))
+    assert levels.remarks == ["markov_chain models levels, so all columns were taken as --columns categories"]
+    assert isinstance(load_for("table", numbers).space, Table)
+    assert load_for("independent", cats).remarks == []
+    with pytest.raises(SpaceError, match=r"Table.*on a grid.*--columns real"):
+        load_for("flow", numbers)
+    with pytest.raises(
+        SpaceError, match="'r' holds real numbers; its spaces are Discrete; of a table take --columns cat"
+    ):
+        load_for("independent", numbers.assign(r=np.random.default_rng(0).normal(size=120)))
+    with pytest.raises(SpaceError, match=r"Markov.*--columns categories"):
+        MarkovChain(load(numbers).space)

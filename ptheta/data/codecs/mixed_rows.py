@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, nowhere
+from ptheta.data.codecs.dtypes import arrow_type, in_arrow, in_frame
 from ptheta.data.codecs.frames import FrameCodec, as_array_of, as_number, column_of
 from ptheta.data.codecs.known import Levels
 from ptheta.data.codecs.plain_rows import check_resolutions, numbers, stored_in
@@ -42,11 +42,13 @@ class RowCodec(FrameCodec):
             or None for numbers; and, as in `ptheta.spaces.Column`, `per`, `offset`, `low`, `atoms` and `missing`.
         resolutions: of the columns, see `ptheta.values`; none: double.
         numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
+        dtypes: column → its type in a data frame, where its Arrow type does not say it, see `codecs.dtypes`.
     """
 
     columns: list[dict[str, Any]]
     resolutions: list[str] = field(default_factory=list, compare=False)
     numbered: list[str] = field(default_factory=list, compare=False)
+    dtypes: dict[str, Any] = field(default_factory=dict, compare=False)
 
     kind = "rows"
     named_unit = "column"
@@ -179,19 +181,22 @@ class RowCodec(FrameCodec):
         return self._known[j] if self.columns[j]["values"] else None
 
     def decode(self, x: Tensor | np.ndarray) -> pd.DataFrame:
-        """A data frame with the columns' own values; whole numbers are integers, and a missing cell is NA or None."""
+        """A data frame with the columns' own values and types; a missing cell is NA, NaN or None."""
         import pandas as pd
 
         x = as_array(x)
-        return pd.DataFrame({c["name"]: _column(c, x[:, j], self._resolution(j)) for j, c in enumerate(self.columns)})
+        found = {}
+        for j, column in enumerate(self.columns):
+            values = _column(column, x[:, j], self._resolution(j))
+            found[column["name"]] = in_frame(values, self.dtypes.get(column["name"]), column["missing"])
+        return pd.DataFrame(found)
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
         """A decoded frame as an Arrow table of the source's types."""
         import pyarrow as pa
 
-        types = [_arrow_type(column["type"]) for column in self.columns]
-        arrays = [pa.array(frame[n], from_pandas=True).cast(t) for n, t in zip(self.names, types)]
-        return pa.table(arrays, names=self.names)
+        types = {column["name"]: column["type"] for column in self.columns}
+        return pa.table({name: in_arrow(frame[name], kind, self.dtypes.get(name)) for name, kind in types.items()})
 
     def cell(self, j: int, text: str) -> float:
         """The level of a value, or the number itself; an empty text is missing."""
@@ -271,7 +276,7 @@ def _column(column: dict[str, Any], cells: np.ndarray, resolution: str) -> Any:
         found = values[np.where(missing, len(values) - 1, np.nan_to_num(cells)).astype(np.int64)]
         kind = type(column["values"][0])
         return pd.array(found, dtype={bool: "boolean", int: "Int64"}[kind]) if kind in (bool, int) else found
-    cells = cells.clip(*_bounds(_arrow_type(column["type"])))  # tails of a mixture continue where a type ends
+    cells = cells.clip(*_bounds(arrow_type(column["type"])))  # tails of a mixture continue where a type ends
     if column["per"] == 1 and float(column["offset"]).is_integer():
         numbers = pd.array(np.where(missing, 0, cells).clip(-LARGEST, LARGEST).astype(np.int64), dtype="Int64")
         numbers[missing] = pd.NA
@@ -296,20 +301,6 @@ def _bounds(kind: pa.DataType) -> tuple[float, float]:
     else:
         most = float(np.finfo(kind.to_pandas_dtype()).max)
     return -most, most
-
-
-def _arrow_type(name: str) -> pa.DataType:
-    """The Arrow type that prints as `name`.
-
-    Raises:
-        ValueError: there is none.
-    """
-    import pyarrow as pa
-
-    known = {"double": pa.float64(), "float": pa.float32(), "halffloat": pa.float16()}
-    if found := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (-?\d+)\)", name):
-        return getattr(pa, f"decimal{found[1]}")(int(found[2]), int(found[3]))
-    return known.get(name) or pa.type_for_alias(name)
 
 
 def _indices(rows: np.ndarray) -> Any:

@@ -10,11 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, compact, nowhere
+from ptheta.data.codecs.dtypes import in_arrow, in_frame
 from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of, is_number
 from ptheta.data.codecs.known import Levels
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.spaces import Discrete, Real
-from ptheta.values import RESOLUTIONS, shortest, snapped
+from ptheta.values import NARROW, RESOLUTIONS, shortest, snapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +31,12 @@ class TableCodec(FrameCodec):
 
     Args:
         columns: names, in the order of the dimensions.
-        values: sorted values of every column (all str, int or bool), or None for columns of real numbers.
+        values: sorted values of every column (all str, int, bool or float), or None for columns of real numbers.
         real: "float32" or "float64" for real numbers, None for categories.
-        resolutions: of the columns of real numbers, see `ptheta.values`; none: double.
+        resolutions: of columns of numbers, see `ptheta.values`; none: double.
         numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
+        types: Arrow types of the columns; none: not known.
+        dtypes: column → its type in a data frame, where its Arrow type does not say it, see `codecs.dtypes`.
     """
 
     columns: list[str]
@@ -41,6 +44,8 @@ class TableCodec(FrameCodec):
     real: str | None = None
     resolutions: list[str] = field(default_factory=list, compare=False)
     numbered: list[str] = field(default_factory=list, compare=False)
+    types: list[str] = field(default_factory=list, compare=False)
+    dtypes: dict[str, Any] = field(default_factory=dict, compare=False)
 
     kind = "table"
 
@@ -112,7 +117,11 @@ class TableCodec(FrameCodec):
     @cached_property
     def _levels(self) -> list[Levels]:
         """For each column, its values."""
-        return [Levels(v, numbered=n in self.numbered) for n, v in zip(self.columns, self.values or ())]
+        resolutions = self.resolutions or ["double"] * len(self.columns)
+        return [
+            Levels(values, resolution=resolution, numbered=name in self.numbered)
+            for name, values, resolution in zip(self.columns, self.values or (), resolutions)
+        ]
 
     def levels_of(self, name: str) -> Levels | None:
         """The values of a category; None for numbers."""
@@ -123,15 +132,25 @@ class TableCodec(FrameCodec):
         import pandas as pd
 
         x = as_array(x)
-        if self.values is None:
-            return pd.DataFrame(x.astype(self.dtype), columns=pd.Index(self.columns))
-        return pd.DataFrame({n: np.array(v)[x[:, j]] for j, (n, v) in enumerate(zip(self.columns, self.values))})
+        found = {}
+        for j, name in enumerate(self.columns):
+            values = x[:, j].astype(self.dtype) if self.values is None else np.array(self.values[j])[x[:, j]]
+            found[name] = in_frame(self._narrow(j, values), self.dtypes.get(name), False)
+        return pd.DataFrame(found)
+
+    def _narrow(self, j: int, values: np.ndarray) -> np.ndarray:
+        """Real numbers [n] of column j in its own type, if it is narrower than that of the events."""
+        narrow = NARROW.get(stored_in(self.types[j])) if self.types and self.values is None else None
+        return values if narrow is None else values.astype(narrow)
 
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """A decoded frame as an Arrow table."""
+        """A decoded frame as an Arrow table of the source's types."""
         import pyarrow as pa
 
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        if not self.types:
+            return pa.Table.from_pandas(frame, preserve_index=False)
+        types = zip(self.columns, self.types)
+        return pa.table({name: in_arrow(frame[name], kind, self.dtypes.get(name)) for name, kind in types})
 
     def cell(self, j: int, text: str) -> float:
         """The level of a value, or the number itself."""
@@ -191,7 +210,7 @@ def numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.ndarray:
 
 
 def _lookup(values: list[Any]) -> tuple[np.ndarray | None, int]:
-    if isinstance(values[0], str) or values[-1] - values[0] >= DENSE:
+    if isinstance(values[0], str | float) or values[-1] - values[0] >= DENSE:
         return None, 0
     low = int(values[0])
     table = np.full(int(values[-1]) - low + 1, -1, np.int32)

@@ -70,7 +70,8 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     choice = Choice(kind, events, contexts)
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if others and not asked:
-        some = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
+        listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others[:8]]
+        some = ", ".join(listed) + (", …" if len(others) > 8 else "")
         choice.notes.append(f"left out, neither numbers nor names: {some}")
     return choice
 
@@ -131,5 +132,6 @@ def _kind(source: Source, columns: list[Column], text: set[str]) -> Kind:
     for column in columns:
         if column.kind in (*FIRST, "document", "other"):
             remedy = "give it alone" if column.kind != "other" else "choose other columns with --event"
-            raise SourceError(f"column {column.name!r} ({column.kind}) cannot be one of several event columns", remedy)
+            what = column.why or column.kind
+            raise SourceError(f"column {column.name!r} ({what}) cannot be one of several event columns", remedy)
     return KINDS["table"]

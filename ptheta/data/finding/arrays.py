@@ -7,6 +7,7 @@ import numpy as np
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.sources.tables import Source, as_numpy
 from ptheta.errors import SourceError
+from ptheta.spaces.discrete import MAX_LEVELS
 from ptheta.values import inferred, resolution_of, shortest
 
 
@@ -31,6 +32,12 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
                     f"{table.place(start + row)} holds {values.min()}", "levels begin at 0; shift them, or give floats"
                 )
             largest = max(largest, int(values.max(initial=0)))
+            if largest >= MAX_LEVELS:
+                row = int(np.argwhere(values == values.max())[0][0])
+                raise SourceError(
+                    f"{table.place(start + row)} holds {largest}, beyond {MAX_LEVELS:,} levels",
+                    "give floats, or the columns of a data frame, whose whole numbers lie on a grid",
+                )
             start += len(values)
     return ArrayCodec(shape, max(largest + 1, 2), first.dtype.name)
 

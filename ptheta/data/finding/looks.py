@@ -25,7 +25,10 @@ def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = F
 
 def is_picture_array(source: Source, name: str) -> bool:
     """Whether arrays are uint8 or bool [n, H, W], or with 3 (or 1) channels first or last."""
-    values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
+    try:
+        values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
+    except ValueError:  # rows differ in length
+        return False
     colour = values.ndim == 4 and (values.shape[1] in (1, 3) or values.shape[3] in (1, 3))
     return values.dtype in (np.uint8, np.bool_) and (values.ndim == 3 or colour)
 

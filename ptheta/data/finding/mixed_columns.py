@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ptheta.data.codecs.dtypes import dtype_of
 from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.mixed_rows import LARGEST, RowCodec, exact_numbers
 from ptheta.data.codecs.plain_rows import stored_in
@@ -55,7 +56,8 @@ def rows_codec(source: Source, names: list[str], masks: Masks) -> RowCodec:
     """
     found: dict[str, dict[str, Any]] = {}
     kinds = {name: source.columns[name].kind for name in names}
-    words = [name for name in names if kinds[name] in ("string", "class", "bool")]
+    declared = [name for name in names if isinstance(source.columns[name].dtype, dict)]
+    words = [name for name in names if kinds[name] in ("string", "class", "bool") or name in declared]
     if words:
         found |= _categories(source, words)
     figures = [name for name in names if name not in found]
@@ -65,7 +67,19 @@ def rows_codec(source: Source, names: list[str], masks: Masks) -> RowCodec:
         found |= _figures(source, figures[start : start + step], masks)
     resolutions = [found[name].pop("resolution", "double") for name in names]
     numbered = [name for name in names if source.columns[name].names]
-    return RowCodec([found[name] for name in names], resolutions, numbered)
+    return RowCodec([found[name] for name in names], resolutions, numbered, dtypes_of(source, found))
+
+
+def dtypes_of(source: Source, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Column → its type in a data frame, where it is known.
+
+    Args:
+        source: with its tables.
+        found: column → what it holds, its `type` among it.
+    """
+    text = next(iter(source.tables.values())).is_text
+    own = {name: source.columns[name].dtype or dtype_of(column["type"], text=text) for name, column in found.items()}
+    return {name: own[name] for name in found if own[name] is not None}
 
 
 def is_plain(column: dict[str, Any]) -> bool:
@@ -145,6 +159,8 @@ def _figures(source: Source, names: list[str], masks: Masks) -> dict[str, dict[s
     for chunk, table, start in _chunks(source, names):
         for name in names:
             array = as_array_of(chunk[name])
+            if pa.types.is_dictionary(array.type):
+                array = array.dictionary_decode()
             types.setdefault(name, str(array.type))
             absent = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(~absent)

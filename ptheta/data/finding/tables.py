@@ -9,7 +9,7 @@ import numpy as np
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.mixed_rows import RowCodec
 from ptheta.data.codecs.plain_rows import TableCodec
-from ptheta.data.finding.mixed_columns import FEW, is_plain, rows_codec
+from ptheta.data.finding.mixed_columns import dtypes_of, is_plain, rows_codec
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Masks, Split
@@ -20,7 +20,7 @@ MANY = 32
 """This many distinct whole numbers among strings are figures rather than names."""
 
 MAX_CATEGORIES = 4_096
-"""Most different values of a column of categories; whole numbers of more are real numbers."""
+"""Most different values of a column, where all columns are categories."""
 
 
 def table_codec(source: Source, names: list[str], columns: str, masks: Masks) -> TableCodec | RowCodec:
@@ -30,8 +30,8 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
         source: with its tables.
         names: of the columns.
         columns: `categories`: unordered values; `real`: one vector of real numbers; `mixed`: each column as what it is;
-            `auto`: categories if all columns are strings or all are whole numbers of few values, real if all are real
-            numbers that do not repeat, else mixed.
+            `auto`: the same, and if all columns turn out alike, the space of that: levels if all are categories without
+            missing cells, a vector if all are real numbers that do not repeat. What a column is depends on it alone.
         masks: splits, as `rows_codec` takes them.
 
     Raises:
@@ -39,50 +39,61 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     """
     kinds = {name: source.columns[name].kind for name in names}
     text = [name for name in names if kinds[name] in ("string", "class")]
-    reals = [name for name in names if kinds[name] == "float"]
     if columns == "real":
         if text:
             raise _no_numbers(source, text[0], names)
-        return TableCodec(names, None, _precision(source, names), [column_resolution(source, name) for name in names])
-    if columns == "categories" and reals:
-        raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
+        resolutions = [column_resolution(source, name) for name in names]
+        return TableCodec(names, None, _precision(source, names), resolutions, types=_float_types(source, names))
+    if columns == "categories":
+        return _category_codec(source, names)
+    found = rows_codec(source, names, masks)
     if columns == "mixed":
-        return rows_codec(source, names, masks)
-    if columns == "auto" and text and reals:
-        found = rows_codec(source, names, masks)
-        _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
         return found
-    if reals:
-        found = rows_codec(source, names, masks)
-        plain = all(map(is_plain, found.columns))
-        return TableCodec(names, None, _precision(source, names), found.resolutions) if plain else found
-    values = _categories(source, names, stop=not text, missing=columns == "auto")
-    most = {name: MAX_CATEGORIES if kinds[name] != "int" or len(text) in (0, len(names)) else FEW for name in names}
-    if columns == "auto":
-        _refuse_words(source, {name: values[name] for name in text if name in values})
-    many = [name for name in names if name not in values or len(values[name]) > most[name]]
-    if not many:
-        numbered = [name for name in names if source.columns[name].names]
-        return TableCodec(names, [values[name] for name in names], numbered=numbered)
-    if columns == "auto":
-        return rows_codec(source, names, masks)
-    rest = [name for name in names if name not in many]
-    remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
-    raise SourceError(
-        f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
-    )
+    _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
+    if all(map(is_plain, found.columns)):
+        precision, types = _precision(source, names), [c["type"] for c in found.columns]
+        return TableCodec(names, None, precision, found.resolutions, types=types, dtypes=found.dtypes)
+    if all(c["values"] and not c["missing"] and len(c["values"]) <= MAX_CATEGORIES for c in found.columns):
+        return TableCodec(
+            names,
+            [c["values"] for c in found.columns],
+            resolutions=found.resolutions,
+            numbered=found.numbered,
+            types=[c["type"] for c in found.columns],
+            dtypes=found.dtypes,
+        )
+    return found
 
 
-def _categories(source: Source, names: list[str], stop: bool, missing: bool) -> dict[str, list[Any]]:
-    """Column → its sorted values over all splits; collecting ends early once a column has too many.
+def _category_codec(source: Source, names: list[str]) -> TableCodec:
+    """Every column as unordered values.
 
-    Args:
-        stop: whether one such column ends the search for all.
-        missing: whether a missing value ends the search with nothing, and is not an error.
+    Raises:
+        SourceError: real numbers, missing cells, or very many values.
     """
+    reals = [name for name in names if source.columns[name].kind == "float"]
+    if reals:
+        raise SourceError(f"column {reals[0]!r} holds real numbers", "choose other columns, or --columns mixed")
+    values, types = _categories(source, names)
+    many = [name for name in names if len(values[name]) > MAX_CATEGORIES]
+    if many:
+        rest = [name for name in names if name not in many]
+        remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
+        raise SourceError(
+            f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
+        )
+    numbered = [name for name in names if source.columns[name].names]
+    dtypes = dtypes_of(source, {name: {"type": types[name]} for name in names})
+    listed = [values[name] for name in names]
+    return TableCodec(names, listed, numbered=numbered, types=[types[name] for name in names], dtypes=dtypes)
+
+
+def _categories(source: Source, names: list[str]) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Column → its sorted values over all splits, and its Arrow type; a column of too many is not read to its end."""
     import pyarrow as pa
 
     found: dict[str, set[Any]] = {name: set(source.columns[name].names or ()) for name in names}
+    types = {name: "string" for name in names if source.columns[name].names}
     for table in source.tables.values():
         start = 0
         for chunk in table.chunks(names):
@@ -93,17 +104,14 @@ def _categories(source: Source, names: list[str], stop: bool, missing: bool) -> 
                 def place(row: int, start: int = start, table: Any = table) -> str:
                     return table.place(start + row)
 
-                if missing and as_array_of(chunk[name]).null_count:
-                    return {}
                 array = as_arrow(chunk[name], name, place)
                 if isinstance(array, pa.DictionaryArray):
                     used = np.unique(array.indices.to_numpy(zero_copy_only=False))
                     array = array.dictionary.take(pa.array(used))
+                types.setdefault(name, str(array.type))
                 found[name].update(array.unique().to_pylist())
-                if stop and len(found[name]) > MAX_CATEGORIES:
-                    return {other: sorted(values) for other, values in found.items()}
             start += len(chunk[names[0]])
-    return {name: list(source.columns[name].names or ()) or sorted(values) for name, values in found.items()}
+    return {name: list(source.columns[name].names or ()) or sorted(values) for name, values in found.items()}, types
 
 
 def _precision(source: Source, names: list[str]) -> str:
@@ -112,6 +120,13 @@ def _precision(source: Source, names: list[str]) -> str:
     kinds = [chunk[name].dtype if isinstance(chunk[name], np.ndarray) else chunk[name].type for name in names]
     exact = ("float", "halffloat", "float32", "float16", "bool", "int8", "uint8", "int16", "uint16")
     return "float32" if all(str(kind) in exact for kind in kinds) else "float64"
+
+
+def _float_types(source: Source, names: list[str]) -> list[str]:
+    """Arrow types of columns taken as real numbers: their own, if it is one of these."""
+    chunk = next(next(iter(source.tables.values())).chunks(names))
+    kinds = [str(as_array_of(chunk[name]).type) for name in names]
+    return [kind if kind in ("float", "halffloat") else "double" for kind in kinds]
 
 
 def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:

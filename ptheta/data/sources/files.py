@@ -15,8 +15,9 @@ from typing import IO, Any
 import numpy as np
 
 from ptheta.data.formats import MISSING, PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.frames import frame_table
 from ptheta.data.sources.json_lines import json_table
-from ptheta.data.sources.memory import arrays_table, frame_table
+from ptheta.data.sources.memory import arrays_table
 from ptheta.data.sources.tables import ArrayTable, ArrowTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
 from ptheta.foreign import guarded

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptheta.data.sources.memory import frame_table
+from ptheta.data.sources.frames import frame_table
 from ptheta.data.sources.tables import Column, Table, describe
 from ptheta.errors import SourceError
 
@@ -50,7 +50,7 @@ def json_table(path: Path) -> Table:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise _no_object(f"row {number:,} of {path.name}")
-    return frame_table(pd.DataFrame(rows), path.name)
+    return replace(frame_table(pd.DataFrame(rows), path.name), spells=True)
 
 
 @dataclass
@@ -77,6 +77,11 @@ class LinesTable(Table):
         with path.open("rb") as file:
             rows = sum(not line.isspace() for line in file)
         return cls(path.name, {name: columns.get(name, Column(name, "other")) for name in names}, path, rows, types)
+
+    @property
+    def is_text(self) -> bool:
+        """It is JSON."""
+        return True
 
     def __len__(self) -> int:
         return self.rows

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ptheta.data.sources.tables import ArrayTable, Column, Source, Table
+from ptheta.data.sources.frames import frame_table, table_of_columns, taken
+from ptheta.data.sources.tables import ArrayTable, Column, Dtype, Source, Table, describe
 from ptheta.errors import SourceError
+from ptheta.remarks import remark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_DENSE = 2**32
+"""Bytes of a sparse matrix that is filled in, at most."""
 
 
 def open_object(value: Any, name: str = "data") -> Source:
@@ -36,11 +48,13 @@ def table_of(value: Any, title: str) -> Table:
         return tables_of({title: value})[title]
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return frame_table(value, title)
+    if pandas is not None and isinstance(value, pandas.Series):
+        return frame_table(value.to_frame("x" if value.name is None else str(value.name)), title)
     if hasattr(value, "__arrow_c_stream__"):  # polars, Arrow and others
         return arrow_table(value, title)
     if isinstance(value, np.ndarray) and value.dtype.names:
         value = {name: value[name] for name in value.dtype.names}
-    if isinstance(value, np.ndarray | Tensor):
+    if isinstance(value, np.ndarray | Tensor) or _is_sparse(value):
         value = {"x": value}
     if isinstance(value, dict):
         return arrays_table({str(key): as_values(column, str(key)) for key, column in value.items()}, title)
@@ -50,20 +64,97 @@ def table_of(value: Any, title: str) -> Table:
     )
 
 
-def as_values(value: Any, name: str) -> np.ndarray:
-    """A column given as an array, tensor or list."""
-    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-    if array.dtype == object and all(isinstance(v, str) for v in array.reshape(-1)):
-        array = array.astype(str)
-    if array.ndim == 0 or array.dtype.kind not in "fiubUS":
-        raise SourceError(
-            f"{name!r} is an array of {array.dtype} with {array.ndim} dimensions", "give numbers or strings with n rows"
+def as_values(value: Any, name: str) -> Any:
+    """A column given as an array, tensor, list or series: an array of numbers or strings, or an Arrow array.
+
+    Raises:
+        SourceError: it holds anything else, or masked entries where none can be missing.
+    """
+    array = _dense(value, name)
+    if isinstance(array, np.ma.MaskedArray):
+        array = _unmasked(array, name)
+    if not isinstance(array, np.ndarray):
+        return array
+    if array.dtype.kind == "S":
+        with _plain(value, name):
+            array = np.char.decode(array, "utf-8")
+    if array.dtype.kind in "fiubU" and array.ndim:
+        return array
+    if array.ndim == 1:
+        import pandas as pd
+
+        values, _ = taken(pd.Series(value if isinstance(value, pd.Series) else array), name)
+        if not isinstance(values, str):
+            return values
+        raise SourceError(f"{name!r} holds {values}", "give numbers or strings, one a row")
+    raise SourceError(
+        f"{name!r} is an array of {array.dtype} with {array.ndim} dimensions", "give numbers or strings with n rows"
+    )
+
+
+def _is_sparse(value: Any) -> bool:
+    scipy = sys.modules.get("scipy.sparse")
+    return scipy is not None and scipy.issparse(value)
+
+
+def _dense(value: Any, name: str) -> Any:
+    """An array, of a tensor or a sparse matrix, too; the values of other objects as numpy takes them."""
+    if isinstance(value, Tensor):
+        with _plain(value, name):
+            value = value.detach().to_dense() if value.layout != torch.strided else value.detach()
+            if value.dtype.is_floating_point and value.dtype not in (torch.float16, torch.float32, torch.float64):
+                remark(f"{name} holds {str(value.dtype).removeprefix('torch.')}, which is read as float32")
+                value = value.float()
+            return value.cpu().resolve_conj().resolve_neg().numpy()
+    if _is_sparse(value):
+        size = math.prod(value.shape) * value.dtype.itemsize
+        if size > MOST_DENSE:
+            raise SourceError(
+                f"{name!r} is a sparse matrix of {size / 2**30:,.1f} GiB if it is filled in",
+                "give fewer rows or columns",
+            )
+        return value.toarray()
+    if isinstance(value, np.ndarray):
+        return value
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.Series):
+        return value.to_numpy() if isinstance(value.dtype, np.dtype) else np.asarray(value, object)
+    with _plain(value, name):
+        array = np.asarray(value)
+        mixed = (
+            array.dtype.kind in "US" and isinstance(value, list) and not all(isinstance(v, str | bytes) for v in value)
         )
-    return array
+        return np.array(value, object) if mixed else array
 
 
-def arrays_table(arrays: dict[str, np.ndarray], title: str) -> ArrayTable:
-    """A table over arrays of one length.
+@contextmanager
+def _plain(value: Any, name: str) -> Iterator[None]:
+    """Whatever numpy or torch says of values that are no array becomes one line."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(f"{name!r} is not an array: {reason}", "give numbers or strings with n rows") from None
+
+
+def _unmasked(array: np.ma.MaskedArray, name: str) -> Any:
+    """What is not masked of one value a row; masked ones are missing."""
+    hidden = np.ma.getmaskarray(array)
+    if not hidden.any():
+        return array.data
+    if array.ndim == 1:
+        import pyarrow as pa
+
+        return pa.array(array.data, mask=hidden)
+    at = ", ".join(str(i) for i in np.argwhere(hidden)[0])
+    raise SourceError(
+        f"{name!r} has {int(hidden.sum()):,} masked entries, the first at [{at}], and in an array none can be missing",
+        "fill them in with .filled(value), or give columns, of which a cell may be missing",
+    )
+
+
+def arrays_table(arrays: dict[str, Any], title: str) -> ArrayTable:
+    """A table over arrays of one length, of numpy or Arrow.
 
     Raises:
         SourceError: arrays of different lengths.
@@ -76,48 +167,49 @@ def arrays_table(arrays: dict[str, np.ndarray], title: str) -> ArrayTable:
     return ArrayTable(title, {name: _describe(name, array) for name, array in flat.items()}, flat)
 
 
-def frame_table(frame: Any, title: str) -> Table:
-    """A table over a data frame; its index is left out."""
-    import datasets
-
-    from ptheta.data.sources.faults import reading
-    from ptheta.data.sources.hub import tables_of
-
-    frame = frame.rename(columns=str)
-    if len(set(frame.columns)) != frame.shape[1]:
-        raise SourceError(f"two columns of {title} have the same name", "rename one of them")
-    with reading(title):
-        dataset = datasets.Dataset.from_pandas(frame, preserve_index=False)
-    return tables_of({title: dataset})[title]
-
-
 def arrow_table(value: Any, title: str) -> Table:
     """A table over a data frame of another library, such as polars, that gives its columns to Arrow."""
-    import datasets
     import pyarrow as pa
 
     from ptheta.data.sources.faults import reading
-    from ptheta.data.sources.hub import tables_of
 
     with reading(title):
         table = pa.table(value)
-        views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-        fields = []
-        for field in table.schema:
-            kind = field.type
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            fields.append(field.with_type(views.get(kind, kind)))
-        dataset = datasets.Dataset(table.cast(pa.schema(fields)))
-    return tables_of({title: dataset})[title]
+        columns = {name: _of_arrow(table.column(place)) for place, name in enumerate(table.column_names)}
+    if len(columns) < table.num_columns:
+        names = table.column_names
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SourceError(f"two columns of {title} are called {twice!r}", "rename one of them")
+    return table_of_columns(columns, title, table.num_rows)
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
+def _of_arrow(column: pa.ChunkedArray) -> tuple[Any, Dtype]:
+    import pyarrow as pa
+
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        values = column.unify_dictionaries().combine_chunks()
+        values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+        known = values.dictionary.cast(views.get(kind.value_type, kind.value_type))
+        dtype = {"categories": known.to_pylist(), "ordered": kind.ordered, "index": str(kind.index_type)}
+        return pa.DictionaryArray.from_arrays(values.indices, known, ordered=kind.ordered), dtype
+    return column.cast(views.get(kind, kind)), None
+
+
+def _flat(array: Any) -> Any:
     """Labels [n, 1] as [n]."""
+    if not isinstance(array, np.ndarray):
+        return array
     whole = array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu"
     return array[:, 0] if whole else array
 
 
-def _describe(name: str, array: np.ndarray) -> Column:
+def _describe(name: str, array: Any) -> Column:
+    if not isinstance(array, np.ndarray):
+        import pyarrow as pa
+
+        return describe(pa.schema([(name, array.type)]))[name]
     if array.ndim > 1:
         if array.dtype.kind not in "fiub":
             raise SourceError(f"{name!r} holds {array.dtype} values", "give numbers")

@@ -25,6 +25,11 @@ CHUNK = 65_536
 
 CHUNK_LARGE = 1_000
 
+Dtype = str | dict[str, Any] | None
+"""The type that a column has in a data frame: one of pandas' own that has a value for missing, such as "Int64"; or a
+category, with its `categories` in order, whether it is `ordered`, and the Arrow type of its `index`; None: that of its
+Arrow type."""
+
 LARGE = ("image", "sound", "string", "document", "bytes", "array")
 """Kinds of columns whose values can be large."""
 
@@ -37,11 +42,15 @@ class Column:
         name: the column's name.
         kind: image, sound, string, class, bool, int, float, bytes, array, document or other.
         names: the names of the classes, for a column of kind class.
+        dtype: of a data frame.
+        why: what a column of kind other holds.
     """
 
     name: str
     kind: str
     names: tuple[str, ...] | None = None
+    dtype: Dtype = field(default=None, compare=False)
+    why: str = ""
 
 
 @dataclass
@@ -55,6 +64,11 @@ class Table(ABC):
 
     title: str
     columns: dict[str, Column]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether cells are spelled in a text, so that numbers have no type of their own."""
+        return False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -89,6 +103,13 @@ class ArrowTable(Table):
     dataset: datasets.Dataset
     reread: Callable[[list[str]], Table] | None = None
     """Reads the file again, with columns as text; None if it holds no text."""
+    spells: bool = False
+    """Whether it comes from a text of another kind, such as JSON."""
+
+    @property
+    def is_text(self) -> bool:
+        """CSV and JSON are."""
+        return self.spells or self.reread is not None
 
     @classmethod
     def of(cls, dataset: datasets.Dataset, title: str) -> ArrowTable:
@@ -127,7 +148,9 @@ class ParquetTable(Table):
         for file, handle in zip(files, handles):
             if handle.schema_arrow.names != schema.names:
                 raise SourceError(f"{file} has other columns than {files[0]}", "give files of one kind")
-        return cls(title, describe(schema, features), files, sum(h.metadata.num_rows for h in handles))
+        columns = describe(schema, features)
+        columns |= {name: replace(columns[name], dtype=dtype) for name, dtype in _categories_of(handles[0]).items()}
+        return cls(title, columns, files, sum(h.metadata.num_rows for h in handles))
 
     def __len__(self) -> int:
         return self.rows
@@ -141,6 +164,25 @@ class ParquetTable(Table):
             with pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False) as handle:
                 for batch in handle.iter_batches(self.chunk_rows(names), columns=names):
                     yield {name: batch.column(name) for name in names}
+
+
+def _categories_of(handle: Any) -> dict[str, Dtype]:
+    """The columns of a Parquet file that are declared categories, as pandas writes them."""
+    import pyarrow as pa
+
+    declared = [field.name for field in handle.schema_arrow if pa.types.is_dictionary(field.type)]
+    batch = next(handle.iter_batches(1, columns=declared), None) if declared else None
+    if batch is None:
+        return {}
+    arrays = {name: batch.column(name) for name in declared}
+    return {
+        name: {
+            "categories": array.dictionary.to_pylist(),
+            "ordered": array.type.ordered,
+            "index": str(array.type.index_type),
+        }
+        for name, array in arrays.items()
+    }
 
 
 @dataclass
@@ -229,7 +271,8 @@ def _column(field: pa.Field, feature: Any) -> Column:
         "bytes": t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind),
         "array": _is_list_of_numbers(kind),
     }
-    return Column(field.name, next((name for name, yes in tests.items() if yes), "other"))
+    found = next((name for name, yes in tests.items() if yes), "other")
+    return Column(field.name, found, why=str(kind) if found == "other" else "")
 
 
 def _is_list_of_numbers(kind: pa.DataType) -> bool:
