@@ -77,7 +77,9 @@ def reason(error: BaseException) -> str:
         return "it is nested too deeply"
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(message.split())[:LONGEST]
-    named = isinstance(error, _PLAIN) or type(error).__module__.startswith("pyarrow")
+    named = (
+        isinstance(error, _PLAIN) or type(error).__name__ in ("error", "Error") or "pyarrow" in type(error).__module__
+    )
     return text if text and named else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 

@@ -30,7 +30,7 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ def open_hub(name: str) -> Source:
 
         with _offline_if_unreachable():
             loaded = datasets.load_dataset(name)
-    return Source(name.split("/")[-1], name, named_splits(tables_of(loaded), name))
+    return Source(name.split("/")[-1], name, named_splits(tables_of(loaded, name), name))
 
 
 def open_saved(path: Path) -> Source:
@@ -37,7 +37,7 @@ def open_saved(path: Path) -> Source:
     with one_line(str(path), "save it again with save_to_disk"):
         import datasets
 
-        tables = tables_of(datasets.load_from_disk(str(path)))
+        tables = tables_of(datasets.load_from_disk(str(path)), path.name)
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
@@ -65,15 +65,15 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
                 for split, files in (builder.config.data_files or {}).items()
             }
         else:
-            tables = tables_of(datasets.load_dataset(str(path)))
+            tables = tables_of(datasets.load_dataset(str(path)), path.name)
     left_out(files, [file for file in files if file.resolve() in {*read}], "not among the data files of `datasets`")
     if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
         remark(f"left out, without a row of their own in the metadata: {plural(media - n, 'file')} of {media:,}")
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
-def tables_of(loaded: Any) -> dict[str, Table]:
-    """Split → table of a `Dataset` or `DatasetDict`; pictures and sound stay encoded."""
+def tables_of(loaded: Any, origin: str = "") -> dict[str, Table]:
+    """Split → table of a `Dataset` or `DatasetDict`; pictures and sound stay encoded. Errors name origin and split."""
     import datasets
 
     splits = loaded if isinstance(loaded, dict) else {"all": loaded}
@@ -82,7 +82,8 @@ def tables_of(loaded: Any) -> dict[str, Table]:
         for column, feature in dataset.features.items():
             if isinstance(feature, datasets.Image | datasets.Audio):
                 dataset = dataset.cast_column(column, type(feature)(decode=False))
-        tables[str(name)] = ArrowTable.of(dataset, str(name))
+        parts = [origin] if origin and not isinstance(loaded, dict) else filter(None, (origin, str(name)))
+        tables[str(name)] = ArrowTable.of(dataset, "/".join(parts))
     return tables
 
 

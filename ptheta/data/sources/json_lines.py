@@ -86,7 +86,7 @@ class LinesTable(Table):
     def __len__(self) -> int:
         return self.rows
 
-    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+    def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
         most = self.chunk_rows(names)
         rows: list[dict] = []

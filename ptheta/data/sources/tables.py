@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ptheta.errors import SourceError
+from ptheta.foreign import guarded
 
 if TYPE_CHECKING:
     import datasets
@@ -74,9 +75,18 @@ class Table(ABC):
     def __len__(self) -> int:
         """Number of rows."""
 
-    @abstractmethod
     def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
-        """The named columns, a chunk of rows at a time, in order."""
+        """The named columns, a chunk of rows at a time, in order.
+
+        Raises:
+            SourceError: a chunk cannot be read, or is not what its file says it is.
+        """
+        with guarded(self.title):
+            yield from self._chunks(names)
+
+    @abstractmethod
+    def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """As `chunks`; whatever it raises becomes one line."""
 
     def place(self, row: int) -> str:
         """Where a row is, for an error; rows count from 1."""
@@ -124,10 +134,11 @@ class ArrowTable(Table):
         other = [name for name in names if name in self.columns and self.columns[name].kind != "string"]
         return self if self.reread is None or not other else self.reread(other)
 
-    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+    def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
         formatted = self.dataset.select_columns(names).with_format("arrow")
         for rows in formatted.iter(self.chunk_rows(names)):
+            rows.validate(full=True)  # type: ignore[union-attr]  # an offset that a flipped bit made ends the process
             yield {name: rows.column(name).combine_chunks() for name in names}  # type: ignore[union-attr]
 
 
@@ -155,14 +166,17 @@ class ParquetTable(Table):
     def __len__(self) -> int:
         return self.rows
 
-    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+    def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
         import pyarrow.parquet as pq
 
         strings = [name for name in names if self.columns[name].kind == "string"]
         for file in self.files:
-            with pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False) as handle:
+            with pq.ParquetFile(
+                file, read_dictionary=strings, pre_buffer=False, page_checksum_verification=True
+            ) as handle:
                 for batch in handle.iter_batches(self.chunk_rows(names), columns=names):
+                    batch.validate(full=True)
                     yield {name: batch.column(name) for name in names}
 
 
@@ -195,7 +209,7 @@ class ArrayTable(Table):
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
-    def chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
+    def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of the arrays."""
         step = self.chunk_rows(names)
         for start in range(0, len(self), step):
