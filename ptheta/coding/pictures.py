@@ -9,7 +9,8 @@ import zlib
 
 import numpy as np
 
-from ptheta.data.codecs.images import MAX_PIXELS, PictureCodec, open_picture
+from ptheta.data.codecs.images import PictureCodec
+from ptheta.data.codecs.picture_files import MAX_PIXELS, open_picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD_BYTES = 25
@@ -27,6 +28,8 @@ def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] |
         event [1, *shape], the chunks beside the pixels, and a digest; None if a pixel would change, or the picture is
         no still 8-bit one of grey or RGB.
     """
+    from PIL import Image as pil
+
     chunks = _chunks(content)
     if (
         not chunks
@@ -40,13 +43,14 @@ def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] |
         return None
     if (height, width) != codec.space.shape[-2:]:
         return None
-    picture = open_picture(content)
+    picture = open_picture(content, upright=False)
     if picture.mode != ("L" if colour == _GREY else "RGB"):
         return None
-    event = codec.encode([picture])
+    pixels = np.asarray(picture)
+    event = codec.encode([pil.fromarray(pixels)])  # as they lie in the file, whichever way is up
     kept = _kept(chunks)
     shown = np.asarray(codec.picture(event[0]))
-    if not np.array_equal(shown, np.asarray(picture)):
+    if not np.array_equal(shown, pixels):
         return None
     return event, kept, _digest(shown, kept)
 
@@ -68,7 +72,7 @@ def restore(event: np.ndarray, kept: bytes, codec: PictureCodec) -> tuple[bytes,
         at = others.index(_IDAT)  # as a chunk: the same bytes may stand in another one
         pixels = [raw for name, raw in ours if name == b"IDAT"]
         content = b"".join([_SIGNATURE, head, *others[:at], *pixels, *others[at + 1 :], end])
-    return content, _digest(np.asarray(open_picture(content)), _kept(_chunks(content)))
+    return content, _digest(np.asarray(open_picture(content, upright=False)), _kept(_chunks(content)))
 
 
 def _digest(pixels: np.ndarray, kept: bytes) -> str:

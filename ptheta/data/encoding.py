@@ -7,6 +7,7 @@ import numpy as np
 from ptheta.data.codecs import Codec
 from ptheta.data.columns.choosing import Choice
 from ptheta.data.columns.contexts import Conditions
+from ptheta.data.failures import Failures, UnusableFiles
 from ptheta.data.sources.tables import Source, Table, take
 from ptheta.data.splits import Masks, Split, allocate
 
@@ -53,7 +54,7 @@ def _fill(
     names = list(dict.fromkeys(choice.event + (given.columns if given else [])))
     wanted = np.logical_or.reduce(list(masks.values()))
     filled = dict.fromkeys(masks, 0)
-    start = 0
+    start, failures = 0, Failures()
     for chunk in table.chunks(names):
         n = len(chunk[names[0]])
         rows = np.flatnonzero(wanted[start : start + n])
@@ -63,7 +64,10 @@ def _fill(
         def place(row: int, rows: np.ndarray = rows, start: int = start) -> str:
             return table.place(start + int(rows[row]))
 
-        if len(rows):
+        if not len(rows):
+            start += n
+            continue
+        with failures.caught(UnusableFiles):
             x = choice.kind.encode(codec, chunk, choice.event, table, place)
             y = None if given is None else given.encode(chunk, table, place)
             for split, mask in masks.items():
@@ -75,3 +79,4 @@ def _fill(
                     context[to] = y[mine]
                 filled[split] += count
         start += n
+    failures.end()

@@ -137,9 +137,12 @@ def test_sizes_and_colours_change_only_when_asked(tmp_path, greys):
         load(tmp_path, size="native")
     assert load(tmp_path, size="3x2", colour="rgb").space == Image(3, 2, 3)
     save(np.zeros((6, 4, 3), np.uint8), tmp_path / "99.png")
-    with pytest.raises(SourceError, match=r"99\.png is rgb, not grey"):
-        load(tmp_path)
+    mixed = load(tmp_path)
+    assert mixed.space == Image(6, 4, 3)
+    assert mixed.remarks == [f"image: 20 of 21 pictures are grey, read as RGB, such as {tmp_path}/00.png"]
     assert load(tmp_path, colour="grey").space == Image(6, 4)
+    with pytest.raises(SourceError, match=r"99\.png is rgb, not grey"):
+        load(tmp_path, codec=ImageCodec(6, 4))
 
 
 @pytest.mark.parametrize("cut", [5, 60, -40])
@@ -152,7 +155,7 @@ def test_damaged_pictures_are_named(tmp_path, greys, cut):
 
 
 def test_a_bomb_is_refused_from_its_header(tmp_path, greys, monkeypatch):
-    monkeypatch.setattr("ptheta.data.codecs.images.MAX_PIXELS", 100)
+    monkeypatch.setattr("ptheta.data.codecs.picture_files.MAX_PIXELS", 100)
     save(np.zeros((11, 10), np.uint8), tmp_path / "a.png")
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(SourceError, match=r"a\.png claims 10 by 11 pixels"):

@@ -13,18 +13,16 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, file_names, nowhere
+from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, channels_of, eight_bit, open_picture, shallow
 from ptheta.data.codecs.sizes import modest
+from ptheta.data.failures import Failures
 from ptheta.data.options import Binarize
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
-from ptheta.foreign import guarded
 from ptheta.spaces import Image
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-MAX_PIXELS = 2**26
-"""Most pixels a picture file may claim, checked before it is decoded."""
 
 BINARIZE = get_args(Binarize)
 
@@ -43,7 +41,9 @@ class PictureCodec(ContextCodec):
     noun = "picture"
     height: int
     width: int
+    channels: int
     fit: str
+    deep: int
 
     @abstractmethod
     def picture(self, event: Tensor | np.ndarray) -> Picture:
@@ -58,12 +58,18 @@ class PictureCodec(ContextCodec):
         return self.decode(x)
 
     def remark(self, text: str) -> str | None:
-        """That a picture is resized."""
-        picture = open_picture(text, lambda _: text)
-        if picture.size == (self.width, self.height):
-            return None
-        sizes = f"from {picture.height}x{picture.width} to {self.height}x{self.width} pixels"
-        return f"{text} is resized {sizes}{self.reshaping([(picture.height, picture.width)])}"
+        """That a picture is turned, resized or converted."""
+        look = Look.of(text, lambda _: text)
+        changes = [TRAITS[trait].replace("their", "its") for trait in self.conversions(look)]
+        if (look.height, look.width) != (self.height, self.width):
+            sizes = f"from {look.height}x{look.width} to {self.height}x{self.width} pixels"
+            changes.append(f"resized {sizes}{self.reshaping([(look.height, look.width)])}")
+        return f"{text} is {', '.join(changes)}" if changes else None
+
+    def conversions(self, look: Look) -> list[str]:
+        """Keys of `TRAITS` of what is read differently in a picture."""
+        other = {(1, 3): ["grey"], (3, 1): ["coloured"]}.get((look.channels, self.channels), [])
+        return [*look.traits, *other]
 
     def reshaping(self, sizes: Iterable[tuple[int, int]]) -> str:
         """How pictures of some sizes (height, width) are brought to the shape of the events, if any has another one."""
@@ -103,6 +109,7 @@ class ImageCodec(PictureCodec):
         fit: how pictures of other sizes are resized: `crop`, `pad` or `stretch`.
         aspect: [height, width] of whose shape they are cropped or padded before they are resized, if it is not that of
             the events: so a reduced view shows the same part of a photo as the photo itself.
+        deep: the value that stands for white in files of grey pictures of more than 8 bits a value.
     """
 
     height: int
@@ -115,6 +122,7 @@ class ImageCodec(PictureCodec):
     binarize: str = "none"
     fit: str = "stretch"
     aspect: list[int] | None = None
+    deep: int = DEPTHS[-1]
 
     kind = "image"
 
@@ -125,6 +133,8 @@ class ImageCodec(PictureCodec):
             raise UsageError(f"{self.levels} levels of pictures are not usable", f"give 2 to {self.white + 1} levels")
         if self.binarize not in BINARIZE or (self.binarize != "none" and self.levels != 2):
             raise UsageError(f"no binarisation is called {self.binarize!r}", f"choose one of {', '.join(BINARIZE)}")
+        if self.deep not in DEPTHS:
+            raise UsageError(f"no picture has {self.deep} for white", f"choose one of {', '.join(map(str, DEPTHS))}")
         if self.fit not in FITS:
             raise UsageError(f"no way of fitting pictures is called {self.fit!r}", f"choose one of {', '.join(FITS)}")
         if self.aspect is not None and (len(self.aspect) != 2 or min(self.aspect) < 1):
@@ -173,16 +183,18 @@ class ImageCodec(PictureCodec):
             return self._from_array(raw, place)
         if not isinstance(raw, list | tuple):
             raw = raw.tolist() if isinstance(raw, np.ndarray) else raw.to_pylist()
-        greys = np.empty((len(raw), *self.space.shape), np.uint8)
+        greys, failures = np.empty((len(raw), *self.space.shape), np.uint8), Failures()
         for row, value in enumerate(raw):
-            greys[row] = self._one(value, lambda _, row=row: place(row))
+            with failures.caught():
+                greys[row] = self._one(value, lambda _, row=row: place(row))
+        failures.end()
         return greys
 
     def _one(self, value: Any, place: Place) -> np.ndarray:
         m = self.space.dimensions
         if isinstance(value, bytes) and (len(value) == m or (len(value) == -(-m // 8) and self.levels == 2)):
             return self._from_bytes(value)
-        picture = open_picture(value, place)
+        picture = shallow(open_picture(value, place), self.deep, place)
         if picture.size != (self.width, self.height):
             if not self.resize:
                 raise _wrong_size(picture.height, picture.width, self, place(0))
@@ -204,8 +216,8 @@ class ImageCodec(PictureCodec):
         return pixels.reshape(self.space.shape)
 
     def _from_array(self, array: np.ndarray, place: Place) -> np.ndarray:
-        """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] of values 0 … white."""
-        array = channels_first(array)
+        """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] of values 0 … white; what is transparent shows white."""
+        array = opaque(channels_first(array), self.white)
         _, channels, height, width = array.shape
         if channels != self.channels:
             if channels != 1 and not self.convert:
@@ -248,72 +260,22 @@ class ImageCodec(PictureCodec):
         return ((2 * values * 255 + self.white) // (2 * self.white)).astype(np.uint8)
 
 
-def open_picture(value: Any, place: Place = nowhere) -> Picture:
-    """A decoded picture from a PIL image, encoded bytes, or a dict with bytes or path, as `datasets` stores it.
-
-    Raises:
-        SourceError: missing, damaged, truncated, or larger than `MAX_PIXELS`.
-    """
-    return opened(value, place, decode=True)
-
-
-def opened(value: Any, place: Place = nowhere, *, decode: bool = False) -> Picture:
-    """A picture of which, unless it is decoded, only the header is read; otherwise as `open_picture`."""
-    import warnings
-
-    from PIL import Image as pil
-
-    if isinstance(value, pil.Image):
-        return value
-    if isinstance(value, dict):
-        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
-    if value is None:
-        raise SourceError(f"{place(0)} has no picture", "remove that row")
-    with guarded(place(0), "remove it or save it again", problem="{origin} is damaged"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise SourceError(
-                    f"{place(0)} claims {picture.width} by {picture.height} pixels",
-                    f"at most {MAX_PIXELS:,} are decoded; shrink or remove it",
-                )
-            if decode:
-                picture.load()
-        except FileNotFoundError:
-            raise SourceError(f"{place(0)} does not exist", "check the path") from None
-        except pil.DecompressionBombError as error:
-            raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
-        except pil.UnidentifiedImageError:
-            raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
-    return picture
-
-
-def channels_of(picture: Picture) -> int:
-    """1 for grey pictures, 3 for all others."""
-    return 1 if picture.mode in ("1", "L", "LA", "La", "I;16", "I;16B", "I") else 3
-
-
 def channels_first(array: np.ndarray) -> np.ndarray:
-    """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] as [n, C, H, W]."""
+    """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] as [n, C, H, W]; C is 1, 3, or 4 with transparency."""
     if array.ndim == 3:
         return array[:, None]
-    return array.transpose(0, 3, 1, 2) if array.shape[-1] in (1, 3) else array
+    last = array.shape[-1] in (1, 3) or (array.shape[-1] == 4 and array.shape[1] not in (1, 3))
+    return array.transpose(0, 3, 1, 2) if last else array
 
 
-def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.ndarray:
-    """8-bit values [C, H, W]; what is transparent shows the background."""
-    from PIL import Image as pil
-
-    if picture.mode in ("I;16", "I;16B", "I"):
-        wide = np.asarray(picture).astype(np.int64)
-        picture = pil.fromarray((np.clip(wide, 0, 65535) >> 8).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = pil.alpha_composite(pil.new("RGBA", picture.size, background), picture)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(picture)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+def opaque(array: np.ndarray, white: int) -> np.ndarray:
+    """[n, 4, H, W], red, green, blue and how opaque, over white: [n, 3, H, W]; other arrays as they are."""
+    if array.shape[1] != 4:
+        return array
+    values = array.astype(np.int64)
+    alpha = values[:, 3:]
+    over = (values[:, :3] * alpha + white * (white - alpha) + white // 2) // white
+    return np.where((values < 0).any(1, keepdims=True) | (values > white).any(1, keepdims=True), values[:, :3], over)
 
 
 def resized(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, compact, nowhere
 from ptheta.data.codecs.images import ImageCodec, PictureCodec
+from ptheta.data.codecs.picture_files import DEPTHS
 from ptheta.data.options import MAX_COLOURS
 from ptheta.spaces import Grid
 
@@ -33,7 +34,7 @@ class PaletteCodec(PictureCodec):
     Args:
         height, width: pixels, and the `Grid` space with as many levels as colours.
         colours: distinct [r, g, b], each 0 … 255.
-        channels, white, resize, fit: of the pictures, as in `ImageCodec`; grey ones are read as RGB.
+        channels, white, resize, fit, deep: of the pictures, as in `ImageCodec`; grey ones are read as RGB.
     """
 
     height: int
@@ -43,6 +44,7 @@ class PaletteCodec(PictureCodec):
     white: int = 255
     resize: bool = False
     fit: str = "stretch"
+    deep: int = DEPTHS[-1]
 
     kind = "palette"
     named_unit = "palette token"
@@ -70,7 +72,7 @@ class PaletteCodec(PictureCodec):
     def _pictures(self) -> ImageCodec:
         """Reads the pictures without loss."""
         size = self.height, self.width
-        return ImageCodec(*size, self.channels, self.white + 1, self.white, self.resize, fit=self.fit)
+        return ImageCodec(*size, self.channels, self.white + 1, self.white, self.resize, fit=self.fit, deep=self.deep)
 
     @cached_property
     def _palette(self) -> np.ndarray:

@@ -24,13 +24,31 @@ def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = F
 
 
 def is_picture_array(source: Source, name: str) -> bool:
-    """Whether arrays are uint8 or bool [n, H, W], or with 3 (or 1) channels first or last."""
+    """Whether arrays are pictures: [n, H, W], or with 1, 3 or 4 channels first or last.
+
+    They are of type uint8 or bool, or of other whole numbers where these lie in 0 … 255 and do not end before 128.
+    """
     try:
         values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
     except ValueError:  # rows differ in length
         return False
-    colour = values.ndim == 4 and (values.shape[1] in (1, 3) or values.shape[3] in (1, 3))
-    return values.dtype in (np.uint8, np.bool_) and (values.ndim == 3 or colour)
+    colour = values.ndim == 4 and bool({values.shape[1], values.shape[3]} & {1, 3, 4})
+    if values.ndim != 3 and not colour:
+        return False
+    return values.dtype in (np.uint8, np.bool_) or (values.dtype.kind in "iu" and _fills_a_byte(source, name))
+
+
+def _fills_a_byte(source: Source, name: str) -> bool:
+    """Whether the whole numbers of a column lie in 0 … 255, with some in the upper half."""
+    key = f"{name}: range"
+    if key not in source.seen:
+        least = most = 0
+        for table in source.tables.values():
+            for chunk in table.chunks([name]):
+                values = as_numpy(chunk[name])
+                least, most = min(least, int(values.min(initial=0))), max(most, int(values.max(initial=0)))
+        source.seen[key] = least == 0 and 128 <= most <= 255
+    return source.seen[key]
 
 
 def _long(values: Any) -> bool:

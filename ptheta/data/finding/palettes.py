@@ -39,7 +39,7 @@ def palette_codec(
     train = splits["train"].x
     palette, how = find_palette(codec, train, colours, seed)
     size, colour = (codec.height, codec.width), palette.tolist()
-    made = PaletteCodec(*size, colour, codec.channels, codec.white, codec.resize, codec.fit)
+    made = PaletteCodec(*size, colour, codec.channels, codec.white, codec.resize, codec.fit, codec.deep)
     tokens = {name: Split(_tokens(made, split.x), split.context, files=split.files) for name, split in splits.items()}
     error = _error(codec, train, palette, tokens["train"].x)
     lost = f"mean squared error {error:.2f} per 8-bit sub-pixel of train, PSNR {_psnr(error):.1f} dB"

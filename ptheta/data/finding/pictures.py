@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs.images import ImageCodec, PictureCodec, channels_first, channels_of, open_picture, opened
+from ptheta.data.codecs.images import ImageCodec, PictureCodec, channels_first
+from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, brightest, depth_of
 from ptheta.data.codecs.sizes import MODEST, modest
+from ptheta.data.failures import Failures
 from ptheta.data.options import NATIVE, Pictures
-from ptheta.data.sources.tables import Source, as_numpy, missing, take
+from ptheta.data.sources.tables import Source, Table, as_numpy, missing, take
 from ptheta.data.splits import Split
 from ptheta.errors import SourceError
+from ptheta.remarks import remark
 from ptheta.spaces import Grid, Image, Space
 
 LARGE = 64**2
@@ -32,12 +35,16 @@ class Survey:
         sizes: (height, width) of the pictures looked at, [n, 2].
         channels, levels: of the events.
         palette: colours of the palette they become, or None.
+        looks: how often each kind of picture occurs besides its size, with the place of the first one.
+        deep: the value that stands for white in grey ones of more than 8 bits a value.
     """
 
     sizes: np.ndarray
     channels: int
     levels: int
     palette: int | None
+    looks: dict[Look, tuple[int, str]] = field(default_factory=dict)
+    deep: int = DEPTHS[-1]
 
     @property
     def needs_size(self) -> bool:
@@ -63,11 +70,27 @@ class Survey:
 
 
 def survey(source: Source, name: str, options: Pictures = Pictures()) -> Survey | None:  # noqa: B008
-    """The sizes of a column of encoded pictures, from their headers; None if they are arrays or bytes, or missing."""
+    """The sizes of a column of encoded pictures, from their headers; None if they are arrays or bytes, or missing.
+
+    Raises:
+        UnusableFiles: some cannot be read; all of them are named.
+    """
     if source.columns[name].kind != "image":
         return None
+    if name not in source.seen:
+        source.seen[name] = _looked_at(source, name)
+    found: Survey | None = source.seen[name]
+    if found is None:
+        return None
+    levels = 2 if options.binarize != "none" else options.levels or 256
+    return replace(found, channels=options.channels or found.channels, levels=levels, palette=options.palette)
+
+
+def _looked_at(source: Source, name: str) -> Survey | None:
+    """Header after header; pictures of more than 8 bits a value are read for their range, and all if one is damaged."""
     sizes: list[tuple[int, int]] = []
-    channels = 0
+    looks: dict[Look, tuple[int, str]] = {}
+    failures, brightest_one = Failures(), 0
     for table in source.tables.values():
         seen = 0
         for chunk in table.chunks([name]):
@@ -75,18 +98,26 @@ def survey(source: Source, name: str, options: Pictures = Pictures()) -> Survey 
             for row, value in enumerate(values[: SURVEYED - seen]):
                 if value is None:
                     continue
-                picture = opened(value, lambda _, table=table, row=seen + row: table.place(row))
-                channels = channels or channels_of(picture)
-                sizes.append((picture.height, picture.width))
-                if picture is not value:
-                    picture.close()
+
+                def place(_: int, table: Table = table, row: int = seen + row) -> str:
+                    return table.place(row)
+
+                with failures.caught():
+                    look = Look.of(value, place)
+                    sizes.append((look.height, look.width))
+                    look = replace(look, height=0, width=0)
+                    count, first = looks.get(look, (0, place(0)))
+                    looks[look] = count + 1, first
+                    if "deep" in look.traits or failures.found:
+                        brightest_one = max(brightest_one, brightest(value, place))
             seen += len(values)
             if seen >= SURVEYED:
                 break
+    failures.end()
     if not sizes:
         return None
-    levels = 2 if options.binarize != "none" else options.levels or 256
-    return Survey(np.array(sizes), options.channels or channels, levels, options.palette)
+    channels = max(look.channels for look in looks)
+    return Survey(np.array(sizes), channels, 256, None, looks, depth_of(brightest_one))
 
 
 def sized(
@@ -142,9 +173,37 @@ def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
 
 
 def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:
-    """What a run's codec does to pictures of other sizes, in a sentence."""
-    found = survey(source, name) if getattr(codec, "resize", False) else None
-    return [] if found is None else changed(found, codec)
+    """What a run's codec does to new pictures, in sentences."""
+    found = survey(source, name)
+    if found is None:
+        return []
+    return converted(found, name, codec) + (changed(found, codec) if getattr(codec, "resize", False) else [])
+
+
+def converted(found: Survey, name: str, codec: PictureCodec, *, asked: bool = False) -> list[str]:
+    """What of the pictures of a column is read differently than it is stored, in sentences.
+
+    Args:
+        found: of the column.
+        name: of the column.
+        codec: that reads them.
+        asked: whether their colour was asked for, which is then no news.
+    """
+    counts: dict[str, tuple[int, str]] = {}
+    for look, (count, first) in found.looks.items():
+        for trait in codec.conversions(look):
+            if asked and trait in ("grey", "coloured"):
+                continue
+            before, place = counts.get(trait, (0, first))
+            counts[trait] = before + count, place
+    total = len(found.sizes)
+    notes = []
+    for trait, text in TRAITS.items():
+        if trait in counts:
+            count, place = counts[trait]
+            range_of = f" from 0 to {codec.deep:,}, or 0 to 1 of real numbers" if trait == "deep" else ""
+            notes.append(f"{name}: {count:,} of {total:,} pictures are {text}{range_of}, such as {place}")
+    return notes
 
 
 def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCodec, list[str]]:
@@ -155,18 +214,22 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
     if kind != "array" and not (absent := missing(first)).all():
         first = take(first, np.flatnonzero(~absent))
     notes: list[str] = []
-    white = source.white or 255
+    white, deep, found = source.white or 255, DEPTHS[-1], survey(source, name)
     if kind == "bytes":
         height, width, channels, bits, note = _bytes_shape(first, name, options)
         notes.append(note)
         white = 1 if bits else white
     elif kind == "array":
         _, channels, height, width = channels_first(as_numpy(first)[:1]).shape
+        if channels == 4:
+            remark(f"{name}: arrays of four channels are red, green, blue and how opaque, shown on white")
+            channels = 3
         if source.white is None and _largest(source, name) <= 1:
             white = 1
     else:
-        picture = open_picture(first[0] if isinstance(first, list) else first[0].as_py(), lambda _: table.place(0))
-        height, width, channels = picture.height, picture.width, channels_of(picture)
+        if found is None:
+            raise SourceError(f"column {name!r} has no pictures", "choose another column")
+        (height, width), channels, deep = found.sizes[0].tolist(), found.channels, found.deep
     own = height, width
     if options.sides:
         height, width = options.sides
@@ -183,7 +246,10 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
     if options.palette and kind != "bytes":
         channels = 3  # grey pictures among them are read as RGB
     channels = options.channels or channels
-    codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize, fit, aspect)
+    codec = ImageCodec(height, width, channels, levels, white, resize, convert, options.binarize, fit, aspect, deep)
+    if found is not None:
+        for text in converted(found, name, codec, asked=options.channels is not None):
+            remark(text)
     if kind == "array":
         notes += changed(Survey(np.array([own]), channels, levels, None), codec)
     return codec, notes

@@ -234,6 +234,7 @@ class Source:
         tables: published split (train, validation, test; or "all" if undivided) → rows.
         white: the value that stands for white in arrays of pictures; None: not known.
         fixed: published split "all" → how many rows go to train, validation and test by a permutation of seed 0.
+        seen: column → what was seen of its values, so that they are looked at once.
     """
 
     name: str
@@ -242,6 +243,7 @@ class Source:
     white: int | None = None
     fixed: tuple[int, int, int] | None = None
     notes: list[str] = field(default_factory=list)
+    seen: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def columns(self) -> dict[str, Column]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ptheta.anomalies import Scores
 from ptheta.data import Split
 from ptheta.data.codecs import ContextCodec
-from ptheta.data.codecs.images import eight_bit, open_picture
+from ptheta.data.codecs.picture_files import eight_bit, open_picture
 from ptheta.data.formats import PICTURES
 from ptheta.errors import SourceError
 from ptheta.evaluation.nats import suited_batch

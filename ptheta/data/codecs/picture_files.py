@@ -1,0 +1,192 @@
+"""Opening picture files: upright, of 8 bits a value, and with an account of what that changes."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ptheta.data.codecs.base import Place, nowhere
+from ptheta.errors import SourceError
+from ptheta.foreign import guarded
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+MAX_PIXELS = 2**26
+"""Most pixels a picture file may claim, checked before it is decoded."""
+
+DEPTHS = (255, 1023, 4095, 16383, 65535)
+"""Whites of grey pictures of more than 8 bits a value: they may hold 8, 10, 12, 14 or 16 of them."""
+
+TRAITS = {
+    "turned": "turned upright, as their EXIF orientation says",
+    "pages": "of several pages or frames, of which the first is read",
+    "transparent": "with transparency, shown on white",
+    "deep": "of more than 8 bits a value, scaled to 8",
+    "cut": "of 16 bits a value, of which the upper 8 are read",
+    "converted": "in CMYK or another colour space, converted to RGB",
+    "grey": "grey, read as RGB",
+    "coloured": "in colour, made grey",
+}
+"""What of a picture is read differently → in words, of several."""
+
+_DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_GREY = ("1", "L", "LA", "La", *_DEEP)
+_PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # the further pictures of a photo of a telephone (MPO) are no pages
+_LAZY = "PNG"  # its EXIF data may stand behind the pixels
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of a picture before it is decoded.
+
+    Attributes:
+        height, width: upright, in pixels.
+        channels: 1 for grey ones, else 3.
+        traits: keys of `TRAITS`, as far as they do not depend on a codec.
+    """
+
+    height: int
+    width: int
+    channels: int
+    traits: tuple[str, ...]
+
+    @classmethod
+    def of(cls, value: Any, place: Place = nowhere) -> Look:
+        """A look at a picture as `open_picture` takes it; raises as that does, but for damaged pixels."""
+        with _opened(value, place) as picture:
+            turn = _orientation(picture)
+            swapped = turn in (5, 6, 7, 8) and picture.format != "TIFF"  # whose size is upright already
+            width, height = picture.size[::-1] if swapped else picture.size
+            deeper = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))
+            found = {
+                "turned": turn > 1,
+                "pages": picture.format in _PAGED and getattr(picture, "n_frames", 1) > 1,
+                "transparent": picture.has_transparency_data,
+                "deep": picture.mode in _DEEP,
+                "cut": picture.mode not in _DEEP and deeper,
+                "converted": picture.mode in ("CMYK", "YCbCr", "LAB", "HSV"),
+            }
+            return cls(height, width, channels_of(picture), tuple(name for name, true in found.items() if true))
+
+
+def open_picture(value: Any, place: Place = nowhere, *, upright: bool = True) -> Picture:
+    """A decoded picture from a PIL image, encoded bytes, or a dict with bytes or path, as `datasets` stores it.
+
+    Args:
+        value: of a row.
+        place: names it in an error.
+        upright: turn it as its EXIF orientation says.
+
+    Raises:
+        SourceError: missing, damaged, truncated, or larger than `MAX_PIXELS`.
+    """
+    from PIL import Image as pil
+
+    with _opened(value, place, closing=False) as picture:
+        turn = _orientation(picture) if upright else 1
+        picture.load()
+        if turn > 1 and picture.format != "TIFF":  # which Pillow turns itself
+            names = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM")
+            names += ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+            picture = picture.transpose(pil.Transpose[names[turn - 2]])
+        if picture.mode == "LAB":
+            raise SourceError(f"{place(0)} is in the colour space CIELAB", "convert it to RGB")
+        return picture
+
+
+@contextmanager
+def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Picture]:
+    """The picture of a row, its header read; whatever goes wrong within is an error about it."""
+    from PIL import Image as pil
+
+    if isinstance(value, dict):
+        value = value["bytes"] if value.get("bytes") is not None else value.get("path")
+    if value is None:
+        raise SourceError(f"{place(0)} has no picture", "remove that row")
+    with guarded(place(0), "remove it or save it again", problem="{origin} is damaged"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if isinstance(value, pil.Image):
+                yield value
+                return
+            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise SourceError(
+                    f"{place(0)} claims {picture.width} by {picture.height} pixels",
+                    f"at most {MAX_PIXELS:,} are decoded; shrink or remove it",
+                )
+            try:
+                yield picture
+            finally:
+                if closing:
+                    picture.close()
+        except FileNotFoundError:
+            raise SourceError(f"{place(0)} does not exist", "check the path") from None
+        except pil.DecompressionBombError as error:
+            raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
+        except pil.UnidentifiedImageError:
+            raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
+
+
+def _orientation(picture: Picture) -> int:
+    """How a picture lies, 1 … 8, by EXIF; 1 is upright."""
+    if picture.format == _LAZY and "exif" not in picture.info:
+        return 1
+    found = picture.getexif().get(0x0112, 1)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def channels_of(picture: Picture) -> int:
+    """1 for grey pictures, 3 for all others."""
+    return 1 if picture.mode in _GREY else 3
+
+
+def brightest(value: Any, place: Place = nowhere) -> int:
+    """The largest value of a picture of whole numbers of more than 8 bits; 0 for all others."""
+    picture = open_picture(value, place)
+    return int(np.asarray(picture).max()) if picture.mode in _DEEP and picture.mode != "F" else 0
+
+
+def depth_of(most: int) -> int:
+    """The white of pictures whose largest value is this: of the fewest bits of `DEPTHS` that hold it."""
+    return next((white for white in DEPTHS if 0 < most <= white), DEPTHS[-1])
+
+
+def shallow(picture: Picture, white: int, place: Place = nowhere) -> Picture:
+    """A picture of 8 bits a value; of real numbers 0 … 1, or of whole ones 0 … white, scaled to that.
+
+    Raises:
+        SourceError: a value outside.
+    """
+    from PIL import Image as pil
+
+    if picture.mode not in _DEEP:
+        return picture
+    values = np.asarray(picture)
+    most = 1 if picture.mode == "F" else white
+    if not (values.min() >= 0 and values.max() <= most):  # NaN neither
+        found = f"{'real' if picture.mode == 'F' else 'whole'} numbers from {values.min():.6g} to {values.max():.6g}"
+        raise SourceError(f"{place(0)} holds {found}, and white is {most:,}", f"scale it to 0 to {most:,}")
+    if picture.mode == "F":
+        return pil.fromarray(np.minimum(values.astype(np.float64) * 256, 255).astype(np.uint8))
+    return pil.fromarray((values.astype(np.int64) * 256 // (white + 1)).astype(np.uint8))
+
+
+def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.ndarray:
+    """8-bit values [C, H, W]; what is transparent shows the background."""
+    from PIL import Image as pil
+
+    picture = shallow(picture, DEPTHS[-1])
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = pil.alpha_composite(pil.new("RGBA", picture.size, background), picture)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(picture)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
