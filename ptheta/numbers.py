@@ -52,14 +52,30 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
-def joined(words: Sequence[str]) -> str:
+def joined(words: Sequence[str], conjunction: str = "and") -> str:
     """Words as a list in a sentence.
 
-    >>> joined(["a"]), joined(["a", "b"]), joined(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
+    >>> joined(["a"]), joined(["a", "b"]), joined(["a", "b", "c"], "or")
+    ('a', 'a and b', 'a, b or c')
     """
     *first, last = words or [""]
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def rounded(n: float, most: int) -> int:
+    """A number of events that does not betray how fast the machine was at that moment: 1, 2 or 5 times a power of ten.
+
+    Args:
+        n: events that are affordable; one is always taken.
+        most: events that there are; all of them if they are affordable.
+
+    >>> rounded(1606.0, 2000), rounded(5000.0, 2000), rounded(0.3, 10), rounded(99.9, 100)
+    (1000, 2000, 1, 50)
+    """
+    if n >= most:
+        return most
+    power = 10 ** math.floor(math.log10(max(n, 1.0)))
+    return min(most, power * max(k for k in (1, 2, 5) if k * power <= max(n, 1.0)))
 
 
 def amount(size: float) -> str:

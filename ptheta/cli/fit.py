@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -16,18 +18,22 @@ from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, ModelArgument
 from ptheta.errors import UsageError
 
+if TYPE_CHECKING:
+    from ptheta.runs import Run
+
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 
 
 def main(args: list[str]) -> None:
     """Parse and run, together with the other processes if torchrun started several."""
+    since = time.perf_counter()  # before torch is imported, for the budget is that of the whole command
     from ptheta.training import together
 
     with together():
-        _main(args)
+        _main(args, since)
 
 
-def _main(args: list[str]) -> None:
+def _main(args: list[str], since: float) -> None:
     """Parse and run; hyperparameters are flags typed from the model's own signature."""
     from ptheta.models import ZOO
 
@@ -40,8 +46,9 @@ def _main(args: list[str]) -> None:
         of_model = {"hyperparameters": of_family(name)} if name else {}
         prog = f"ptheta fit SOURCE {name}" if name else "ptheta fit"
         shown = groups(objectives_of(name)) | of_model
-        call(fit, rest, prog, groups=shown, **({} if name else {"hyperparameters": hyperparameters}))
-    call(fit, rest, "ptheta fit", map(flag_of, every), groups(), hyperparameters=hyperparameters)
+        hidden: dict[str, Any] = {"since": since} if name else {"since": since, "hyperparameters": hyperparameters}
+        call(fit, rest, prog, (), shown, **hidden)
+    call(fit, rest, "ptheta fit", map(flag_of, every), groups(), hyperparameters=hyperparameters, since=since)
 
 
 def groups(objectives: Collection[str] | None = None) -> dict[str, dict[str, list[Argument]]]:
@@ -56,6 +63,7 @@ def fit(
     hyperparameters: list[str],
     options: dict[str, Any],
     settings: dict[str, Any],
+    since: float,
     preset: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
@@ -79,7 +87,7 @@ def fit(
         source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
         model: a name from `ptheta zoo`, or `module:Class` for a family of your own; chosen from the data if left out
         preset: a recipe by name, see `ptheta zoo`; flags given beside it win
-        minutes: budget in minutes; if no budget is given the preset's, else 1
+        minutes: budget in minutes, of the whole command; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
         out: run folder; a new one under runs/ if left out
@@ -104,6 +112,7 @@ def fit(
         photo_size,
     )
     from ptheta.presets import preset as find_preset
+    from ptheta.reporting.waiting import console_for, waiting
 
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     data = None
@@ -131,9 +140,10 @@ def fit(
             return of_flags(name, hyperparameters)
 
         given = {"minutes": minutes, "steps": steps, "epochs": epochs}
-        chooser = photo_size(chosen, preset, values_of, settings, given, device, memory)
+        chooser = photo_size(chosen, preset, values_of, settings, given, device, memory, since)
         wanted = {"size": chooser, **(recipe.data if recipe else {}), **options}
-        data = load_for(chosen, source, **wanted, seed=seed or 0)
+        with waiting(f"reading {source}", console_for(True, is_main=is_first())):
+            data = load_for(chosen, source, **wanted, seed=seed or 0)
         note(data.notes)
         if chosen is None:
             preset = default_preset(data)
@@ -157,8 +167,24 @@ def fit(
         device=device,
         track=track,
         verbose=True,
+        since=since,
         hyperparameters=values,
         **settings,
     )
     if json and is_first() and run.results():
         print_json(run.results())
+    elif not json:
+        note([f"next: {line}" for line in what_next(run)])
+
+
+def what_next(run: Run) -> list[str]:
+    """Commands that use a run."""
+    from ptheta.reporting.contexts import given_words
+
+    folder = shlex.quote(str(run.path))
+    commands = [f"ptheta sample {folder}{given_words(run)}"]
+    if run.has_data:
+        commands.append(f"ptheta report {folder}")
+    if run.has_data and run.model.context_space is not None:
+        commands.append(f"ptheta evaluate {folder}")
+    return commands

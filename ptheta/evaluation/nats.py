@@ -12,6 +12,7 @@ from torch import Tensor
 from ptheta.data import Split
 from ptheta.evaluation.results import Score
 from ptheta.models import Density, Model
+from ptheta.numbers import rounded
 from ptheta.spaces import Discrete
 
 BATCH_DIMENSIONS = {"cpu": 2**14, "cuda": 2**18}
@@ -126,11 +127,11 @@ def evaluate(
 
 
 def affordable(model: Model, split: Split, seconds: float) -> int:
-    """How many events of a split can be scored in about this many seconds, measured on a few of them.
+    """How many events of a split can be scored in about this many seconds, measured on a few; a round number.
 
     Args:
         model: with a density; all events are afforded without one, since none is scored.
-        split: at least `PROBED` events are afforded, if there are that many and they do not take longer by themselves.
+        split: of the events.
         seconds: to be spent.
     """
     if model.density is Density.IMPLICIT:
@@ -142,4 +143,4 @@ def affordable(model: Model, split: Split, seconds: float) -> int:
         elbos(model, Split(probe.x[rows], None if probe.context is None else probe.context[rows]))
         done += len(rows)
     rate = done / (time.perf_counter() - clock)
-    return min(len(split), max(done, int(rate * seconds)))
+    return rounded(max(done, rate * seconds), len(split))

@@ -9,35 +9,37 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.markup import escape
 from torch import Tensor
 
 from ptheta.data import Data, Split
 from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError, UsageError
+from ptheta.fitting.advice import advice
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, check_settings, divided, objective_for, objective_of
-from ptheta.fitting.results import conclude
+from ptheta.fitting.results import conclude, held_out
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.models.building import build, check_names
 from ptheta.models.zoo import admit
 from ptheta.presets import preset as find_preset
 from ptheta.reporting import FitProgress
-from ptheta.reporting.progress import is_shown
+from ptheta.reporting.waiting import console_for, waiting
 from ptheta.runs import Run
 from ptheta.spaces import Joint, Space
 from ptheta.training import (
     Budget,
     Settings,
+    Timetable,
     Trainer,
     local_device,
     numbers,
@@ -85,6 +87,7 @@ def fit(
     device: str = "auto",
     track: bool = False,
     verbose: bool | None = None,
+    since: float | None = None,
     memory: float | None = None,
     hyperparameters: dict[str, Any] | None = None,
     **settings: Any,
@@ -102,8 +105,8 @@ def fit(
             density, nats; of torch's operations, which flows differentiate. See `ReverseKL`.
         preset: name of a recipe, see `ptheta.presets`: model, hyperparameters, settings, budget and, if `data` is still
             to be loaded, options of `load`; what is given beside it wins. None: `tiny` for text without a model.
-        minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Models that learn
-            by counting need none.
+        minutes, steps, epochs: budget, one of them; if none is given the preset's, else one minute. Minutes are those
+            of the whole call, final score and pictures included. Models that learn by counting need none.
         out: folder of the run; None: a new folder under `runs/`.
         seed: of initial weights, shuffling, dropout and samples; None: 0, or that of the resumed fit.
         force: replace the run in `out`.
@@ -113,6 +116,7 @@ def fit(
         device: `auto`, `cpu`, `cuda`.
         track: also write TensorBoard scalars to the run folder (extra `track`).
         verbose: show progress; None: if the terminal is one.
+        since: `time.perf_counter()` when the minutes began to pass; None: now.
         memory: GiB that the fit may take; None: seven tenths of what is available. What would take more is refused
             before the first step, as is a step longer than the whole budget; a batch that is not given is made smaller
             if too few steps would fit into the minutes, and computed in parts if it takes too much memory.
@@ -127,6 +131,7 @@ def fit(
         PthetaError: something does not fit together; nothing half-made is left in a new `out`.
         KeyboardInterrupt: stopped by Ctrl-C, after the state was saved.
     """
+    clock = time.perf_counter()
     log_f = target_of(objective, target)
     model = admit(model)
     check_settings(settings, log_f)
@@ -143,8 +148,7 @@ def fit(
         run = with_data(run, data) if in_memory else run
         if line := finished(run, given):
             whole = Run.load(run.path)
-            if is_shown(verbose):
-                Console(stderr=True, highlight=False).print(escape(line), soft_wrap=True)
+            console_for(verbose).print(escape(line), soft_wrap=True)
             return whole
         run = run if in_memory else with_data(run, data)
         model, data = run.model, run.data
@@ -156,7 +160,7 @@ def fit(
             data = as_data(model, data, log_f)
             model = default_family(data.space) if model is None else model
         else:
-            size = photo_size(model, preset, hyperparameters, settings, given, device, memory)
+            size = photo_size(model, preset, hyperparameters, settings, given, device, memory, since)
             data = loaded(data, preset, size, model if preset is None else find_preset(preset).model)
             preset = preset or (default_preset(data) if model is None else None)
         if preset is not None:
@@ -172,10 +176,16 @@ def fit(
     place, count = local_device(device), numbers()[1]
     limit = limit_of(memory, place, processes_here())
     planned = None if _counts(model) and log_f is None else Budget(**given)
+    heldout = 0 if log_f is not None else len(data.splits[held_out(data)])
+    timetable = Timetable(planned and planned.seconds, clock if since is None else since, heldout)
     kind = objective_of(objective, model, log_f)
     settings, options = divided(settings, kind)
-    means = means_of(planned, settings, limit, target=log_f is not None, resuming=resuming, processes=count)
-    model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
+    means = means_of(
+        timetable.expected(), settings, limit, target=log_f is not None, resuming=resuming, processes=count
+    )
+    console = console_for(verbose, is_main=numbers()[0] == 0)
+    with waiting("estimating what a step takes", console):
+        model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
     if run is None:
         _check_contexts(model, data)
     counting = isinstance(model, Counting) and log_f is None
@@ -185,7 +195,8 @@ def fit(
     with world(device) as processes, contextlib.ExitStack() as held:
         processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
         if chosen is not None:
-            chosen, notes = affording.settle(model, chosen, processes)
+            with waiting("estimating what a step takes", console):
+                chosen, notes = affording.settle(model, chosen, processes)
         if type(model).__module__ == "__main__":
             notes.append(
                 f"{type(model).__name__} is no part of a module: its run can be loaded only where it is defined"
@@ -197,8 +208,10 @@ def fit(
             claim_again(run, held)
         progress = None
         clock, minimised = time.perf_counter(), None
+        scored = run.results().get("n") if resuming else None
         try:
-            progress = FitProgress(run, data, budget, verbose=verbose, is_main=processes.rank == 0, track=track)
+            progress = FitProgress(run, data, budget, console=console, is_main=processes.rank == 0, track=track)
+            progress.timetable, progress.advise = timetable, partial(advice, model, affording, timetable)
             with progress:
                 for note in notes:
                     progress.say(note)
@@ -217,6 +230,7 @@ def fit(
                         checkpoint=run.checkpoint,
                         listener=progress,
                         keep=run.save_weights,
+                        timetable=timetable,
                     )
                     if resuming:
                         trainer.resume(inexact=resume_inexact)
@@ -236,9 +250,9 @@ def fit(
         if processes.rank == 0:
             seconds = time.perf_counter() - clock
             if log_f is None:
-                conclude(run, data, minimised, seconds, progress)
+                conclude(run, data, minimised, seconds, progress, timetable, scored)
             else:
-                conclude_target(run, log_f, seconds, progress)
+                conclude_target(run, log_f, seconds, progress, timetable)
             run.make_whole()
             progress.remarks()
     return run
@@ -252,18 +266,19 @@ def photo_size(
     given: dict[str, Any],
     device: str,
     memory: float | None,
+    since: float | None = None,
 ) -> Callable[[Survey], tuple[int, int]] | None:
     """What `load` is given as the size of pictures that need one, so that the fit suits its budget.
 
     Args:
-        model, preset, settings, device, memory: as for `fit`.
+        model, preset, settings, device, memory, since: as for `fit`.
         hyperparameters: as for `fit`, or a function of the family that is chosen from the data.
         given: minutes, steps and epochs.
     """
     if isinstance(model, Model):
         return None
     recipe = None if preset is None else find_preset(preset)
-    minutes = given["minutes"]
+    minutes, started = given["minutes"], time.perf_counter() if since is None else since
     if not any(value is not None for value in given.values()):
         minutes = DEFAULT_MINUTES if recipe is None else recipe.minutes
     settings = {**(recipe.settings if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
@@ -277,8 +292,8 @@ def photo_size(
         place = local_device(device)
         counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
         alone = numbers()[1] == 1  # several would not measure alike
-        time = minutes if alone and not counts else None
-        return size_chooser(built, settings, time, place, limit_of(memory, place))(found)
+        times = Timetable(60 * minutes, started) if minutes and alone and not counts else Timetable()
+        return size_chooser(built, settings, times.expected(), place, limit_of(memory, place))(found)
 
     return choose
 

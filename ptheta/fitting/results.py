@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,42 +11,71 @@ from ptheta.data import Data, Split
 from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.models import Autoregressive, Density, Model
-from ptheta.numbers import jsonable
+from ptheta.numbers import jsonable, rounded
 from ptheta.reporting import FitProgress, exhibit_of, write_card, write_overview
 from ptheta.runs import Run
-from ptheta.training import Objective
-
-PATIENCE = 60.0
-"""Seconds that the final scoring may take, or as long as the fit took; if all events take longer, a seeded part of them
-is scored, and n says how many."""
-
-LOOKED_AT = 10.0
-"""Seconds that drawing samples to look at may take, or half as long as the fit took."""
+from ptheta.training import Objective, Timetable
 
 ORDERED = 500
-"""Events scored in random orders."""
+"""Events scored in random orders, at most."""
 
 
-def conclude(run: Run, data: Data, objective: Objective | None, seconds: float, progress: FitProgress) -> None:
-    """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated."""
+def held_out(data: Data) -> str:
+    """The split that a fit is scored on: what it did not learn from, if there is such."""
+    return next(name for name in ("test", "validation", "train") if name in data.splits)
+
+
+def conclude(
+    run: Run,
+    data: Data,
+    objective: Objective | None,
+    seconds: float,
+    progress: FitProgress,
+    timetable: Timetable,
+    scored: int | None = None,
+) -> None:
+    """Save, score the test split, write samples and the card. Weights are on disk before anything is evaluated.
+
+    If all events would take longer than the final score may, a seeded part of them is scored, of a round number.
+
+    Args:
+        run: that was fitted.
+        data: the run's.
+        objective: of the fit; None of models that count.
+        seconds: that learning took.
+        progress: of the fit.
+        timetable: of the command.
+        scored: events that an earlier fit in this folder was scored on; the same ones are scored again.
+    """
     run.model.eval()
     run.save_weights()
-    split = next(name for name in ("test", "validation", "train") if name in data.splits)
-    limit = affordable(run.model, data.splits[split], max(seconds, PATIENCE))
-    events = data.splits[split].subset(limit)
-    with progress.scoring(limit) as advance:
+    split = held_out(data)
+    whole = data.splits[split]
+    with progress.during("measuring how long scores take"):
+        limit = scored or _affordable(run, whole, timetable, timetable.scoring(seconds))
+    events = whole.subset(limit)
+    with progress.scoring(len(events)) as advance:
         score = evaluate(run.model, events, advance=advance)
-    results = summary(run, score, split, seconds)
+    results = summary(run, score, split, len(whole), seconds)
+    if objective is not None:
+        results["steps"] = progress.steps
     if score.density is Density.EXACT:
         results |= exhibit_of(run.codec).rates(score, events.x)
     if isinstance(run.model, Autoregressive) and run.model.any_order:
-        results["nats_random_orders"] = in_random_orders(run.model, data.splits[split])
+        results["nats_random_orders"] = in_random_orders(run.model, events)
     if objective is not None:
         results |= objective.conclude(run.model, events)
     run.log({"results": results})
-    write_overview(run, patience=max(seconds / 2, LOOKED_AT), say=progress.say)
+    write_overview(run, patience=timetable.looking(seconds), say=progress.say, during=progress.during)
     write_card(run)
     progress.finished(results)
+
+
+def _affordable(run: Run, events: Split, timetable: Timetable, seconds: float) -> int:
+    """How many events are scored: as many as seconds allow by the last validation, else by a measurement."""
+    if math.isnan(timetable.pace) or run.model.density is Density.IMPLICIT:
+        return affordable(run.model, events, seconds)
+    return rounded(seconds / max(timetable.pace, 1e-9), len(events))
 
 
 def in_random_orders(model: Autoregressive, events: Split) -> float:
@@ -56,8 +86,8 @@ def in_random_orders(model: Autoregressive, events: Split) -> float:
     return -float(torch.cat(parts).mean())
 
 
-def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any]:
-    """What `fit --json` prints."""
+def summary(run: Run, score: Score, split: str, of: int, seconds: float) -> dict[str, Any]:
+    """What `fit --json` prints: `n` events were scored of the `of` events of the split."""
     model = run.model
     results: dict[str, Any] = {
         "run": str(run.path),
@@ -67,6 +97,7 @@ def summary(run: Run, score: Score, split: str, seconds: float) -> dict[str, Any
         **score.to_json(run.codec.bits_key),
         "split": split,
         "n": score.n,
+        "of": of,
         "seconds": round(seconds, 2),
     }
     if score.zero:

@@ -10,18 +10,16 @@ from ptheta.data.codecs.images import ImageCodec
 from ptheta.errors import UsageError, nearest
 from ptheta.fitting.results import parameters
 from ptheta.models import Model
+from ptheta.numbers import rounded
 from ptheta.reporting import FitProgress, write_card, write_overview
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Image, Real, Space
-from ptheta.training import OBJECTIVES, FreeEnergy, ReverseKL, Target
+from ptheta.training import OBJECTIVES, FreeEnergy, ReverseKL, Target, Timetable
 from ptheta.training.objectives.free_energy import draw_and_weigh, seconds_per_event
 from ptheta.training.randomness import generator
 
 DRAWS = 10_000
 """Events from which final estimates are made, if time allows."""
-
-PATIENCE = 60.0
-"""Seconds that final estimates may take, or as long as the fit took."""
 
 
 def target_of(objective: str | None, target: Any) -> Target | None:
@@ -112,12 +110,11 @@ def default_family(space: Space) -> str:
     return "flow" if isinstance(space, Real) else "made"
 
 
-def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgress) -> None:
+def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgress, timetable: Timetable) -> None:
     """Save, estimate from fresh events, write samples and the card."""
     run.model.eval()
     run.save_weights()
-    most = int(max(seconds, PATIENCE) / seconds_per_event(run.model, target))
-    n = max(2, min(DRAWS, most))
+    n = max(2, rounded(timetable.scoring(seconds) / seconds_per_event(run.model, target), DRAWS))
     with progress.scoring(n) as advance:
         weighed = draw_and_weigh(run.model, target, n, generator(run.config["seed"], 6), advance)
     found = FreeEnergy.of(*weighed)
@@ -132,6 +129,6 @@ def conclude_target(run: Run, target: Target, seconds: float, progress: FitProgr
         "seconds": round(seconds, 2),
     }
     run.log({"results": results})
-    write_overview(run, patience=max(seconds, PATIENCE), say=progress.say)
+    write_overview(run, patience=timetable.looking(seconds), say=progress.say, during=progress.during)
     write_card(run)
     progress.finished(results)

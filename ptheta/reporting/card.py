@@ -7,7 +7,7 @@ from typing import Any
 from ptheta.evaluation.results import Score
 from ptheta.files import write_text
 from ptheta.models import Density, family
-from ptheta.numbers import count, nats
+from ptheta.numbers import count, nats, plural
 from ptheta.reporting.contexts import given_words
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.overview import file_lines
@@ -89,10 +89,26 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
     ]
 
 
+def scored_events(results: dict[str, Any], of: int | None = None) -> str:
+    """The events that a result is of, and of how many there are, in words.
+
+    Args:
+        results: of a fit.
+        of: events of the split, if the results do not say.
+
+    >>> scored_events({"n": 500, "of": 2000}), scored_events({"n": 1, "split": "test"})
+    ('500 of 2,000 events', '1 event')
+    """
+    of = results.get("of", of)
+    part = of is not None and of > results["n"]
+    return f"{results['n']:,} of {plural(of, 'event')}" if of is not None and part else plural(results["n"], "event")
+
+
 def score_text(run: Run, results: dict[str, Any]) -> str:
     """What the events that were held out score, in a sentence."""
     score = Score.from_json(results, run.model.space.dimensions)
-    events = f"{results['n']:,} {results['split']} events"
+    events = scored_events(results, run.config["data"]["splits"].get(results["split"]))
+    events = events.replace("event", f"{results['split']} event")
     if score.density is Density.IMPLICIT:
         distance = results.get("energy_distance")
         judged = "" if distance is None else f"; energy distance {distance:.4f} of samples from {events}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -27,7 +28,12 @@ FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
 
 
 def write_overview(
-    run: Run, seed: int = 0, *, patience: float = math.inf, say: Callable[[str], None] = print
+    run: Run,
+    seed: int = 0,
+    *,
+    patience: float = math.inf,
+    say: Callable[[str], None] = print,
+    during: Callable[[str], AbstractContextManager[None]] = nullcontext,
 ) -> list[Path]:
     """Write samples in the form of the data; of pictures also copies.png and surprise.png, of text surprise.html.
 
@@ -36,22 +42,29 @@ def write_overview(
     Args:
         run: its model samples, its data are compared with.
         seed: of the samples.
-        patience: seconds that drawing may take; fewer samples are drawn where it would take longer.
+        patience: seconds that all may take, about: half of them are for drawing, and fewer samples are drawn where
+            that would take longer; the others are for the pictures.
         say: is called with what could not be written, and with whether samples are copies.
+        during: shows what is being done.
 
     Returns:
         The files written.
     """
     files: list[Path] = []
     x: Tensor | None = None
+    until = time.perf_counter() + patience
     try:
-        x, written = _samples(run, seed, patience, say)
+        with during("drawing samples"):
+            x, written = _samples(run, seed, patience / 2, say)
         files += written
     except FAILURES as error:
         say(f"no samples were written: {_problem(error)}")
-    for what, write in exhibit_of(run.codec).extras(run, x, say).items():
+    extras = exhibit_of(run.codec).extras(run, x, say)
+    for number, (what, write) in enumerate(extras.items()):
         try:
-            files += write()
+            with during(f"making the {what}"):
+                left = (until - time.perf_counter()) / (len(extras) - number)
+                files += write(max(left, patience / 8))
         except FAILURES as error:
             say(f"no {what} was written: {_problem(error)}")
     return files

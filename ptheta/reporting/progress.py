@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -19,14 +18,24 @@ from ptheta.errors import UsageError
 from ptheta.evaluation.results import Score
 from ptheta.models import Density
 from ptheta.numbers import count, plural
-from ptheta.reporting.card import free_energy_text
+from ptheta.reporting.card import free_energy_text, scored_events
 from ptheta.reporting.exhibits import exhibit_of
+from ptheta.reporting.waiting import waiting
 from ptheta.runs import Run
-from ptheta.training import Budget, Verdict
+from ptheta.training import Budget, Timetable, Verdict
 from ptheta.training.state import Position
 
 PATIENCE = 2.0
 """Seconds after which anything shows a progress bar."""
+
+LINES = 8
+"""Validations that are lines where there is no terminal, beside the first one, about."""
+
+FORESEEN = 0.1
+"""Part of the budget after which the number of steps is foreseen; twice that before `WARM` steps."""
+
+WARM = 5
+"""Steps after which their pace is known."""
 
 
 @contextmanager
@@ -49,11 +58,6 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
         yield advance
 
 
-def is_shown(verbose: bool | None) -> bool:
-    """Whether anything is shown: as asked for; None: if the terminal is one."""
-    return sys.stderr.isatty() if verbose is None else verbose
-
-
 class FitProgress:
     """Reports the progress of a fit: nats, bits per dimension, rate, time left.
 
@@ -61,17 +65,26 @@ class FitProgress:
         run: of the fit; every validation is written to its metrics.
         data: fitted.
         budget: of the fit; None for models that count.
-        verbose: show it; None: if the terminal is one.
+        console: to show it on.
         is_main: whether this process writes and reports at all (rank 0).
         track: also write TensorBoard scalars.
+
+    Attributes:
+        timetable: of the command, if it is known.
+        advise: number of steps → what would give more, in a sentence; None if they are enough.
+        steps: done so far.
     """
 
     def __init__(
-        self, run: Run, data: Data, budget: Budget | None, *, verbose: bool | None, is_main: bool, track: bool = False
+        self, run: Run, data: Data, budget: Budget | None, *, console: Console, is_main: bool, track: bool = False
     ):
         self.run, self.data, self.budget, self.is_main = run, data, budget, is_main
-        shown = is_main and is_shown(verbose)
-        self.console = Console(stderr=True, quiet=not shown, highlight=False)
+        self.console = console
+        self.timetable: Timetable | None = None
+        self.advise: Callable[[int], str | None] = lambda steps: None
+        self.steps, self.advised = 0, False
+        self.milestone = 0.0  # progress from which the next validation is a line, where there is no bar
+        self.line: str | None = None
         columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
         self.live = self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
@@ -85,7 +98,7 @@ class FitProgress:
         model = self.run.model
         given = f" given {model.context_space}" if model.context_space else ""
         self.say(f"[bold]{self.run.name}[/bold] over {model.space}{given}, {count(model.free_parameters)} parameters")
-        budget = "" if self.budget is None else f" for {self.budget}"
+        budget = "" if self.budget is None else f" for {self.budget}{self._shares()}"
         what = f"{plural(len(self.data.train), 'event')}" if self.run.has_data else f"to the {self.data.source}"
         self.say(f"fitting {what}{budget}; the run is {escape(str(self.run.path))}")
         self.clock = time.perf_counter()
@@ -101,6 +114,17 @@ class FitProgress:
         """One line on the terminal."""
         self.console.print(line, soft_wrap=True)
 
+    def during(self, what: str) -> AbstractContextManager[None]:
+        """Within, it is shown what is being done, if that takes long."""
+        return waiting(what, self.console)
+
+    def _shares(self) -> str:
+        """How a budget in minutes is shared, in words; empty for any other."""
+        times = self.timetable
+        if times is None or times.whole is None:
+            return ""
+        return f" ({_time(times.passed)} have passed, at most {_time(times.reserve)} are kept for scores and pictures)"
+
     # Callbacks of the fit loop
 
     def record(self, values: dict[str, Any], verdict: Verdict | None) -> None:
@@ -113,12 +137,19 @@ class FitProgress:
             average = next((f"train average {values[k]:.2f}" for k in values if k.startswith("train_")), "")
             judged = verdict.text if verdict else ""
             shown = filter(None, [average if self.run.has_data else "", judged])
-            self.say(f"step {values['step']:,}: {', '.join(shown)}")
+            self.line = f"step {values['step']:,}: {', '.join(shown)}"
         if self.scalars:
             self.scalars.add(values)
 
     def advance(self, progress: float, position: Position) -> None:
         """A step was done."""
+        self.steps = position.step
+        if self.line is not None and (progress >= min(1.0, self.milestone) or position.step == 1):
+            self.say(self.line)
+            self.milestone = progress + 1 / LINES
+        self.line = None
+        if progress >= (FORESEEN if position.step >= WARM else 2 * FORESEEN) and not self.advised:
+            self._foresee(round(position.step / progress))
         now = time.perf_counter()
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
@@ -131,6 +162,12 @@ class FitProgress:
             parts.append(f"{self.verdict.text}{bits}")
         state = "  ".join([*filter(None, parts), f"{rate:.1f} steps/s", f"{_time(left)} left"])
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
+
+    def _foresee(self, steps: int) -> None:
+        """Say that there will be few steps, once."""
+        self.advised = True
+        if line := self.advise(steps):
+            self.say(f"about {plural(steps, 'step')} fit into {self.budget}: {line}")
 
     def counted(self, n: int) -> None:
         """`n` more events were counted."""
@@ -168,7 +205,8 @@ class FitProgress:
             value = f"[bold]{score}[/bold] nats, {exhibit_of(self.data.codec).spelled(results)}"
         else:
             value = f"energy distance [bold]{results.get('energy_distance', math.nan):.4f}[/bold], no density,"
-        self.say(f"{results['split']} {value} on {plural(results['n'], 'event')}, in {_time(results['seconds'])}")
+        steps = f" and {plural(results['steps'], 'step')}" if "steps" in results else ""
+        self.say(f"{results['split']} {value} on {scored_events(results)}, in {_time(results['seconds'])}{steps}")
         if "nats_random_orders" in results:
             self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):
@@ -214,10 +252,10 @@ class _Scalars:
         if self._run.is_pending:
             return
         self._writer = self._writer or self._open(str(self._run.path / "tensorboard"))
-        for waiting in self._waiting:
-            for name, value in waiting.items():
+        for values in self._waiting:
+            for name, value in values.items():
                 if isinstance(value, float) and name != "seconds":
-                    self._writer.add_scalar(name, value, waiting["step"])
+                    self._writer.add_scalar(name, value, values["step"])
         self._waiting.clear()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from ptheta.training.objectives import OBJECTIVES, Adversarial, MaximumLikelihoo
 from ptheta.training.objectives.free_energy import FreeEnergy, Target
 from ptheta.training.players import Player
 from ptheta.training.settings import Settings
+from ptheta.training.timetable import Timetable
 
 __all__ = [
     "OBJECTIVES",
@@ -21,6 +22,7 @@ __all__ = [
     "ReverseKL",
     "Settings",
     "Target",
+    "Timetable",
     "Trainer",
     "Verdict",
     "World",

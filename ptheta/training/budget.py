@@ -16,7 +16,7 @@ class Budget:
     A budget in steps or epochs is reproducible to the bit; one in minutes depends on the machine.
 
     Attributes:
-        minutes: of learning and validating on this machine.
+        minutes: of the whole command on this machine, see `Timetable`.
         steps: optimiser steps.
         epochs: passes over the training events.
     """
@@ -41,10 +41,22 @@ class Budget:
             return self.steps
         return None if self.epochs is None else max(1, round(self.epochs * steps_per_epoch))
 
-    def progress(self, step: int, seconds: float, steps_per_epoch: int) -> float:
-        """Fraction used after `step` steps and `seconds` seconds; 1 or more when it is spent."""
+    @property
+    def seconds(self) -> float | None:
+        """Of a budget in minutes; None of any other."""
+        return None if self.minutes is None else 60.0 * self.minutes
+
+    def progress(self, step: int, seconds: float, steps_per_epoch: int, allowed: float | None = None) -> float:
+        """Fraction used after some steps and seconds; 1 or more when it is spent.
+
+        Args:
+            step: steps done.
+            seconds: of learning.
+            steps_per_epoch: batches of the training events.
+            allowed: seconds of a budget in minutes that are for learning; None: all of them.
+        """
         total = self.total_steps(steps_per_epoch)
-        return step / total if total is not None else seconds / (60.0 * (self.minutes or 1.0))
+        return step / total if total is not None else seconds / (allowed or self.seconds or 60.0)
 
     def __str__(self) -> str:
         if self.minutes is not None:

@@ -26,6 +26,7 @@ from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.players import Player, turn
 from ptheta.training.randomness import mix, own_randomness, seed_device
 from ptheta.training.state import Position, load_optimisers, load_state, save_state
+from ptheta.training.timetable import Timetable
 
 VALIDATION_SHARE = 0.02
 """Part of a budget in minutes that one validation may take; fewer events are scored if all take longer."""
@@ -35,6 +36,10 @@ VALIDATION_STEPS = 10
 
 VALIDATIONS = 25
 """Validations of a fit, at most; fewer if they would take over a tenth of the time."""
+
+VALIDATED = 2**18
+"""Values of validation events that judge a fit in steps or epochs, however short it is; more if they cost at most a
+tenth of its steps, where a step costs three times as much for an event as its score."""
 
 
 class Trainer:
@@ -47,6 +52,7 @@ class Trainer:
         checkpoint: file of the unfinished state; None keeps none.
         listener: its callbacks are called as the fit proceeds.
         keep: called with weights whenever the best ones are to be put on disk.
+        timetable: of the whole command; None: all minutes of the budget are for learning.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Trainer:
         checkpoint: Path | None = None,
         listener: Listener | None = None,
         keep: Callable[[dict[str, Tensor]], None] | None = None,
+        timetable: Timetable | None = None,
     ):
         self.objective, self.budget = objective, budget
         self.model, self.settings, self.world = objective.model, objective.settings, objective.world
@@ -73,6 +80,7 @@ class Trainer:
             name: optimisers(player.loss, self.settings, player.betas, type(self.model).__name__)
             for name, player in self.players.items()
         }
+        self.timetable, self.allowed = timetable, budget.seconds
         self._prepared = False  # data-dependent constants are set
 
     # Public
@@ -128,6 +136,11 @@ class Trainer:
             if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
+            if self.timetable is not None:
+                self.timetable.before = self.world.agree(self.timetable.passed)
+                if self.allowed is not None:
+                    self.position.before += self.timetable.before
+            self._allow()
             due = self._progress() >= min(1.0, self.position.next_validation)
             if self.position.step and due and not self.position.finished:  # it was stopped before it judged its weights
                 self._validate_unless(stop, self._progress())
@@ -156,7 +169,13 @@ class Trainer:
     # Steps
 
     def _progress(self) -> float:
-        return self.budget.progress(self.position.step, self.position.seconds, self.objective.steps_per_epoch)
+        position, per_epoch = self.position, self.objective.steps_per_epoch
+        return self.budget.progress(position.step, position.seconds, per_epoch, self.allowed)
+
+    def _allow(self) -> None:
+        """Plan how many seconds are for learning, by what is known of the rest."""
+        if self.timetable is not None and self.budget.minutes is not None:
+            self.allowed = self.world.agree(self.timetable.learning(self.position.before))
 
     def _prepare(self) -> None:
         self.objective.prepare()
@@ -241,10 +260,9 @@ class Trainer:
 
     def _validate(self, progress: float) -> None:
         """Judge the weights, keep them if they are the best, plan the next time."""
-        position = self.position
-        clock = time.perf_counter()
-        model = self._judged
+        position, model = self.position, self._judged
         position.validated = position.validated or self._validation_events(model)
+        clock = time.perf_counter()
         verdict = self.objective.judge(model, position.validated)
         value = self.world.agree(verdict.value if verdict else self.position.mean)
         if math.isnan(value):
@@ -252,9 +270,12 @@ class Trainer:
         if value < position.best or position.best_step < 0:
             position.best, position.best_step = value, position.step
             self.best = _snapshot(model)
-        gap = self._validation_gap()
-        if self.budget.minutes is not None:
-            gap = self.world.agree(max(gap, 10 * (time.perf_counter() - clock) / (60 * self.budget.minutes)))
+        gap, seconds = self._validation_gap(), time.perf_counter() - clock
+        if self.timetable is not None:
+            self.timetable.judging, self.timetable.pace = seconds, seconds / max(1, position.validated)
+            self._allow()
+        if self.allowed is not None:
+            gap = self.world.agree(max(gap, 10 * seconds / self.allowed))
         position.next_validation = progress + gap
         if self.listener:
             self.listener.record(
@@ -285,15 +306,24 @@ class Trainer:
 
     def _validation_events(self, model: Model) -> int:
         """How many events decide which weights are best; fewer than set if a validation would take long."""
-        most = self.settings.validation_events
-        if self.budget.minutes is None:
-            return most
-        seconds = VALIDATION_SHARE * 60 * self.budget.minutes
-        return int(self.world.agree(min(most, self.objective.affordable(model, seconds))))
+        most, total = self.settings.validation_events, self.budget.total_steps(self.objective.steps_per_epoch)
+        if total is not None:  # whatever the clock says, so that the fit is reproducible
+            times = 1 + min(VALIDATIONS, total / VALIDATION_STEPS)
+            share = 0.1 * 3 * total * self.settings.batch_size / times
+            return min(most, int(max(2, share, VALIDATED // self.model.space.dimensions)))
+        assert self.allowed is not None
+        return int(self.world.agree(min(most, self.objective.affordable(model, VALIDATION_SHARE * self.allowed))))
 
     def _save(self) -> None:
         if self.world.rank:
             return
+        clock = time.perf_counter()
+        self._write()
+        if self.timetable is not None:
+            self.timetable.saving = time.perf_counter() - clock
+
+    def _write(self) -> None:
+        """Put weights and checkpoint on disk."""
         if self.keep:
             learned = self.position.best_step > 1 or self.position.step <= 1
             self.keep(self.best if learned else _snapshot(self._judged))  # not yet validated, but learned

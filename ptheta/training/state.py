@@ -31,6 +31,7 @@ class Position:
         validated: validation events by which weights are judged; 0 until the first validation.
         finished: the budget was used up.
         mean: running mean of the loss, as the objective reports it.
+        before: seconds of a budget in minutes that passed before learning, in all commands of the fit.
     """
 
     seed: int
@@ -43,6 +44,7 @@ class Position:
     validated: int = 0
     finished: bool = False
     mean: float = float("nan")
+    before: float = 0.0
 
 
 def save_state(
@@ -90,8 +92,8 @@ def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str
             values["best"] = values.pop("best_nats")
         if inexact:
             values = asdict(Position(0, "")) | {k: v for k, v in values.items() if k in Position.__dataclass_fields__}
-        real = ("seconds", "next_validation", "best", "mean")
-        values.setdefault("mean", "nan")  # checkpoints of older runs lack it
+        real = ("seconds", "next_validation", "best", "mean", "before")
+        values = {"mean": "nan", "before": "0.0"} | values  # checkpoints of older runs lack these
         missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
         if missing:
             raise ValueError(", ".join(missing))

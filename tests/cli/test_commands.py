@@ -26,6 +26,7 @@ FIT_KEYS = [
     "bits_per_dim",
     "split",
     "n",
+    "of",
     "seconds",
 ]
 

@@ -35,7 +35,7 @@ def test_the_most_surprising_events_stand_first(run, data, monkeypatch):
 
     monkeypatch.setattr(pictures, "surprise_grid", grid)
     monkeypatch.setattr(pictures, "save_picture", lambda picture, path: path)
-    exhibit_of(run.codec).extras(run, None, print)["picture of surprise"]()
+    exhibit_of(run.codec).extras(run, None, print)["picture of surprise"](1.0)
     log_prob = run.model.log_prob(*data.test.events()).sort().values
     (first, captions, top), (typical, _, same) = seen
     assert torch.allclose(first, log_prob[:12])

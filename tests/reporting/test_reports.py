@@ -19,6 +19,7 @@ from ptheta.reporting import card_rows, count, nats, plural, write_events
 from ptheta.reporting.comparison import comparison, lecture_counts, ranked, sample_quality
 from ptheta.reporting.pictures import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
+from ptheta.reporting.waiting import console_for
 from ptheta.training import Budget
 
 
@@ -174,7 +175,7 @@ def test_how_to_resume_is_one_line_that_a_shell_reads(pictures, capsys):
     from pathlib import Path
 
     odd = ptheta.Run(Path("runs/a [bold] name " + "x" * 100), pictures.config, pictures.model, pictures.data)
-    FitProgress(odd, pictures.data, Budget(steps=1), verbose=True, is_main=True).interrupted()
+    FitProgress(odd, pictures.data, Budget(steps=1), console=console_for(True), is_main=True).interrupted()
     line = capsys.readouterr().err.splitlines()[-1]
     assert shlex.split(line.removeprefix("resume with: "))[-1] == str(odd.path)
 

@@ -169,7 +169,9 @@ class Exhibit(Generic[CodecT]):
         """Write samples into a run folder."""
         return self.codec.write(x, folder, "samples", None if given is None else given.names)
 
-    def extras(self, run: Run, x: Tensor | None, say: Callable[[str], None]) -> dict[str, Callable[[], list[Path]]]:
+    def extras(
+        self, run: Run, x: Tensor | None, say: Callable[[str], None]
+    ) -> dict[str, Callable[[float], list[Path]]]:
         """What else a fit leaves to look at in the run folder.
 
         Args:
@@ -178,7 +180,7 @@ class Exhibit(Generic[CodecT]):
             say: is called with each line that a person should see.
 
         Returns:
-            What it is → writes it, and returns the files.
+            What it is → writes it in about as many seconds as it is given, and returns the files.
         """
         return {}
 

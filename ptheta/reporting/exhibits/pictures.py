@@ -22,6 +22,7 @@ from ptheta.evaluation.nats import suited_batch
 from ptheta.evaluation.samples import features
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats
+from ptheta.reporting.copies import PATIENCE as SEARCHING
 from ptheta.reporting.copies import copies_line, copy_check
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
@@ -83,20 +84,24 @@ class Pictures(Exhibit[PictureT]):
         """One grid."""
         return [save_picture(self.sheet(x, given), folder / "samples.png")]
 
-    def extras(self, run: Run, x: Tensor | None, say: Callable[[str], None]) -> dict[str, Callable[[], list[Path]]]:
+    def extras(
+        self, run: Run, x: Tensor | None, say: Callable[[str], None]
+    ) -> dict[str, Callable[[float], list[Path]]]:
         """Copies of training pictures, and maps of surprise."""
         if not run.has_data:
             return {}
         return {
-            "picture of copies": lambda: self.write_copies(run, x, say),
-            "picture of surprise": lambda: self.write_surprise(run),
+            "picture of copies": lambda seconds: self.write_copies(run, x, say, seconds=seconds),
+            "picture of surprise": lambda seconds: self.write_surprise(run, seconds=seconds),
         }
 
-    def write_copies(self, run: Run, x: Tensor | None, say: Callable[[str], None] = print) -> list[Path]:
+    def write_copies(
+        self, run: Run, x: Tensor | None, say: Callable[[str], None] = print, *, seconds: float = math.inf
+    ) -> list[Path]:
         """Write copies.png, samples x [n, *space.shape] beside their nearest training pictures, and log the counts."""
         if x is None or not len(x):
             return []
-        record, drawn = copy_check(self.codec, run.data, x)
+        record, drawn = copy_check(self.codec, run.data, x, seconds=min(seconds, SEARCHING))
         run.log({"copies": record})
         if record["identical"] > record.get("heldout_identical", 0):
             say(copies_line(record))
@@ -104,7 +109,7 @@ class Pictures(Exhibit[PictureT]):
 
     # surprise
 
-    def write_surprise(self, run: Run) -> list[Path]:
+    def write_surprise(self, run: Run, *, seconds: float = PATIENCE) -> list[Path]:
         """Write surprise.png: the surprise of every pixel of unseen events, the most surprising and typical ones."""
         model = run.model
         name = next((name for name in ("test", "validation") if name in run.data.splits), None)
@@ -118,7 +123,7 @@ class Pictures(Exhibit[PictureT]):
         for start in range(0, len(rows), size):
             with torch.no_grad():
                 parts.append(model.log_prob(*split.events(rows[start : start + size])).cpu())
-            if time.perf_counter() - clock > PATIENCE and start + size >= 2 * MAPPED:
+            if time.perf_counter() - clock > min(seconds, PATIENCE) and start + size >= 2 * MAPPED:
                 break
         log_prob = torch.cat(parts)
         order = log_prob.argsort()

@@ -61,9 +61,11 @@ class Texts(Exhibit[TextCodec]):
         text = stacked(self.codec, x.tolist(), None if given is None else given.names)
         return [write_bytes(folder / "samples.txt", text.encode())]
 
-    def extras(self, run: Run, x: Tensor | None, say: Callable[[str], None]) -> dict[str, Callable[[], list[Path]]]:
+    def extras(
+        self, run: Run, x: Tensor | None, say: Callable[[str], None]
+    ) -> dict[str, Callable[[float], list[Path]]]:
         """A page of unseen text."""
-        return {"page of surprise": lambda: write_text_surprise(run)}
+        return {"page of surprise": lambda seconds: write_text_surprise(run)}
 
     # completions
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ptheta.data import Data
 from ptheta.errors import FitError
 from ptheta.models import Counting, Density, Model
-from ptheta.numbers import nats
+from ptheta.numbers import nats, rounded
 from ptheta.training.distributed import World
 from ptheta.training.objectives.base import Objective, Verdict
 from ptheta.training.objectives.free_energy import FreeEnergy, Target, draw_and_weigh, finite, seconds_per_event
@@ -151,7 +151,7 @@ class ReverseKL(Objective):
 
     def affordable(self, model: Model, seconds: float) -> int:
         """By a measurement on a few draws."""
-        return max(2, int(seconds / seconds_per_event(model, self.target)))
+        return max(2, rounded(seconds / seconds_per_event(model, self.target), self.settings.validation_events))
 
 
 class _ScoreFunction(nn.Module):

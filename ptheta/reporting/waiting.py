@@ -1,0 +1,49 @@
+"""What a person sees while something takes long that has no progress of its own."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+PATIENCE = 2.0
+"""Seconds after which a terminal shows what is being done."""
+
+QUIET = 10.0
+"""Seconds after which a line is written where there is no terminal."""
+
+
+def is_shown(verbose: bool | None) -> bool:
+    """Whether anything is shown: as asked for; None: if the terminal is one."""
+    return sys.stderr.isatty() if verbose is None else verbose
+
+
+@contextmanager
+def waiting(what: str, console: Console) -> Iterator[None]:
+    """Within, show what is being done if it takes long: on a terminal a line that moves, elsewhere one line.
+
+    Args:
+        what: is being done, for example `drawing samples`.
+        console: to show it on.
+    """
+    status = console.status(escape(what)) if console.is_terminal else None
+    show = (lambda: console.print(f"{escape(what)} …", soft_wrap=True)) if status is None else status.start
+    timer = threading.Timer(QUIET if status is None else PATIENCE, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if status is not None:
+            timer.join(1.0)  # it may be about to start
+            status.stop()
+
+
+def console_for(verbose: bool | None, *, is_main: bool = True) -> Console:
+    """The console of a command on standard error; it is quiet where nothing is to be shown."""
+    return Console(stderr=True, quiet=not (is_main and is_shown(verbose)), highlight=False)
