@@ -17,16 +17,15 @@ from ptheta.data.codecs import (
     NumberCodec,
     PictureCodec,
     RowCodec,
-    TableCodec,
 )
 from ptheta.data.codecs.base import Place
 from ptheta.data.codecs.labels import ValueCodec
+from ptheta.data.finding.densities import check_range, remarks
 from ptheta.data.finding.documents import as_text, document_codec
 from ptheta.data.finding.labels import find_labels
 from ptheta.data.finding.looks import is_picture_array
 from ptheta.data.finding.palettes import palette_codec
 from ptheta.data.finding.pictures import picture_codec, sized, two_valued
-from ptheta.data.finding.tables import repeats
 from ptheta.data.option_groups import Options
 from ptheta.data.options import COLOURS, Loading, Pictures, Texts
 from ptheta.data.resolutions import column_resolution
@@ -120,11 +119,15 @@ def encode_rows(codec: FrameCodec, chunk: Chunk, names: list[str], table: Table,
     return codec.encode(cells, place)
 
 
-def finish_rows(codec: FrameCodec, splits: Splits, options: Options, known: bool) -> tuple[Codec, Splits, list[str]]:
-    """All as it is, and a note on columns of real numbers that repeat."""
-    if isinstance(codec, TableCodec) and "train" in splits:
-        return codec, splits, repeats(codec, splits["train"])
-    return codec, splits, []
+def finish_reals(codec: Codec, splits: Splits, options: Options, known: bool) -> tuple[Codec, Splits, list[str]]:
+    """All as it is, and notes on real numbers whose density says little.
+
+    Raises:
+        SourceError: real numbers that cannot be learned.
+    """
+    if not known:
+        check_range(codec, splits)
+    return codec, splits, remarks(codec, splits["train"]) if "train" in splits and not known else []
 
 
 def find_numbers(source: Source, parts: list[Part], options: Options, masks: Masks) -> tuple[NumberCodec, list[str]]:

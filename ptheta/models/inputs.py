@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -11,6 +10,18 @@ from torch.nn import functional as F
 
 from ptheta.distributions import MixtureHead
 from ptheta.spaces import Discrete, Space
+
+DWARFED = 30.0
+"""Standard deviations this many times larger than the spread of the middle half are those of a few distant values."""
+
+FARTHEST = 1e12
+"""Standardised values reach this far at most: gradients at more distant ones overflow."""
+
+ORDERED = 2**20
+"""Values of a chunk of which quantiles are taken, about."""
+
+SEEN = 1e3
+"""Standardised values beyond ± this look alike to networks."""
 
 
 class Mapped(Iterable[Tensor]):
@@ -52,7 +63,7 @@ class ScalarInputs(nn.Module):
     def forward(self, z: Tensor, dtype: torch.dtype, step: int | None = None) -> Tensor:
         """[n, m] → [n, m, channels] in visiting order; with `step`, [n] of that dimension → [n, channels]."""
         if self.standardise is not None:
-            return self.standardise(z, step).to(dtype)[..., None]
+            return self.standardise(z, step).clamp(-SEEN, SEEN).to(dtype)[..., None]
         if self.channels > 1:
             return F.one_hot(z, self.channels).to(dtype)
         return as_signal(z, self.levels, dtype)[..., None]
@@ -74,21 +85,48 @@ def marginal_logits(chunks: Iterable[Tensor], levels: int) -> Tensor:
 
 
 def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (1 where it is 0) of every dimension, [m] float64, of chunks of real z [k, m]."""
-    _, mean, deviation, low, high = functools.reduce(_pooled, map(_moments, chunks))
-    return mean, torch.where((deviation > 0) & (low < high), deviation, 1.0)
+    """Location and unit of every dimension, [m] float64, of chunks of real z [k, m].
+
+    They are mean and standard deviation (1 where it is 0); of a dimension whose most distant values would make all
+    others look alike, the median and the spread of the middle half.
+    """
+    found: Moments | None = None
+    some = []
+    for z in map(Tensor.double, chunks):
+        part = _moments(z)
+        found = part if found is None else _pooled(found, part)
+        some.append(z[:: max(1, -(-len(z) * z.shape[1] // ORDERED))])
+    assert found is not None, "there are events"
+    _, mean, deviation, low, high = found
+    unit = torch.where((deviation > 0) & (low < high), deviation, 1.0)
+    ordered = torch.cat(some).sort(0).values
+    lower, median, upper = (ordered[len(ordered) * quarter // 4] for quarter in (1, 2, 3))
+    middle = upper / 1.349 - lower / 1.349
+    dwarfed = (middle > 0) & (unit > DWARFED * middle)
+    reach = torch.maximum(high - median, median - low)
+    return torch.where(dwarfed, median, mean), torch.where(dwarfed, torch.maximum(middle, reach / FARTHEST), unit)
 
 
 def _moments(z: Tensor) -> Moments:
-    z = z.double()
     low, high = z.aminmax(dim=0)
-    return len(z), z.mean(0), z.std(0, unbiased=False), low, high
+    size = _power(torch.maximum(low.abs(), high.abs()))  # squares of numbers as they are may overflow, or vanish
+    z = z / size
+    mean = z.mean(0)
+    spread = _power((z - mean).abs().amax(0))
+    return len(z), mean * size, ((z - mean) / spread).std(0, unbiased=False) * spread * size, low, high
 
 
 def _pooled(one: Moments, other: Moments) -> Moments:
     """The same of two parts together (Chan et al. 1983)."""
     (n, mean, deviation, low, high), (k, other_mean, other_deviation, other_low, other_high) = one, other
     shift, total = other_mean - mean, n + k
-    squares = n * deviation**2 + k * other_deviation**2 + shift**2 * (n * k / total)
-    spread = (squares / total).sqrt()
+    size = _power(torch.stack([deviation, other_deviation, shift.abs()]).amax(0))
+    parts = (deviation / size) ** 2 * n + (other_deviation / size) ** 2 * k + (shift / size) ** 2 * (n * k / total)
+    spread = size * (parts / total).sqrt()
     return total, mean + shift * (k / total), spread, low.minimum(other_low), high.maximum(other_high)
+
+
+def _power(x: Tensor) -> Tensor:
+    """The power of two at or below positive numbers, by which division is exact; 1 of 0."""
+    exponent = torch.frexp(x).exponent.double() - 1
+    return torch.where(x > 0, 2.0**exponent, 1.0)

@@ -12,9 +12,8 @@ from ptheta.data.codecs.plain_rows import TableCodec
 from ptheta.data.finding.mixed_columns import dtypes_of, is_plain, rows_codec
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.tables import Source
-from ptheta.data.splits import Masks, Split
+from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
-from ptheta.spaces import Real
 
 MANY = 32
 """This many distinct whole numbers among strings are figures rather than names."""
@@ -176,18 +175,3 @@ def _row_of(table: Any, name: str, value: str) -> int | None:
             return start + column.index(value)
         start += len(column)
     return None
-
-
-def repeats(codec: TableCodec, train: Split) -> list[str]:
-    """A sentence on real columns whose values repeat: the density of such a column means little."""
-    if not isinstance(codec.space, Real):
-        return []
-    x = train.x[:10_000]
-    some = [name for j, name in enumerate(codec.columns) if len(np.unique(x[:, j])) < max(2, len(x) / 10)]
-    if not some or len(x) < 2:
-        return []
-    listed = ", ".join(some[:5]) + (f" and {len(some) - 5} more" if len(some) > 5 else "")
-    return [
-        f"{'column' if len(some) == 1 else 'columns'} {listed}: most values repeat, so they carry probability mass, and"
-        " a density there means little"
-    ]

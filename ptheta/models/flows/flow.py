@@ -3,7 +3,8 @@
 f is a chain of autoregressive transforms from zuko (Rozet et al. 2022): affine ones (MAF, Papamakarios et al. 2017,
 arXiv:1705.07057) or monotonic rational-quadratic splines (NSF, Durkan et al. 2019, arXiv:1906.04032). Departures:
 
-- f starts as the standardisation of the training events, since the last layers of its networks start at zero.
+- f starts as the standardisation of the training events, since the last layers of its networks start at zero; a few
+  distant values do not count in it.
 - Networks compute in the model's own type and see standardised values within ±`SEEN`; what they parameterise is
   applied in float64 to the values as they are. So an outlier neither overflows a network nor loses its digits, and
   the inverse of f is its inverse to rounding.
@@ -24,14 +25,11 @@ from ptheta.errors import UsageError, nearest
 from ptheta.models.base import Model
 from ptheta.models.checks import evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
-from ptheta.models.inputs import moments
+from ptheta.models.inputs import SEEN, moments
 from ptheta.spaces import Real, Space
 
 FlowKind = Literal["nsf", "maf"]
 Permutation = Literal["reverse", "random"]
-
-SEEN = 1e3
-"""Standardised values beyond ± this look alike to the networks, though not to the transforms."""
 
 BOUND = 10.0
 """Splines bend standardised values within ± this and leave others as they are: columns have tails beyond zuko's 5."""
