@@ -125,12 +125,15 @@ class Run(StoredRun):
         codecs = [self.codec, *(given.codecs.values() if isinstance(given, JointCodec) else [given])]
         return any(codec.noun == "picture" for codec in codecs if codec is not None)
 
-    def read(self, source: Any, event: str | None = None, context: str | None = None) -> Data:
+    def read(
+        self, source: Any, event: str | None = None, context: str | None = None, *, limit: int | None = None
+    ) -> Data:
         """Another source as events of this run, through its codec.
 
         Args:
             source: anything `ptheta.load` takes.
             event, context: columns; None: named as in the fit.
+            limit: read at most this many events of each split; of text, the first.
         """
         request = self.config["data"]["request"]
         return load(
@@ -139,6 +142,7 @@ class Run(StoredRun):
             context=context or request["context"],
             codec=self.codec,
             context_codec=self.context_codec,
+            limit=limit,
         )
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:

@@ -80,6 +80,7 @@ def score(
         json: print nats, nats_se, bits_per_dim (or of another unit), n and out as one JSON object on the last line; of
             texts also bits_per_byte, nats_per_token, perplexity, tokens and bytes
     """
+    from ptheta.data.codecs import TextCodec
     from ptheta.data.streams import TextSplit
     from ptheta.reporting import gives_reasons, reads_documents
     from ptheta.runs import Run
@@ -100,7 +101,8 @@ def score(
     if own is not None and event is None and context is None:
         data = own
     else:
-        data = _without_contexts(fitted, source, event) if given else fitted.read(source, event, context)
+        most = None if isinstance(fitted.codec, TextCodec) else limit  # of text, documents are limited
+        data = _without_contexts(fitted, source, event) if given else fitted.read(source, event, context, limit=most)
     note(data.remarks)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
@@ -216,11 +218,13 @@ def _events(
     ranked = 0 if detector.known is None else len(detector.known)
     if name:
         print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
-    strangest = scores.ranking[:SHOWN].tolist()
+    strangest = scores.ranking[:SHOWN]
     print(f"strangest, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
-    for row in strangest:
+    for row in strangest.tolist():
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
-    ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": strangest}
+    ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": events.rows[strangest].tolist()}
+    if events.files is not None:
+        ranking["strangest_files"] = [events.files[row] for row in strangest.tolist()]
     return {**_result(run, score, score.bits_per_dim), **rates, **ranking}, files
 
 
@@ -228,7 +232,8 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     """A line about an event: which, how strange, and of a table by which columns."""
     from ptheta.reporting import nats, reasons
 
-    parts = [f"row {row}" if events.files is None else f"row {row}, {events.files[row]}"]
+    number = events.rows[row]
+    parts = [f"row {number}" if events.files is None else f"row {number}, {events.files[row]}"]
     parts[0] += f": {'≤ ' * scores.is_bound}{nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
         parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")

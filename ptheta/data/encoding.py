@@ -37,7 +37,10 @@ def encode(
             x = allocate((n, *codec.space.shape), codec.dtype)
             y = None if given is None else allocate((n, *given.codec.space.shape), given.dtype)
             splits[split] = Split(x, y)
-            splits[split].files = table.files_of(np.flatnonzero(mask))
+            rows = np.flatnonzero(mask)
+            splits[split].files = table.files_of(rows)
+            if len(masks[name]) == 1 and len(rows) < len(mask):
+                splits[split].numbers = rows
         _fill(table, choice, codec, given, masks[name], splits)
     choice.kind.settle(codec, splits, seed)
     return {name: splits[name] for name in ("all", "train", "validation", "test") if name in splits}

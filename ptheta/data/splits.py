@@ -82,6 +82,11 @@ class Split:
         x = torch.from_numpy(np.array(self.x[rows]))
         return x if x.is_floating_point() else x.long(), context
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The number of each event in the split that this is a part of, [n]."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers
+
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """All events in order, `size` rows at a time, in their compact type (uint8, int16, int32 or floating point)."""
         for start in range(0, len(self), size):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import Tensor
 
 from ptheta.anomalies import Scores
@@ -63,7 +62,7 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, object] = {"row": np.arange(len(events))}
+    columns: dict[str, object] = {"row": events.rows}
     if events.files is not None:
         columns["file"] = events.files
     columns["elbo" if scores.is_bound else "log_prob"], columns["anomaly"] = scores.log_prob, scores.anomaly

@@ -358,3 +358,51 @@ def test_one_file_and_folders_with_a_table_are_sources(folder, tmp_path):
     assert data.context_codec.decode(data.test.context)[0].startswith("tone ")
     one = load(folder / "low" / "00.wav", codec=data.codec)
     np.testing.assert_array_equal(one.splits["all"].x, events_of_file(data.codec, folder / "low" / "00.wav"))
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "aiff", "aif", "opus", "ogg", "flac", "au", "caf", "w64"])
+def test_every_format_of_libsndfile_is_a_sound(tmp_path, suffix):
+    for i in range(6):
+        x, rate = tone(0.2, seed=i, rate=16000), 16000
+        kind, subtype = {"opus": ("OGG", "OPUS"), "aif": ("AIFF", None)}.get(suffix, (None, None))
+        soundfile.write(tmp_path / f"{i}.{suffix}", x, rate, subtype, format=kind)
+    data = load(tmp_path, validation=1)
+    assert [note for note in data.notes if note.startswith("audio: 6 sounds")]
+    (tmp_path / f"3.{suffix}").write_bytes(b"no sound")
+    with pytest.raises(SourceError, match=rf"3\.{suffix} is not a readable sound"):
+        load(tmp_path, validation=1)
+
+
+def test_averaged_channels_are_counted_and_cancelled_ones_named(tmp_path):
+    for i in range(12):
+        x = tone(0.2, seed=i)
+        y = {3: x, 5: -0.99 * x, 7: tone(0.2, 1234.0, seed=i)}.get(i)
+        (tmp_path / f"{i:02d}.wav").write_bytes(wav(x if y is None else np.stack([x, y], 1)))
+    notes = load(tmp_path).notes
+    assert f"audio: the channels of 3 of 12 sounds are averaged, such as {tmp_path}/" in "\n".join(notes)
+    assert f"audio: the channels of 1 of 12 sounds cancel each other out, such as {tmp_path}/05.wav" in notes
+    codec = load(tmp_path).codec
+    assert "the mean of its 2 channels, which cancel each other out," in (codec.remark(f"{tmp_path}/05.wav") or "")
+    assert (codec.remark(f"{tmp_path}/07.wav") or "").endswith("the mean of its 2 channels")
+    assert any("are averaged" in remark for remark in load(tmp_path, codec=codec).remarks)
+    x = tone(0.2)
+    (tmp_path / "05.wav").write_bytes(wav(np.stack([x, -x], 1)))
+    with pytest.raises(SourceError, match=r"the channels of .*05\.wav cancel each other out; save one of them alone"):
+        load(tmp_path)
+
+
+def test_all_damaged_sounds_are_named_together(folder):
+    for name in ("low/03", "high/07"):
+        (folder / f"{name}.wav").write_bytes(b"no sound")
+    with pytest.raises(SourceError, match=r"2 cannot be used: \S+high/07\.wav is not .*, \S+low/03\.wav is not "):
+        load(folder)
+
+
+def test_only_the_sounds_within_a_limit_are_read(folder):
+    codec = load(folder).codec
+    (folder / "low" / "03.wav").write_bytes(b"no sound")
+    limited = load(folder, codec=codec, limit=5)
+    (split,) = limited.splits.values()
+    assert len(split) == 5
+    names = [f"{kind}/{i:02d}" for kind in ("high", "low") for i in range(12)]
+    assert split.files == [f"{folder}/{names[row]}.wav" for row in split.rows]

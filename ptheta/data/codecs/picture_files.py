@@ -29,6 +29,7 @@ TRAITS = {
     "pages": "of several pages or frames, of which the first is read",
     "transparent": "with transparency, shown on white",
     "deep": "of more than 8 bits a value, scaled to 8",
+    "real": "of real numbers from 0 to 1, scaled to 8 bits",
     "cut": "of 16 bits a value, of which the upper 8 are read",
     "converted": "in CMYK or another colour space, converted to RGB",
     "grey": "grey, read as RGB",
@@ -69,7 +70,8 @@ class Look:
                 "turned": turn > 1,
                 "pages": picture.format in _PAGED and getattr(picture, "n_frames", 1) > 1,
                 "transparent": picture.has_transparency_data,
-                "deep": picture.mode in _DEEP,
+                "deep": picture.mode in _DEEP and picture.mode != "F",
+                "real": picture.mode == "F",
                 "cut": picture.mode not in _DEEP and deeper,
                 "converted": picture.mode in ("CMYK", "YCbCr", "LAB", "HSV"),
             }

@@ -12,7 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, file_names, nowhere
-from ptheta.data.codecs.waves import as_samples, read_sound, resampled, write_wave
+from ptheta.data.codecs.waves import as_samples, cancels, read_channels, read_sound, resampled, write_wave
+from ptheta.data.failures import Failures
 from ptheta.spaces import Space, Waveform
 
 FEWER = (2, 4, 8, 16)
@@ -49,17 +50,19 @@ class SoundCodec(ContextCodec):
             SourceError: as `read_sound` and `as_samples`.
         """
         values = raw if isinstance(raw, list | tuple | np.ndarray) else raw.to_pylist()
-        x = np.empty((len(values), *self.space.shape), self.dtype)
+        x, failures = np.empty((len(values), *self.space.shape), self.dtype), Failures()
         for row, value in enumerate(values):
 
             def where(_: int, row: int = row) -> str:
                 return place(row)
 
-            if isinstance(value, np.ndarray):
-                x[row] = self.event(as_samples(value, where))
-            else:
-                samples, rate = read_sound(value, where)
-                x[row] = self.event(resampled(samples, rate, self.rate))
+            with failures.caught():
+                if isinstance(value, np.ndarray):
+                    x[row] = self.event(as_samples(value, where))
+                else:
+                    samples, rate = read_sound(value, where)
+                    x[row] = self.event(resampled(samples, rate, self.rate))
+        failures.end()
         return x
 
     def decode(self, x: Tensor | np.ndarray) -> list[np.ndarray]:
@@ -78,9 +81,12 @@ class SoundCodec(ContextCodec):
         return [write_wave(sound, self.rate, Path(directory) / name) for name, sound in zip(names, self.decode(x))]
 
     def remark(self, text: str) -> str | None:
-        """That a sound is resampled, or cut."""
-        samples, rate = read_sound(text, lambda _: text)
+        """That the channels of a sound are averaged, and that it is resampled, or cut."""
+        samples, rate = read_channels(text, lambda _: text)
         changes = []
+        if samples.shape[1] > 1:
+            lost = ", which cancel each other out," * cancels(samples)
+            changes.append(f"the mean of its {samples.shape[1]} channels{lost}")
         if rate != self.rate:
             changes.append(f"resampled from {rate:,} to {self.rate:,} Hz")
         if len(samples) * self.rate > self.samples * rate:

@@ -23,15 +23,37 @@ MAX_SAMPLES = 2**28
 """Most samples of all channels that a sound may claim, checked before they are read."""
 
 
+CANCELLED = 0.01
+"""Part of the power of a sound's channels below which that of their mean shows that they cancel each other out."""
+
+
 def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
-    """Samples [k] of one channel (the mean of all), float32, and their rate in Hz.
+    """Samples [k] of one channel (the mean of all), float32, and their rate in Hz; raises as `read_channels`."""
+    channels, rate = read_channels(value, place)
+    return channels.mean(1, dtype=np.float32), rate
+
+
+def cancels(channels: np.ndarray) -> bool:
+    """Whether little is left of channels [k, c] in their mean, as where one is the other upside down.
+
+    >>> wave = np.sin(np.arange(100.0))
+    >>> cancels(np.stack([wave, -wave], 1)), cancels(np.stack([wave, 0 * wave], 1))
+    (True, False)
+    """
+    power = np.square(channels.astype(np.float64)).mean()
+    return bool(np.square(channels.mean(1, dtype=np.float64)).mean() < CANCELLED * power)
+
+
+def read_channels(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
+    """Samples of all channels [k, c], float32, and their rate in Hz.
 
     Args:
         value: a path, the bytes of a file, or a dict with bytes or path, as `datasets` stores it.
         place: names it in an error.
 
     Raises:
-        SourceError: missing, damaged, of no length, silent, or of a kind that needs the extra `audio`.
+        SourceError: missing, damaged, of no length, silent, in the mean of its channels too, or of a kind that needs
+            the extra `audio`.
     """
     if isinstance(value, dict):
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
@@ -50,7 +72,9 @@ def read_sound(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     with guarded(place(0), "remove it or save it again as WAV", problem="{origin} is not a readable sound"):
         channels, rate = _pcm(content, place) or _decoded(content, place)  # [k, channels]
     _check_audible(channels, place)
-    return channels.mean(1, dtype=np.float32), rate
+    if not channels.mean(1, dtype=np.float32).any():
+        raise SourceError(f"the channels of {place(0)} cancel each other out", "save one of them alone")
+    return channels, rate
 
 
 def as_samples(value: np.ndarray, place: Place = nowhere) -> np.ndarray:

@@ -201,7 +201,7 @@ def converted(found: Survey, name: str, codec: PictureCodec, *, asked: bool = Fa
     for trait, text in TRAITS.items():
         if trait in counts:
             count, place = counts[trait]
-            range_of = f" from 0 to {codec.deep:,}, or 0 to 1 of real numbers" if trait == "deep" else ""
+            range_of = f" from 0 to {codec.deep:,}" if trait == "deep" else ""
             notes.append(f"{name}: {count:,} of {total:,} pictures are {text}{range_of}, such as {place}")
     return notes
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from ptheta.data.codecs.sounds import SoundCodec, WaveformCodec
 from ptheta.data.codecs.spectrograms import SpectrogramCodec
-from ptheta.data.codecs.waves import read_sound, resampled
+from ptheta.data.codecs.waves import cancels, read_channels, read_sound, resampled
+from ptheta.data.failures import Failures
 from ptheta.data.finding.documents import chosen
 from ptheta.data.options import Sounds
 from ptheta.data.sources.tables import Source
@@ -43,26 +44,35 @@ class Survey:
         rates: Hz → number of sounds.
         seconds: of each sound.
         train: number of training sounds.
+        averaged: places of those of several channels.
+        cancelled: places of those whose channels cancel each other out.
     """
 
     rates: Counter = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     train: int = 0
+    averaged: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
 
 
 def survey(source: Source, name: str, masks: Masks) -> Survey:
     """Read all sounds once.
 
     Raises:
-        SourceError: one that is missing, damaged, of no length or silent.
+        UnusableFiles: some are missing, damaged, of no length or silent; all of them are named.
     """
-    found = Survey()
+    found, failures = Survey(), Failures()
     for split, values, place in chosen(source, name, masks):
         for row, value in enumerate(values):
-            samples, rate = read_sound(value, lambda _, row=row, place=place: place(row))
-            found.rates[rate] += 1
-            found.seconds.append(len(samples) / rate)
+            with failures.caught():
+                samples, rate = read_channels(value, lambda _, row=row, place=place: place(row))
+                found.rates[rate] += 1
+                found.seconds.append(len(samples) / rate)
+                if samples.shape[1] > 1:
+                    found.averaged.append(place(row))
+                    found.cancelled += [place(row)] * cancels(samples)
         found.train += len(values) * (split in ("train", "all"))
+    failures.end()
     return found
 
 
@@ -114,8 +124,14 @@ def _range(
 
 
 def sound_notes(codec: SoundCodec, name: str, found: Survey) -> list[str]:
-    """How many sounds are resampled and cut, in sentences."""
-    notes = []
+    """How many sounds are averaged over their channels, resampled and cut, in sentences."""
+    notes, total = [], len(found.seconds)
+    if found.averaged:
+        count = f"{len(found.averaged):,} of {total:,} sounds"
+        notes.append(f"{name}: the channels of {count} are averaged, such as {found.averaged[0]}")
+    if found.cancelled:
+        count = f"{len(found.cancelled):,} of {total:,} sounds"
+        notes.append(f"{name}: the channels of {count} cancel each other out, such as {found.cancelled[0]}")
     for rate, count in sorted(found.rates.items()):
         if rate != codec.rate:
             are = f"{plural(count, 'sound')} of {rate:,} Hz {'is' if count == 1 else 'are'}"
