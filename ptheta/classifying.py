@@ -7,6 +7,7 @@ All sums are of logarithms, in float64. The candidates y_k are all labels of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -18,9 +19,12 @@ from ptheta.errors import ContextError, DensityError, UsageError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Density, Model
 from ptheta.runs import Run
-from ptheta.spaces import Label
+from ptheta.spaces import Joint, Label, Space
 
 Prior = Literal["uniform", "train"]
+
+MOST_COMBINATIONS = 4_096
+"""Combinations of several labels that are tried for each event, at most."""
 
 
 def classify(
@@ -38,9 +42,9 @@ def classify(
         model: p(x | y) with an exact density, or a run of one.
         x: events [n, *space.shape].
         candidates: contexts [K, *context_space.shape] (or names of labels), or [n, K, *context_space.shape], other ones
-            for each event; None: all labels.
+            for each event; None: all labels, or all combinations of several labels, as `combinations` lists them.
         prior: p(y_k): "uniform", numbers [K] (of any sum), or "train", how often the run's training events have each
-            label.
+            label, or combination of labels.
         batch_size: pairs of an event and a candidate scored together; None chooses by their size.
         advance: called with the number of events done.
 
@@ -109,14 +113,61 @@ def log_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
     return -probabilities.gather(1, truth[:, None]).squeeze(1).log()
 
 
+def labels_of(space: Space | None) -> dict[str, Label] | None:
+    """The labels that a context consists of, by name, or None if it is anything else; one label has no name."""
+    if isinstance(space, Label):
+        return {"": space}
+    if isinstance(space, Joint) and all(isinstance(part, Label) for _, part in space.parts):
+        return {name: part for name, part in space.parts if isinstance(part, Label)}
+    return None
+
+
+def combinations(space: Space) -> Tensor:
+    """All contexts of a space of labels: [K], or of several labels [K, labels], the last one changing fastest.
+
+    Raises:
+        ContextError: it has others than labels, or too many combinations.
+    """
+    labels = labels_of(space)
+    if labels is None:
+        raise ContextError(f"the contexts in {space} cannot be listed", "give the candidates")
+    count = math.prod(label.levels for label in labels.values())
+    if len(labels) > 1 and count > MOST_COMBINATIONS:
+        raise ContextError(
+            f"{len(labels)} labels have {count:,} combinations",
+            f"give candidates, at most {MOST_COMBINATIONS:,} are listed, or fit with fewer labels",
+        )
+    levels = [torch.arange(label.levels) for label in labels.values()]
+    return levels[0] if isinstance(space, Label) else torch.cartesian_prod(*levels).reshape(count, len(levels))
+
+
+def marginals(probabilities: Tensor, space: Space) -> dict[str, Tensor]:
+    """p(label | x) of every label of a context, [n, K_label], from those of all their combinations [n, K]."""
+    labels = labels_of(space)
+    assert labels is not None
+    grid = probabilities.reshape(len(probabilities), *(label.levels for label in labels.values()))
+    axes = range(1, grid.ndim)
+    return {name: grid.sum([b for b in axes if b != a]) if grid.ndim > 2 else grid for a, name in zip(axes, labels)}
+
+
 def training_prior(run: Run) -> np.ndarray:
-    """How often each label occurs among the training events of a run, [K] float64, of sum 1."""
+    """How often each label, or combination of labels, occurs among the training events of a run, [K], of sum 1.
+
+    Events that lack one of several labels are left out.
+    """
     space = run.model.context_space
-    if not isinstance(space, Label):
+    labels = labels_of(space)
+    if labels is None:
         raise UsageError(f"the context of {run.path} is not a label", 'give the prior as numbers, or "uniform"')
     context = run.own_data.train.context
     assert context is not None
-    counts = np.bincount(context.astype(np.int64), minlength=space.levels).astype(np.float64)
+    known = context.astype(np.int64).reshape(len(context), -1)
+    known = known[(known >= 0).all(1)]
+    levels = [label.levels for label in labels.values()]
+    numbers = np.ravel_multi_index(tuple(known.T), levels)
+    counts = np.bincount(numbers, minlength=math.prod(levels)).astype(np.float64)
+    if not counts.sum():
+        raise UsageError("no training event has all labels", 'give the prior as numbers, or "uniform"')
     return counts / counts.sum()
 
 
@@ -126,9 +177,7 @@ def _rows(model: Model, candidates: Any, n: int) -> tuple[Tensor, bool]:
     if space is None:
         raise ContextError("this model has no context", "fit p(x | y) with a context to find p(y | x)")
     if candidates is None:
-        if not isinstance(space, Label):
-            raise ContextError(f"the contexts in {space} cannot be listed", "give the candidates")
-        return torch.arange(space.levels), False
+        return combinations(space), False
     if isinstance(candidates, np.ndarray | Tensor) and candidates.ndim == 2 + len(space.shape):
         if len(candidates) != n:
             raise ContextError(

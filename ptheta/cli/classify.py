@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ptheta.data import Data, Split
+    from ptheta.metrics import Measure
     from ptheta.runs import Run
 
 
@@ -45,26 +47,29 @@ def classify(
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Find p(label | x) of every event by Bayes from a run that learned p(x | label).
+    """Find p(label | x) of every event by Bayes from a run that learned p(x | label), or p(x | several labels).
 
     Args:
-        run: run folder, whose context is a label
+        run: run folder, whose context is a label, or several labels
         source: as for `ptheta fit`; the run's own source is split as it was in the fit
         prior: p(label): uniform, or how often each label occurs in the run's training data
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
-        context: column of the labels; as in the fit if left out. Without labels there is no accuracy
+        context: column(s) of the labels; as in the fit if left out. Without labels nothing is judged
         limit: classify at most this many events, drawn with a fixed seed
-        baselines: train logistic regression and support vectors on at most 10,000 training events of the run, and
-            classify the same events with them
+        baselines: beside the most frequent training label, train logistic regression and support vectors, or for rows
+            of a table gradient boosting, on at most 10,000 training events of the run, and classify the same events
         out: a .csv or .parquet file with a row for each event: the label predicted and the probability of each
         force: replace --out
         device: auto, cpu or cuda
-        json: print accuracy, accuracy_se, log_loss, n and the baselines as one JSON object on the last line
+        json: print n, split, prior, notes, and of each label accuracy, auroc, average_precision, log_loss, brier (each
+            with _se where it has one), calibration_error, labels (n, auroc and average_precision of each) and the same
+            of all baselines as one JSON object on the last line; of several labels under parts
     """
     from rich.console import Console
 
     from ptheta.classifying import classify as posterior
+    from ptheta.classifying import labels_of, marginals
     from ptheta.judging.overlap import learned_by
     from ptheta.reporting import track
     from ptheta.runs import Run
@@ -74,8 +79,9 @@ def classify(
         raise UsageError(f"--limit is {limit}", "give at least 1")
     fitted = Run.load(run, choose_device(device))
     space = fitted.model.context_space
-    if not isinstance(space, Label):
-        raise ContextError(f"the context of {run} is not a label", "fit with a column of labels as --context")
+    labels = labels_of(space)
+    if space is None or labels is None:
+        raise ContextError(f"the context of {run} is not a label", "fit with column(s) of labels as --context")
     place = None if out is None else output(out, out, force)
     if place is not None and place.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{place} is not a table", "name a .csv or .parquet file")
@@ -92,19 +98,57 @@ def classify(
     impossible = int(found.isnan().any(1).sum())
     if impossible:
         print(f"{impossible:,} events have probability 0 under every label", file=sys.stderr)
-    if truth is not None:
-        report |= _judged(found, truth)
-        _say("Bayes", report, f" on {len(x):,} events of {data.name} ({name}), {prior} prior")
-        if baselines:
-            report["baselines"] = _baselines(fitted, events, truth)
-    files = [] if place is None else [_write(events, found, space.names, truth, place)]
+    truths = None if truth is None else truth.reshape(len(truth), -1)
+    answers = [
+        Answer(part, labels[part], p, None if truths is None else truths[:, j])
+        for j, (part, p) in enumerate(marginals(found, space).items())
+    ]
+    for j, answer in enumerate(answers):
+        if answer.truth is None:
+            continue
+        of = f"{answer.name or 'labels'} of {len(x):,} events of {data.name} ({name}), {prior} prior"
+        judged = _judged(fitted, events, answer, j, of, notes, prior, baselines)
+        if answer.name:
+            report.setdefault("parts", {})[answer.name] = judged
+        else:
+            report |= judged
+    files = [] if place is None else [_write(events, answers, place)]
     if truth is None and not files:
-        for row, k in enumerate(_best(found)):
-            print(f"{row}\t" + ("\t" if k is None else f"{space.names[k]}\t{float(found[row, k]):.4f}"))
+        for row in range(len(x)):
+            print("\t".join([str(row), *(cell for answer in answers for cell in answer.cells(row))]))
     if files:
         print(f"all are in {files[0]}", file=sys.stderr)
     if json:
         print_json({**report, "files": files})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is inferred of one label.
+
+    Attributes:
+        name: of the label, of several; otherwise empty.
+        space: of the label.
+        probabilities: [n, K]; a row of NaN where no posterior exists.
+        truth: numbers of the true labels [n], −1 where unknown; None if none are known.
+    """
+
+    name: str
+    space: Label
+    probabilities: Tensor
+    truth: Tensor | None
+
+    @property
+    def best(self) -> list[int | None]:
+        """The most probable label of each event; None where no posterior exists."""
+        return [None if row.isnan().any() else int(row.argmax()) for row in self.probabilities]
+
+    def cells(self, row: int) -> list[str]:
+        """The most probable label of an event and its probability, as text."""
+        found = self.probabilities[row]
+        if found.isnan().any():
+            return ["", ""]
+        return [self.space.names[int(found.argmax())], f"{float(found.max()):.4f}"]
 
 
 def _read(run: Run, source: str, event: str | None, context: str | None) -> tuple[Data, bool]:
@@ -120,74 +164,119 @@ def _read(run: Run, source: str, event: str | None, context: str | None) -> tupl
     return data, False
 
 
-def _judged(found: Tensor, truth: Tensor) -> dict[str, Any]:
-    """Accuracy and log-loss; an event without a posterior is an error and costs infinitely many nats."""
-    from ptheta.classifying import log_loss
-    from ptheta.metrics import mean
+def _judged(
+    run: Run, events: Split, answer: Answer, part: int, of: str, notes: list[str], prior: str, baselines: bool
+) -> dict[str, Any]:
+    """Metrics of one label, beside those of the most frequent label and of classifiers; printed, and for --json."""
+    from ptheta.cli.evaluate import lines
+    from ptheta.judging.classes import judge_classes, judged_labels, per_label
 
-    right = mean((found.nan_to_num(nan=-1.0).argmax(1) == truth).numpy() & ~found.isnan().any(1).numpy())
-    loss = mean(log_loss(found.nan_to_num(nan=0.0), truth).numpy())
-    return {
-        "accuracy": right.value,
-        "accuracy_se": right.error,
-        "log_loss": loss.value,
-        "log_loss_se": loss.error,
-    }
+    assert answer.truth is not None
+    known = (answer.truth >= 0).numpy()
+    truth, p = answer.truth[known].numpy(), answer.probabilities[known].numpy()
+    rows = {"Bayes": judge_classes(p, truth)}
+    sizes: dict[str, int] = {}
+    if baselines:
+        where = np.flatnonzero(known)
+        for name, found in _baselines(run, events.x[where], truth, answer.space.levels, part).items():
+            rows[name], sizes[name] = found
+    ranked = judged_labels(truth, answer.space.levels)
+    which = f"of {answer.space.names[ranked[0]]!r}" if len(ranked) == 1 else f"means over {len(ranked)} labels"
+    print(f"{of}; AUROC and average precision {which}", file=sys.stderr)
+    shown = {name: {TITLES[key]: value for key, value in row.items()} for name, row in rows.items()}
+    for line in lines(shown):
+        print(f"  {line}", file=sys.stderr)
+    note = _below_majority(rows, prior)
+    if note:
+        notes.append(note)
+        print(note, file=sys.stderr)
+    plain = {name: _plain(row) | ({"rows": sizes[name]} if name in sizes else {}) for name, row in rows.items()}
+    labels = per_label(np.nan_to_num(p), truth, answer.space.names)
+    report = plain.pop("Bayes") | {"labels": labels}
+    return report | ({"baselines": plain} if baselines else {})
 
 
-def _baselines(run: Run, events: Split, truth: Tensor) -> dict[str, dict[str, Any]]:
-    """Classifiers trained on the run's own training data, on the same events."""
-    import torch
+TITLES = {
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "average_precision": "av. precision",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "calibration_error": "ECE",
+}
+"""Key of a metric → head of its column."""
 
-    from ptheta.judging.classifiers import logistic_regression, support_vectors
+
+def _plain(row: dict[str, Measure]) -> dict[str, Any]:
+    """Metrics as JSON has them: a value by its key, and its standard error by the key with _se."""
+    values = {key: measure.value for key, measure in row.items()}
+    return values | {f"{key}_se": measure.error for key, measure in row.items() if measure.error is not None}
+
+
+def _below_majority(rows: dict[str, dict[str, Measure]], prior: str) -> str | None:
+    """What to say of an accuracy below that of one answer for all."""
+    constant = rows.get(MAJORITY)
+    if constant is None or rows["Bayes"]["accuracy"].value >= constant["accuracy"].value:
+        return None
+    remedy = "; --prior train takes labels to be as frequent as in training" if prior == "uniform" else ""
+    return f"the most frequent training label for every event is right more often{remedy}"
+
+
+MAJORITY = "most frequent label"
+"""Name of the baseline that sees no event."""
+
+
+def _baselines(
+    run: Run, x: np.ndarray, truth: np.ndarray, levels: int, part: int
+) -> dict[str, tuple[dict[str, Measure], int]]:
+    """Metrics and training events of classifiers trained on the run's own training data, on the same events."""
+    from ptheta.data import Split
+    from ptheta.judging.classes import judge_classes, most_frequent, ranking
+    from ptheta.judging.classifiers import suited
     from ptheta.metrics import accuracy
 
-    results: dict[str, dict[str, Any]] = {}
-    for train in (logistic_regression, support_vectors):
-        try:
-            trained = train(run.own_data.train, run.model.space, run.codec)
-        except PthetaError as error:
-            print(f"no baselines: {error.problem}", file=sys.stderr)
-            break
-        if trained.probabilities is None:
-            right = accuracy(truth.numpy(), trained.predict(events.x))
-            report: dict[str, Any] = {"accuracy": right.value, "accuracy_se": right.error}
-        else:
-            found = np.zeros((len(events), int(max(truth.max() + 1, run.model.context_space.levels))))  # type: ignore[union-attr]
-            known = trained.probabilities(events.x)
-            found[:, : known.shape[1]] = known
-            report = _judged(torch.from_numpy(found), truth)
-        results[trained.name] = {**report, "rows": trained.rows}
-        _say(trained.name, report, f", trained on {trained.rows:,} events")
+    results: dict[str, tuple[dict[str, Measure], int]] = {}
+    try:
+        train = run.own_data.train
+        assert train.context is not None
+        train = Split(train.x, train.context.reshape(len(train), -1)[:, part])
+        constant = most_frequent(train.context, levels, len(x))
+        results[MAJORITY] = judge_classes(constant, truth), len(train)
+        for learn in suited(run.model.space):
+            trained = learn(train, run.model.space, run.codec)
+            if trained.probabilities is None:
+                scores = _widened(trained.margins(x), levels, -np.inf)
+                row = {"accuracy": accuracy(truth, trained.predict(x)), **ranking(scores, truth)}
+            else:
+                row = judge_classes(_widened(trained.probabilities(x), levels, 0.0), truth)
+            results[trained.name] = row, trained.rows
+    except PthetaError as error:
+        print(f"no {'further ' * bool(results)}baselines: {error.problem}", file=sys.stderr)
     return results
 
 
-def _best(found: Tensor) -> list[int | None]:
-    """The most probable label of each event; None where no posterior exists."""
-    return [None if row.isnan().any() else int(row.argmax()) for row in found]
+def _widened(scores: np.ndarray, levels: int, missing: float) -> np.ndarray:
+    """Scores [n, k] with columns for the labels that training lacks, [n, K]."""
+    low = missing if np.isfinite(missing) else float(scores.min(initial=0.0)) - 1
+    return np.pad(scores, ((0, 0), (0, levels - scores.shape[1])), constant_values=low)
 
 
-def _say(name: str, report: dict[str, Any], where: str) -> None:
-    from ptheta.metrics import Measure
-
-    loss = f", log-loss {Measure(report['log_loss'], report['log_loss_se'])} nats" if "log_loss" in report else ""
-    accuracy = Measure(report["accuracy"], report["accuracy_se"])
-    print(f"{name}: accuracy {accuracy}{loss}{where}", file=sys.stderr)
-
-
-def _write(events: Split, found: Tensor, names: Sequence[str], truth: Tensor | None, path: Path) -> Path:
-    """A row for each event; where no posterior exists the prediction is empty."""
+def _write(events: Split, answers: Sequence[Answer], path: Path) -> Path:
+    """A row for each event; where no posterior exists the prediction is empty. Several labels have columns each."""
     import pandas as pd
 
     from ptheta.files import replacing
 
-    columns: dict[str, Any] = {"row": np.arange(len(found))}
+    columns: dict[str, Any] = {"row": np.arange(len(events))}
     if events.files is not None:
         columns["file"] = events.files
-    if truth is not None:
-        columns["label"] = [names[k] for k in truth.tolist()]
-    columns["predicted"] = [None if k is None else names[k] for k in _best(found)]
-    columns |= {f"p({name})": found[:, k].numpy() for k, name in enumerate(names)}
+    for answer in answers:
+        names, of = answer.space.names, f"{answer.name}=" if answer.name else ""
+        mark = f" {answer.name}" if answer.name else ""
+        if answer.truth is not None:
+            columns[f"label{mark}"] = [names[k] if k >= 0 else None for k in answer.truth.tolist()]
+        columns[f"predicted{mark}"] = [None if k is None else names[k] for k in answer.best]
+        columns |= {f"p({of}{name})": answer.probabilities[:, k].numpy() for k, name in enumerate(names)}
     frame = pd.DataFrame(columns)
     with replacing(path) as temporary:
         if path.suffix == ".csv":

@@ -154,9 +154,9 @@ def test_classify_is_bayes_and_writes_every_row(say, tmp_path):
     names = list(run.model.context_space.names)
     np.testing.assert_allclose(frame[[f"p({name})" for name in names]], p, atol=1e-12)
     assert frame["predicted"].tolist() == [names[k] for k in p.argmax(1)]
-    assert set(found["baselines"]) == {"logistic regression", "RBF SVC"}
-    assert found["baselines"]["RBF SVC"]["accuracy"] == 1
-    assert "logistic regression: accuracy" in err
+    assert set(found["baselines"]) == {"most frequent label", "logistic regression", "RBF SVC"}
+    assert found["baselines"]["RBF SVC"]["accuracy"] == found["baselines"]["RBF SVC"]["auroc"] == 1
+    assert [line.split()[0] for line in err.splitlines()[-6:-2]] == ["accuracy", "Bayes", "most", "logistic"]
 
 
 def test_events_without_labels_are_classified_and_not_judged(say):
