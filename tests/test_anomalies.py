@@ -171,7 +171,7 @@ def test_the_ratio_of_two_runs_is_the_log_bayes_factor_of_every_event(runs):
     assert scores.p_value is None
 
 
-@pytest.mark.parametrize("method", ["surprise", "typicality", "ratio"])
+@pytest.mark.parametrize("method", ["surprise", "typicality", "ratio", "either", None])
 def test_a_detector_ranks_new_events_among_held_out_ones(runs, method):
     against = runs["independent"] if method == "ratio" else None
     run = runs["markov_chain"]
@@ -199,7 +199,8 @@ def test_impossible_events_rank_first_with_the_smallest_p_value(runs):
     events = torch.cat([run.data.train.events(slice(3))[0], enumerate_events(run.model.space)])
     impossible = torch.isneginf(run.model.log_prob(events)).numpy()
     assert 0 < impossible.sum() < len(events)
-    scores = Detector(run, per_dimension=True).calibrate(run.data.train).score(Split(events.numpy()))
+    detector = Detector(run, "surprise", per_dimension=True).calibrate(run.data.train)
+    scores = detector.score(Split(events.numpy()))
     assert impossible[scores.ranking[: impossible.sum()]].all()
     assert not np.isnan(scores.anomaly).any()
     np.testing.assert_allclose(scores.p_value[impossible], 1 / 401)
@@ -270,7 +271,8 @@ def test_complexity_of_a_run_is_its_nats_less_those_of_the_pictures_files(tmp_pa
     expected = -run.model.log_prob(part.events()[0]).numpy() - compressed_nats(run.codec.decode(part.x))
     np.testing.assert_allclose(scores.anomaly, expected)
     np.testing.assert_allclose(scores.reference, -compressed_nats(run.codec.decode(part.x)))
-    assert anomalies.Method.__args__ == ("surprise", "typicality", "ratio", "complexity")
+    known = ("either", "surprise", "neighbours", "typicality", "ratio", "complexity")
+    assert anomalies.Method.__args__ == known
 
 
 def test_a_background_given_labels_is_for_runs_given_the_same_labels(tmp_path):

@@ -64,9 +64,11 @@ def score(
         context: column(s) of the context; as in the fit if left out
         given: context of all events, or one for each, as --context of `ptheta sample`; for sources without such a
             column
-        anomaly: what ranks the events: surprise, −log p; typicality, how far −log p is from its usual value; ratio, log
-            q − log p of a background q named with --against; complexity, −log p less the size of a compressed picture.
-            ratio with --against and surprise else, if left out
+        anomaly: what ranks the events: surprise, −log p; neighbours, the mean distance to the nearest training events;
+            either, the larger of these two, each in units of held-out events; typicality, how far −log p is from its
+            usual value; ratio, log q − log p of a background q named with --against; complexity, −log p less the size
+            of a compressed picture. If left out: ratio with --against; either, where there are p-values; else surprise,
+            as for texts, waveforms and contexts other than a label
         against: run folder of the background, fitted to events of the same space
         elbo: of a model with a lower bound on log p: score and rank by the bound, which has no p-values
         draws: with --elbo, of the latent variables for each event: the bound is the tighter the more there are
@@ -236,7 +238,8 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     parts = [f"row {number}" if events.files is None else f"row {number}, {events.files[row]}"]
     parts[0] += f": {'≤ ' * scores.is_bound}{nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
-        parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}")
+        why = "" if scores.is_far is None else " (far from training)" if scores.is_far[row] else " (improbable)"
+        parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}{why}")
     if scores.p_value is not None:
         parts.append(f"p = {scores.p_value[row]:.2g}")
     found = reasons(detector.run, scores, events, row)

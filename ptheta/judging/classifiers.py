@@ -157,7 +157,8 @@ def boosted_trees(split: Split, space: Space, codec: Codec, seed: int = 0) -> Tr
             rows[:, j] = np.where(values[place] == some[:, j], place, np.nan)
         return rows
 
-    trees = HistGradientBoostingClassifier(categorical_features=category, random_state=seed)
+    options: dict[str, Any] = {"categorical_features": category}
+    trees = HistGradientBoostingClassifier(random_state=seed, **options)
     return _trained("gradient boosting", trees, split, space, codec, seed, Features(of, "the rows"))
 
 

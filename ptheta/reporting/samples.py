@@ -46,9 +46,9 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
 
     Columns: `row`, the event's number in what is scored; `file`, if each event came from its own; `log_prob` in nats,
     or `elbo`, a lower bound on it; `anomaly`, higher is stranger; `p_value`, its rank among the calibration events, if
-    there were any; `reference`, nats that log p(x) was compared with, if any; with a context, `context`; and if they
-    were kept, `log_prob_per_dimension`, a list in the flat order of the event's shape, with a PNG beside the file that
-    maps the strangest pictures.
+    there were any; `reference`, nats that log p(x) was compared with, if any; `distance` from the nearest training
+    events, of the scores that use it; with a context, `context`; and if they were kept, `log_prob_per_dimension`, a
+    list in the flat order of the event's shape, with a PNG beside the file that maps the strangest pictures.
 
     Args:
         run: that scored.
@@ -70,6 +70,8 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
         columns["p_value"] = scores.p_value
     if scores.reference is not None:
         columns["reference"] = scores.reference
+    if scores.distance is not None:
+        columns["distance"] = scores.distance
     if run.model.context_space is not None and events.context is not None:
         columns["context"] = names_of(run, events.events()[1])
     if scores.pieces is not None:

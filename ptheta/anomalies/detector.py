@@ -1,156 +1,26 @@
-"""How strange events are: scores that rank them by log-densities, and what a rank means.
-
-A density alone ranks badly where simple events are likely by their simplicity: a model of clothes finds digits
-likelier than clothes. The scores here compare log p(x) with something: its expectation, another model, the size of a
-compressed file. Higher is stranger. An event of probability 0 is strangest of all, and its score is +∞, never NaN.
-
-The functions take arrays of nats; `Detector` measures them for a run and turns scores into p-values.
-"""
+"""Scores of a run's events, with p-values against events that it was not trained on."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ptheta.anomalies.neighbours import Neighbours, compares
+from ptheta.anomalies.scores import compressed_nats, either, p_values, ratio, surprise, typicality
 from ptheta.data import Split
-from ptheta.errors import DensityError, UsageError, nearest
+from ptheta.errors import DensityError, PthetaError, UsageError, nearest
 from ptheta.evaluation.nats import elbos, log_probs
-from ptheta.metrics import checked_nats
 from ptheta.models import Autoregressive, Density
 from ptheta.runs import Run
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-Method = Literal["surprise", "typicality", "ratio", "complexity"]
+Method = Literal["either", "surprise", "neighbours", "typicality", "ratio", "complexity"]
 """Names of the scores."""
-
-# Scores of events from their nats
-
-
-def surprise(log_prob: Any) -> np.ndarray:
-    """−log p(x): what is improbable is strange (Bishop 1994).
-
-    Args:
-        log_prob: nats [n].
-
-    Returns:
-        Nats [n], float64.
-    """
-    return -checked_nats("log_prob", log_prob)
-
-
-def typicality(log_prob: Any, entropy: float) -> np.ndarray:
-    """|−log p(x) − H|: what is too probable is strange too (Nalisnick et al. 2019, with one event).
-
-    Draws of a distribution over many dimensions lie where −log p is near its mean H, hardly ever where it is least.
-
-    Args:
-        log_prob: nats [n].
-        entropy: H, nats; the mean of −log p over events that were not trained on.
-
-    Returns:
-        Nats [n], float64; +∞ for an event of probability 0.
-    """
-    if not math.isfinite(entropy):
-        raise UsageError(f"the entropy is {entropy} nats", "average over events of positive probability")
-    return np.abs(surprise(log_prob) - entropy)
-
-
-def ratio(log_prob: Any, background: Any) -> np.ndarray:
-    """log q(x) − log p(x): what a background q explains better than p is strange (Ren et al. 2019).
-
-    What makes any event likely, such as smoothness or much background, makes it likely under q too, and cancels.
-    Between two models of equal prior weight it is the log-odds that x came from q.
-
-    Args:
-        log_prob: log p(x), nats [n].
-        background: log q(x), nats [n].
-
-    Returns:
-        Nats [n], float64; +∞ wherever p(x) = 0, also if q(x) = 0; −∞ where only q(x) = 0.
-    """
-    p, q = checked_nats("log_prob", log_prob), checked_nats("background", background)
-    if p.shape != q.shape:
-        raise UsageError(f"{len(p)} events, but {len(q)} of the background", "score the same events under both")
-    return np.where(np.isneginf(p), np.inf, q - np.where(np.isneginf(p), 0.0, p))
-
-
-def complexity(log_prob: Any, compressed: Any) -> np.ndarray:
-    """−log p(x) − L(x): the nats a model needs beyond a general-purpose compressor's (Serrà et al. 2020).
-
-    It is `ratio` with the compressor's exp(−L) as the background.
-
-    Args:
-        log_prob: nats [n].
-        compressed: L, nats [n], as `compressed_nats` gives them.
-
-    Returns:
-        Nats [n], float64; +∞ for an event of probability 0.
-    """
-    return ratio(log_prob, -checked_nats("compressed", compressed))
-
-
-# What a compressor needs
-
-
-def compressed_nats(pictures: Sequence[Picture]) -> np.ndarray:
-    """Size of every picture under general-purpose lossless compressors, nats [n] (1 byte = 8 log 2 nats).
-
-    The least of PNG, lossless WebP and JPEG 2000, headers included: those shift all scores alike.
-
-    Args:
-        pictures: n of them, modes L or RGB.
-    """
-    sizes = [min(_saved(picture, **options) for options in PICTURE_FORMATS) for picture in pictures]
-    return np.array(sizes, np.float64) * 8 * math.log(2)
-
-
-PICTURE_FORMATS: tuple[dict[str, Any], ...] = (
-    {"format": "PNG", "optimize": True},
-    {"format": "WEBP", "lossless": True, "quality": 100, "method": 6},
-    {"format": "JPEG2000", "irreversible": False},
-)
-"""Lossless formats and their options."""
-
-
-def _saved(picture: Picture, **options: Any) -> int:
-    buffer = io.BytesIO()
-    picture.save(buffer, **options)
-    return buffer.tell()
-
-
-# What a rank means
-
-
-def p_values(anomaly: Any, calibration: Any) -> np.ndarray:
-    """Conformal p-values: (1 + #{calibration ≥ anomaly}) / (n + 1) (Vovk et al. 2005; Bates et al. 2023).
-
-    If an event is exchangeable with the calibration events, P(p ≤ t) ≤ t for every t, whatever the score and however
-    bad the model: flagging p ≤ 0.01 flags at most 1 % of ordinary events, on average over calibration sets.
-
-    Args:
-        anomaly: scores [k].
-        calibration: scores [n] of events that were not trained on.
-
-    Returns:
-        [k], from 1 / (n + 1) to 1; ties count as stranger, so p is never too small.
-
-    Raises:
-        UsageError: there is nothing to calibrate by.
-    """
-    scores, known = checked_nats("anomaly", anomaly), np.sort(checked_nats("calibration", calibration))
-    if len(known) == 0:
-        raise UsageError("there are no events to calibrate by", "hold some out of the fit")
-    return (1 + len(known) - np.searchsorted(known, scores, side="left")) / (len(known) + 1)
-
 
 # Scores of a run's events
 
@@ -167,6 +37,8 @@ class Scores:
         pieces: log p(x_j | x_<j), nats [n, *shape], if they were asked for and the model has them.
         usual: mean −log p(x_j | x_<j) of the calibration events, nats [*shape]; with `pieces`.
         is_bound: whether the model has a bound on log p only.
+        distance: mean distance to the nearest training events [n], of `neighbours` and `either`.
+        is_far: of `either`, whether an event's distance is stranger than its surprise, bool [n].
     """
 
     log_prob: np.ndarray
@@ -176,6 +48,8 @@ class Scores:
     pieces: Tensor | None
     usual: Tensor | None
     is_bound: bool = False
+    distance: np.ndarray | None = None
+    is_far: np.ndarray | None = None
 
     @property
     def ranking(self) -> np.ndarray:
@@ -183,13 +57,30 @@ class Scores:
         return np.argsort(-self.anomaly, kind="stable")
 
 
+class _Measured(NamedTuple):
+    """What is measured of n events.
+
+    Attributes:
+        log_prob: nats [n].
+        reference: what log p is compared with, nats [n].
+        pieces: log p(x_j | x_<j), nats [n, *shape].
+        distance: to the nearest training events [n].
+    """
+
+    log_prob: np.ndarray
+    reference: np.ndarray | None
+    pieces: Tensor | None
+    distance: np.ndarray | None
+
+
 class Detector:
     """Scores of a run's events, with p-values against events that it was not trained on.
 
     Args:
         run: whose model has an exact density; or a lower bound on it, with `elbo`.
-        method: `surprise`, `typicality`, `ratio` or `complexity`; None: `ratio` if there is a background, else
-            `surprise`.
+        method: `either`, `surprise`, `neighbours`, `typicality`, `ratio` or `complexity`; None: `ratio` if there is a
+            background, else `either` once calibrated, where the run's events can be compared and its training events
+            are at hand, else `surprise`.
         against: the background of `ratio`: a run on the same space with an exact density, such as an `independent`
             model of the same data or the same family fitted to noisy copies of them.
         per_dimension: also keep log p(x_j | x_<j), if the model is autoregressive.
@@ -201,7 +92,8 @@ class Detector:
         DensityError: one of the two has no exact density, or a bound is asked what it cannot say.
         UsageError: the two are about different events, or the method does not suit the run.
 
-    After `calibrate` the scores carry p-values; `typicality` cannot do without.
+    After `calibrate` the scores carry p-values; `typicality` and `either` cannot do without. `method` is the score
+    that is taken.
     """
 
     def __init__(
@@ -214,6 +106,7 @@ class Detector:
         elbo: bool = False,
         draws: int = 1,
     ):
+        self.is_chosen = method is None and against is None
         self.method = method or ("surprise" if against is None else "ratio")
         if self.method not in get_args(Method):
             raise UsageError(
@@ -228,12 +121,17 @@ class Detector:
         for one in (run, against):
             if one is not None and not (self.is_bound and one is run):
                 _check_density(one)
-        if self.is_bound and self.method not in ("surprise", "complexity"):
+        if self.is_bound and self.method not in ("surprise", "complexity", "neighbours"):
             raise DensityError(
                 f"{run.path} has only a bound on log p, whose distance from it differs between events, so it has no "
                 f"{self.method}",
                 "leave out --anomaly and --against, or score with an exact model",
             )
+        can_compare = compares(run.model.space, run.codec, run.model.context_space)
+        if self.method in ("neighbours", "either") and not can_compare:
+            what = "texts, waveforms and events with contexts other than a label have no distance"
+            raise UsageError(f"the score `{self.method}` compares events, and {what}", "use surprise")
+        self.is_chosen &= can_compare and not self.is_bound
         self.draws = draws
         if against is not None:
             _check_same_events(run, against)
@@ -241,13 +139,15 @@ class Detector:
         self.per_dimension = per_dimension and isinstance(run.model, Autoregressive)
         self.known: np.ndarray | None = None
         self.entropy = math.nan
+        self.reference: tuple[np.ndarray, np.ndarray] | None = None
+        self.neighbours = self._neighbours() if self.method in ("neighbours", "either") else None
         self.usual: Tensor | None = None
 
     def calibrate(self, split: Split, *, advance: Callable[[int], None] | None = None) -> Detector:
         """Learn what is ordinary from events that were not trained on; returns the detector.
 
-        For `typicality` every second event serves to estimate the entropy and the others to rank by, so that the events
-        scored stay exchangeable with those they are ranked among.
+        For `typicality` every second event serves to estimate the entropy, for `either` every fourth to estimate the
+        scales, and the others to rank by, so that the events scored stay exchangeable with those they are ranked among.
 
         Args:
             split: events and contexts.
@@ -261,15 +161,21 @@ class Detector:
                 "a bound has no p-values: how far it lies below log p differs between events",
                 "rank by the bound without them, or score with an exact model",
             )
-        log_prob, reference, pieces = self._measured(split, advance)
-        if pieces is not None and len(pieces):
-            self.usual = mean_surprise(pieces)
+        self._choose(split)
+        found = self._measured(split, advance)
+        if found.pieces is not None and len(found.pieces):
+            self.usual = mean_surprise(found.pieces)
+        estimated = np.zeros(len(split), bool)
+        estimated[:: ESTIMATED.get(self.method, len(split) + 1)] = self.method in ESTIMATED
         if self.method == "typicality":
-            finite = log_prob[::2][np.isfinite(log_prob[::2])]
+            finite = found.log_prob[estimated][np.isfinite(found.log_prob[estimated])]
             if not len(finite):
                 raise UsageError("there are no events to estimate the entropy by", "hold some out of the fit")
-            self.entropy, log_prob = -float(finite.mean()), log_prob[1::2]
-        known = self._anomaly(log_prob, reference)
+            self.entropy = -float(finite.mean())
+        elif self.method == "either":
+            assert found.distance is not None
+            self.reference = surprise(found.log_prob)[estimated], found.distance[estimated]
+        known = self._anomaly(found)[0][~estimated]
         self.known = known if len(known) else None
         return self
 
@@ -280,22 +186,54 @@ class Detector:
             split: events and contexts.
             advance: called with the number of events done.
         """
-        log_prob, reference, pieces = self._measured(split, advance)
-        anomaly = self._anomaly(log_prob, reference)
+        found = self._measured(split, advance)
+        anomaly, is_far = self._anomaly(found)
         p_value = None if self.known is None else p_values(anomaly, self.known)
-        return Scores(log_prob, anomaly, p_value, reference, pieces, self.usual, self.is_bound)
+        return Scores(
+            found.log_prob,
+            anomaly,
+            p_value,
+            found.reference,
+            found.pieces,
+            self.usual,
+            self.is_bound,
+            found.distance,
+            is_far,
+        )
 
-    def _anomaly(self, log_prob: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
+    def _choose(self, split: Split) -> None:
+        """Take `either` where no method was asked for, and it can be had."""
+        if not self.is_chosen or len(split) < FEWEST:
+            return
+        try:
+            self.neighbours = self._neighbours()
+        except PthetaError:  # the training events have gone or changed: surprise needs none
+            return
+        self.method = "either"
+
+    def _neighbours(self) -> Neighbours:
+        run = self.run
+        return Neighbours(run.own_data.train, run.model.space, run.codec)
+
+    def _anomaly(self, found: _Measured) -> tuple[np.ndarray, np.ndarray | None]:
+        """Scores [n], and of `either` whether the distance is the larger one."""
         if self.method == "typicality":
             if math.isnan(self.entropy):
                 raise UsageError("typicality needs events that were held out of the fit", "use another --anomaly")
-            return typicality(log_prob, self.entropy)
-        return surprise(log_prob) if reference is None else ratio(log_prob, reference)
+            return typicality(found.log_prob, self.entropy), None
+        if self.method == "either":
+            if self.reference is None:
+                raise UsageError("either needs events that were held out of the fit", "use another --anomaly")
+            assert found.distance is not None
+            return either(surprise(found.log_prob), found.distance, self.reference)
+        if self.method == "neighbours":
+            assert found.distance is not None
+            return found.distance, None
+        if found.reference is None:
+            return surprise(found.log_prob), None
+        return ratio(found.log_prob, found.reference), None
 
-    def _measured(
-        self, split: Split, advance: Callable[[int], None] | None
-    ) -> tuple[np.ndarray, np.ndarray | None, Tensor | None]:
-        """log p of every event; what it is compared with; and the pieces of log p."""
+    def _measured(self, split: Split, advance: Callable[[int], None] | None) -> _Measured:
         pieces = reference = None
         if self.per_dimension:
             pieces = _per_dimension(self.run.model, split, advance)
@@ -310,7 +248,16 @@ class Detector:
         elif self.method == "complexity":
             groups = [self.run.codec.pictures(split.x[start : start + GROUP]) for start in range(0, len(split), GROUP)]
             reference = -np.concatenate([compressed_nats(group) for group in groups] or [np.zeros(0)])
-        return log_prob.numpy(), reference, pieces
+        distance = None if self.neighbours is None else self.neighbours(split)
+        return _Measured(log_prob.numpy(), reference, pieces, distance)
+
+
+FEWEST = 8
+"""Held-out events below which scores are not put on one scale."""
+
+
+ESTIMATED = {"typicality": 2, "either": 4}
+"""Score → every how many-th held-out event it estimates something from; it ranks by the others."""
 
 
 GROUP = 128
