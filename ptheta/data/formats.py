@@ -13,8 +13,14 @@ TEXTS = (".txt", ".text", ".md")
 """Suffixes of text files."""
 
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
-"""What stands for a missing value in a CSV file."""
+MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "None"),
+    *("null", "NULL", "Null", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""What stands for a missing value in a CSV file: the words of pandas, and a question mark."""
+
+MISSING_NUMBERS = ("-", "--", "–", "—", ".", "..", "na", "none", "n.a.", "missing", "unknown", "#div/0!", "#value!")
+"""What, in any case of letters, stands for a missing value where all else in the column is a number."""
 
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64")

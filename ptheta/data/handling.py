@@ -180,8 +180,3 @@ def encode_texts(codec: DocumentCodec, chunk: Chunk, names: list[str], table: Ta
 def parse_value(codec: ValueCodec | DocumentCodec, text: str) -> np.ndarray:
     """The context that a person writes as itself, not as the path of a file."""
     return codec.parse(text)
-
-
-def own_column(codec: Codec, column: str) -> list[str]:
-    """The column alone."""
-    return [column]

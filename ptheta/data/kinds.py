@@ -47,12 +47,11 @@ from ptheta.data.handling import (
     finish_pictures,
     finish_reals,
     is_picture,
-    own_column,
     parse_value,
     plan_pictures,
 )
 from ptheta.data.option_groups import OptionGroup, Options
-from ptheta.data.options import Loading, Pictures, Sounds, Tables, Texts
+from ptheta.data.options import Loading, Pictures, Sounds, Tables, Texts, TextTables
 from ptheta.data.readers import read_array, read_blocks, read_document, read_rows, read_value, read_values
 from ptheta.data.sources.tables import Column, Source, Table
 from ptheta.data.splits import Masks
@@ -92,7 +91,8 @@ class Kind:
         parse: codec, text → the context that a person writes so; None: a path.
         cut: codec, column, events by split → what was cut, in sentences.
         names: codec of a run → the columns it wants; none: any.
-        words: codec of a run, column → columns that hold texts to it, whatever a reader takes them for.
+        words: codec of a run, column → columns that hold texts to it, whatever a reader takes them for, and the values
+            of them that it knows.
         description: codec of a context → what it is, in words.
     """
 
@@ -125,7 +125,7 @@ class Kind:
     parse: Callable[[Any, str], np.ndarray] | None = None
     cut: Callable[[Any, str, dict[str, np.ndarray]], list[str]] = lambda codec, name, events: []
     names: Callable[[Any], list[str]] = lambda codec: []
-    words: Callable[[Any, str], list[str]] = lambda codec, column: []
+    words: Callable[[Any, str], dict[str, list[str]]] = lambda codec, column: {}
     description: Callable[[Any], str] = lambda codec: str(codec.space)
 
 
@@ -145,7 +145,7 @@ _ROWS = [
         encode=encode_labels,
         read=read_values,
         parse=parse_value,
-        words=own_column,
+        words=lambda codec, column: {column: codec.classes},
         description=lambda codec: f"{len(codec.classes):,} classes",
     ),
     Kind(
@@ -224,7 +224,7 @@ _ROWS = [
         read=read_document,
         parse=parse_value,
         cut=cut_notes,
-        words=own_column,
+        words=lambda codec, column: {column: []},
     ),
     Kind(
         "sound",
@@ -257,9 +257,12 @@ _ROWS = [
         finish=finish_reals,
         describe=lambda codec: described(codec) if isinstance(codec, RowCodec) else [],
         names=lambda codec: codec.names,
-        words=lambda codec, column: list(codec.words),
+        words=lambda codec, column: codec.words,
     ),
 ]
+
+OF_ANY = (Loading, TextTables)
+"""Options that are about no kind of data, but about how any are opened and divided."""
 
 KINDS: dict[str, Kind] = {row.name: row for row in _ROWS}
 """Name → kind; a kind that was added later is asked first whether it recognises a column."""
@@ -292,4 +295,4 @@ def kind_of(codec: Codec) -> Kind:
 
 def option_groups() -> list[type[OptionGroup]]:
     """The options of all kinds of data, after those of loading any."""
-    return [Loading, *dict.fromkeys(kind.options for kind in KINDS.values() if kind.options is not None)]
+    return [*OF_ANY, *dict.fromkeys(kind.options for kind in KINDS.values() if kind.options is not None)]

@@ -12,9 +12,10 @@ from ptheta.data.columns.candidates import candidates
 from ptheta.data.columns.choosing import Choice, choose
 from ptheta.data.columns.contexts import Conditions, find_conditions, known_conditions, possible_kinds
 from ptheta.data.encoding import encode
-from ptheta.data.kinds import KINDS, Kind, kind_of, option_groups
+from ptheta.data.kinds import KINDS, OF_ANY, Kind, kind_of, option_groups
 from ptheta.data.option_groups import OptionGroup, Options, types_of
-from ptheta.data.options import Loading, Texts
+from ptheta.data.options import Loading, Texts, TextTables
+from ptheta.data.sources.asked import asking
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.opening import open_source
 from ptheta.data.sources.splits import divisible
@@ -55,8 +56,11 @@ def load(
         UsageError: an unknown option, of which the nearest is named, or options that make no sense.
     """  # noqa: E501
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
-    with collecting() as found:
+    text = asked[TextTables]
+    with collecting() as found, asking(text, _names_expected(event, context, codec, context_codec)) as reader:
         opened = open_source(source) if codec is not None else divisible(open_source(source))
+        if text.given and not reader.used:
+            raise UsageError(f"{opened.origin} is not a text table", f"leave out {' and '.join(text.given)}")
         with reading(opened.origin):
             opened = opened.spelled(words_of(codec, context_codec, context, opened))
         if codec is not None and event is None:
@@ -152,7 +156,7 @@ def _check_codecs(source: Source, choice: Choice, codec: Codec | None, context_c
 
 def _check_suits(source: Source, choice: Choice, options: Options) -> None:
     """Options of a kind of data that is neither the event nor a context are an error."""
-    of_kinds = [group for group in option_groups() if group is not Loading]
+    of_kinds = [group for group in option_groups() if group not in OF_ANY]
     if not any(options[group].given for group in of_kinds):
         return
     kinds = possible_kinds(source, choice.context)
@@ -185,6 +189,16 @@ def _may_be(kind: Kind, source: Source, part: Part) -> bool:
     return source.columns[part.column].kind in kind.reads
 
 
+def _names_expected(event: Any, context: Any, codec: Codec | None, context_codec: ContextCodec | None) -> list[str]:
+    """Names that the columns of a table should have."""
+    names = [] if codec is None else list(kind_of(codec).names(codec))
+    for asked in (event, context):
+        names += asked.split(",") if isinstance(asked, str) else list(asked or ())
+    if isinstance(context_codec, JointCodec):
+        names += list(context_codec.parts)
+    return [str(name).strip() for name in names]
+
+
 def columns_of(codec: Codec, source: Source) -> list[str] | None:
     """The event columns that a run's codec wants, if it names them."""
     wanted = kind_of(codec).names(codec)
@@ -194,16 +208,18 @@ def columns_of(codec: Codec, source: Source) -> list[str] | None:
     return wanted or None
 
 
-def words_of(codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source) -> list[str]:
-    """Columns that hold texts to a run's codecs, whatever a reader takes them for."""
-    words = [] if codec is None else kind_of(codec).words(codec, "")
+def words_of(
+    codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source
+) -> dict[str, list[str]]:
+    """Columns that hold texts to a run's codecs, whatever a reader takes them for, and values that those know."""
+    words = {} if codec is None else kind_of(codec).words(codec, "")
     if context_codec is None or context is None:
         return words
     codecs = list(context_codec.codecs.values()) if isinstance(context_codec, JointCodec) else [context_codec]
     parts = parts_of(context, source)
     found = [kind_of(one).words(one, part.column) for one, part in zip(codecs, parts)]
     if len(parts) == len(codecs) and all(found):
-        words = words + [name for names in found for name in names]
+        words = words | {name: known for one in found for name, known in one.items()}
     return words
 
 

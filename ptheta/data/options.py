@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ptheta.data.option_groups import OptionGroup, option
-from ptheta.errors import UsageError
+from ptheta.errors import UsageError, nearest
 
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture of another shape is brought to a size: its middle is cut out, it gets bars, or it is squashed."""
@@ -21,6 +22,15 @@ Binarize = Literal["none", "threshold", "once", "epoch"]
 Tokenizer = Literal["bytes", "characters", "bpe"]
 SoundForm = Literal["spectrogram", "waveform"]
 Columns = Literal["auto", "mixed", "real", "categories"]
+
+Header = Literal["yes", "no"]
+Decimal = Literal[".", ","]
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " ", "\\t": "\t"}
+"""What separators are called where they are awkward to write."""
+
+AS_THEY_STAND = "none"
+"""The word of `missing` by which no word stands for a missing cell."""
 
 COLOURS = {"grey": 1, "rgb": 3}
 """Colour → channels."""
@@ -66,6 +76,52 @@ class Loading(OptionGroup):
         least=0,
     )
     seed: int = option(0, "of every draw", least=0)
+
+
+@dataclass(frozen=True)
+class TextTables(OptionGroup):
+    """How tables that are text, CSV and its relatives, are read."""
+
+    title = "text tables"
+
+    encoding: str | None = option(None, "of CSV and TSV files, such as cp1252, latin-1 or utf-16", metavar="NAME")
+    separator: str | None = option(
+        None, f"between the cells of a CSV file: a character, or {', '.join(list(SEPARATORS)[:5])}", metavar="CHARACTER"
+    )
+    decimal: Decimal | None = option(
+        None, "mark before the fraction of a number in a CSV file; the other one separates thousands"
+    )
+    header: Header | None = option(None, "whether the first row of a CSV file holds the names of its columns")
+    missing: str | list[str] | None = option(
+        None,
+        f"more words that stand for a missing cell of a CSV file; {AS_THEY_STAND}: only an empty cell does, and those"
+        " that follow",
+        otherwise="?, NA, n/a, None, null and their like; where all else is a number also - and its like",
+        flag=list[str],
+        metavar="WORD …",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.encoding is not None:
+            _check_encoding(self.encoding)
+        if self.separator is not None:
+            mark = SEPARATORS.get(self.separator, self.separator)
+            if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n.-+#":
+                named = ", ".join(list(SEPARATORS)[:5])
+                raise UsageError(f"{self.separator!r} cannot separate cells", f"give one character, or {named}")
+            if mark == self.decimal:
+                raise UsageError(f"{mark!r} cannot be both separator and decimal", "give another of them")
+
+    @property
+    def mark(self) -> str | None:
+        """The separator as a character."""
+        return None if self.separator is None else SEPARATORS.get(self.separator, self.separator)
+
+    @property
+    def words(self) -> list[str]:
+        """Words that stand for a missing cell, as given."""
+        return [self.missing] if isinstance(self.missing, str) else list(self.missing or ())
 
 
 @dataclass(frozen=True)
@@ -263,3 +319,17 @@ def _sides(size: Any) -> tuple[int, int] | None:
         remedy = f"give height x width in pixels, such as 28x28, or {NATIVE}"
         raise UsageError(f"{size!r} is not a size of pictures", remedy)
     return sides[0], sides[1]
+
+
+def _check_encoding(name: str) -> None:
+    """Refuse what does not encode text.
+
+    Raises:
+        UsageError: there is no such encoding.
+    """
+    try:
+        codecs.lookup(name)
+        "".encode(name)
+    except (LookupError, ValueError):
+        common = ["utf-8", "utf-16", "latin-1", "cp1252", "cp1251", "shift_jis", "gbk", "big5"]
+        raise UsageError(f"no encoding is called {name!r}", nearest(name, common)) from None

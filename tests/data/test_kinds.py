@@ -12,7 +12,7 @@ from ptheta.data import ContextCodec, load
 from ptheta.data.codecs.base import Codec, compact, nowhere
 from ptheta.data.kinds import KINDS, Kind, option_groups
 from ptheta.data.option_groups import OptionGroup, option
-from ptheta.data.options import Loading, Pictures, Sounds, Tables, Texts
+from ptheta.data.options import Loading, Pictures, Sounds, Tables, Texts, TextTables
 from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError, UsageError
 from ptheta.spaces import Discrete
@@ -153,7 +153,7 @@ def test_every_codec_is_of_one_kind():
 
 def test_every_row_says_what_shows_it_and_options_stand_once():
     assert all(kind.exhibit.count(":") == 1 for kind in KINDS.values())
-    assert option_groups() == [Loading, Pictures, Texts, Sounds, Tables]
+    assert option_groups() == [Loading, TextTables, Pictures, Texts, Sounds, Tables]
     names = [one.name for group in option_groups() for one in group.options()]
     assert {name for name in names if names.count(name) > 1} == {"levels"}  # written once, in a class that both share
 

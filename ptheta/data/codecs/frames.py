@@ -55,10 +55,10 @@ class FrameCodec(Codec):
         """The values of a category; None for a column of numbers."""
 
     @property
-    def words(self) -> list[str]:
-        """Columns whose values are texts, whatever they look like."""
+    def words(self) -> dict[str, list[str]]:
+        """Columns whose values are texts, whatever they look like → those values."""
         known = {name: self.levels_of(name) for name in self.names}
-        return [name for name, levels in known.items() if levels is not None and isinstance(levels.values[0], str)]
+        return {name: found.values for name, found in known.items() if found is not None and _are_texts(found.values)}
 
     def named(self, values: Any, column: Column, place: Place, *, missing: bool = False) -> Any:
         """A chunk's column as `encode` takes it: class numbers as names, unless this codec knows the numbers.
@@ -142,6 +142,10 @@ class FrameCodec(Codec):
         with replacing(path, flush=False) as temporary:
             pq.write_table(table, temporary)
         return path
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return isinstance(values[0], str)
 
 
 def column_of(raw: Any, name: str) -> Any:

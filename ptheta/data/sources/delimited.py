@@ -1,4 +1,4 @@
-"""CSV files whose cells are taken as they are written: contexts, and descriptions of sounds."""
+"""Text tables, CSV and its relatives: one reader for files, folders of files, contexts and descriptions of sounds."""
 
 from __future__ import annotations
 
@@ -7,26 +7,100 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from ptheta.data.options import AS_THEY_STAND
+from ptheta.data.sources.asked import Asked, asked
+from ptheta.data.sources.cells import missing_words, reports
+from ptheta.data.sources.dialects import decoded, inferred, lines_of, read_bytes
+from ptheta.data.sources.tables import ArrowTable, Table
+from ptheta.data.sources.text_columns import typed
+from ptheta.data.sources.text_files import TextFile, read_file
 from ptheta.errors import PthetaError, SourceError
-from ptheta.listing import unreadable
+from ptheta.remarks import remark
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file as it is, without a mark of its byte order.
+def open_text_tables(groups: Mapping[str, Sequence[Path]]) -> dict[str, Table]:
+    """Split → table of its files; what the columns hold is inferred from all files together.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: a file that cannot be read, or files of different columns.
     """
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"{path} is not UTF-8 text: {error.reason} at byte {error.start:,}", "save it as UTF-8"
-        ) from None
+    return _Files(groups, asked()).tables({})
+
+
+def text_table(path: Path) -> Table:
+    """The table of one file."""
+    return open_text_tables({"all": [path]})["all"]
+
+
+class _Files:
+    """Files that belong together, as they were asked for."""
+
+    def __init__(self, groups: Mapping[str, Sequence[Path]], options: Asked):
+        self.groups, self.options = groups, options
+        self.last: tuple[Any, dict[str, Table]] | None = None
+
+    def tables(self, words: Mapping[str, Sequence[str]]) -> dict[str, Table]:
+        """The tables, of which some columns hold words, of which some values are known."""
+        key = {name: tuple(known) for name, known in words.items()}
+        if self.last is None or self.last[0] != key:
+            self.last = key, self._read(words)
+        return self.last[1]
+
+    def _read(self, words: Mapping[str, Sequence[str]]) -> dict[str, Table]:
+        import datasets
+        import pyarrow as pa
+
+        files = [read_file(path, self.options) for group in self.groups.values() for path in group]
+        first = files[0]
+        for file in files[1:]:
+            if other := sorted(set(file.names) ^ set(first.names)):
+                raise SourceError(
+                    f"column {other[0]!r} is in one of {first.path} and {file.path} only",
+                    "give files of the same columns",
+                )
+        columns, meanings = typed(files, self.options, words)
+        for sentence in reports(meanings):
+            remark(sentence)
+        tables: dict[str, Table] = {}
+        number, start = 0, 0
+        for split, group in self.groups.items():
+            mine = files[number : number + len(group)]
+            number += len(group)
+            rows = sum(map(len, mine))
+            part = pa.table({name: column.slice(start, rows) for name, column in columns.items()})
+            start += rows
+            titles = [(file.path.name, len(file)) for file in mine]
+            made = ArrowTable.of(datasets.Dataset(part), titles[0][0] if len(titles) == 1 else split)
+            tables[split] = TextTable(made.title, made.columns, made.dataset, self, split, titles)
+        return tables
+
+
+@dataclass
+class TextTable(ArrowTable):
+    """Rows of text tables."""
+
+    files: _Files
+    split: str
+    titles: list[tuple[str, int]]
+
+    def spelled(self, words: Mapping[str, Sequence[str]]) -> Table:
+        """Columns of words as they are spelled, a known value being one even where others use it for a missing cell."""
+        wanted = {name: known for name, known in words.items() if name in self.columns}
+        usual, _ = missing_words(self.files.options.options.words, AS_THEY_STAND)
+        other = any(self.columns[name].kind != "string" or usual & set(known) for name, known in wanted.items())
+        return self.files.tables(wanted)[self.split] if other else self
+
+    def place(self, row: int) -> str:
+        """Row and file."""
+        for title, rows in self.titles:
+            if row < rows:
+                return f"row {row + 1:,} of {title}"
+            row -= rows
+        raise IndexError(row)
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -35,23 +109,43 @@ def read_lines(path: str | Path) -> list[str]:
     Raises:
         SourceError: it cannot be read, or has none.
     """
-    lines = [line for line in re.split("\r\n|\n|\r", read_text(path)) if line.strip()]
+    text, _, _ = decoded(read_bytes(path), path, asked(), guess=False)
+    lines = [line for line in re.split("\r\n|\n|\r", text) if line.strip()]
     if not lines:
         raise SourceError(f"{path} has no lines", "give at least one")
     return lines
 
 
-def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns of a CSV file, and the cells of every row.
+def read_cells(path: str | Path, known: Mapping[str, Sequence[str]] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns of a CSV file, and the cells of every row as they are written, without outer spaces.
 
-    A blank line is not a row; in a file of one column it is an empty cell, unless nothing follows.
+    A blank line is not a row; in a file of one column it is an empty cell, unless nothing
+    follows.
+
+    Args:
+        path: of the file.
+        known: columns of words → values of them that are known. If given, cells are as a reader of tables takes them:
+            a missing one is empty, and numbers are as Python writes them.
 
     Raises:
         SourceError: damaged, without rows, or with rows of other lengths than the header; the row is named.
     """
-    text = read_text(path)
+    import pyarrow as pa
+
+    options = asked()
+    options.used = True
+    text, encoding, mark = decoded(read_bytes(path), path, options)
+    options = replace(options, options=replace(options.options, header="yes"))
+    dialect = inferred(text, path, options, encoding, mark)
+    body = "".join(lines_of(text)[dialect.preamble :]) if dialect.preamble else text
+    reader = csv.reader(
+        io.StringIO(body, newline=""),
+        delimiter=dialect.separator,
+        skipinitialspace=dialect.separator != " ",
+        strict=True,
+    )
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        lines = [[cell.strip() for cell in line] for line in reader]
     except csv.Error as error:
         raise SourceError(f"{path} is not a readable CSV file: {error}", "correct it or save it again") from None
     while lines and not lines[-1]:
@@ -65,8 +159,24 @@ def read_cells(path: str | Path) -> tuple[list[str], list[list[str]]]:
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             problem = f"row {number:,} of {path} has {len(row)} cells, but its header {len(names)}"
-            raise SourceError(problem, "correct it; quote cells that hold commas")
-    return names, rows
+            raise SourceError(problem, f"correct it; quote cells that hold {dialect.separator!r}")
+    if known is None:
+        return names, rows
+    cells = {name: pa.array([row[j] for row in rows], pa.large_string()) for j, name in enumerate(names)}
+    return names, _plain(TextFile(Path(path), text, dialect, names, cells, names), options, known)
+
+
+def _plain(file: TextFile, options: Asked, known: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Rows whose missing cells are empty and whose numbers are written plainly."""
+    columns, meanings = typed([file], options, known)
+    for sentence in reports({name: replace(found, missing={}) for name, found in meanings.items() if found.is_number}):
+        remark(sentence)
+    written: list[list[str]] = []
+    for name, cells in file.cells.items():
+        values, plain = columns[name].to_pylist(), meanings[name].writing.is_plain
+        own = [cell if plain else str(value) for cell, value in zip(cells.to_pylist(), values)]
+        written.append(["" if value is None else cell for cell, value in zip(own, values)])
+    return [list(row) for row in zip(*written)]
 
 
 @contextmanager
@@ -76,63 +186,3 @@ def in_row(number: int, path: str | Path) -> Iterator[None]:
         yield
     except PthetaError as error:
         raise type(error)(f"row {number:,} of {path}: {error.problem}", error.remedy) from None
-
-
-def fill_delimited(
-    text: str, separator: str, names: Sequence[str], n: int, cells: Mapping[str, Sequence[str | None]]
-) -> str:
-    """A table as text with some cells replaced.
-
-    Args:
-        text: of the file; a mark of its byte order stays.
-        separator: between the fields of a row.
-        names: of the file's columns; a file of as many rows as there are cells has no header.
-        n: rows.
-        cells: column → what its n cells say, None where a cell stays; columns that the file lacks are added.
-
-    Raises:
-        SourceError: other rows than n.
-    """
-    mark = text[: text.startswith("\ufeff")]
-    rows = _rows(text[len(mark) :], separator)
-    header = [row for row, (fields, _) in enumerate(rows) if not _is_blank(fields, separator)]
-    if len(header) not in (n, n + 1):
-        raise SourceError(f"the file has {len(header):,} rows, not {n:,}", "save it again, a row a line")
-    first = header[0] if len(header) == n + 1 else None
-    places = [row for row in header if row != first]
-    columns = [*names, *(name for name in cells if name not in names)]
-    if first is not None:
-        rows[first][0].extend(_quoted(name, separator) for name in columns[len(names) :])
-    for name, new in cells.items():
-        j = columns.index(name)
-        for row, value in zip(places, new):
-            fields = rows[row][0]
-            if value is not None:
-                fields.extend([""] * (j + 1 - len(fields)))
-                fields[j] = _quoted(value, separator)
-    return mark + "".join(separator.join(fields) + end for fields, end in rows)
-
-
-def _rows(text: str, separator: str) -> list[tuple[list[str], str]]:
-    """Fields of every line as they are spelled, and how the line ends."""
-    field = re.compile(rf'("(?:[^"]|"")*"?[^{separator}\r\n]*|[^{separator}\r\n]*)({separator}|\r\n|\n|\r|\Z)')
-    rows, fields, at = [], [], 0
-    while at < len(text) or fields:
-        found = field.match(text, at)
-        assert found is not None
-        fields.append(found[1])
-        at = found.end()
-        if found[2] != separator:
-            rows.append((fields, found[2]))
-            fields = []
-    return rows
-
-
-def _is_blank(fields: list[str], separator: str) -> bool:
-    """Whether a line is not a row to a reader of tables."""
-    return len(fields) == 1 and not fields[0].strip(" \t".replace(separator, ""))
-
-
-def _quoted(value: str, separator: str) -> str:
-    special = any(mark in value for mark in (separator, '"', "\r", "\n"))
-    return '"' + value.replace('"', '""') + '"' if special else value

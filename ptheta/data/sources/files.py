@@ -5,20 +5,18 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import warnings
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from ptheta.data.formats import MISSING, PICTURES, SOUNDS, TEXTS
-from ptheta.data.sources.frames import frame_table
+from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.delimited import text_table
 from ptheta.data.sources.json_lines import json_table
 from ptheta.data.sources.memory import arrays_table
-from ptheta.data.sources.tables import ArrayTable, ArrowTable, Column, ParquetTable, Source, Table
+from ptheta.data.sources.tables import ArrayTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
 from ptheta.foreign import guarded
 from ptheta.listing import exists, is_file
@@ -51,36 +49,6 @@ def open_file(path: Path) -> Source:
     tables = OPENERS[suffix](path)
     tables = tables if isinstance(tables, dict) else {"all": tables}
     return Source(path.name.split(".")[0], str(path), named_splits(tables, str(path)))
-
-
-def _csv(path: Path, words: Sequence[str] = ()) -> Table:
-    import pandas as pd
-
-    separator = "\t" if ".tsv" in path.name.lower() else ","
-
-    def read(**options: Any) -> Any:
-        return pd.read_csv(
-            path, sep=separator, index_col=False, low_memory=False, keep_default_na=False, na_values=MISSING, **options
-        )
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            frame = read(dtype=dict.fromkeys(words, str))
-            if all(_is_number(name) for name in frame.columns):  # no header: the first row is data
-                frame = read(header=None, dtype={int(name): str for name in words})
-        except pd.errors.ParserWarning:
-            raise SourceError(f"rows of {path} have more fields than its header", "give every row as many") from None
-    table = frame_table(frame, path.name)
-    return replace(table, reread=lambda names: _csv(path, names)) if isinstance(table, ArrowTable) else table
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _text(path: Path) -> Table:
@@ -226,8 +194,8 @@ def idx_tables(path: Path) -> dict[str, Table]:
 
 
 OPENERS: dict[str, Callable[[Path], Table | dict[str, Table]]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
+    ".csv": text_table,
+    ".tsv": text_table,
     ".parquet": lambda path: ParquetTable.of([path], path.name),
     ".pq": lambda path: ParquetTable.of([path], path.name),
     ".json": json_table,

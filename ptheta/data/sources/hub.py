@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ptheta.data.formats import PICTURES, SOUNDS
+from ptheta.data.sources.delimited import open_text_tables
 from ptheta.data.sources.faults import one_line
 from ptheta.data.sources.left_out import left_out
 from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
+from ptheta.listing import is_file
 from ptheta.numbers import plural
 from ptheta.remarks import remark
 
@@ -44,7 +47,8 @@ def open_saved(path: Path) -> Source:
 def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     """Open a folder with data files and perhaps a README.
 
-    `datasets` finds the splits; Parquet files are then read where they lie, everything else through its cache.
+    `datasets` finds the files of the splits. Parquet, CSV and JSON files are then read where they lie, as single files
+    are; everything else, and what a README declares the types of, through the cache of `datasets`.
 
     Args:
         path: of the folder.
@@ -55,21 +59,37 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     with one_line(str(path), "check that it holds data files that `datasets` can load"):
         import datasets
 
-        builder = datasets.load_dataset_builder(str(path))
-        read = [Path(file).resolve() for group in (builder.config.data_files or {}).values() for file in group]
-        if type(builder).__module__.endswith("packaged_modules.parquet.parquet"):
+        with tempfile.TemporaryDirectory() as unknown:  # its own cache knows types that it has inferred before
+            builder = datasets.load_dataset_builder(str(path), cache_dir=unknown)
+        form = type(builder).__module__.rpartition(".")[2]
+        groups = {str(split): [Path(one) for one in own] for split, own in (builder.config.data_files or {}).items()}
+        read = [file.resolve() for file in _flat(groups)]
+        if form == "parquet":
             tables: dict[str, Table] = {
-                str(split): ParquetTable.of(
-                    [Path(file) for file in files], f"{path.name}/{split}", builder.info.features
-                )
-                for split, files in (builder.config.data_files or {}).items()
+                split: ParquetTable.of(own, f"{path.name}/{split}", builder.info.features)
+                for split, own in groups.items()
             }
+        elif form in READERS and builder.info.features is None and all(map(_is_own, _flat(groups))):
+            tables = READERS[form](groups)
         else:
             tables = tables_of(datasets.load_dataset(str(path)), path.name)
     left_out(files, [file for file in files if file.resolve() in {*read}], "not among the data files of `datasets`")
     if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
         remark(f"left out, without a row of their own in the metadata: {plural(media - n, 'file')} of {media:,}")
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+READERS: dict[str, Callable[[Mapping[str, list[Path]]], dict[str, Table]]] = {"csv": open_text_tables}
+"""Builder of `datasets` → what reads its files here."""
+
+
+def _flat(files: Mapping[str, list[Path]]) -> list[Path]:
+    return [file for own in files.values() for file in own]
+
+
+def _is_own(file: Path) -> bool:
+    """Whether it is a file that the readers of single files open."""
+    return is_file(file) and file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl"))
 
 
 def tables_of(loaded: Any, origin: str = "") -> dict[str, Table]:

@@ -7,7 +7,7 @@ array, a numpy array or a list.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,8 +96,12 @@ class Table(ABC):
         """The file that each of some rows came from, if rows are files."""
         return None
 
-    def spelled(self, names: list[str]) -> Table:
-        """The same rows, with columns as they are spelled where a reader of text took them for something else."""
+    def spelled(self, words: Mapping[str, Sequence[str]]) -> Table:
+        """The same rows, with columns as they are spelled where a reader of text took them for something else.
+
+        Args:
+            words: columns that hold words → values of them that are known.
+        """
         return self
 
     def chunk_rows(self, names: list[str]) -> int:
@@ -111,15 +115,13 @@ class ArrowTable(Table):
     """A `datasets.Dataset`."""
 
     dataset: datasets.Dataset
-    reread: Callable[[list[str]], Table] | None = None
-    """Reads the file again, with columns as text; None if it holds no text."""
     spells: bool = False
-    """Whether it comes from a text of another kind, such as JSON."""
+    """Whether it comes from a text, such as JSON."""
 
     @property
     def is_text(self) -> bool:
         """CSV and JSON are."""
-        return self.spells or self.reread is not None
+        return self.spells
 
     @classmethod
     def of(cls, dataset: datasets.Dataset, title: str) -> ArrowTable:
@@ -128,11 +130,6 @@ class ArrowTable(Table):
 
     def __len__(self) -> int:
         return len(self.dataset)
-
-    def spelled(self, names: list[str]) -> Table:
-        """Columns of text as they are spelled in the file."""
-        other = [name for name in names if name in self.columns and self.columns[name].kind != "string"]
-        return self if self.reread is None or not other else self.reread(other)
 
     def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
@@ -250,9 +247,9 @@ class Source:
         """Columns of the first table; all tables have the same."""
         return next(iter(self.tables.values())).columns
 
-    def spelled(self, names: list[str]) -> Source:
-        """The same source, with columns as they are spelled where a reader of text took them for something else."""
-        return replace(self, tables={split: table.spelled(names) for split, table in self.tables.items()})
+    def spelled(self, words: Mapping[str, Sequence[str]]) -> Source:
+        """The same source, its tables spelled."""
+        return replace(self, tables={split: table.spelled(words) for split, table in self.tables.items()})
 
 
 def describe(schema: pa.Schema, features: Any = None) -> dict[str, Column]:

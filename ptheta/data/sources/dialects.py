@@ -1,0 +1,302 @@
+"""How a text table is written: its encoding, separator, comments and header, inferred from the file itself."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptheta.data.sources.asked import Asked
+from ptheta.data.sources.cells import kind_of_cell
+from ptheta.errors import SourceError
+from ptheta.listing import unreadable
+from ptheta.numbers import plural
+from ptheta.remarks import remark
+
+SAMPLE = 2**18
+"""Characters from which a dialect is inferred."""
+
+SEEN = 1_000
+"""Rows from which a dialect is inferred, at most."""
+
+SEPARATORS = (",", ";", "\t", "|")
+"""Candidates, likeliest first."""
+
+CLEARLY = 0.2
+"""By how much more of the cells have to be numbers before an unusual separator is preferred to one that fits, too."""
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""Mark of the byte order → encoding."""
+
+PACKED_MOST, PACKED_LEAST = 200, 2**26
+"""A gzipped table may unpack to so many times its bytes, or to so many bytes, whichever is more."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Args:
+        encoding: Python's name of it.
+        mark: of the byte order, with which the file begins.
+        separator: between the cells of a row.
+        preamble: lines before the first row: `sep=;` and comments.
+        header: whether the first row holds names.
+    """
+
+    encoding: str = "utf-8"
+    mark: bytes = b""
+    separator: str = ","
+    preamble: int = 0
+    header: bool = True
+
+    def encode(self, text: str) -> bytes:
+        """Bytes of a text, with the mark.
+
+        Raises:
+            SourceError: a character that the encoding lacks.
+        """
+        try:
+            return self.mark + text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            raise SourceError(
+                f"{character!r} cannot be written in {self.encoding}", "save the file as UTF-8 first"
+            ) from None
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file, unpacked if it is gzipped.
+
+    Raises:
+        SourceError: it cannot be read, or unpacks to far more than a table does.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() != ".gz":
+            return path.read_bytes()
+        most = max(PACKED_LEAST, PACKED_MOST * path.stat().st_size)
+        with gzip.open(path) as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        if isinstance(error, gzip.BadGzipFile):
+            raise SourceError(f"{path} is not a gzip file: {error}", "fetch it again") from None
+        raise unreadable(path, error) from None
+    if len(content) > most:
+        raise SourceError(f"{path} unpacks to more than {PACKED_MOST} times its size", "unpack it first")
+    return content
+
+
+def decoded(content: bytes, path: str | Path, asked: Asked, *, guess: bool = True) -> tuple[str, str, bytes]:
+    """The text of a file, its encoding, and the mark of its byte order.
+
+    Args:
+        content: of the file.
+        path: for messages.
+        asked: an encoding, perhaps.
+        guess: whether what is not UTF-8, and has no mark, may be of another encoding; otherwise it is refused.
+
+    Raises:
+        SourceError: it is not text, or not of the encoding that was asked for.
+    """
+    mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
+    encoding = asked.options.encoding or MARKS.get(mark) or (_unmarked(content, path) if guess else "utf-8")
+    if asked.options.encoding and mark and MARKS[mark] not in (name := codecs.lookup(encoding).name, f"{name}-le"):
+        mark = b""
+    elif mark:
+        encoding = MARKS[mark]  # "utf-16" would write a mark of its own
+    try:
+        text = content[len(mark) :].decode(encoding)
+    except UnicodeError as error:
+        at = f" at byte {error.start + len(mark):,}" if isinstance(error, UnicodeDecodeError) else ""
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        remedy = "correct it, or name its --encoding" if guess else "save it as UTF-8"
+        remedy = "name another --encoding" if asked.options.encoding else remedy
+        raise SourceError(f"{path} is not {name} text: {getattr(error, 'reason', error)}{at}", remedy) from None
+    if "\0" in text:
+        raise SourceError(f"{path} is not text: it holds bytes of zero", "save it again, or name its --encoding")
+    if encoding != "utf-8" and not asked.options.encoding:
+        why = "by the mark at its beginning" if mark else "since it is not UTF-8"
+        remark(f"{Path(path).name} is read as {encoding}, {why}" + ("" if mark else "; --encoding names another"))
+    return text, encoding, mark
+
+
+def _unmarked(content: bytes, path: str | Path) -> str:
+    """The encoding of bytes without a mark: UTF-8, UTF-16 by its zeros, else that of Windows."""
+    head = content[:SAMPLE]
+    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if len(zeros) > 1 and zeros.count(0) > len(zeros) / 2 and others.count(0) < len(others) / 100 + 1:
+            return encoding
+    if b"\0" in head:
+        raise SourceError(f"{path} is not text: it holds bytes of zero", "save it again, or name its --encoding")
+    try:
+        content.decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        text = content.decode("utf-8", "replace")
+    wrong = text.count("\ufffd")
+    right = sum(len(run) for run in re.findall("[^\0-\x7f\ufffd]+", text))
+    control = sum(content.count(bytes([code])) for code in (*range(1, 9), *range(14, 27), *range(28, 32)))
+    if right >= wrong or control > len(content) / 100 or set(content) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:
+        return "utf-8"  # damaged, and reported as such
+    return "cp1252"
+
+
+def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8", mark: bytes = b"") -> Dialect:
+    """The dialect of a text table; what is unusual is reported.
+
+    Args:
+        text: of the file.
+        path: its suffix says which separator is usual.
+        asked: what was asked.
+        encoding, mark: of the file.
+    """
+    name = Path(path).name
+    usual = "\t" if ".tsv" in name.lower() else ","
+    lines = lines_of(text[:SAMPLE])
+    declared = re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE) if lines else None
+    preamble = 1 if declared else 0
+    sample = "".join(lines[preamble:])
+    truncated = len(text) > SAMPLE
+    separator = asked.options.mark or (declared[1] if declared else _separator(sample, usual, truncated))
+    comments = _comments(lines[preamble:], separator, truncated)
+    rows = records("".join(lines[preamble + comments :]), separator, truncated)
+    if asked.options.header is not None:
+        header = asked.options.header == "yes"
+    else:
+        header, why = _header(rows, asked.names)
+        if not header:
+            last = max(map(len, rows[:1]), default=1) - 1
+            remark(
+                f"{name} has no header, since its first row {why}; its columns are called 0 to {last}"
+                " (--header yes takes that row as names)"
+            )
+        elif why:
+            remark(f"{name}: its first row {why}, and is taken as its header (--header no takes it as data)")
+    if separator != usual and not asked.options.separator:
+        remark(f"{name} is read with the separator {separator!r}")
+    if comments:
+        first = lines[preamble].strip()
+        remark(f"{name}: {plural(comments, 'comment line')} before the table, such as {first!r:.60}, left out")
+    return Dialect(encoding, mark, separator, preamble + comments, header)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends, as readers of tables see them."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text)
+
+
+def records(text: str, separator: str, truncated: bool = False) -> list[list[str]]:
+    """The first rows of a text, their cells without outer spaces; a row that may be cut off is left out."""
+    found: list[list[str]] = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=separator != " "):
+            if len(row) > 1 or (row and row[0].strip()):
+                found.append([cell.strip() for cell in row])
+            if len(found) > SEEN:
+                return found
+    except csv.Error:
+        return found
+    return found[:-1] if truncated and len(found) > 1 else found
+
+
+def _separator(sample: str, usual: str, truncated: bool) -> str:
+    """The separator by which the rows have equally many cells, of several the one that leaves most numbers."""
+    scores: dict[str, float] = {}
+    for mark in dict.fromkeys((usual, *SEPARATORS)):
+        rows = [row for row in records(sample, mark, truncated) if not row[0].startswith("#")]
+        width = max((len(row) for row in rows[:1]), default=1)
+        if width > 1 and sum(len(row) == width for row in rows) >= 0.9 * len(rows):
+            cells = [cell for row in rows for cell in row if cell]
+            scores[mark] = sum(kind_of_cell(cell) == "number" for cell in cells) / max(len(cells), 1)
+    if not scores:
+        first = next((line for line in sample.splitlines() if line.strip() and not line.startswith("#")), "")
+        return usual if usual in first else max(SEPARATORS, key=lambda mark: (first.count(mark), mark == usual))
+    best = max(scores, key=lambda mark: scores[mark])
+    return usual if usual in scores and scores[best] - scores[usual] < CLEARLY else best
+
+
+def _comments(lines: Sequence[str], separator: str, truncated: bool) -> int:
+    """How many lines before the table begin with # and are no row of it."""
+    count = 0
+    while count < len(lines) and (lines[count].startswith("#") or not lines[count].strip()):
+        count += 1
+    if not any(line.startswith("#") for line in lines[:count]):
+        return 0
+    rows = records("".join(lines[count:]), separator, truncated)
+    width = len(rows[0]) if rows else 1
+    while count and (
+        not lines[count - 1].strip()
+        or (len(lines[count - 1].split(separator)) == width and not re.match("# |##", lines[count - 1]))
+    ):
+        count -= 1  # a name or a value that begins with #
+    return count
+
+
+def _header(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[bool, str]:
+    """Whether the first row holds names, and what suggests so where that is not plain."""
+    if not rows:
+        return True, ""
+    first, rest = rows[0], rows[1:]
+    numbered = [str(j) for j in range(len(first))]
+    if names and all(map(str.isdigit, names)):
+        return (True, "") if list(first) == numbered else (False, "is not that of a table whose columns have numbers")
+    if names and set(first) & set(names):
+        return True, ""
+    kinds = [kind_of_cell(cell) for cell in first]
+    above, alike, again = [], [], []
+    for j, (cell, kind) in enumerate(zip(first, kinds)):
+        below = [row[j] for row in rest if j < len(row)]
+        found = {kind_of_cell(other) for other in below} - {""}
+        if not kind or not found:
+            continue
+        if found == {"word"}:
+            again += [j] if cell in below else []
+        elif "word" not in found:
+            (above if kind == "word" else alike).append(j)
+    if above:
+        return True, ""
+    if not rest:
+        return not kinds or not all(kind in ("number", "date") for kind in kinds), "holds numbers"
+    if again and not alike:
+        return False, f"looks like data: {first[again[0]]!r} occurs again below it"
+    if not alike:
+        return True, ""
+    if _is_numbering([first[j] for j in alike], [[row[j] for row in rest if j < len(row)] for j in alike]):
+        return (
+            (False, f"looks like data: {first[again[0]]!r} occurs again below it")
+            if again
+            else (
+                True,
+                "counts the columns",
+            )
+        )
+    return False, "looks like data"
+
+
+def _is_numbering(first: list[str], below: list[list[str]]) -> bool:
+    """Whether numbers above numbers are names: 0, 1, 2 …, or years."""
+    if not all(re.fullmatch(r"\d+", cell) for cell in first):
+        return False
+    numbers = [int(cell) for cell in first]
+    again = [cell in column for cell, column in zip(first, below)]
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
+    if numbers[0] == 0 and steps <= {1}:
+        return len(numbers) > 2 or not all(again)
+    fractions = any(all(not re.fullmatch(r"-?\d*", cell) for cell in column) for column in below)
+    if numbers[0] == 0 and steps == {0, 1} and fractions:  # 0, 1, 2, 2: two tables side by side
+        return True
+    years = all(1900 <= number <= 2100 for number in numbers)
+    return (years or (len(numbers) > 2 and steps == {1})) and not any(again)

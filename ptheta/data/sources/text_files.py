@@ -1,0 +1,203 @@
+"""Text tables as they are written: one file → its dialect, the names of its columns, and its cells as strings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptheta.data.sources.asked import Asked
+from ptheta.data.sources.dialects import Dialect, decoded, inferred, lines_of, read_bytes
+from ptheta.errors import SourceError
+from ptheta.numbers import plural
+from ptheta.remarks import remark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_COLUMNS = 2**14
+"""Most columns of a text table."""
+
+UNNAMED = "Unnamed: {}"
+"""Name of a column that has none, by its number."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """One text table.
+
+    Args:
+        path: of the file.
+        text: of the file, without the mark of its byte order.
+        dialect: how it is written.
+        names: of its columns, each once.
+        cells: column → its cells as they are written, strings.
+        fields: names of all fields of a row, those that are left out too.
+    """
+
+    path: Path
+    text: str
+    dialect: Dialect
+    names: list[str]
+    cells: dict[str, pa.Array]
+    fields: list[str]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.cells.values())))
+
+
+def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -> TextFile:
+    """A text table as it is written; what is inferred or left out is reported.
+
+    Args:
+        path: of the file.
+        options: what was asked.
+        header: whether the first row holds names, if that is known.
+
+    Raises:
+        SourceError: it cannot be read, or its rows have more cells than its header.
+    """
+    path = Path(path)
+    options.used = True
+    text, encoding, mark = decoded(read_bytes(path), path, options)
+    if header is not None:
+        options = replace(options, options=replace(options.options, header="yes" if header else "no"))
+    dialect = inferred(text, path, options, encoding, mark)
+    lines = lines_of(text[: 2**16]) if dialect.preamble else []
+    body = text[sum(map(len, lines[: dialect.preamble])) :]
+    cells = _parsed(body, path, dialect)
+    first = [str(column[0].as_py()).strip() for column in cells] if cells and len(cells[0]) else []
+    if not dialect.header:
+        names = [str(j) for j in range(len(cells))]
+        return TextFile(path, text, dialect, names, dict(zip(names, cells)), names)
+    fields = _distinct(first, path)
+    named = {name: column.slice(1) for name, column in zip(fields, cells)}
+    kept = _without_empty(named, first, path, options)
+    return TextFile(path, text, dialect, list(kept), kept, fields)
+
+
+def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
+    """The cells of all rows, the first one included, by columns; a row with fewer has empty ones at its end."""
+    import pandas as pd
+    import pyarrow as pa
+
+    separator = dialect.separator
+    if re.search(r"(?m)^#", body):
+        body = _without_comments(body, path, separator)
+    spaced = separator != " "
+
+    def read(width: int) -> Any:
+        return pd.read_csv(
+            io.StringIO(body), sep=separator, header=None, names=range(width), index_col=False, dtype=str,
+            keep_default_na=False, na_filter=False, skipinitialspace=spaced, low_memory=False,
+        )  # fmt: skip
+
+    width = next((len(row) for row in _rows_of(body, path, separator) if len(row) > 1 or any(map(str.strip, row))), 0)
+    if width > MOST_COLUMNS:
+        raise SourceError(f"{path} has {width:,} columns", f"at most {MOST_COLUMNS:,} are read; give fewer")
+    if not width:
+        raise SourceError(f"{path} has no rows", "give at least one")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame = read(width)
+        except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
+            if "EOF inside string" in str(error):
+                raise SourceError(f"{path} has a quote that is never closed", "close it, or quote the cell") from None
+            frame = read(_widest(body, path, separator, width))
+    return [pa.array(frame[j], pa.large_string()) for j in frame]
+
+
+def _rows_of(body: str, path: Path, separator: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(body, newline=""), delimiter=separator, skipinitialspace=separator != " ")
+    except csv.Error as error:
+        raise SourceError(f"{path} is not a readable CSV file: {error}", "correct it or save it again") from None
+
+
+def _widest(body: str, path: Path, separator: str, width: int) -> int:
+    """Cells of the longest row, if none of the rows longer than the first one says anything there.
+
+    Raises:
+        SourceError: one does.
+    """
+    longest = width
+    for number, row in enumerate(_rows_of(body, path, separator)):
+        if any(map(str.strip, row[width:])):
+            raise SourceError(
+                f"row {number:,} of {path} has {len(row)} cells, but its header {width}",
+                f"correct it; quote cells that hold {separator!r}",
+            )
+        longest = max(longest, len(row))
+    return longest
+
+
+def _without_comments(body: str, path: Path, separator: str) -> str:
+    """The text without lines that begin with # and have another number of cells than the first row."""
+    lines, kept, start, left, width = lines_of(body), [], 0, 0, 0
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator != " ")
+    try:
+        for row in reader:
+            width = width or len(row)
+            if row and row[0].startswith("#") and len(row) != width:
+                left += 1
+            else:
+                kept += lines[start : reader.line_num]
+            start = reader.line_num
+    except csv.Error as error:
+        raise SourceError(f"{path} is not a readable CSV file: {error}", "correct it or save it again") from None
+    if left:
+        remark(f"{path.name}: {plural(left, 'comment line')} in the table, beginning with #, left out")
+    return "".join(kept)
+
+
+def _distinct(first: Sequence[str], path: Path) -> list[str]:
+    """Names of columns, each once: a name that occurs again gets a number, as pandas gives it."""
+    names: list[str] = []
+    for j, name in enumerate(first):
+        wanted = name = name or UNNAMED.format(j)
+        number = 0
+        while name in names or (number and name in first):
+            number += 1
+            name = f"{wanted}.{number}"
+        names.append(name)
+    if again := [name for name, count in Counter(filter(None, first)).items() if count > 1]:
+        others = [new for new, old in zip(names, first) if old and new != old]
+        remark(
+            f"{path.name} has several columns called {', '.join(again[:5])}; further ones are {', '.join(others[:5])}"
+        )
+    return names
+
+
+def _without_empty(cells: dict[str, pa.Array], first: Sequence[str], path: Path, options: Asked) -> dict[str, pa.Array]:
+    """Columns but for those without a name that are empty or count the rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kept = dict(cells)
+    for (name, column), own in zip(cells.items(), first):
+        if own or name in options.names:
+            continue
+        rows = len(column)
+        if not len(pc.utf8_trim_whitespace(column).unique().drop_null().filter(_filled(column))) or not rows:
+            del kept[name]
+            remark(f"{path.name}: a column without name and values is left out")
+        elif any(column.equals(pa.array(map(str, range(k, k + rows)), column.type)) for k in (0, 1)):
+            del kept[name]
+            remark(f"{path.name}: a column without a name that numbers the rows is left out")
+    if not kept:
+        raise SourceError(f"{path} has no columns with a name", "name them in its first line")
+    return kept
+
+
+def _filled(column: pa.Array) -> Any:
+    """Which different values of a column are not blank."""
+    import pyarrow.compute as pc
+
+    return pc.not_equal(pc.utf8_trim_whitespace(column).unique().drop_null(), "")
