@@ -16,6 +16,7 @@ import copy
 import functools
 import json
 import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from ptheta.configs import (
     versions,
 )
 from ptheta.data import Codec, ContextCodec, Data, load
+from ptheta.data.options import TextTables
+from ptheta.data.sources.asked import asking
 from ptheta.errors import PthetaError, RunError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
@@ -136,14 +139,21 @@ class Run(StoredRun):
             limit: read at most this many events of each split; of text, the first.
         """
         request = self.config["data"]["request"]
-        return load(
-            source,
-            event=event or request["event"],
-            context=context or request["context"],
-            codec=self.codec,
-            context_codec=self.context_codec,
-            limit=limit,
-        )
+        with self.reading():
+            return load(
+                source,
+                event=event or request["event"],
+                context=context or request["context"],
+                codec=self.codec,
+                context_codec=self.context_codec,
+                limit=limit,
+            )
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators."""
+        request = self.config["data"]["request"]
+        given = {one.name: request[one.name] for one in TextTables.options() if one.name in request}
+        return asking(TextTables(**given), usually=True)
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
         """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.
@@ -170,7 +180,8 @@ class Run(StoredRun):
         """Events of one file in the form of the data (a picture, rows of a table, text), [n, *space.shape]."""
         from ptheta.data.reading import events_of_file
 
-        return self.model.space.validate(events_of_file(self.codec, file))
+        with self.reading():
+            return self.model.space.validate(events_of_file(self.codec, file))
 
     def results(self) -> dict[str, Any]:
         """The last scores recorded by a fit, as its `--json` printed them; empty if it did not get so far."""

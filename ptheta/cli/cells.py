@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,16 @@ from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
 from ptheta.data.readers import check_form
-from ptheta.data.sources.delimited import fill_delimited
+from ptheta.data.sources.asked import asking
+from ptheta.data.sources.cells import Writing, listed
+from ptheta.data.sources.delimited import TextTable
+from ptheta.data.sources.filling import fill_delimited
+from ptheta.data.sources.tables import Table
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import plural
+from ptheta.remarks import remark
 from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns
 
@@ -88,7 +93,7 @@ def impute(
     assert isinstance(codec, RowCodec)
     if not isinstance(model, TableTransformer):
         raise UsageError(f"{run.name} cannot draw missing cells", "fit the model `table`")
-    tables = [read(codec, file) for file in files]
+    tables = [read(codec, file, context_columns(run)) for file in files]
     missing = [np.isnan(x) for x in tables]
     empty = [int(absent.sum()) for absent in missing]
     if not sum(empty):
@@ -144,22 +149,27 @@ def best_guess(codec: RowCodec, drawn: np.ndarray) -> np.ndarray:
     return guess
 
 
-def read(codec: RowCodec, file: Path) -> np.ndarray:
+def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray:
     """Rows of a file [n, m], NaN where a cell is missing or its whole column is.
+
+    Args:
+        codec: of the run.
+        file: CSV, TSV or Parquet.
+        known: columns that are no surprise, though they are not of the event.
 
     Raises:
         SourceError: it is not a CSV or Parquet file, or a cell is none of its column's.
     """
-    from ptheta.data.sources.opening import open_source
-
     check_form(file, "table")
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise SourceError(f"{file} cannot be completed", "give the table as a CSV, TSV or Parquet file")
-    table = next(iter(open_source(file).spelled(codec.words).tables.values()))
+    table = _opened(codec, file)
     names = [name for name in codec.names if name in table.columns]
     _check_spelling(file, [name for name in table.columns if name not in names], codec.names, names)
     if not names:
         raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
+    if others := [name for name in table.columns if name not in names and name not in known]:
+        remark(f"{file.name}: columns that the run does not know stay as they are: {listed(others)}")
     parts, start = [np.empty((0, len(codec.names)))], 0
     for chunk in table.chunks(names):
         length = len(chunk[names[0]])
@@ -195,29 +205,38 @@ def _check_spelling(file: Path, others: list[str], known: Sequence[str], present
             )
 
 
+def _opened(codec: RowCodec, file: Path) -> Table:
+    """The table of a file, with columns of words as they are spelled."""
+    from ptheta.data.sources.opening import open_source
+
+    with asking(None, codec.names, codec.words):
+        return next(iter(open_source(file).spelled(codec.words).tables.values()))
+
+
 def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, path: Path) -> Path:
     """Write a table as it was, its missing cells filled; everything else stays, other columns included.
 
     Raises:
         SourceError: the lines of a text are not its rows.
     """
-    from ptheta.data.sources.opening import open_source
-
     frame = codec.decode(cells)
-    columns = next(iter(open_source(file).tables.values())).columns
+    table = _opened(codec, file)
+    columns = table.columns
     holes = {name: absent[:, j] for j, name in enumerate(codec.names) if absent[:, j].any()}
     if file.suffix.lower() == ".parquet":
         for name in holes.keys() & columns.keys():
             if (classes := columns[name].names) is not None:
                 frame[name] = frame[name].map(classes.index)
         return _fill_parquet(codec, file, holes, frame, path)
-    drawn = {
-        name: [str(value) if hole else None for value, hole in zip(frame[name].array, where)]
-        for name, where in holes.items()
-    }
-    separator = "\t" if ".tsv" in file.name.lower() else ","
-    text = file.read_bytes().decode()
-    return write_bytes(path, fill_delimited(text, separator, list(columns), len(frame), drawn).encode())
+    assert isinstance(table, TextTable)
+    drawn = {}
+    for name, where in holes.items():
+        way = table.writing(name) if codec.levels_of(name) is None or name not in codec.words else Writing()
+        drawn[name] = [way.written(str(value)) if hole else None for value, hole in zip(frame[name].array, where)]
+    (layout,) = table.layouts
+    dialect = layout.dialect
+    text = fill_delimited(layout.text(), dialect.separator, layout.fields, len(frame), drawn, dialect.preamble)
+    return write_bytes(path, dialect.encode(text))
 
 
 def _fill_parquet(codec: RowCodec, file: Path, holes: dict[str, np.ndarray], frame: Any, path: Path) -> Path:

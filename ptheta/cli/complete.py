@@ -12,6 +12,7 @@ import tyro
 from ptheta.cli.arguments import flag_of, print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.families import call_with_options, sampling_options
+from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
@@ -33,7 +34,7 @@ Files = Annotated[list[Path], tyro.conf.arg(metavar="FILE …", help_behavior_hi
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call_with_options(complete, args, "ptheta complete")
+    call_with_options(read_as_asked(complete), args, "ptheta complete", of_text_tables())
 
 
 def complete(
@@ -102,7 +103,8 @@ def complete(
             raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
         if steps:
             raise UsageError("cells are drawn from the model as it is", f"leave out {flag_of(next(iter(steps)))}")
-        cells.impute(fitted, files, n, point, context, seed, out, force, json)
+        with fitted.reading():
+            cells.impute(fitted, files, n, point, context, seed, out, force, json)
         return
     if point:
         raise UsageError("--point is for tables of mixed columns", "leave it out")

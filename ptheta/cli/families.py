@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from ptheta.cli.arguments import call, flag_of, take
+from ptheta.cli.arguments import Groups, call, flag_of, take
 from ptheta.cli.groups import Argument, apart, described
 from ptheta.cli.options import Flag
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
@@ -117,12 +117,19 @@ def of_sampling(run: str | None) -> dict[str, list[Argument]]:
     return {"sampling": list(found.values())} if found else {}
 
 
-def call_with_options(function: Callable[..., None], args: list[str], prog: str) -> None:
+def call_with_options(function: Callable[..., None], args: list[str], prog: str, groups: Groups | None = None) -> None:
     """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family.
+
+    Args:
+        function: the command.
+        args: from the command line.
+        prog: shown in the help.
+        groups: further flags, see `call`.
 
     Raises:
         RunError: the run's family is of a module that has not been imported.
     """
+    groups = groups or {}
     run = next((word for word in args if not word.startswith("-") and stored_family(word) is not None), None)
     wants_help = bool({"-h", "--help"} & set(args))
     try:
@@ -134,8 +141,8 @@ def call_with_options(function: Callable[..., None], args: list[str], prog: str)
     every = of_all(sampling, own)
     words, rest = take(args, every)
     if wants_help:
-        call(function, rest, prog, groups={"words": of_sampling(run)})
-    call(function, rest, prog, map(flag_of, every), words=words)
+        call(function, rest, prog, groups={"words": of_sampling(run), **groups})
+    call(function, rest, prog, map(flag_of, every), groups, words=words)
 
 
 def stored_family(run: str) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -53,6 +54,27 @@ def _option(group: type[OptionGroup], one: Field) -> Argument:
     kind = types_of(group)[one.name] if about["flag"] is None else about["flag"] | None
     otherwise = about["otherwise"] if one.default is None else ""
     return Argument(one.name, kind, one.default, about["help"], otherwise, about["metavar"] or "")
+
+
+def of_text_tables() -> dict[str, dict[str, list[Argument]]]:
+    """How text tables are read, as the groups of a command whose function is `read_as_asked`."""
+    from ptheta.data.options import TextTables
+
+    return {"text_tables": {TextTables.title: of_data()[TextTables.title]}}
+
+
+def read_as_asked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command within which text tables are read as its flags say."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, text_tables: dict[str, Any], **kwargs: Any) -> Any:
+        from ptheta.data.options import TextTables
+        from ptheta.data.sources.asked import asking
+
+        with asking(TextTables(**text_tables)):
+            return function(*args, **kwargs)
+
+    return wrapped
 
 
 def of_learning(objectives: Collection[str] | None = None) -> dict[str, list[Argument]]:

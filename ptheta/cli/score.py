@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, Needs, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
@@ -30,7 +31,7 @@ SHOWN = 3
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(score, args, "ptheta score")
+    call(read_as_asked(score), args, "ptheta score", groups=of_text_tables())
 
 
 def score(

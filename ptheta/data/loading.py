@@ -16,6 +16,7 @@ from ptheta.data.kinds import KINDS, OF_ANY, Kind, kind_of, option_groups
 from ptheta.data.option_groups import OptionGroup, Options, types_of
 from ptheta.data.options import Loading, Texts, TextTables
 from ptheta.data.sources.asked import asking
+from ptheta.data.sources.cells import listed
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.opening import open_source
 from ptheta.data.sources.splits import divisible
@@ -24,7 +25,7 @@ from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.listing import exists
-from ptheta.remarks import collecting
+from ptheta.remarks import collecting, remark
 
 
 def load(
@@ -57,7 +58,8 @@ def load(
     """  # noqa: E501
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
     text = asked[TextTables]
-    with collecting() as found, asking(text, _names_expected(event, context, codec, context_codec)) as reader:
+    names = _names_expected(event, context, codec, context_codec)
+    with collecting() as found, asking(text, names, words_of(codec, None, None, None)) as reader:
         opened = open_source(source) if codec is not None else divisible(open_source(source))
         if text.given and not reader.used:
             raise UsageError(f"{opened.origin} is not a text table", f"leave out {' and '.join(text.given)}")
@@ -65,6 +67,7 @@ def load(
             opened = opened.spelled(words_of(codec, context_codec, context, opened))
         if codec is not None and event is None:
             event = columns_of(codec, opened)
+            _report_others(opened, event, context)
         with reading(opened.origin):
             data, planned = _load(opened, event, context, asked, codec, context_codec)
     data.remarks[:0] = found
@@ -208,12 +211,20 @@ def columns_of(codec: Codec, source: Source) -> list[str] | None:
     return wanted or None
 
 
+def _report_others(source: Source, event: list[str] | None, context: Any) -> None:
+    """Report columns that a run has no use for, where it names the columns that it wants."""
+    if event is not None:
+        used = [*event, *(part.column for part in parts_of(context, source))]
+        if others := [name for name in source.columns if name not in used]:
+            remark(f"left out, unknown to the run: {listed(others)}")
+
+
 def words_of(
-    codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source
+    codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source | None
 ) -> dict[str, list[str]]:
     """Columns that hold texts to a run's codecs, whatever a reader takes them for, and values that those know."""
     words = {} if codec is None else kind_of(codec).words(codec, "")
-    if context_codec is None or context is None:
+    if context_codec is None or context is None or source is None:
         return words
     codecs = list(context_codec.codecs.values()) if isinstance(context_codec, JointCodec) else [context_codec]
     parts = parts_of(context, source)

@@ -82,7 +82,7 @@ class Loading(OptionGroup):
 class TextTables(OptionGroup):
     """How tables that are text, CSV and its relatives, are read."""
 
-    title = "text tables"
+    title = "csv"
 
     encoding: str | None = option(None, "of CSV and TSV files, such as cp1252, latin-1 or utf-16", metavar="NAME")
     separator: str | None = option(

@@ -10,6 +10,7 @@ import numpy as np
 from ptheta.data.codecs import ArrayCodec, Codec, DocumentCodec, FrameCodec, TextCodec
 from ptheta.data.codecs.labels import ValueCodec
 from ptheta.data.formats import FORMS
+from ptheta.data.sources.asked import asking
 from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
@@ -55,7 +56,8 @@ def read_array(codec: ArrayCodec, path: str | Path) -> np.ndarray:
 
 def read_rows(codec: FrameCodec, path: str | Path) -> np.ndarray:
     """All rows of a table file, [n, m]."""
-    table = next(iter(open_source(path).spelled(codec.words).tables.values()))
+    with asking(None, codec.names, codec.words):
+        table = next(iter(open_source(path).spelled(codec.words).tables.values()))
     if missing := [name for name in codec.names if name not in table.columns]:
         raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
     parts, start = [np.empty((0, len(codec.names)), codec.dtype)], 0

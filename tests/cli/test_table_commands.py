@@ -18,7 +18,7 @@ from ptheta.cli.cells import best_guess
 from ptheta.cli.main import main
 from ptheta.data.codecs import RowCodec
 from ptheta.data.reading import events_of_file
-from ptheta.data.sources.delimited import fill_delimited
+from ptheta.data.sources.filling import fill_delimited
 from ptheta.errors import SourceError
 from ptheta.runs import Run
 

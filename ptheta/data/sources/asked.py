@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from ptheta.data.options import TextTables
 
@@ -16,12 +16,14 @@ class Asked:
 
     Args:
         options: as given; None where they are to be inferred.
-        names: columns that a first row of names is expected to have, if any are known.
+        names: columns that are wanted, if they are known: a first row that has one of them is a header.
+        words: columns that hold words → values of them that are known.
         used: whether a text table has been read.
     """
 
     options: TextTables
     names: tuple[str, ...] = ()
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     used: bool = False
 
 
@@ -34,17 +36,29 @@ def asked() -> Asked:
 
 
 @contextmanager
-def asking(options: TextTables, names: Iterable[str] = ()) -> Iterator[Asked]:
+def asking(
+    options: TextTables | None = None,
+    names: Iterable[str] = (),
+    words: Mapping[str, Sequence[str]] | None = None,
+    *,
+    usually: bool = False,
+) -> Iterator[Asked]:
     """Within, text tables are read so; what an option leaves open is as asked outside.
+
+    Args:
+        options: for text tables.
+        names, words: of columns, see `Asked`.
+        usually: whether what is asked outside comes first.
 
     >>> with asking(TextTables(separator=";")), asking(TextTables(decimal=",")) as inner:
     ...     inner.options.separator, inner.options.decimal
     (';', ',')
     """
-    outer = asked()
-    given = {one.name: getattr(options, one.name) for one in fields(options)}
-    merged = replace(outer.options, **{name: value for name, value in given.items() if value is not None})
-    inner = Asked(merged, tuple(names) or outer.names)
+    outer, options = asked(), options or TextTables()
+    first, second = (options, outer.options) if usually else (outer.options, options)
+    given = {one.name: getattr(second, one.name) for one in fields(options)}
+    merged = replace(first, **{name: value for name, value in given.items() if value is not None})
+    inner = Asked(merged, tuple(names) or outer.names, words or outer.words)
     token = _ASKED.set(inner)
     try:
         yield inner

@@ -202,52 +202,48 @@ def _surrounded(values: pa.Array, decimal: str, example: str) -> Meaning | None:
 
 
 def _bare(values: pa.Array, before: str, after: str) -> Any:
-    import pyarrow.compute as pc
-
+    pc = compute()
     pattern = rf"^([+-]?){re.escape(before)}(.*?){re.escape(after)}$"
-    return pc.replace_substring_regex(values, pattern, r"\1\2")  # type: ignore[attr-defined]
+    return pc.replace_substring_regex(values, pattern, r"\1\2")
 
 
 def numbers_of(values: pa.Array, meaning: Meaning) -> Any:
     """The numbers that cells say, int64 or float64, as an Arrow array."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    way, compute = meaning.writing, vars(pc)
+    way, pc = meaning.writing, compute()
     if way.before or way.after:
         values = _bare(values, way.before, way.after)
     if way.thousands:
-        values = compute["replace_substring"](values, way.thousands, "")
+        values = pc.replace_substring(values, way.thousands, "")
     if way.decimal != ".":
-        values = compute["replace_substring"](values, way.decimal, ".")
-    values = compute["replace_substring_regex"](values, r"^\+", "")
+        values = pc.replace_substring(values, way.decimal, ".")
+    values = pc.replace_substring_regex(values, r"^\+", "")
     return values.cast(pa.int64() if meaning.kind == "whole" and _fits(values) else pa.float64())
 
 
 def _fits(values: pa.Array) -> bool:
     """Whether whole numbers are such of 64 bits."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     if not _any(values, r"[0-9]{19}"):
         return True
     try:
-        pc.replace_substring_regex(values, r"^\+", "").cast(pa.int64())  # type: ignore[attr-defined]
+        pc.replace_substring_regex(values, r"^\+", "").cast(pa.int64())
     except pa.ArrowInvalid:
         return False
     return True
 
 
 def _all(values: pa.Array, pattern: str) -> bool:
-    import pyarrow.compute as pc
-
-    return bool(pc.all(pc.match_substring_regex(values, f"^(?:{pattern})$")).as_py())  # type: ignore[attr-defined]
+    pc = compute()
+    return bool(pc.all(pc.match_substring_regex(values, f"^(?:{pattern})$")).as_py())
 
 
 def _any(values: pa.Array, pattern: str) -> bool:
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.match_substring_regex(values, pattern)).as_py())  # type: ignore[attr-defined]
+    pc = compute()
+    return bool(pc.any(pc.match_substring_regex(values, pattern)).as_py())
 
 
 REPORTS: dict[str, Callable[[Meaning], str]] = {
@@ -269,11 +265,10 @@ def reports(meanings: Mapping[str, Meaning]) -> list[str]:
         found = meanings[names[0]]
         said = REPORTS[found.kind](found) if found.kind in REPORTS else _read_as(found)
         sentences.append(f"{listed(names)}: {said}")
-    if absent := {name: found.missing for name, found in meanings.items() if any(found.missing)}:
-        counts = [
-            f"{name} {sum(words.values()):,} ({', '.join(map(_called, sorted(words)))})"
-            for name, words in absent.items()
-        ]
+    absent = {name: found.missing for name, found in meanings.items() if any(found.missing)}
+    if absent:
+        words = {name: ", ".join(map(_called, sorted(counts))) for name, counts in absent.items()}
+        counts = [f"{name} {sum(absent[name].values()):,} ({said})" for name, said in words.items()]
         sentences.append(f"missing cells: {listed(counts)}")
     return sentences
 
@@ -290,6 +285,13 @@ def _read_as(found: Meaning) -> str:
     number = numbers_of(pa.array([found.example]), found)[0].as_py()
     what = "percents" if way.after.endswith("%") else "amounts" if way.before or way.after else "numbers"
     return f"{what} such as {found.example!r} are read as {number}"
+
+
+def compute() -> Any:
+    """`pyarrow.compute`, the functions of which no type checker sees."""
+    import pyarrow.compute
+
+    return pyarrow.compute
 
 
 def listed(names: Sequence[str]) -> str:

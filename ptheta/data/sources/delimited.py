@@ -13,11 +13,11 @@ from typing import Any
 
 from ptheta.data.options import AS_THEY_STAND
 from ptheta.data.sources.asked import Asked, asked
-from ptheta.data.sources.cells import missing_words, reports
+from ptheta.data.sources.cells import Meaning, Writing, missing_words, reports
 from ptheta.data.sources.dialects import decoded, inferred, lines_of, read_bytes
 from ptheta.data.sources.tables import ArrowTable, Table
 from ptheta.data.sources.text_columns import typed
-from ptheta.data.sources.text_files import TextFile, read_file
+from ptheta.data.sources.text_files import Layout, TextFile, read_file
 from ptheta.errors import PthetaError, SourceError
 from ptheta.remarks import remark
 
@@ -45,9 +45,9 @@ class _Files:
 
     def tables(self, words: Mapping[str, Sequence[str]]) -> dict[str, Table]:
         """The tables, of which some columns hold words, of which some values are known."""
-        key = {name: tuple(known) for name, known in words.items()}
-        if self.last is None or self.last[0] != key:
-            self.last = key, self._read(words)
+        words = {**self.options.words, **words}
+        if self.last is None or self.last[0] != words:
+            self.last = words, self._read(words)
         return self.last[1]
 
     def _read(self, words: Mapping[str, Sequence[str]]) -> dict[str, Table]:
@@ -59,23 +59,23 @@ class _Files:
         for file in files[1:]:
             if other := sorted(set(file.names) ^ set(first.names)):
                 raise SourceError(
-                    f"column {other[0]!r} is in one of {first.path} and {file.path} only",
+                    f"column {other[0]!r} is in one of {first.layout.path} and {file.layout.path} only",
                     "give files of the same columns",
                 )
         columns, meanings = typed(files, self.options, words)
-        for sentence in reports(meanings):
+        wanted = set(self.options.names or meanings)
+        for sentence in reports({name: found for name, found in meanings.items() if name in wanted}):
             remark(sentence)
         tables: dict[str, Table] = {}
         number, start = 0, 0
         for split, group in self.groups.items():
-            mine = files[number : number + len(group)]
+            mine = [file.layout for file in files[number : number + len(group)]]
             number += len(group)
-            rows = sum(map(len, mine))
+            rows = sum(one.rows for one in mine)
             part = pa.table({name: column.slice(start, rows) for name, column in columns.items()})
             start += rows
-            titles = [(file.path.name, len(file)) for file in mine]
-            made = ArrowTable.of(datasets.Dataset(part), titles[0][0] if len(titles) == 1 else split)
-            tables[split] = TextTable(made.title, made.columns, made.dataset, self, split, titles)
+            made = ArrowTable.of(datasets.Dataset(part), mine[0].path.name if len(mine) == 1 else split)
+            tables[split] = TextTable(made.title, made.columns, made.dataset, self, split, mine, meanings, words)
         return tables
 
 
@@ -85,21 +85,31 @@ class TextTable(ArrowTable):
 
     files: _Files
     split: str
-    titles: list[tuple[str, int]]
+    layouts: list[Layout]
+    meanings: dict[str, Meaning]
+    words: Mapping[str, Sequence[str]]
 
     def spelled(self, words: Mapping[str, Sequence[str]]) -> Table:
         """Columns of words as they are spelled, a known value being one even where others use it for a missing cell."""
-        wanted = {name: known for name, known in words.items() if name in self.columns}
+        more = {name: known for name, known in words.items() if name in self.columns and name not in self.words}
         usual, _ = missing_words(self.files.options.options.words, AS_THEY_STAND)
-        other = any(self.columns[name].kind != "string" or usual & set(known) for name, known in wanted.items())
-        return self.files.tables(wanted)[self.split] if other else self
+        other = any(self.columns[name].kind != "string" or usual & set(known) for name, known in more.items())
+        return self.files.tables({**self.words, **more})[self.split] if other else self
+
+    def writing(self, name: str) -> Writing:
+        """How numbers of a column are written; of one without any, as of the others."""
+        own = self.meanings.get(name, Meaning("empty"))
+        if own.kind != "empty":
+            return own.writing
+        marks = [found.writing.decimal for found in self.meanings.values() if found.kind == "real"]
+        return Writing(max(set(marks), key=marks.count)) if marks else Writing()
 
     def place(self, row: int) -> str:
         """Row and file."""
-        for title, rows in self.titles:
-            if row < rows:
-                return f"row {row + 1:,} of {title}"
-            row -= rows
+        for part in self.layouts:
+            if row < part.rows:
+                return f"row {row + 1:,} of {part.path.name}"
+            row -= part.rows
         raise IndexError(row)
 
 
@@ -163,7 +173,7 @@ def read_cells(path: str | Path, known: Mapping[str, Sequence[str]] | None = Non
     if known is None:
         return names, rows
     cells = {name: pa.array([row[j] for row in rows], pa.large_string()) for j, name in enumerate(names)}
-    return names, _plain(TextFile(Path(path), text, dialect, names, cells, names), options, known)
+    return names, _plain(TextFile(Layout(Path(path), dialect, names, len(rows)), cells), options, known)
 
 
 def _plain(file: TextFile, options: Asked, known: Mapping[str, Sequence[str]]) -> list[list[str]]:

@@ -245,7 +245,7 @@ def _comments(lines: Sequence[str], separator: str, truncated: bool) -> int:
     return count
 
 
-def _header(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[bool, str]:
+def _header(rows: Sequence[list[str]], names: Sequence[str]) -> tuple[bool, str]:
     """Whether the first row holds names, and what suggests so where that is not plain."""
     if not rows:
         return True, ""

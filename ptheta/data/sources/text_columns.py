@@ -12,7 +12,7 @@ import numpy as np
 
 from ptheta.data.options import AS_THEY_STAND
 from ptheta.data.sources.asked import Asked
-from ptheta.data.sources.cells import Meaning, decimals_of, meaning_of, missing_words, numbers_of
+from ptheta.data.sources.cells import Meaning, compute, decimals_of, meaning_of, missing_words, numbers_of
 from ptheta.data.sources.text_files import TextFile
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def typed(
     found = {
         name: _Column.of([file.cells[name] for file in files], options, words.get(name)) for name in files[0].names
     }
-    commas = files[0].dialect.separator == ","
+    commas = files[0].layout.dialect.separator == ","
     asked_for = options.options.decimal or ""
     votes = Counter(mark for column in found.values() if len(only := column.decimals) == 1 for mark in only)
     usual = asked_for or (votes.most_common(1)[0][0] if len(votes) == 1 else "")
@@ -61,8 +61,8 @@ class _Column:
     def of(cls, parts: Sequence[pa.Array], options: Asked, known: Sequence[str] | None) -> _Column:
         """A column by its parts."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
+        pc = compute()
         coded = pa.chunked_array(parts, pa.large_string()).combine_chunks().dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
         values = pc.utf8_trim_whitespace(coded.dictionary)
@@ -90,8 +90,8 @@ class _Column:
     def typed(self, decimal: str, commas: bool) -> tuple[pa.Array, Meaning]:
         """The values of all rows, and what they mean."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
+        pc = compute()
         absent = self.absent
         if self.known is not None:
             meaning = Meaning("known")

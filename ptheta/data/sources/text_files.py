@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptheta.data.sources.asked import Asked
+from ptheta.data.sources.cells import compute, listed
 from ptheta.data.sources.dialects import Dialect, decoded, inferred, lines_of, read_bytes
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
@@ -29,27 +30,42 @@ UNNAMED = "Unnamed: {}"
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What is where in a text table.
+
+    Args:
+        path: of the file.
+        dialect: how it is written.
+        fields: names of all fields of a row, those that are left out too, each once.
+        rows: without the header.
+    """
+
+    path: Path
+    dialect: Dialect
+    fields: list[str]
+    rows: int
+
+    def text(self) -> str:
+        """The text of the file, without the mark of its byte order."""
+        return read_bytes(self.path)[len(self.dialect.mark) :].decode(self.dialect.encoding)
+
+
+@dataclass(frozen=True)
 class TextFile:
     """One text table.
 
     Args:
-        path: of the file.
-        text: of the file, without the mark of its byte order.
-        dialect: how it is written.
-        names: of its columns, each once.
+        layout: of it.
         cells: column → its cells as they are written, strings.
-        fields: names of all fields of a row, those that are left out too.
     """
 
-    path: Path
-    text: str
-    dialect: Dialect
-    names: list[str]
+    layout: Layout
     cells: dict[str, pa.Array]
-    fields: list[str]
 
-    def __len__(self) -> int:
-        return len(next(iter(self.cells.values())))
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+        return list(self.cells)
 
 
 def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -> TextFile:
@@ -75,11 +91,11 @@ def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -
     first = [str(column[0].as_py()).strip() for column in cells] if cells and len(cells[0]) else []
     if not dialect.header:
         names = [str(j) for j in range(len(cells))]
-        return TextFile(path, text, dialect, names, dict(zip(names, cells)), names)
+        return TextFile(Layout(path, dialect, names, len(cells[0])), dict(zip(names, cells)))
     fields = _distinct(first, path)
     named = {name: column.slice(1) for name, column in zip(fields, cells)}
     kept = _without_empty(named, first, path, options)
-    return TextFile(path, text, dialect, list(kept), kept, fields)
+    return TextFile(Layout(path, dialect, fields, len(cells[0]) - 1), kept)
 
 
 def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
@@ -169,23 +185,21 @@ def _distinct(first: Sequence[str], path: Path) -> list[str]:
         names.append(name)
     if again := [name for name, count in Counter(filter(None, first)).items() if count > 1]:
         others = [new for new, old in zip(names, first) if old and new != old]
-        remark(
-            f"{path.name} has several columns called {', '.join(again[:5])}; further ones are {', '.join(others[:5])}"
-        )
+        remark(f"{path.name} has several columns called {listed(again)}; the further ones become {listed(others)}")
     return names
 
 
 def _without_empty(cells: dict[str, pa.Array], first: Sequence[str], path: Path, options: Asked) -> dict[str, pa.Array]:
     """Columns but for those without a name that are empty or count the rows."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     kept = dict(cells)
     for (name, column), own in zip(cells.items(), first):
-        if own or name in options.names:
-            continue
         rows = len(column)
-        if not len(pc.utf8_trim_whitespace(column).unique().drop_null().filter(_filled(column))) or not rows:
+        if own or name in options.names or not rows:
+            continue
+        if pc.all(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py():
             del kept[name]
             remark(f"{path.name}: a column without name and values is left out")
         elif any(column.equals(pa.array(map(str, range(k, k + rows)), column.type)) for k in (0, 1)):
@@ -194,10 +208,3 @@ def _without_empty(cells: dict[str, pa.Array], first: Sequence[str], path: Path,
     if not kept:
         raise SourceError(f"{path} has no columns with a name", "name them in its first line")
     return kept
-
-
-def _filled(column: pa.Array) -> Any:
-    """Which different values of a column are not blank."""
-    import pyarrow.compute as pc
-
-    return pc.not_equal(pc.utf8_trim_whitespace(column).unique().drop_null(), "")
