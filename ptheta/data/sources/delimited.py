@@ -75,11 +75,21 @@ class _Files:
             part = pa.table({name: column.slice(start, rows) for name, column in columns.items()})
             start += rows
             made = ArrowTable.of(datasets.Dataset(part), mine[0].path.name if len(mine) == 1 else split)
-            tables[split] = TextTable(made.title, made.columns, made.dataset, self, split, mine, meanings, words)
+            tables[split] = TextTable(
+                title=made.title,
+                columns=made.columns,
+                dataset=made.dataset,
+                spells=True,
+                files=self,
+                split=split,
+                layouts=mine,
+                meanings=meanings,
+                words=words,
+            )
         return tables
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TextTable(ArrowTable):
     """Rows of text tables."""
 
@@ -113,14 +123,22 @@ class TextTable(ArrowTable):
         raise IndexError(row)
 
 
+def read_text(path: str | Path) -> str:
+    """The text of a file as it is, without a mark of its byte order.
+
+    Raises:
+        SourceError: it cannot be read, or is neither UTF-8 nor marked as anything else.
+    """
+    return decoded(read_bytes(path), path, asked(), guess=False)[0]
+
+
 def read_lines(path: str | Path) -> list[str]:
     """The lines of a text file that are not blank.
 
     Raises:
         SourceError: it cannot be read, or has none.
     """
-    text, _, _ = decoded(read_bytes(path), path, asked(), guess=False)
-    lines = [line for line in re.split("\r\n|\n|\r", text) if line.strip()]
+    lines = [line for line in re.split("\r\n|\n|\r", read_text(path)) if line.strip()]
     if not lines:
         raise SourceError(f"{path} has no lines", "give at least one")
     return lines
