@@ -359,11 +359,16 @@ def coded(model: Any, x: Tensor, y: Any) -> list[bytes]:
     if isinstance(model.space, Sequence) and type(model.space) is Sequence:
         texts = [x[:3].flatten().numpy(), x[4].numpy()]
     cut = Cut.of(m, 4, 7 if reads_on(model) else m)
-    values = Values(bytearray(b"side"), z, texts, y, None if y is None else y[:2])
+    values = Values(model)
+    values.side.append(b"side")
+    values.events.append(z.numpy())
+    for text in texts:
+        values.add_text([text])
+    values.event_labels, values.text_labels = y, None if y is None else y[:2]
     with computing(model, 1):
         found = []
         for number, block in enumerate(plan(4, len(z), m, [len(text) for text in texts], cut)):
-            found.append(encode(number, block, values, model)[0].pack())
+            found.append(encode(number, block, values, model).block.pack())
             if number:  # the first is the side data, which no model codes
                 encoder = Encoder()
                 walk(model, encoder, block.lengths, values.labels(block), values.of(block))

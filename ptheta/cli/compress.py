@@ -102,6 +102,16 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield advance
 
 
+def _without_the_model(report: Report) -> str:
+    """On how many blocks zstd was smaller than the model, and the sizes of both."""
+    sizes = f"{report.by_zstd:,} bytes by zstd, {report.by_model:,} by the model"
+    if report.stored_blocks < report.value_blocks:
+        return f"zstd was used for {report.stored_blocks:,} of {report.value_blocks:,} blocks; all of them: {sizes}"
+    return (
+        f"the model is of no use for these files: zstd was smaller on every block, {sizes}; fit longer, or on like data"
+    )
+
+
 def _say(report: Report, others: dict[str, Any]) -> None:
     from ptheta.numbers import plural
 
@@ -115,6 +125,8 @@ def _say(report: Report, others: dict[str, Any]) -> None:
             f"the model alone: {report.model_bits / 8:,.0f} bytes; the coder spent {100 * report.gap:.3f} % more; the "
             f"model itself has {report.model_bytes:,} bytes"
         )
+    if report.stored_blocks:
+        lines.append(_without_the_model(report))
     if report.stored:
         more = f" and {len(report.stored) - 3} more" if len(report.stored) > 3 else ""
         lines.append(f"stored, since the model cannot give them back exactly: {', '.join(report.stored[:3])}{more}")

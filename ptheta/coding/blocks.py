@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from ptheta.coding.container import CODED, RAW, RECOVER, ZSTD, Block, unzstd, zstd
 from ptheta.coding.errors import CodingError
 from ptheta.coding.plan import Events, Side, Stretches
+from ptheta.coding.spool import Spool
 from ptheta.coding.tables import Decoder, Encoder
 from ptheta.coding.walking import walk
 from ptheta.errors import PthetaError
@@ -23,45 +25,77 @@ _FAILURES = (PthetaError, RuntimeError, ValueError, IndexError, AssertionError, 
 
 
 class Values:
-    """Everything a file holds, addressed by the blocks of its plan; filled when decoding.
+    """Everything a compressed file holds, addressed by the blocks of its plan; filled file by file, or block by block.
 
     Args:
+        model: of the values.
+        texts: tokens of each text, if known beforehand.
+
+    Attributes:
         side: bytes that are only stored.
         events: in visiting order [n, m].
-        texts: tokens of each text.
+        tokens: of all texts, one after the other; text i begins at `starts[i]`.
         event_labels, text_labels: contexts [n] each, or None.
     """
 
-    def __init__(
-        self,
-        side: bytearray,
-        events: Tensor,
-        texts: list[np.ndarray],
-        event_labels: Tensor | None = None,
-        text_labels: Tensor | None = None,
-    ):
-        self.side, self.events, self.texts = side, events, texts
-        self.event_labels, self.text_labels = event_labels, text_labels
+    def __init__(self, model: Autoregressive, texts: Sequence[int] = ()):
+        self.model = model
+        self.side = Spool(np.uint8)
+        self.events = Spool(_type(model), model.space.dimensions)
+        self.tokens = Spool(_type(model))
+        self.starts: list[int] = np.concatenate([[0], np.cumsum(texts, dtype=np.int64)]).tolist()
+        self.event_labels: Tensor | None = None
+        self.text_labels: Tensor | None = None
+
+    @property
+    def texts(self) -> list[int]:
+        """Tokens of each text."""
+        return np.diff(self.starts).tolist()
+
+    def add_events(self, x: np.ndarray) -> None:
+        """Append events [n, *space.shape]."""
+        flat = x.reshape(len(x), self.model.space.dimensions)
+        self.events.append(flat[:, self.model.visit.cpu().numpy()])
+
+    def add_text(self, pieces: Iterable[np.ndarray]) -> int:
+        """Append a text, given in pieces; returns its number of tokens. If a piece fails, nothing is appended."""
+        start = self.starts[-1]
+        try:
+            for piece in pieces:
+                self.tokens.append(piece)
+        except BaseException:
+            self.tokens.truncate(start)
+            raise
+        self.starts.append(len(self.tokens))
+        return self.starts[-1] - start
+
+    def text(self, number: int, start: int, stop: int) -> np.ndarray:
+        """Tokens start … stop of a text."""
+        return self.tokens.read(self.starts[number] + start, self.starts[number] + stop)
+
+    def bytes(self, cut: Side) -> bytes:
+        """A part of the side data."""
+        return self.side.read(cut.start, cut.stop).tobytes()
 
     def of(self, cut: Events | Stretches) -> Tensor:
         """Values of the lanes [n, longest], 0 behind their ends."""
         if isinstance(cut, Events):
-            return self.events[cut.start : cut.stop]
+            return torch.from_numpy(self.events.read(cut.start, cut.stop).astype(self._in_memory))
         lengths = cut.lengths
         z = torch.zeros(len(lengths), lengths[0], dtype=torch.long)
         for row, (text, start, stop) in enumerate(cut.lanes):
-            z[row, : stop - start] = torch.from_numpy(self.texts[text][start:stop].astype(np.int64))
+            z[row, : stop - start] = torch.from_numpy(self.text(text, start, stop).astype(np.int64))
         return z
 
     def put(self, cut: Side | Events | Stretches, found: Any) -> None:
         """Take what a block held."""
         if isinstance(cut, Side):
-            self.side[cut.start : cut.stop] = found
+            self.side.put(cut.start, found)
         elif isinstance(cut, Events):
-            self.events[cut.start : cut.stop] = found
+            self.events.put(cut.start, found.numpy())
         else:
             for row, (text, start, stop) in enumerate(cut.lanes):
-                self.texts[text][start:stop] = found[row, : stop - start].numpy()
+                self.tokens.put(self.starts[text] + start, found[row, : stop - start].numpy())
 
     def labels(self, cut: Events | Stretches) -> Tensor | None:
         """The context of every lane."""
@@ -69,26 +103,46 @@ class Values:
             return None if self.event_labels is None else self.event_labels[cut.start : cut.stop]
         return None if self.text_labels is None else self.text_labels[[text for text, _, _ in cut.lanes]]
 
+    @property
+    def _in_memory(self) -> type[np.generic]:
+        return np.int64 if isinstance(self.model.space, Discrete) else np.float64
 
-def encode(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> tuple[Block, float]:
-    """The smallest form of a block that can be coded, and the model's own bits for it (0 for side data)."""
-    if isinstance(cut, Side):
-        return stored(number, cut, values, model), 0.0
+
+class Encoded(NamedTuple):
+    """A block in its smallest form, and what the model spent on it.
+
+    Args:
+        block: coded with the model, or packed by zstd where that is smaller.
+        bits: Σ −log2 p of its values, 0 for side data; infinite where the model gives no probabilities.
+        by_model: bytes as coded with the model; 0 without.
+        by_zstd: bytes without the model.
+    """
+
+    block: Block
+    bits: float
+    by_model: int
+    by_zstd: int
+
+
+def encode(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> Encoded:
+    """The smallest form of a block."""
     plain, encoder = stored(number, cut, values, model), Encoder()
+    size = len(plain.payload)
+    if isinstance(cut, Side):
+        return Encoded(plain, 0.0, 0, size)
     try:
         walk(model, encoder, cut.lengths, values.labels(cut), values.of(cut))
-    except CodingError:  # probabilities that are none
-        return plain, float("inf")
+    except CodingError:  # what the model gives are not probabilities
+        return Encoded(plain, float("inf"), 0, size)
     payload = encoder.payload()
-    if len(payload) >= len(plain.payload):
-        return plain, encoder.bits
-    return Block(number, CODED, cut.count, payload, plain.values, encoder.digest), encoder.bits
+    coded = Block(number, CODED, cut.count, payload, plain.values, encoder.digest)
+    return Encoded(coded if len(payload) < size else plain, encoder.bits, len(payload), size)
 
 
 def stored(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> Block:
     """A block without the model: packed by zstd, or raw where that is no larger."""
     if isinstance(cut, Side):
-        raw = bytes(values.side[cut.start : cut.stop])
+        raw = values.bytes(cut)
     else:
         raw = _pack(values.of(cut), cut.lengths, model)
     packed = zstd(raw)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ptheta.coding import names, parts
-from ptheta.coding.blocks import Values, decode, encode, stored
+from ptheta.coding.blocks import Encoded, Values, decode, encode, stored
 from ptheta.coding.container import BLOCK_OVERHEAD, CODED, Block, Limits, pack_end, pack_header, read_block
 from ptheta.coding.errors import CodingError
 from ptheta.coding.parts import Part
@@ -89,14 +89,17 @@ def _compress(
 ) -> Report:
     """Write the compressed file."""
     column = run.config["data"]["request"].get("context")
-    found = [parts.read(path, name, run.codec, column) for path, name in names.collect(files)]
+    values = Values(model)
+    found = [parts.read(path, name, run.codec, values, column) for path, name in names.collect(files)]
     names.check([part.name for part in found], "the command")
     events, texts = _coded(found)
     labels = _labels(found, events + texts, model.context_space, context)
+    if labels is not None:
+        values.side.append(labels.numpy().astype("<u4").tobytes())
+        values.event_labels, values.text_labels = labels[: len(values.events)], labels[len(values.events) :]
     if not reads_on(model):
         cut = Cut(cut.events, cut.lanes, min(cut.stretch, model.space.dimensions))
     checked(vars(cut), model.space.dimensions, Limits())
-    values = _values(model, found, events, texts, labels)
     m = model.space.dimensions
     report = Report(
         out,
@@ -116,7 +119,7 @@ def _compress(
             "labels": 0 if labels is None else len(labels),
             "sha256": chained(part.digest for part in found),
         }
-        blocks = list(plan(len(values.side), len(values.events), m, [len(text) for text in values.texts], cut))
+        blocks = list(plan(len(values.side), len(values.events), m, values.texts, cut))
         total = sum(block.count for block in blocks)
         with temporary.open("w+b") as file:
             file.write(pack_header(header | {"blocks": len(blocks)}))
@@ -139,7 +142,8 @@ def _write(
     report: Report,
 ) -> None:
     """Write a block and decode it from the bytes written; where that fails, write it without the model."""
-    block, bits = encode(number, cut, values, model)
+    encoded = encode(number, cut, values, model)
+    block = encoded.block
     start = file.tell()
     file.write(block.pack())
     if not _comes_back(file, start, number, cut, values, model):
@@ -149,7 +153,7 @@ def _write(
         file.write(block.pack())
         if not _comes_back(file, start, number, cut, values, model):
             raise UsageError(f"what was written to {report.out} cannot be read back", "choose another disk")
-    _count(report, block, cut, bits)
+    _count(report, block, cut, encoded)
 
 
 def _comes_back(
@@ -162,19 +166,22 @@ def _comes_back(
     except CodingError:
         return False
     if isinstance(cut, Side):
-        return found == bytes(values.side[cut.start : cut.stop])
+        return found == values.bytes(cut)
     return np.array_equal(found.numpy(), values.of(cut).numpy(), equal_nan=found.is_floating_point())
 
 
-def _count(report: Report, block: Block, cut: Side | Events | Stretches, bits: float) -> None:
+def _count(report: Report, block: Block, cut: Side | Events | Stretches, encoded: Encoded) -> None:
     if isinstance(cut, Side):
         report.side_bytes += len(block.payload) + BLOCK_OVERHEAD
         return
     report.values += cut.count
-    report.model_bits += bits
+    report.value_blocks += 1
+    report.by_model += encoded.by_model
+    report.by_zstd += encoded.by_zstd
+    report.model_bits += encoded.bits
     if block.method == CODED:
         report.coded_bits += 8 * len(block.payload)
-        report.coded_model_bits += bits
+        report.coded_model_bits += encoded.bits
     else:
         report.stored_blocks += 1
 
@@ -249,33 +256,13 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
     return torch.tensor(given, dtype=torch.long)
 
 
-def _values(
-    model: Autoregressive, found: list[Part], events: list[Part], texts: list[Part], labels: Tensor | None
-) -> Values:
-    """All values, in the order of the plan."""
-    side = bytearray(b"".join(part.side for part in found))
-    if labels is not None:
-        side += labels.numpy().astype("<u4").tobytes()
-    x = [torch.from_numpy(np.array(part.values)) for part in events]
-    m = model.space.dimensions
-    z = torch.cat([part.reshape(len(part), m)[:, model.visit.cpu()].to(model.event_dtype) for part in x]) if x else None
-    n = 0 if z is None else len(z)
-    return Values(
-        side,
-        torch.zeros(0, m, dtype=model.event_dtype) if z is None else z,
-        [part.values for part in texts if part.values is not None],
-        None if labels is None else labels[:n],
-        None if labels is None else labels[n:],
-    )
-
-
 def _directory(found: list[Part]) -> dict[str, list[Any]]:
     """The files, as columns: alike things side by side pack well."""
     return {
         "name": [part.name for part in found],
         "kind": [part.kind for part in found],
         "count": [part.count for part in found],
-        "side": [len(part.side) for part in found],
+        "side": [part.side for part in found],
         "how": [part.how or 0 for part in found],
         # pixels are under the CRC-32 of their block and under the hash of all files: 32 bytes each would be a third
         "sha256": [0 if part.kind == parts.PICTURE else part.digest for part in found],

@@ -12,9 +12,11 @@ claims is held against limits, and against the size of the file, before anything
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ptheta.coding.errors import CodingError
@@ -94,6 +96,45 @@ BLOCK_OVERHEAD = _BLOCK.size + _CRC.size
 """Bytes of a block beside its payload."""
 
 
+class FileBytes:
+    """The bytes of a file by their places, read as they are asked for; like `bytes`, but not held in memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        self._file = path.open("rb")
+        self._size = os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self) -> FileBytes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, stop, _ = place.indices(self._size)
+        self._file.seek(start)
+        return self._file.read(max(stop - start, 0))
+
+    def find(self, words: bytes, start: int) -> int:
+        """As `bytes.find`."""
+        while start < self._size:
+            at = self[start : start + SEARCHED].find(words)
+            if at >= 0:
+                return start + at
+            start += SEARCHED - len(words) + 1
+        return -1
+
+
+SEARCHED = 2**20
+"""Bytes of a file that are searched at once."""
+
+
 def pack_header(header: dict[str, Any]) -> bytes:
     """The beginning of a file."""
     content = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
@@ -107,7 +148,7 @@ def pack_end(blocks: int) -> bytes:
     return _END.pack(_LAST, blocks, zlib.crc32(_LAST + struct.pack("<I", blocks)))
 
 
-def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[dict[str, Any], int]:
+def read_header(data: bytes | FileBytes, name: str, limits: Limits) -> tuple[dict[str, Any], int]:
     """The header, and where the blocks begin.
 
     Raises:
@@ -115,7 +156,7 @@ def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[di
     """
     if len(data) < _HEAD.size:
         raise CodingError(f"{name} is not a compressed file, or cut off: it has {len(data)} bytes", FETCH)
-    magic, version, stored, size, crc = _HEAD.unpack_from(data)
+    magic, version, stored, size, crc = _HEAD.unpack(data[: _HEAD.size])
     if magic != MAGIC:
         raise CodingError(f"{name} is not a compressed file of ptheta", "give a file that `ptheta compress` wrote")
     if size > limits.header or stored > len(data) - _HEAD.size:
@@ -136,7 +177,7 @@ def read_header(data: bytes | memoryview, name: str, limits: Limits) -> tuple[di
         raise CodingError(f"the header of {name} is invalid: {type(error).__name__}", FETCH) from None
 
 
-def read_block(data: bytes | memoryview, offset: int, number: int) -> tuple[Block, int]:
+def read_block(data: bytes | FileBytes, offset: int, number: int) -> tuple[Block, int]:
     """Block number `number` at an offset, its payload verified, and where the next begins.
 
     Raises:
@@ -155,7 +196,7 @@ def read_block(data: bytes | memoryview, offset: int, number: int) -> tuple[Bloc
     return Block(number, method, count, payload, values, tables), start + length
 
 
-def next_block(data: bytes, offset: int, number: int) -> tuple[int, int] | None:
+def next_block(data: bytes | FileBytes, offset: int, number: int) -> tuple[int, int] | None:
     """Number and offset of the first block with a whole head behind `offset`, not before `number`."""
     while (offset := data.find(_MARKER, offset)) >= 0:
         head = _head(data, offset)
@@ -165,7 +206,7 @@ def next_block(data: bytes, offset: int, number: int) -> tuple[int, int] | None:
     return None
 
 
-def check_end(data: bytes | memoryview, offset: int, blocks: int) -> None:
+def check_end(data: bytes | FileBytes, offset: int, blocks: int) -> None:
     """The end lies at `offset`, and nothing behind it.
 
     Raises:
@@ -177,12 +218,13 @@ def check_end(data: bytes | memoryview, offset: int, blocks: int) -> None:
         raise CodingError(f"{len(data) - offset - _END.size:,} bytes follow the end of the file", RECOVER)
 
 
-def _head(data: bytes | memoryview, offset: int) -> tuple[int, int, int, int, int, int, int] | None:
+def _head(data: bytes | FileBytes, offset: int) -> tuple[int, int, int, int, int, int, int] | None:
     if offset + BLOCK_OVERHEAD > len(data):
         return None
-    marker, number, method, count, length, *crcs = _BLOCK.unpack_from(data, offset)
-    (crc,) = _CRC.unpack_from(data, offset + _BLOCK.size)
-    whole = marker == _MARKER and zlib.crc32(data[offset : offset + _BLOCK.size]) == crc
+    head = data[offset : offset + BLOCK_OVERHEAD]
+    marker, number, method, count, length, *crcs = _BLOCK.unpack_from(head)
+    (crc,) = _CRC.unpack_from(head, _BLOCK.size)
+    whole = marker == _MARKER and zlib.crc32(head[: _BLOCK.size]) == crc
     payload, values, tables = crcs
     return (number, method, count, length, payload, values, tables) if whole else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from ptheta.coding.compressing import chained, codable, identity
 from ptheta.coding.container import (
     FETCH,
     RECOVER,
-    Block,
+    FileBytes,
     Limits,
     check_end,
     next_block,
@@ -30,6 +31,7 @@ from ptheta.coding.plan import Cut, Events, Side, Stretches, checked, counted, p
 from ptheta.coding.probe import differences, environment, probe
 from ptheta.coding.report import Restored
 from ptheta.coding.walking import computing
+from ptheta.data.codecs import Codec, TextCodec
 from ptheta.errors import UsageError
 from ptheta.files import claim, replacing_folder
 from ptheta.foreign import guarded
@@ -68,10 +70,10 @@ def decompress(
     model, file, directory = codable(run), Path(file), Path(directory)
     _free(directory)
     try:
-        data = file.read_bytes()
+        data = FileBytes(file)
     except OSError as error:
         raise unreadable(file, error) from None
-    with guarded(file, FETCH, error=CodingError, problem="{origin} cannot be decompressed"):
+    with data, guarded(file, FETCH, error=CodingError, problem="{origin} cannot be decompressed"):
         header, offset = read_header(data, str(file), limits)
         archive = Archive(header, file.name, model, limits)
         archive.check_model(identity(run), run.name)
@@ -87,28 +89,14 @@ def decompress(
                     f"{file} claims more than memory holds", f"decompress it on a larger machine, or {FETCH}"
                 ) from None
         restored.damaged_blocks = sorted(archive.lost)
-        contents, digests = [], []
-        for i, name in enumerate(archive.names):
-            try:
-                content, digest = archive.restore(i, found, run)
-            except CodingError:
-                if not recover:
-                    raise
-                restored.damaged.append(name)
-                contents += archive.intact(i, found, run)
-                continue
-            contents.append((name, content))
-            digests.append(digest)
-            restored.files.append(name)
-        if not restored.damaged and chained(digests) != header.get("sha256"):
-            raise CodingError(
-                f"the files of {file} are not those that were compressed", "use the ptheta version that made it"
-            )
-        restored.parts = [name for name, _ in contents if name not in set(restored.files)]
-    with claim(directory):
-        _free(directory)
-        _write(directory, contents)
-    restored.bytes = sum(len(content) for _, content in contents)
+        with claim(directory):
+            _free(directory)
+            with replacing_folder(directory) as temporary:
+                digests = archive.write(found, run, temporary, restored, recover)
+                if not restored.damaged and chained(digests) != header.get("sha256"):
+                    raise CodingError(
+                        f"the files of {file} are not those that were compressed", "use the ptheta version that made it"
+                    )
     restored.seconds = time.perf_counter() - clock
     return restored
 
@@ -141,7 +129,7 @@ class Archive:
         listed, self.kinds, self.counts, self.sides, self.how, self.digests = columns
         numbers = [*self.counts, *self.sides, header["labels"], header["blocks"]]
         if any(type(k) is not int or k < 0 for k in numbers) or any(kind not in KINDS for kind in self.kinds):
-            raise ValueError("a number or a kind is none")
+            raise ValueError("a number is negative, or a kind unknown")
         self.events = sum(n for kind, n in zip(self.kinds, self.counts) if kind not in (parts.TEXT, parts.STORED))
         texts = [n for kind, n in zip(self.kinds, self.counts) if kind == parts.TEXT]
         side, values = sum(self.sides) + 4 * header["labels"], self.events * m + sum(texts)
@@ -193,24 +181,20 @@ class Archive:
             return ""
         return f": {differences(self.there, environment(self.model, self.threads))}"
 
-    def read(self, data: bytes, offset: int, recover: bool, advance: Callable[[int, int], None] | None) -> Values:
+    def read(self, data: FileBytes, offset: int, recover: bool, advance: Callable[[int, int], None] | None) -> Values:
         """The values of all blocks; those of lost ones are 0.
 
         Raises:
             CodingError: a block is damaged or decodes otherwise, and recovery was not asked for.
         """
-        m = self.model.space.dimensions
-        values = Values(
-            bytearray(self.side),
-            torch.zeros(self.events, m, dtype=self.model.event_dtype),
-            [np.zeros(n, np.int32) for n in self.texts],
-        )
+        values = Values(self.model, self.texts)
         if recover:
-            held = dict(_whole_blocks(data, offset, len(self.blocks)))
+            places = dict(_whole_blocks(data, offset, len(self.blocks)))
         else:
-            held = {}
+            places = {}
             for number in range(len(self.blocks)):
-                held[number], offset = read_block(data, offset, number)
+                places[number] = offset
+                _, offset = read_block(data, offset, number)
             check_end(data, offset, len(self.blocks))
         labels = self.header["labels"]
         unlabelled = self.side - 4 * labels
@@ -219,12 +203,13 @@ class Archive:
             if labels and not isinstance(cut, Side) and values.event_labels is None:
                 if any(isinstance(lost, Side) and lost.stop > unlabelled for lost in self.lost.values()):
                     raise CodingError("the labels are damaged, without which nothing can be decoded", FETCH)
-                rows = torch.from_numpy(np.frombuffer(values.side[unlabelled:], "<u4").astype(np.int64))
+                rows = np.frombuffer(values.side.read(unlabelled, self.side).tobytes(), "<u4").astype(np.int64)
+                rows = torch.from_numpy(rows)
                 values.event_labels, values.text_labels = rows[: self.events], rows[self.events :]
             try:
-                if number not in held:
+                if number not in places:
                     raise CodingError(f"block {number} is damaged", RECOVER)
-                values.put(cut, decode(held[number], cut, values, self.model))
+                values.put(cut, decode(read_block(data, places[number], number)[0], cut, values, self.model))
             except CodingError:
                 if not recover:
                     raise
@@ -233,34 +218,66 @@ class Archive:
                 advance(cut.count, total)
         return values
 
-    def restore(self, i: int, values: Values, run: Run) -> tuple[bytes, str]:
-        """File number i, and its digest.
+    def write(self, values: Values, run: Run, folder: Path, restored: Restored, recover: bool) -> list[str]:
+        """Write all files, each verified, and note in `restored` what was written; returns their digests.
 
         Raises:
-            CodingError: a block of it is lost, or it is not the file that was compressed.
+            CodingError: a file is damaged, and recovery was not asked for.
+        """
+        digests = []
+        for i, name in enumerate(self.names):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                digest, size = _write(path, self._content(i, values, run), flush=len(self.names) < 100)
+                if digest != self.digests[i] and self.kinds[i] != parts.PICTURE:
+                    raise CodingError(
+                        f"{name} is not the file that was compressed", "use the ptheta version that made it"
+                    )
+            except CodingError:
+                path.unlink(missing_ok=True)
+                if not recover:
+                    raise
+                restored.damaged.append(name)
+                for part, content in self.intact(i, values, run):
+                    restored.bytes += _write(folder / part, iter([(content, None)]), flush=False)[1]
+                    restored.parts.append(part)
+                continue
+            digests.append(digest)
+            restored.files.append(name)
+            restored.bytes += size
+        for path in sorted(folder.rglob("*"), reverse=True):  # of damaged files nothing may be left
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        return digests
+
+    def _content(self, i: int, values: Values, run: Run) -> Iterator[tuple[bytes, str | None]]:
+        """File number i in pieces, each with the digest of what comes back where that is not its bytes.
+
+        Raises:
+            CodingError: a block of it is lost, or its values make no such file.
         """
         side, rows, text = self._places(i)
         if any(_touches(lost, side, rows, text) for lost in self.lost.values()):
             raise CodingError(f"{self.names[i]} is damaged", RECOVER)
-        kind, found = self.kinds[i], None
-        if kind == parts.TEXT:
-            found = values.texts[text]
-        elif kind != parts.STORED:
-            x = self.model.unflatten(values.events[rows.start : rows.stop].to(self.model.device)).cpu().numpy()
-            found = x.astype(run.codec.dtype)
-        beside = bytes(values.side[side.start : side.stop])
-        content, digest = parts.restore(kind, run.codec, found, beside, self.how[i] or {})
-        if kind != parts.PICTURE and digest != self.digests[i]:
-            raise CodingError(
-                f"{self.names[i]} is not the file that was compressed", "use the ptheta version that made it"
-            )
-        return content, digest
+        if self.kinds[i] == parts.STORED:
+            for start in range(side.start, side.stop, parts.PIECE):
+                yield values.side.read(start, min(start + parts.PIECE, side.stop)).tobytes(), None
+        elif self.kinds[i] == parts.TEXT:
+            for start in range(0, self.counts[i], parts.PIECE):
+                tokens = values.text(text, start, min(start + parts.PIECE, self.counts[i]))
+                yield _text(run.codec, tokens), None
+        else:
+            z = torch.from_numpy(values.events.read(rows.start, rows.stop)).to(self.model.event_dtype)
+            x = self.model.unflatten(z.to(self.model.device)).cpu().numpy().astype(run.codec.dtype)
+            beside = values.side.read(side.start, side.stop).tobytes()
+            yield parts.restore(self.kinds[i], run.codec, x, beside, self.how[i] or {})
 
     def intact(self, i: int, values: Values, run: Run) -> Iterator[tuple[str, bytes]]:
         """What is left of a damaged text or stored file: its verified stretches, named by where they begin."""
         side, _, text = self._places(i)
         if self.kinds[i] == parts.TEXT:
-            total = len(values.texts[text])
+            total = self.counts[i]
             holes = [
                 (start, stop)
                 for lost in self.lost.values()
@@ -279,9 +296,9 @@ class Archive:
             if at < min(start, total):
                 whole = slice(at, min(start, total))
                 if self.kinds[i] == parts.TEXT:
-                    content = parts.restore(parts.TEXT, run.codec, values.texts[text][whole], b"", {})[0]
+                    content = _text(run.codec, values.text(text, whole.start, whole.stop))
                 else:
-                    content = bytes(values.side[side.start + whole.start : side.start + whole.stop])
+                    content = values.side.read(side.start + whole.start, side.start + whole.stop).tobytes()
                 yield f"{self.names[i]}.intact-{whole.start:012}-{whole.stop:012}", content
             at = max(at, stop)
 
@@ -298,6 +315,11 @@ class Archive:
         return range(side[i], side[i + 1]), range(rows[i], rows[i + 1]), text
 
 
+def _text(codec: Codec, tokens: np.ndarray) -> bytes:
+    assert isinstance(codec, TextCodec)
+    return codec.to_bytes(tokens[None])[0]
+
+
 def _touches(lost: Side | Events | Stretches, side: range, rows: range, text: int) -> bool:
     """Whether a lost block held a part of a file."""
     if isinstance(lost, Side):
@@ -307,8 +329,8 @@ def _touches(lost: Side | Events | Stretches, side: range, rows: range, text: in
     return any(of == text for of, _, _ in lost.lanes)
 
 
-def _whole_blocks(data: bytes, offset: int, blocks: int) -> Iterator[tuple[int, Block]]:
-    """Every block that is intact, wherever it lies."""
+def _whole_blocks(data: FileBytes, offset: int, blocks: int) -> Iterator[tuple[int, int]]:
+    """Number and place of every block that is intact, wherever it lies."""
     number = 0
     while number < blocks:
         found = next_block(data, offset, number)
@@ -316,8 +338,8 @@ def _whole_blocks(data: bytes, offset: int, blocks: int) -> Iterator[tuple[int, 
             return
         number, offset = found
         with contextlib.suppress(CodingError):
-            block, _ = read_block(data, offset, number)
-            yield number, block
+            read_block(data, offset, number)
+            yield number, offset
         number, offset = number + 1, offset + 1
 
 
@@ -331,14 +353,16 @@ def _free(directory: Path) -> None:
         raise UsageError(f"{directory} exists", "choose another --out")
 
 
-def _write(directory: Path, contents: list[tuple[str, bytes]]) -> None:
-    """A folder of files, whole or not at all."""
-    with replacing_folder(directory) as temporary:
-        for name, content in contents:
-            path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                file.write(content)
-                file.flush()
-                if len(contents) < 100:
-                    os.fsync(file.fileno())
+def _write(path: Path, pieces: Iterator[tuple[bytes, str | None]], *, flush: bool) -> tuple[str, int]:
+    """Write a file in pieces; returns its digest, that of its bytes unless a piece brings another, and its size."""
+    sha, size, other = hashlib.sha256(), 0, None
+    with path.open("xb") as file:
+        for content, digest in pieces:
+            other = digest
+            file.write(content)
+            sha.update(content)
+            size += len(content)
+        if flush:
+            file.flush()
+            os.fsync(file.fileno())
+    return other or sha.hexdigest(), size

@@ -8,7 +8,7 @@ Everything else is stored as it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.coding import arrays, pictures, tabular
+from ptheta.coding.blocks import Values
 from ptheta.coding.errors import CodingError
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
@@ -29,6 +30,10 @@ from ptheta.listing import unreadable
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
 
 
+PIECE = 2**20
+"""Bytes of a stored file, or tokens of a text, that are handled at once."""
+
+
 @dataclass
 class Part:
     """One file.
@@ -38,8 +43,8 @@ class Part:
         kind: `STORED`, `TEXT`, `PICTURE`, `ARRAY` or `TABLE`.
         size: of the file, bytes.
         digest: SHA-256, hexadecimal, of what comes back: the bytes, a picture's pixels, or a Parquet file's cells.
-        values: events [k, *shape] or tokens [k]; None if only stored.
-        side: bytes that are stored beside the values.
+        count: events or tokens.
+        side: number of bytes that are stored beside the values.
         how: what the way back needs to know, JSON.
         labels: names of the events' labels, if the file holds them.
     """
@@ -48,66 +53,104 @@ class Part:
     kind: str
     size: int
     digest: str
-    values: np.ndarray | None = None
-    side: bytes = b""
+    count: int = 0
+    side: int = 0
     how: dict[str, Any] = field(default_factory=dict)
     labels: list[str] | None = None
 
-    @property
-    def count(self) -> int:
-        """Events or tokens."""
-        return 0 if self.values is None else len(self.values)
 
-
-def read(path: Path, name: str, codec: Codec, context: str | None = None) -> Part:
-    """A file as the codec's events, if it would come back identical, else as bytes to be stored.
+def read(path: Path, name: str, codec: Codec, values: Values, context: str | None = None) -> Part:
+    """Append a file to `values`: as the codec's events, if it would come back identical, else as bytes to be stored.
 
     Args:
         path: of the file.
         name: under which it comes back.
         codec: of the run.
+        values: to append to.
         context: column of a table that holds the labels.
 
     Raises:
         SourceError: it cannot be read.
     """
     try:
-        content = path.read_bytes()
+        for kind, form in FORMS.items():
+            if path.stat().st_size and form.suits(codec, path):
+                part = (
+                    _text(path, name, codec, values)
+                    if kind == TEXT
+                    else _events(path, name, kind, codec, values, context)
+                )
+                if part is not None:
+                    return part
+        return _stored(path, name, values)
     except OSError as error:
         raise unreadable(path, error) from None
-    stored = Part(name, STORED, len(content), sha256(content), side=content)
-    for kind, form in FORMS.items():
-        if not content or not form.suits(codec, path):
-            continue
-        try:
-            found = form.read(path, content, codec, context)
-        except Exception:
-            continue  # whatever is wrong with it as a picture or a table, its bytes can be stored
-        if found is not None:
-            values, side, how, labels = found
-            part = Part(name, kind, len(content), stored.digest, values, side, how, labels)
-            again, digest = restore(kind, codec, values, side, how)
-            if kind in (PICTURE, TABLE) and digest == how.pop("digest", None):
-                part.digest = digest
-                return part
-            if again == content:
-                return part
-    return stored
 
 
-def restore(kind: str, codec: Codec, values: np.ndarray | None, side: bytes, how: dict[str, Any]) -> tuple[bytes, str]:
-    """The bytes of a file, and the SHA-256 that `Part.digest` is compared with.
+def _stored(path: Path, name: str, values: Values) -> Part:
+    """A file as its bytes."""
+    sha, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while content := file.read(PIECE):
+            sha.update(content)
+            values.side.append(content)
+            size += len(content)
+    return Part(name, STORED, size, sha.hexdigest(), side=size)
+
+
+def _text(path: Path, name: str, codec: Any, values: Values) -> Part | None:
+    """A file as tokens, each piece compared with the file; None if it is not such a text."""
+    sha, size = hashlib.sha256(), 0
+
+    def pieces() -> Iterator[np.ndarray]:
+        nonlocal size
+        with path.open("rb") as file:
+            for _, tokens, _ in codec.stream([path], lambda _: str(path)):
+                again = codec.to_bytes(tokens[None])[0]
+                if file.read(len(again)) != again:
+                    raise ValueError("a text that does not come back")
+                sha.update(again)
+                size += len(again)
+                yield tokens
+            if file.read(1):
+                raise ValueError("a text that does not come back")
+
+    try:
+        count = values.add_text(pieces())
+    except Exception:
+        return None
+    return Part(name, TEXT, size, sha.hexdigest(), count)
+
+
+def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, context: str | None) -> Part | None:
+    """A file as events; None if it would not come back identical."""
+    content, form = path.read_bytes(), FORMS[kind]
+    try:
+        found = form.read(path, content, codec, context)
+    except Exception:
+        return None  # whatever is wrong with it as a picture or a table, its bytes can be stored
+    if found is None:
+        return None
+    x, side, how, labels = found
+    again, digest = restore(kind, codec, x, side, how)
+    same = kind in (PICTURE, TABLE) and digest == how.pop("digest", None)
+    if not same and again != content:
+        return None
+    values.side.append(side)
+    values.add_events(x)
+    return Part(name, kind, len(content), digest if same else sha256(content), len(x), len(side), how, labels)
+
+
+def restore(kind: str, codec: Codec, x: np.ndarray, side: bytes, how: dict[str, Any]) -> tuple[bytes, str]:
+    """The bytes of a file of events, and the SHA-256 that `Part.digest` is compared with.
 
     Raises:
         CodingError: what is stored of it makes no such file.
     """
     remedy = "use the ptheta version that made it"
     with guarded(f"a file of kind {kind}", remedy, error=CodingError, problem="{origin} cannot be put together"):
-        if kind == STORED:
-            return side, sha256(side)
-        assert values is not None
         try:
-            content, digest = FORMS[kind].restore(values, side, codec, how)
+            content, digest = FORMS[kind].restore(x, side, codec, how)
         except PthetaError as error:
             raise CodingError(f"a file of kind {kind} cannot be put together: {error}", remedy) from None
     return content, sha256(content) if digest is None else digest
@@ -131,24 +174,17 @@ class Form:
         suffixes: of the files; none for any.
         read: path, its bytes, codec and column of the labels → what is coded; None if the file would change.
         restore: values, side data, codec and how → the file, and a digest of what comes back if that is not its bytes.
+            Texts are read and restored in pieces instead.
     """
 
     codecs: tuple[type[Codec], ...]
     suffixes: tuple[str, ...]
-    read: Callable[[Path, bytes, Any, str | None], Found | None]
-    restore: Callable[[np.ndarray, bytes, Any, dict[str, Any]], tuple[bytes, str | None]]
+    read: Callable[[Path, bytes, Any, str | None], Found | None] = lambda *_: None
+    restore: Callable[[np.ndarray, bytes, Any, dict[str, Any]], tuple[bytes, str | None]] = lambda *_: (b"", None)
 
     def suits(self, codec: Codec, path: Path) -> bool:
         """Whether a file may be of this form to a codec."""
         return isinstance(codec, self.codecs) and (not self.suffixes or path.suffix.lower() in self.suffixes)
-
-
-def _text(path: Path, content: bytes, codec: TextCodec, context: str | None) -> Found:
-    return codec.tokens(content, lambda _: str(path)), b"", {}, None
-
-
-def _text_again(values: np.ndarray, side: bytes, codec: TextCodec, how: dict[str, Any]) -> tuple[bytes, None]:
-    return codec.to_bytes(values[None])[0], None
 
 
 def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Found | None:
@@ -175,7 +211,7 @@ def _array_again(
 
 
 FORMS = {
-    TEXT: Form((TextCodec,), (), _text, _text_again),
+    TEXT: Form((TextCodec,), ()),
     PICTURE: Form((PictureCodec,), (".png",), _picture, _picture_again),
     ARRAY: Form((ArrayCodec, ImageCodec), (".npy",), _array, _array_again),
     TABLE: Form((FrameCodec,), tabular.SUFFIXES, tabular.read, tabular.restore),

@@ -23,7 +23,9 @@ class Report:
         files: names of all files.
         stored: names of those that the model could not code exactly, and that were stored.
         blocks: number of them.
-        stored_blocks: blocks of coded files that are smaller without the model, or that it could not repeat.
+        value_blocks: those of them that hold values which the model was asked to code.
+        stored_blocks: those of these that are smaller without the model, or that it could not repeat.
+        by_model, by_zstd: bytes that these blocks take coded with the model, and packed by zstd instead.
         model_bytes: weights and config, which the reader of the file needs too.
         threads: the model computed with.
         seconds: it took, verification included.
@@ -40,7 +42,10 @@ class Report:
     files: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
     blocks: int = 0
+    value_blocks: int = 0
     stored_blocks: int = 0
+    by_model: int = 0
+    by_zstd: int = 0
     model_bytes: int = 0
     threads: int = 1
     seconds: float = 0.0
@@ -64,7 +69,10 @@ class Report:
             "files": len(self.files),
             "stored_files": self.stored,
             "blocks": self.blocks,
+            "value_blocks": self.value_blocks,
             "stored_blocks": self.stored_blocks,
+            "by_model": self.by_model,
+            "by_zstd": self.by_zstd,
             "model_bytes": self.model_bytes,
             "bytes_out_with_model": self.bytes_out + self.model_bytes,
             "threads": self.threads,

@@ -1,6 +1,7 @@
 """`ptheta compress` and `ptheta decompress`: round trips, what is said, one line for every mistake."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ def test_other_compressors_beside_it(here, ptheta):
     assert result.json["threads"] == 2
     pictures = ptheta("compress", "pic", "pictures", "--out", "y.ptz", "--compare", "--json").json
     assert pictures["one_file_each"]["png"] > pictures["one_stream"]["webp"] > 0
+
+
+def test_where_zstd_is_smaller_than_the_model_it_is_said_with_both_sizes(here, ptheta):
+    """A run of text codes noise worse than it is; a text like its own better."""
+    Path("noise.txt").write_bytes(np.random.default_rng(0).bytes(5_000))
+    result = ptheta("compress", "txt", "noise.txt", "--out", "x.ptz", "--json")
+    found = result.json
+    assert (found["stored_blocks"], found["value_blocks"]) == (1, 1)
+    sizes = f"{found['by_zstd']:,} bytes by zstd, {found['by_model']:,} by the model"
+    assert f"zstd was smaller on every block, {sizes}" in result.err
+    assert found["by_zstd"] < found["by_model"]
+    assert "zstd" not in ptheta("compress", "lab", "table.csv", "--out", "y.ptz").err
 
 
 def test_a_damaged_file_is_one_line_and_recovery_names_what_is_lost(here, ptheta):
