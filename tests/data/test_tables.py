@@ -150,8 +150,8 @@ def test_unknown_columns_are_answered_with_the_nearest(cats):
 def test_too_many_categories_are_refused_with_the_rest_to_choose():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(5000)], "kind": ["a", "b"] * 2500})
     with pytest.raises(SourceError, match=r"'name' has more than 4,096.*--event kind"):
-        load(frame, columns="categories")
-    assert load(frame).space == Table((Column("name", levels=5000), Column("kind", levels=2)))
+        load(frame, event="name,kind", columns="categories")
+    assert load(frame, event="name,kind").space == Table((Column("name", levels=5000), Column("kind", levels=2)))
     with pytest.raises(SourceError, match="'name' has more than 1,000"):
         load(frame, context="name:label")
     assert isinstance(load(frame, context="name").context_space, Document)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ptheta.data.finding.looks import texts_among
+from ptheta.data.finding.words import unusual_words
 from ptheta.data.kinds import KINDS, Kind, recognised
 from ptheta.data.sources.tables import Column, Source
 from ptheta.data.views import Part, parts_of
@@ -69,11 +70,29 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     kind = KINDS[kind.apart] if kind.apart and (whole or contexts) else kind
     choice = Choice(kind, events, contexts)
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
+    if kind is KINDS["table"] and not asked:
+        own, dates = unusual_words(source, events)
+        if own and len(own) < len(events):
+            choice.event = [name for name in events if name not in own]
+            remedy = "name them in --event to keep them" if len(own) > 1 else "name it in --event to keep it"
+            choice.notes.append(
+                f"left out, since most rows have a value of their own (identifiers or free text): {_some(own)}; {remedy}"
+            )
+        elif own:
+            choice.notes.append(f"most rows have a value of their own, which draws repeat: {_some(own)}")
+        if dates:
+            choice.notes.append(
+                f"dates or times, taken as categories without an order, of which draws repeat those seen: {_some(dates)}"
+            )
     if others and not asked:
-        listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others[:8]]
-        some = ", ".join(listed) + (", …" if len(others) > 8 else "")
-        choice.notes.append(f"left out, neither numbers nor names: {some}")
+        listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others]
+        choice.notes.append(f"left out, neither numbers nor names: {_some(listed)}")
     return choice
+
+
+def _some(names: list[str]) -> str:
+    """The first eight names."""
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
 
 def _names(asked: Any, source: Source) -> list[str]:

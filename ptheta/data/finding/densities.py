@@ -48,13 +48,13 @@ def check_range(codec: Codec, splits: dict[str, Split]) -> None:
     if far.any():
         j = int(far.argmax())
         raise SourceError(
-            f"{_name(codec, dimensions[j])} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be"
+            f"{_name(codec, int(dimensions[j]))} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be"
             " learned",
             "divide it by a constant, or leave it out",
         )
     if close.any():
         raise SourceError(
-            f"the values of {_name(codec, dimensions[close.argmax()])} differ by less than {SMALLEST:g}, too little to"
+            f"the values of {_name(codec, int(dimensions[int(close.argmax())]))} differ by less than {SMALLEST:g}, too little to"
             " be learned",
             "multiply it by a constant, or leave it out",
         )

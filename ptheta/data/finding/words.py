@@ -1,0 +1,68 @@
+"""Columns of words in tables: names and notes of which nearly every row has its own, dates and times."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from ptheta.data.codecs.frames import as_array_of
+from ptheta.data.sources.tables import Source
+
+FEWEST = 50
+"""Rows of a table below which nothing is said of its words."""
+
+OWN = 0.5
+"""Part of the rows that have a value of their own, beyond which a column tells rows apart and not kinds of them."""
+
+DATED = 0.9
+"""Part of the different values that are dates or times in a column of these."""
+
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s?[ap]\.?m\.?)?(\s?(z|utc|[+-]\d{2}:?\d{2}))?"
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DAY = "|".join(
+    [
+        r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?",
+        r"\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})",
+        rf"(\d{{1,2}}\.?[\s-])?{_MONTH}[\s-]?(\d{{1,2}},?\s)?(\d{{4}}|\d{{2}})",
+        r"\d{4}-?(q[1-4]|w\d{2})",
+    ]
+)
+_DATE = re.compile(rf"\s*(({_DAY})([t\s]+{_CLOCK})?|{_CLOCK})\s*", re.IGNORECASE)
+
+_FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D{0,3}")
+"""A number with thousands, a unit or a percent sign."""
+
+
+def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str]]:
+    """Columns of words that are identifiers or free text, since more than half of the rows have a value of their own;
+    and those that are dates or times. Figures that are spelled, such as 24.9%, are neither.
+
+    Args:
+        source: with its tables, of each of which a chunk is looked at.
+        names: of columns.
+    """
+    names = [name for name in names if source.columns[name].kind == "string" and source.columns[name].dtype is None]
+    own, dates = [], []
+    for name, counts in _counts(source, names):
+        if is_date := sum(map(bool, map(_DATE.fullmatch, counts))) >= DATED * len(counts) and len(counts) > 0:
+            dates.append(name)
+        rows, single = sum(counts.values()), sum(count == 1 for count in counts.values())
+        spelled = sum(bool(_FIGURE.fullmatch(value)) and not value.isdigit() for value in counts) > len(counts) / 2
+        if rows >= FEWEST and single > OWN * rows and not is_date and not spelled:
+            own.append(name)
+    return own, dates
+
+
+def _counts(source: Source, names: list[str]) -> Iterator[tuple[str, Counter[str]]]:
+    """Column → how often each of its values occurs in the first chunk of every table."""
+    found = {name: Counter[str]() for name in names}
+    for table in source.tables.values():
+        chunk = next(table.chunks(names), None) if names else None
+        for name in names if chunk is not None else ():
+            values = as_array_of(chunk[name]).drop_null().value_counts()
+            words, counts = values.field("values").to_pylist(), np.asarray(values.field("counts"))
+            found[name].update(dict(zip(words, counts.tolist())))
+    yield from found.items()

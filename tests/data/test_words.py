@@ -1,0 +1,76 @@
+"""Names, notes and dates in tables: recognised, reported, kept on request."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptheta.data import load
+from ptheta.data.finding.words import unusual_words
+from ptheta.data.sources.opening import open_source
+
+N = 120
+G = np.random.default_rng(0)
+HEIGHT = G.normal(170, 9, N).round(1)
+
+
+def kinds(values):
+    own, dates = unusual_words(open_source({"a": [str(v) for v in values]}), ["a"])
+    return "own" if own else "date" if dates else "category"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([f"dune {i}" for i in range(N)], "own"),
+        ([11529215046068469760000 + i for i in range(N)], "own"),
+        ([f"late again {i % 100}" for i in range(N)], "own"),
+        (G.choice(["red", "green", "blue"], N), "category"),
+        (G.choice([f"town {i}" for i in range(40)], N), "category"),
+        ([f"{v:.1f}%" for v in G.random(N) * 1e3], "category"),
+        ([f"{v:,}" for v in G.integers(1_000, 10**7, N)], "category"),
+        (pd.date_range("2020-01-01", periods=N).astype(str), "date"),
+        (pd.date_range("2020-01-01", periods=N, freq="7h").astype(str), "date"),
+        (pd.date_range("2020-01-01", periods=N, freq="MS").strftime("%Y-%m"), "date"),
+        (pd.date_range("2020-01-01", periods=N).strftime("%d/%m/%Y"), "date"),
+        (pd.date_range("2020-01-01", periods=N, freq="7min").strftime("%I:%M %p"), "date"),
+        (pd.date_range("2020-01-01", periods=N).strftime("%d %b %Y"), "date"),
+        (pd.date_range("2020-01-01", periods=N).strftime("%B %d, %Y"), "date"),
+        (pd.date_range("2020-01-01", periods=N, freq="5h", tz="UTC").map(lambda t: t.isoformat()), "date"),
+        ([f"192.168.0.{i}" for i in range(N)], "own"),
+        ([f"{i:05d}-77" for i in range(N)], "own"),
+        (["x"] * 10, "category"),
+        ([f"n{i}" for i in range(10)], "category"),  # too few to tell
+    ],
+)
+def test_words_are_recognised(values, kind):
+    assert kinds(values) == kind
+
+
+def test_identifiers_and_notes_are_left_out_unless_they_are_asked_for():
+    made = pd.DataFrame(
+        {"name": [f"dune {i}" for i in range(N)], "height": HEIGHT, "note": [f"note {i}" for i in range(N)]}
+    )
+    data = load(made)
+    assert data.codec.names == ["height"]
+    left_out = (
+        "left out, since most rows have a value of their own (identifiers or free text): name, note; name them in"
+    )
+    assert any(note.startswith(left_out) for note in data.notes)
+    assert load(made, event="name,height").codec.names == ["name", "height"]
+    assert load(made, columns="mixed").codec.names == ["height"]
+    alone = load(made[["name"]])
+    assert alone.codec.names == ["name"]
+    assert "most rows have a value of their own, which draws repeat: name" in alone.notes
+
+
+def test_what_a_run_knows_is_not_left_out_of_new_data():
+    made = pd.DataFrame({"kind": np.repeat(["a", "b"], N // 2), "height": HEIGHT})
+    codec = load(made).codec
+    assert load(made.assign(kind=["a"] * N, id=[f"n{i}" for i in range(N)]), codec=codec).codec == codec
+
+
+def test_dates_are_reported_as_what_they_are_taken_for():
+    made = pd.DataFrame({"month": pd.date_range("1900", periods=N, freq="MS").strftime("%Y-%m"), "height": HEIGHT})
+    data = load(made)
+    assert data.codec.names == ["month", "height"]
+    assert any(note.startswith("dates or times, taken as categories without an order") for note in data.notes)
