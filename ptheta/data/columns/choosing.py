@@ -71,23 +71,29 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     choice = Choice(kind, events, contexts)
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if kind is KINDS["table"] and not asked:
-        own, dates = unusual_words(source, events)
-        if own and len(own) < len(events):
-            choice.event = [name for name in events if name not in own]
-            remedy = "name them in --event to keep them" if len(own) > 1 else "name it in --event to keep it"
-            choice.notes.append(
-                f"left out, since most rows have a value of their own (identifiers or free text): {_some(own)}; {remedy}"
-            )
-        elif own:
-            choice.notes.append(f"most rows have a value of their own, which draws repeat: {_some(own)}")
-        if dates:
-            choice.notes.append(
-                f"dates or times, taken as categories without an order, of which draws repeat those seen: {_some(dates)}"
-            )
+        _without_identifiers(choice, source)
     if others and not asked:
         listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others]
         choice.notes.append(f"left out, neither numbers nor names: {_some(listed)}")
     return choice
+
+
+def _without_identifiers(choice: Choice, source: Source) -> None:
+    """Leave out identifiers and free text, unless nothing else is there, and report these and spelled dates."""
+    own, dates = unusual_words(source, choice.event)
+    if own and len(own) < len(choice.event):
+        choice.event = [name for name in choice.event if name not in own]
+        them = "them" if len(own) > 1 else "it"
+        choice.notes.append(
+            "left out, since most rows have a value of their own (identifiers or free text): "
+            f"{_some(own)}; name {them} in --event to keep {them}"
+        )
+    elif own:
+        choice.notes.append(f"most rows have a value of their own, which draws repeat: {_some(own)}")
+    if dates:
+        choice.notes.append(
+            f"dates or times, taken as categories without an order, of which draws repeat known ones: {_some(dates)}"
+        )
 
 
 def _some(names: list[str]) -> str:

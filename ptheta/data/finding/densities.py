@@ -47,15 +47,15 @@ def check_range(codec: Codec, splits: dict[str, Split]) -> None:
     close = (low < high) & (high / 2 - low / 2 < SMALLEST / 2)
     if far.any():
         j = int(far.argmax())
+        name = _name(codec, int(dimensions[j]))
         raise SourceError(
-            f"{_name(codec, int(dimensions[j]))} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be"
-            " learned",
+            f"{name} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be learned",
             "divide it by a constant, or leave it out",
         )
     if close.any():
+        name = _name(codec, int(dimensions[int(close.argmax())]))
         raise SourceError(
-            f"the values of {_name(codec, int(dimensions[int(close.argmax())]))} differ by less than {SMALLEST:g}, too little to"
-            " be learned",
+            f"the values of {name} differ by less than {SMALLEST:g}, too little to be learned",
             "multiply it by a constant, or leave it out",
         )
 

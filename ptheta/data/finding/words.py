@@ -61,7 +61,9 @@ def _counts(source: Source, names: list[str]) -> Iterator[tuple[str, Counter[str
     found = {name: Counter[str]() for name in names}
     for table in source.tables.values():
         chunk = next(table.chunks(names), None) if names else None
-        for name in names if chunk is not None else ():
+        if chunk is None:
+            continue
+        for name in names:
             values = as_array_of(chunk[name]).drop_null().value_counts()
             words, counts = values.field("values").to_pylist(), np.asarray(values.field("counts"))
             found[name].update(dict(zip(words, counts.tolist())))
