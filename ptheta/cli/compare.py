@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ptheta.models import Model
 
 DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,table"
+"""Families that are compared if none is named, those that suit the data, with the one that `fit` would choose."""
 
 
 def main(args: list[str]) -> None:
@@ -45,11 +46,12 @@ def compare(
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Fit several models to the same data and rank them by test nats.
+    """Fit several models to the same data and rank them by test nats, tables beside simple densities.
 
     Args:
         source: as for `ptheta fit`
-        models: names from `ptheta zoo`, or `module:Class`, comma-separated; those that suit the data if left out
+        models: names from `ptheta zoo`, or `module:Class`, comma-separated; if left out those that suit the data, with
+            the one that `fit` chooses
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each in optimiser steps
         out: folder for the runs; a new one under runs/ if left out
@@ -59,17 +61,24 @@ def compare(
         json: print the models' results as one JSON object on the last line
     """
     import ptheta
-    from ptheta.fitting import DEFAULT_MINUTES, check_numbers, preset_for
+    from ptheta.evaluation.baselines import baselines
+    from ptheta.fitting import DEFAULT_MINUTES, check_numbers, default_model, preset_for
+    from ptheta.fitting.results import held_out, on_the_same_events
     from ptheta.models import family
-    from ptheta.reporting.comparison import comparison, ranked, sample_quality
+    from ptheta.reporting.comparison import Row, comparison, drawn, ranked, sample_quality, sheet
+    from ptheta.reporting.pictures import save_picture
+    from ptheta.reporting.waiting import console_for, waiting
 
     names = [named(name.strip()) for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
     check_numbers({"minutes": minutes, "steps": steps, "epochs": None}, {}, None, device)
-    data = ptheta.load(source, **options, seed=seed)
+    console = console_for(True)
+    with waiting(f"reading {source}", console):
+        data = ptheta.load(source, **options, seed=seed)
     if models is None:
         names = [name for name in names if suits(family(name).load(), data)]
+        names = list(dict.fromkeys([*names, default_model(data)]))
     for name in names:
         family(name).load()(data.space, data.context_space)  # all must suit the data, before any is fitted
     place = output(out, Path("runs") / f"{data.name}-compare", force)
@@ -89,9 +98,30 @@ def compare(
             verbose=True,
         )
         runs.append(run)
-    runs = ranked(runs)
-    quality = sample_quality(runs, data, seed)
-    comparison(runs, quality, data, sys.stderr if json else sys.stdout)
+    with waiting("scoring all models on the same events", console):
+        events, results = on_the_same_events(runs, data)
+    with waiting("fitting baselines", console):
+        simple = baselines(data, events, None if "independent" not in names else ("Chow–Liu tree", "Gaussian mixture"))
+    rows = [Row.of(run, found) for run, found in zip(runs, results)]
+    rows = ranked([*rows, *map(Row.of_baseline, simple)])
+    with waiting("comparing samples with real events", console):
+        samples = drawn(runs, data, seed)
+        quality = sample_quality(samples, data, seed)
+        picture = sheet(rows, samples, data, seed)
+    file = None if picture is None else save_picture(picture, place / "samples.png")
+    comparison(rows, quality, data, sys.stderr if json else sys.stdout)
+    if file is not None:
+        note([f"samples of all models: {file}"])
+    if models is None:
+        note([f"`ptheta fit` would choose {default_model(data)}"])
     if json:
         judged = {name: {"auroc": found.auroc, "se": found.se, "n": found.n} for name, found in quality.items()}
-        print_json({"models": [run.results() for run in runs], "sample_auroc": judged})
+        print_json(
+            {
+                "models": [row.results for row in rows if row.run is not None],
+                "baselines": [row.results for row in rows if row.run is None],
+                "events": {"split": held_out(data), "n": len(events), "of": len(data.splits[held_out(data)])},
+                "sample_auroc": judged,
+                "samples": file,
+            }
+        )

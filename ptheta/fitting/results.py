@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -76,6 +77,32 @@ def _affordable(run: Run, events: Split, timetable: Timetable, seconds: float) -
     if math.isnan(timetable.pace) or run.model.density is Density.IMPLICIT:
         return affordable(run.model, events, seconds)
     return rounded(seconds / max(timetable.pace, 1e-9), len(events))
+
+
+def on_the_same_events(runs: Sequence[Run], data: Data) -> tuple[Split, list[dict[str, Any]]]:
+    """The results of several runs on the same held-out events: those that the slowest of them was scored on.
+
+    Args:
+        runs: on the same data.
+        data: theirs.
+
+    Returns:
+        The events, a seeded part of their split, and results of each run, as `fit` records them.
+    """
+    split = held_out(data)
+    n = min(run.results()["n"] for run in runs)
+    events = data.splits[split].subset(n)
+    found = []
+    for run in runs:
+        results = run.results()
+        if results["n"] != n:
+            score = evaluate(run.model, events)
+            again = summary(run, score, split, len(data.splits[split]), results["seconds"])
+            if score.density is Density.EXACT:
+                again |= exhibit_of(run.codec).rates(score, events.x)
+            results |= {"zero_probability": 0} | again
+        found.append(results)
+    return events, found
 
 
 def in_random_orders(model: Autoregressive, events: Split) -> float:

@@ -242,7 +242,9 @@ def test_compare_ranks_models_on_the_same_events(ptheta, here):
     assert {row["model"] for row in models} == {"independent", "empirical", "made"}
     assert {row["n"] for row in models} == {6}
     nats = [np.inf if row["nats"] is None else row["nats"] for row in models]
-    assert nats == sorted(nats, reverse=True)
+    assert nats == sorted(nats), "the best stands first"
+    assert result.json["events"] == {"split": "test", "n": 6, "of": 6}
+    assert [row["baseline"] for row in result.json["baselines"]] == ["Chow–Liu tree"]
     assert all((here / row["run"] / "config.json").is_file() for row in models)
     for row in models:
         assert list(row)[: len(FIT_KEYS)] == FIT_KEYS
@@ -254,6 +256,16 @@ def test_compare_without_json_prints_a_table_of_models_that_suit_the_data(ptheta
     assert "markov_mlp" in result.out
     assert "made" in result.out
     assert "independent  " not in result.out, "it cannot model real numbers"
+    assert all(name in result.out for name in ("independent columns", "Chow–Liu tree", "Gaussian mixture"))
+    assert "`ptheta fit` would choose made" in result.err
+
+
+def test_compare_shows_what_fit_would_choose_and_one_sheet(ptheta, here, monkeypatch):
+    monkeypatch.setattr("ptheta.cli.compare.DEFAULT_MODELS", "independent,flow")
+    result = ptheta("compare", "pictures", "--size", "4x4", "--steps", "1", "--out", "several", "--json")
+    assert [row["model"] for row in result.json["models"] if row["model"] == "pixelcnn"], result.err
+    with Image.open(here / "several" / "samples.png") as picture:
+        assert picture.height > 3 * 64, "real events, and two models"
 
 
 def test_the_zoo_lists_every_family(ptheta):

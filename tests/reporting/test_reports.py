@@ -14,9 +14,11 @@ from PIL import Image
 import ptheta
 from ptheta.data.reading import events_of_file
 from ptheta.errors import UsageError
+from ptheta.evaluation.baselines import baselines
+from ptheta.fitting.results import on_the_same_events
 from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting import card_rows, count, nats, plural, write_events
-from ptheta.reporting.comparison import comparison, lecture_counts, ranked, sample_quality
+from ptheta.reporting.comparison import Row, comparison, drawn, lecture_counts, ranked, sample_quality, sheet
 from ptheta.reporting.pictures import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
 from ptheta.reporting.waiting import console_for
@@ -134,16 +136,25 @@ def test_the_comparison_counts_parameters_as_the_lecture_does():
 def test_the_comparison_is_a_table_of_what_was_scored(data, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     names = ("made", "toy_gan", "empirical", "toy_vae")
-    runs = ranked([ptheta.fit(name, data, steps=2, out=tmp_path / name) for name in names])
-    assert [run.name for run in runs[:2]] == ["toy_gan", "empirical"], "what has no density, and what is infinite"
-    quality = sample_quality(runs, data, 0)
+    runs = [ptheta.fit(name, data, steps=2, out=tmp_path / name) for name in names]
+    simple = baselines(data, data.splits["test"], ["Chow–Liu tree"])
+    rows = ranked([*(Row.of(run, run.results()) for run in runs), *map(Row.of_baseline, simple)])
+    assert [row.name for row in rows[-2:]] == ["empirical", "toy_gan"], "what is infinite, and what has no density"
+    values = [row.score.value for row in rows[:-1]]
+    assert values == sorted(values), "the best stands first"
+    samples = drawn(runs, data, 0)
+    quality = sample_quality(samples, data, 0)
     assert quality.keys() == {"train", *names}
+    assert sheet(rows, samples, data, 0) is None, "these events are not looked at"
     written = io.StringIO()
-    comparison(runs, quality, data, written)
+    comparison(rows, quality, data, written)
     text = written.getvalue()
-    assert "test events, lower is better" in text
+    assert f"of all {len(data.splits['test'])} test events, lower is better" in text
+    assert "Chow–Liu tree" in text
+    assert "inf" not in text
+    assert f"{(tmp_path / 'made' / 'model.safetensors').stat().st_size / 1e6:.1f} MB" in text
     rows = {line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[0] in names}
-    exact = runs[[run.name for run in runs].index("made")].results()
+    exact = runs[0].results()
     assert f" {exact['nats']:.2f} ± {exact['nats_se']:.2f} " in rows["made"]
     assert "≤" not in rows["made"]
     assert "∞" in rows["empirical"]
@@ -152,7 +163,32 @@ def test_the_comparison_is_a_table_of_what_was_scored(data, tmp_path, monkeypatc
     for name in names:
         assert f"{quality[name].auroc:.2f}" in rows[name], "samples are measured alike for all"
     assert "≤: an upper bound" in text
-    assert "3^4 − 1 ≈ 80 free parameters" in text
+    assert "full joint" not in text, "which is a matter of the lecture's pictures"
+
+
+def test_all_models_are_compared_on_the_same_events_and_shown_on_one_sheet(pictures, tmp_path, monkeypatch):
+    data = pictures.data
+    few = iter([7, 4])
+    monkeypatch.setattr("ptheta.fitting.results._affordable", lambda *_: next(few))
+    runs = [ptheta.fit(name, data, steps=2, out=tmp_path / name) for name in ("made", "independent")]
+    assert [run.results()["n"] for run in runs] == [7, 4]
+    events, results = on_the_same_events(runs, data)
+    assert len(events) == 4
+    rows = []
+    for run, found in zip(runs, results):
+        truth = -run.model.log_prob(*data.splits["test"].subset(4).events())
+        assert (found["n"], found["of"]) == (4, len(data.splits["test"]))
+        assert found["nats"] == pytest.approx(float(truth.detach().mean()), rel=1e-5)
+        rows.append(Row.of(run, found))
+    written = io.StringIO()
+    comparison(rows, {}, data, written)
+    assert f"of 4 of {len(data.splits['test'])} test events" in written.getvalue()
+    samples = drawn(runs, data, 0)
+    one = sheet(rows[:1], samples, data, 0)
+    assert one is not None
+    both = sheet(rows, samples, data, 0)
+    assert both is not None
+    assert both.height > 1.3 * one.height, "a row for each model below the real events"
 
 
 def test_progress_is_written_to_the_metrics_and_told_without_a_terminal(data, tmp_path, capsys):

@@ -121,6 +121,10 @@ class Exhibit(Generic[CodecT]):
 
     # samples
 
+    def drawn(self, x: Tensor) -> list[Picture]:
+        """Events x [n, *space.shape] as pictures large enough to look at; none if they are not looked at."""
+        return []
+
     def sheet(self, x: Tensor, given: Given | None = None, *, most: int | None = None) -> Picture | None:
         """One picture of events x [n, *space.shape], those of a context together; None if they are not looked at.
 

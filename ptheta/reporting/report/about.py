@@ -63,7 +63,9 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
         bound = "≤ " * score.is_bound
         tiles += [(f"{bound}{results[key]:.4f}", label) for key, label in rates if key in results]
         done = "compared" if "energy_distance" in results else "scored"
-        tiles.append((f"{results['n']:,}", f"{results.get('split', 'drawn')} events {done}"))
+        of = results.get("of", results["n"])
+        part = f"of {of:,} " if of > results["n"] else ""
+        tiles.append((f"{results['n']:,}", f"{part}{results.get('split', 'drawn')} events {done}"))
         numbers |= score.to_json()
     tiles.append((count(run.model.free_parameters), "free parameters"))
     if results:
