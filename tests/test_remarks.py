@@ -2,14 +2,18 @@
 
 import json
 import os
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import ptheta
+from ptheta.cli.main import main
+from ptheta.data.codecs import LabelCodec
 from ptheta.errors import SourceError
 from ptheta.remarks import DataWarning, collecting, remark
+from ptheta.spaces import Label
 
 
 def test_without_anyone_who_listens_a_remark_is_a_warning():
@@ -159,3 +163,57 @@ def test_data_files_that_are_not_read_are_named(tmp_path):
     (tmp_path / "extra.parquet").write_bytes(b"")
     (remark,) = remarks(tmp_path)
     assert remark == f"left out, not among the data files of `datasets`: 1 file, such as {tmp_path}/extra.parquet"
+
+
+def test_a_label_that_train_never_has_is_reported_by_fit_sample_and_score(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [("a", "red"), ("b", "green")] * 12
+    (tmp_path / "data").mkdir()
+    for split, more in (("train", []), ("test", [("a", "blue")])):
+        text = "".join(f"{x},{y}\n" for x, y in [("x", "y"), *rows, *more])
+        (tmp_path / "data" / f"{split}.csv").write_text(text)
+    said = "y: no training event has the label 'blue', so nothing was learned of it"
+    commands = {
+        "fit": ["data", "independent", "--event", "x", "--context", "y", "--out", "run"],
+        "sample": ["run", "--context", "blue", "red", "-n", "4"],
+        "score": ["run", "data"],
+        "evaluate": ["run"],
+        "classify": ["run", "data"],
+    }
+    for name, arguments in commands.items():
+        assert main([name, *arguments]) == 0
+        assert capsys.readouterr().err.count(said) == 1, name
+    assert main(["sample", "run", "--context", "red", "-n", "4"]) == 0
+    assert said not in capsys.readouterr().err
+    assert said in ptheta.Run.load("run").config["data"]["notes"]
+    with pytest.warns(DataWarning, match="no training event has the label 'blue'"):
+        ptheta.Run.load("run").context_codec.parse("blue")
+
+
+@pytest.mark.parametrize("composed", ["é", "Å", "각"])
+def test_labels_that_look_alike_are_one(tmp_path, monkeypatch, capsys, composed):
+    monkeypatch.chdir(tmp_path)
+    spellings = [composed, unicodedata.normalize("NFD", composed), f" {composed}\u00a0"]
+    x = np.arange(30) % 3
+    rows = {"x": x.tolist(), "y": [spellings[i % 3] if i % 2 else "other" for i in range(30)]}
+    data = ptheta.load(rows, event="x", context="y")
+    assert data.context_space == Label(("other", composed))
+    (remark,) = data.remarks
+    assert remark.startswith(f"y: spellings that look alike are one label, {composed!r}: ")
+    codec = data.context_codec
+    assert isinstance(codec, LabelCodec)
+    assert codec.encode(spellings).tolist() == codec.encode([composed] * 3).tolist() == [1, 1, 1]
+    assert [int(codec.parse(name)[0]) for name in spellings] == [1, 1, 1]
+    assert [data.context_space.index(name) for name in spellings] == [1, 1, 1]
+    for i, name in enumerate(spellings):
+        picture(tmp_path / "pictures" / name / f"{i}.png", i)
+        picture(tmp_path / "pictures" / "other" / f"{i}.png", 9 + i)
+    data = ptheta.load("pictures", context="label", validation=1)
+    assert data.context_space == Label(("other", composed))
+    assert any("folders of one name are one label" in text for text in data.remarks)
+    ptheta.fit("independent", data, out="run", verbose=False)
+    assert main(["compress", "run", "pictures", "--out", "x.ptz"]) == 0
+    assert main(["decompress", "run", "x.ptz", "--out", "back"]) == 0
+    for path in (tmp_path / "pictures").rglob("*.png"):
+        back = tmp_path / "back" / path.relative_to(tmp_path)
+        np.testing.assert_array_equal(np.asarray(Image.open(back)), np.asarray(Image.open(path)))

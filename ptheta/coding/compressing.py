@@ -247,8 +247,8 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
         folder = Path(part.name).parent.name
         if part.labels is not None:
             given += [space.index(name) for name in part.labels]
-        elif folder in space.names:
-            given += [space.index(folder)] * n
+        elif (number := space.find(folder)) is not None:
+            given += [number] * n
         else:
             raise ContextError(
                 f"the label of {part.name} is not known", "give --context LABEL, or files in folders of their labels"

@@ -29,7 +29,7 @@ from ptheta.data.finding.pictures import picture_codec, sized, two_valued
 from ptheta.data.option_groups import Options
 from ptheta.data.options import COLOURS, Loading, Pictures, Texts
 from ptheta.data.resolutions import column_resolution
-from ptheta.data.sources.tables import Column, Source, Table, as_numpy, named
+from ptheta.data.sources.tables import Column, Source, Table, as_numpy, missing, named, take
 from ptheta.data.splits import Masks, Split
 from ptheta.data.views import PICTURE_VIEW, Part
 from ptheta.errors import SourceError
@@ -150,7 +150,30 @@ def classes_of_column(
     labels = find_labels(source, column.name, strict=column.kind != "string" or bool(parts[0].view))
     if labels is None:
         return document_codec(source, column.name, options[Texts], masks)
-    return LabelCodec(labels, column.name, numbered=bool(column.names)), []
+    codec = LabelCodec(labels, column.name, numbered=bool(column.names))
+    return replace(codec, unseen=_unseen(source, codec, masks)), []
+
+
+def _unseen(source: Source, codec: LabelCodec, masks: Masks) -> list[str]:
+    """The classes that events of other splits have, and no training event."""
+    found: dict[str, set[int]] = {}
+    for title, table in source.tables.items():
+        start = 0
+        for chunk in table.chunks([codec.column]):
+            values = chunk[codec.column]
+            present = ~missing(values)
+            for split, mask in masks[title].items():
+                rows = np.flatnonzero(present & mask[start : start + len(values)])
+                if len(rows):
+
+                    def place(row: int, rows: np.ndarray = rows, start: int = start, table: Table = table) -> str:
+                        return table.place(start + int(rows[row]))
+
+                    numbers = encode_labels(codec, {codec.column: take(values, rows)}, [codec.column], table, place)
+                    found.setdefault(split, set()).update(np.unique(numbers).tolist())
+            start += len(values)
+    train = found.pop("train", None)
+    return [] if train is None else [codec.classes[k] for k in sorted(set().union(*found.values()) - train)]
 
 
 def encode_labels(codec: LabelCodec, chunk: Chunk, names: list[str], table: Table, place: Place) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import SpaceError, nearest
+from ptheta.names import canonical
 from ptheta.spaces.base import Space
 
 MAX_LEVELS = 2**24
@@ -321,10 +322,21 @@ class Label(Discrete):
         return super().validate(x)
 
     def index(self, name: str) -> int:
-        """Number of the class called `name`."""
-        if name not in self.names:
+        """Number of the class called `name`, or whose name looks like it (`ptheta.names.canonical`).
+
+        Raises:
+            SpaceError: none is.
+        """
+        if (number := self.find(name)) is None:
             raise SpaceError(f"no label is called {name!r}", nearest(name, list(self.names)))
-        return self.names.index(name)
+        return number
+
+    def find(self, name: str) -> int | None:
+        """As `index`, but None if no class is called so."""
+        if name in self.names:
+            return self.names.index(name)
+        alike = [k for k, known in enumerate(self.names) if canonical(known) == canonical(name)]
+        return alike[0] if len(alike) == 1 else None
 
     def __str__(self) -> str:
         return f"Label({', '.join(self.names[:10])}{', …' if len(self.names) > 10 else ''})"

@@ -11,6 +11,7 @@ import pytest
 
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError
+from ptheta.remarks import collecting
 
 
 def _sound():
@@ -77,9 +78,13 @@ def test_cells_of_metadata_are_taken_as_they_are_written(tmp_path):
 
 def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
     described(tmp_path, {"metadata.csv": ["file_name,text", *(f"a{i}.wav,b" for i in range(12))]})
-    assert not open_source(tmp_path).notes
+    with collecting() as found:
+        open_source(tmp_path)
+    assert not found
     (tmp_path / "more.wav").write_bytes(SOUND)
-    assert open_source(tmp_path).notes == ["left out, not described by any metadata file: 1 sound"]
+    with collecting() as found:
+        open_source(tmp_path)
+    assert found == [f"left out, not described by any metadata file: 1 sound, such as {tmp_path}/more.wav"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
         ),
         (
             {"metadata.csv": ["file_name,t", "a.wav,x"], "train/metadata.csv": ["file_name,t", "a.wav,x"]},
-            "metadata.csv lies outside the split folders",
+            r"a\.wav lies outside the split folders",
         ),
     ],
 )

@@ -63,7 +63,7 @@ class PictureCodec(ContextCodec):
         changes = [TRAITS[trait].replace("their", "its") for trait in self.conversions(look)]
         if (look.height, look.width) != (self.height, self.width):
             sizes = f"from {look.height}x{look.width} to {self.height}x{self.width} pixels"
-            changes.append(f"resized {sizes}{self.reshaping([(look.height, look.width)])}")
+            changes.insert(0, f"resized {sizes}{self.reshaping([(look.height, look.width)])}")
         return f"{text} is {', '.join(changes)}" if changes else None
 
     def conversions(self, look: Look) -> list[str]:

@@ -18,6 +18,8 @@ from ptheta.data.codecs.known import Levels
 from ptheta.data.codecs.plain_rows import check_resolutions, numbers
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
+from ptheta.names import canonical, merged
+from ptheta.remarks import remark
 from ptheta.spaces import Label, Real
 from ptheta.values import shortest, snapped
 
@@ -58,11 +60,13 @@ class LabelCodec(ValueCodec):
         classes: names; number k is the k-th.
         column: where they come from, for errors.
         numbered: whether a column of whole numbers holds the numbers of the classes, where their names are none.
+        unseen: classes that no training event had.
     """
 
     classes: list[str]
     column: str = "context"
     numbered: bool = field(default=False, compare=False)
+    unseen: list[str] = field(default_factory=list, compare=False)
 
     kind = "label"
     noun = "label"
@@ -84,6 +88,8 @@ class LabelCodec(ValueCodec):
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Numbers [n] of names; values of other types are named as they print, or as they are spelled in another type.
 
+        Names that look alike are one (`ptheta.names.canonical`). A class that train never had is remarked.
+
         Raises:
             SourceError: a missing value, or a name that there is not.
         """
@@ -96,11 +102,19 @@ class LabelCodec(ValueCodec):
                     " label",
                     nearest(str(value), self.classes),
                 )
+        self._report(numbers)
         return np.array(numbers, self.dtype)[inverse]
+
+    def _report(self, numbers: list[int]) -> None:
+        """Remark classes that no training event had."""
+        for name in sorted({self.classes[k] for k in numbers} & {*self.unseen}):
+            remark(f"{self.column}: no training event has the label {name!r}, so nothing was learned of it")
 
     def _number(self, value: Any) -> int:
         """The number of a value's class, −1 for none."""
         level = self._numbers.get(str(value), -1)
+        if level < 0 and isinstance(value, str):
+            level = self._alike.get(canonical(value), -1)
         return level if level >= 0 else self._levels.find_one(value)
 
     def knows_numbers_of(self, column: Column) -> bool:
@@ -115,6 +129,11 @@ class LabelCodec(ValueCodec):
     def _numbers(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.classes)}
 
+    @cached_property
+    def _alike(self) -> dict[str, int]:
+        """Canonical name → number, of names that no other one looks like."""
+        return {name: self._numbers[found[0]] for name, found in merged(self.classes).items() if len(found) == 1}
+
     def decode(self, x: Tensor | np.ndarray) -> list[str]:
         """Names."""
         return [self.classes[int(k)] for k in as_array(x)]
@@ -123,6 +142,7 @@ class LabelCodec(ValueCodec):
         """The number of a name, [1]; the nearest names are given if there is none."""
         if (number := self._number(text)) < 0:
             raise UsageError(f"no {self.column} is called {text!r}", self._remedy(text))
+        self._report([number])
         return np.array([number], self.dtype)
 
     def _remedy(self, text: str) -> str:

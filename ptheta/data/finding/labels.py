@@ -10,6 +10,8 @@ from ptheta.data.codecs.base import nowhere
 from ptheta.data.codecs.labels import distinct
 from ptheta.data.sources.tables import Source, missing, take
 from ptheta.errors import SourceError
+from ptheta.names import merged
+from ptheta.remarks import remark
 
 MAX_NAMES = 1_000
 """Most classes a context may have."""
@@ -18,7 +20,7 @@ MAX_NAMES = 1_000
 def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
     """The classes of a column: its published names, or its sorted distinct values over all splits.
 
-    Missing cells are passed over.
+    Missing cells are passed over, and strings that look alike are one class.
 
     Args:
         source: with its tables.
@@ -51,4 +53,10 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
                 )
     if not values:
         raise SourceError(f"column {name!r} has no values", "choose another context")
-    return [str(value) for value in sorted(values)]
+    if column.kind != "string":
+        return [str(value) for value in sorted(values)]
+    classes = merged(values)
+    for label, spellings in classes.items():
+        if len(spellings) > 1:
+            remark(f"{name}: spellings that look alike are one label, {label!r}: {', '.join(map(ascii, spellings))}")
+    return list(classes)

@@ -40,7 +40,7 @@ def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path],
         column: that holds them, of kind image or sound.
 
     Returns:
-        None if no metadata file has the column `file_name`.
+        None of pictures that no metadata file names in a column `file_name`.
 
     Raises:
         SourceError: a damaged metadata file, some of different columns, or a file that two of them describe.
@@ -49,8 +49,8 @@ def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path],
 
     noun = {"image": "picture"}.get(column.kind, column.kind)
     read = {file: _columns(file) for file in metadata}
-    if not any(FILE in columns for columns in read.values()):
-        return None
+    if column.kind == "image" and not any(FILE in columns for columns in read.values()):
+        return None  # `datasets` has other ways to name pictures
     names = list(read[metadata[0]])
     described: dict[str, Path] = {}
     for file, columns in read.items():
