@@ -114,3 +114,12 @@ def many(n: float) -> str:
         if n >= unit:
             return f"{n / unit:,.2g} {name}" if n < 100 * unit else f"{n / unit:,.0f} {name}"
     return f"{n:,.0f}"
+
+
+def with_article(word: str) -> str:
+    """A word with its indefinite article, by its first letter.
+
+    >>> with_article("int"), with_article("Run")
+    ('an int', 'a Run')
+    """
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"

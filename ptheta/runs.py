@@ -33,11 +33,12 @@ from ptheta.configs import (
 from ptheta.data import Codec, ContextCodec, Data, load
 from ptheta.data.options import TextTables
 from ptheta.data.sources.asked import asking
-from ptheta.errors import PthetaError, RunError, nearest
+from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
 from ptheta.models import Model, family
 from ptheta.stored_runs import StoredRun
+from ptheta.typed import typed
 from ptheta.weights import digest
 
 
@@ -218,6 +219,7 @@ class Run(StoredRun):
 
     # Use
 
+    @typed
     def evaluate(self, split: str = "test", *, limit: int | None = None, draws: int = 1, seed: int = 0) -> Score:
         """Score a split of the run's own data.
 
@@ -228,6 +230,8 @@ class Run(StoredRun):
         """
         if not self.has_data:
             raise _no_data(self.path)
+        if limit is not None and limit < 1:
+            raise UsageError(f"limit is {limit}", "give at least 1")
         splits = self.data.splits
         if split not in splits:
             raise RunError(f"the data have no split {split!r}", nearest(split, list(splits)))

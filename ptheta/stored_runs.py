@@ -28,6 +28,8 @@ from ptheta.journal import Journal
 from ptheta.models import Counting, Model
 from ptheta.numbers import plural
 from ptheta.run_folders import install, remove, staging
+from ptheta.training import choose_device
+from ptheta.typed import typed
 from ptheta.weights import read_tensors, write_tensors
 
 
@@ -160,13 +162,18 @@ class StoredRun:
         write_tensors(folder / "model.safetensors", state, {"config": self.config["sha256"]})
 
     @classmethod
+    @typed
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Self:
         """Open and verify a run folder.
+
+        Args:
+            path: of the folder.
+            device: `cpu`, `cuda` or `auto`.
 
         Raises:
             RunError: it is missing, damaged, edited, or made by a newer format.
         """
-        path = Path(path)
+        path, place = Path(path), choose_device(device)
         with guarded(path, REFIT, error=RunError, problem="{origin} cannot be loaded"):
             config = read_config(path)
             tensors, metadata = _weights(path, config)
@@ -175,7 +182,7 @@ class StoredRun:
             model.load_state_dict(tensors)
             if metadata.get("config") != config["sha256"]:
                 raise RunError(f"{path}/model.safetensors belongs to another config.json", REFIT)
-        return cls(path, config, model.to(device).eval())
+        return cls(path, config, model.to(place).eval())
 
 
 def _weights(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:

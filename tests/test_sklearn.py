@@ -302,7 +302,7 @@ def test_a_row_has_one_density_whatever_type_its_numbers_have(model, options, fi
         ({"values": "reel"}, "did you mean real"),
         ({"model": "histogram", "values": "binned", "bins": 0}, "bins is 0"),
         ({"validation": -1}, "validation is -1"),
-        ({"steps": 1, "minutes": 1.0}, "the budget is given 2 times"),
+        ({"steps": 1, "minutes": 1.0}, "--minutes and --steps are given together"),
         ({"model": "flow", "values": "discrete"}, "Flow cannot model Discrete"),
         ({"model": "pixelcnn"}, "PixelCNN cannot model"),
     ],

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ptheta.errors import UsageError, nearest
+from ptheta.typed import checked
 
 
 def option(
@@ -54,7 +55,10 @@ class OptionGroup:
         for one in self.options():
             value = getattr(self, one.name)
             if value is not None or one.default is not None:
-                _check(one, value, choices(type(self), one.name))
+                if not (words := choices(type(self), one.name)):
+                    value = checked(one.name, value, types_of(type(self))[one.name])
+                    object.__setattr__(self, one.name, value)
+                _check(one, value, words)
 
     @classmethod
     def options(cls) -> list[Field]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ptheta.data.option_groups import OptionGroup, option
 from ptheta.errors import UsageError, nearest
+from ptheta.typed import SEEDS
 
 Fit = Literal["crop", "pad", "stretch"]
 """How a picture of another shape is brought to a size: its middle is cut out, it gets bars, or it is squashed."""
@@ -75,7 +76,7 @@ class Loading(OptionGroup):
         otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
         least=0,
     )
-    seed: int = option(0, "of every draw", least=0)
+    seed: int = option(0, "of every draw", least=0, most=SEEDS - 1)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from ptheta.errors import FitError, UsageError
 from ptheta.fitting.advice import advice
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
 from ptheta.fitting.agreement import record
+from ptheta.fitting.asking import check_order, check_settings
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
-from ptheta.fitting.objectives import check_numbers, check_settings, divided, objective_for, objective_of
+from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude, held_out
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
@@ -47,6 +48,7 @@ from ptheta.training import (
     together,
     world,
 )
+from ptheta.typed import typed
 
 __all__ = [
     "DEFAULT_MINUTES",
@@ -69,6 +71,7 @@ DEFAULT_MINUTES = 1.0
 
 
 @together()
+@typed
 def fit(
     model: str | type[Model] | Model | None,
     data: Any = None,
@@ -84,7 +87,7 @@ def fit(
     force: bool = False,
     resume: bool = False,
     resume_inexact: bool = False,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     track: bool = False,
     verbose: bool | None = None,
     since: float | None = None,
@@ -134,7 +137,8 @@ def fit(
     clock = time.perf_counter()
     log_f = target_of(objective, target)
     model = admit(model)
-    check_settings(settings, log_f)
+    check_order(model, data)
+    check_settings(settings, log_f, model)
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     if log_f is not None:
         check_plan(preset, epochs)
@@ -264,7 +268,7 @@ def photo_size(
     hyperparameters: dict[str, Any] | Callable[[str], dict[str, Any]] | None,
     settings: dict[str, Any],
     given: dict[str, Any],
-    device: str,
+    device: str | torch.device,
     memory: float | None,
     since: float | None = None,
 ) -> Callable[[Survey], tuple[int, int]] | None:

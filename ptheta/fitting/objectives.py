@@ -6,27 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ptheta.data import Data
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import UsageError
 from ptheta.fitting.affording import limit_of
 from ptheta.models import Model, family
 from ptheta.training import OBJECTIVES, Budget, Objective, ReverseKL, Settings, Target, World, local_device
 
 
-def check_settings(settings: Mapping[str, Any], target: Target | None) -> None:
-    """Check that every name is a setting of learning, or an option of an objective that may be meant.
-
-    Raises:
-        UsageError: one is neither, and the nearest is named; or it is for fits to a target, and there is none.
-    """
-    known = [*Settings.names(), *(name for kind in OBJECTIVES.values() for name in kind.options())]
-    if unknown := sorted(settings.keys() - set(known)):
-        raise UsageError(f"fit has no setting {unknown[0]!r}", nearest(unknown[0], known))
-    given = [name for name in ReverseKL.options() if settings.get(name) is not None]
-    if given and target is None:
-        raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
-
-
-def check_numbers(given: Mapping[str, Any], settings: Mapping[str, Any], memory: float | None, device: str) -> None:
+def check_numbers(given: Mapping[str, Any], settings: Mapping[str, Any], memory: float | None, device: Any) -> None:
     """Check what can be checked before data are loaded: budget, settings of learning, memory, device.
 
     Args:

@@ -29,11 +29,12 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import checked_count, constructor, evaluating, holds, remedy_for, typed
+from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, remedy_for
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
 from ptheta.spaces import Joint, Label, Space
+from ptheta.typed import checked, typed
 
 
 class Model(nn.Module, ABC):
@@ -229,7 +230,7 @@ class Model(nn.Module, ABC):
     def sampling_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every option of `sample`."""
         parameters = inspect.signature(cls._sample, eval_str=True).parameters
-        return {k: typed(v) for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
+        return {k: annotated(v) for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
 
     def log_prob(self, x: Any, context: Any = None) -> Tensor:
         """log p(x | context).
@@ -254,6 +255,7 @@ class Model(nn.Module, ABC):
         with evaluating(self):
             return self._log_prob(x, context)
 
+    @typed
     def elbo(
         self, x: Any, context: Any = None, *, draws: int = 1, seed: int = 0, index: Tensor | None = None
     ) -> Tensor:
@@ -300,6 +302,7 @@ class Model(nn.Module, ABC):
         instead = "use elbo for its bound" if bounded else "judge it by its samples"
         return DensityError(f"{type(self).__name__} has {self.density.phrase}", instead)
 
+    @typed
     def sample(
         self,
         n: int,
@@ -324,19 +327,21 @@ class Model(nn.Module, ABC):
         Raises:
             UsageError: the family has no such option.
         """
-        n = checked_count(n)
-        self._check_options(options)
+        n, options = checked_count(n), self._checked_options(options)
         context = self._validated_context(context, n)
         with torch.no_grad(), evaluating(self):
             return self._sample(n, context, generator_for(seed, generator), **options)
 
-    def _check_options(self, options: Mapping[str, Any]) -> None:
-        known = list(self.sampling_signature())
+    def _checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of `sample`, each of its type."""
+        known = self.sampling_signature()
         for name in options:
             if name not in known:
                 what = f"{type(self).__name__} has no sampling option {name!r}"
-                raise UsageError(what, nearest(name, known) if known else "it has none")
+                raise UsageError(what, nearest(name, list(known)) if known else "it has none")
+        return {name: checked(name, value, known[name].annotation) for name, value in options.items()}
 
+    @typed
     def sample_each(self, k: int, context: Any, **how: Any) -> Tensor:
         """Draw k events for each of n contexts.
 

@@ -13,6 +13,7 @@ from ptheta.errors import UsageError, nearest
 from ptheta.models.base import Model
 from ptheta.models.zoo import family
 from ptheta.spaces import Space
+from ptheta.typed import checked
 
 
 @contextmanager
@@ -57,6 +58,9 @@ def build(
             f"{cls.__name__} cannot be built: {error}",
             "a family is Family(space, context_space=None, **hyperparameters)",
         ) from None
+    kinds = cls.hyperparameter_signature()
+    for name in given.keys() & kinds.keys():
+        given[name] = checked(f"{name} of {cls.__name__}", given[name], kinds[name].annotation)
     with seeded(seed):
         return cls(space, context_space, **given)
 

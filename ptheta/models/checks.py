@@ -11,6 +11,7 @@ from torch import nn
 
 from ptheta.errors import UsageError
 from ptheta.spaces import Discrete, Real, Space, Table
+from ptheta.typed import checked
 
 COLUMNS: dict[type[Space], str] = {Discrete: "categories", Real: "real", Table: "mixed"}
 """What rows of a table are loaded as, for each of their spaces."""
@@ -39,20 +40,21 @@ def checked_count(n: int) -> int:
     """A number of events.
 
     Raises:
-        UsageError: it is negative.
+        UsageError: it is negative, or no whole number.
     """
+    n = checked("n", n, int)
     if n < 0:
         raise UsageError(f"{n} samples asked for", "give a number of at least 0")
-    return int(n)
+    return n
 
 
 def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """Parameters of a family's constructor beside its spaces."""
     parameters = inspect.signature(cls.__init__, eval_str=True).parameters
-    return {k: typed(v) for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+    return {k: annotated(v) for k, v in parameters.items() if k not in ("self", "space", "context_space")}
 
 
-def typed(parameter: inspect.Parameter) -> inspect.Parameter:
+def annotated(parameter: inspect.Parameter) -> inspect.Parameter:
     """A parameter with a type: that of its default if it has no annotation."""
     if parameter.annotation is not parameter.empty:
         return parameter

@@ -132,6 +132,12 @@ def family(name: str) -> Family:
     return _own(name, getattr(sys.modules[match[1]], match[2], None))
 
 
+def is_family(name: str) -> bool:
+    """Whether a word names a family: one of the zoo, or `module:Class`, whatever that is."""
+    known = name.lower().replace("-", "_") in ZOO or any(row.path == name for row in ZOO.values())
+    return known or OWN.fullmatch(name) is not None
+
+
 def admit(model: str | type[Model] | Model | None) -> str | Model | None:
     """A model as a person named it: a family by its class, or as `module:Class`, as the name that `family` knows.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ptheta.distributions.base import Distribution
+from ptheta.typed import checked_seed
 
 
 class Decoder(ABC):
@@ -110,7 +111,7 @@ def generator_for(seed: int | None, generator: torch.Generator | None) -> torch.
     if seed is None:
         fresh.seed()
     else:
-        fresh.manual_seed(seed)
+        fresh.manual_seed(checked_seed(seed))
     return fresh
 
 

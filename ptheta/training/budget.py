@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_type_hints
 
 from ptheta.errors import FitError
 from ptheta.numbers import joined, plural
+from ptheta.typed import checked
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Budget:
     epochs: float | None = None
 
     def __post_init__(self):
+        for name, kind in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
         given = {k: v for k, v in vars(self).items() if v is not None}
         for name, value in given.items():
             if not 0 < value < math.inf:

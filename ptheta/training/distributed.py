@@ -211,7 +211,7 @@ def together() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def world(device: str = "auto") -> Iterator[World]:
+def world(device: str | torch.device = "auto") -> Iterator[World]:
     """The processes that torchrun started, or this one alone.
 
     Args:
@@ -251,7 +251,7 @@ def processes_here() -> int:
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else numbers()[1]
 
 
-def local_device(name: str) -> torch.device:
+def local_device(name: str | torch.device) -> torch.device:
     """The device called `name`, of several processes on one machine each its own GPU."""
     chosen, (_, size, local) = choose_device(name), numbers()
     return torch.device("cuda", local) if size > 1 and chosen.type == "cuda" else chosen
@@ -290,8 +290,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`.
+def choose_device(name: str | torch.device) -> torch.device:
+    """The device called `name`, or the device itself if it is usable.
 
     Raises:
         FitError: there is none.
@@ -300,10 +300,12 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise FitError(f"no device is called {name!r}", "use auto, cpu or cuda") from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise FitError("no GPU is usable here", "use --device cpu")
+        raise FitError("no GPU is usable here", "use the device cpu")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise FitError(f"there is no device {name}", f"the last one is cuda:{torch.cuda.device_count() - 1}")
     if chosen.type not in ("cpu", "cuda"):
         raise FitError(f"device {name!r} lacks float64, which exact likelihoods need", "use cpu or cuda")
     return chosen

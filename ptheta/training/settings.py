@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from ptheta.errors import FitError, nearest
 from ptheta.models import Model
+from ptheta.typed import checked
 
 Optimizer = Literal["adamw", "muon"]
 Precision = Literal["auto", "float32", "bfloat16", "native"]
@@ -50,6 +51,8 @@ class Settings:
     checkpoint_seconds: float = 60.0
 
     def __post_init__(self):
+        for name, kind in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
         for name in ("batch_size", "accumulate", "validation_events"):
             if getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}", "give at least 1")

@@ -15,6 +15,7 @@ from torch import Tensor
 from ptheta.data.sources.frames import frame_table, table_of_columns, taken
 from ptheta.data.sources.tables import ArrayTable, Column, Dtype, Source, Table, describe
 from ptheta.errors import SourceError
+from ptheta.numbers import with_article
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def table_of(value: Any, title: str) -> Table:
     if isinstance(value, dict):
         return arrays_table({str(key): as_values(column, str(key)) for key, column in value.items()}, title)
     raise SourceError(
-        f"a {type(value).__name__} is not a source",
+        f"{with_article(type(value).__name__)} is not a source",
         "give a path, an array or tensor [n, …], a data frame, a data set, or a dict of these",
     )
 

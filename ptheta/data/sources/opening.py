@@ -37,6 +37,8 @@ def _object(source: Any) -> Source:
 def _named(source: str | Path) -> Source:
     path = Path(source)
     if is_folder(path):
+        if exists(path / "config.json") and exists(path / "model.safetensors"):
+            raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
         from ptheta.data.sources.folders import open_folder
 
         return open_folder(path)

@@ -39,6 +39,7 @@ from ptheta.sampling import (
 from ptheta.sampling.decoding import Decoder
 from ptheta.sampling.guidance import Pass
 from ptheta.spaces import Discrete, Image, Sequence, Space
+from ptheta.typed import typed
 
 CHUNK_DIMENSIONS = 2**18
 """Dimensions decoded together; bounds the memory of caches. It does not change the samples."""
@@ -252,6 +253,7 @@ class Autoregressive(Model):
         warp = Warp(temperature, top_k, top_p, min_p)
         return self._draw(n, context, prefix, warp, generator, method, effort, guidance)
 
+    @typed
     def complete(
         self,
         x: Any,
@@ -282,8 +284,7 @@ class Autoregressive(Model):
         Raises:
             UsageError: the mask is not a beginning of the visiting order, and the model knows no other.
         """
-        n = checked_count(n)
-        self._check_options(options)
+        n, options = checked_count(n), self._checked_options(options)
         x, context = self._validated(x, context)
         mask = self.kept(keep).reshape(-1)
         model, kept = self, int(mask.sum())
@@ -305,7 +306,10 @@ class Autoregressive(Model):
             if not 0 <= keep <= 1:
                 raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
             return (self.unvisit < round(keep * m)).reshape(shape)
-        keep = torch.as_tensor(keep)
+        try:
+            keep = torch.as_tensor(keep)
+        except (TypeError, ValueError, RuntimeError):
+            raise UsageError(f"keep is {keep!r}", f"give a fraction from 0 to 1, or a mask {list(shape)}") from None
         if isinstance(self.space, Image) and tuple(keep.shape) == shape[1:]:
             keep = keep.expand(shape)  # all channels of a pixel
         if tuple(keep.shape) != shape:

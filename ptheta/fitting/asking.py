@@ -1,0 +1,78 @@
+"""What was asked of `fit`: arguments in the wrong order, and names of settings that are names of something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ptheta.data.kinds import option_groups
+from ptheta.data.sources.opening import BUILT_IN
+from ptheta.errors import UsageError, nearest
+from ptheta.listing import exists
+from ptheta.models import Model, family
+from ptheta.models.zoo import is_family
+from ptheta.numbers import with_article
+from ptheta.runs import Run
+from ptheta.training import OBJECTIVES, ReverseKL, Settings, Target
+
+OWN = ("preset", "minutes", "steps", "epochs", "out", "seed", "force", "resume", "device", "memory", "hyperparameters")
+"""Keywords of `fit` that a misspelled one may mean."""
+
+
+def check_order(model: Any, data: Any) -> None:
+    """Check that the first argument is a model, and not the data.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if model is None or isinstance(model, Model) or (isinstance(model, str) and is_family(model)):
+        return
+    shown = repr(model) if isinstance(model, str | Path) else "data"
+    if isinstance(data, Model) or (isinstance(data, str) and is_family(data)):
+        swapped = repr(data) if isinstance(data, str) else "model"
+        raise UsageError("fit takes the model first and the data second", f"swap them: ptheta.fit({swapped}, {shown})")
+    if isinstance(model, Run):
+        raise UsageError(
+            "a run is not a model", "give run.model, or resume it: ptheta.fit(None, out=run.path, resume=True)"
+        )
+    if isinstance(model, str) and not (data is None and (model in BUILT_IN or exists(Path(model)))):
+        family(model)  # names the nearest
+    what = shown if shown != "data" else with_article(type(model).__name__)
+    raise UsageError(f"{what} is not a model", f"to have one chosen, give None: ptheta.fit(None, {shown})")
+
+
+def check_settings(settings: Mapping[str, Any], target: Target | None, model: Any) -> None:
+    """Check that every name is a setting of learning, or an option of an objective that may be meant.
+
+    Raises:
+        UsageError: one is neither, and what it may be is named; or it is for fits to a target, and there is none.
+    """
+    known = [*Settings.names(), *(name for kind in OBJECTIVES.values() for name in kind.options())]
+    if unknown := sorted(settings.keys() - set(known)):
+        raise UsageError(f"fit has no setting {unknown[0]!r}", _meant(unknown[0], settings[unknown[0]], known, model))
+    given = [name for name in ReverseKL.options() if settings.get(name) is not None]
+    if given and target is None:
+        raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
+
+
+def _meant(name: str, value: Any, known: list[str], model: Any) -> str:
+    """What an unknown keyword may be: a setting, a hyperparameter, an option of `load`, or a keyword of `fit`."""
+    of_model = _hyperparameters(model)
+    of_data = [one.name for group in option_groups() for one in group.options()]
+    found = nearest(name, [*known, *OWN, *of_model, *of_data])
+    if not found.startswith("did you mean"):
+        return nearest(name, known)
+    word = found.removeprefix("did you mean ").removesuffix("?")
+    if word in known or word in OWN:
+        return found
+    shown = repr(value) if len(repr(value)) < 40 else "…"
+    if word in of_model:
+        return f"{word} is a hyperparameter: give hyperparameters={{{word!r}: {shown}}}"
+    return f"{word} is an option of the data: give fit ptheta.load(source, {word}={shown})"
+
+
+def _hyperparameters(model: Any) -> list[str]:
+    if isinstance(model, Model):
+        return list(model.hyperparameter_signature())
+    return list(family(model).load().hyperparameter_signature()) if isinstance(model, str) else []
