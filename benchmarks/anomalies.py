@@ -1,6 +1,6 @@
 """How well scores rank anomalies: areas under ROC curves, beside scikit-learn's detectors.
 
-    python -m benchmarks.anomalies digits   --runs FOLDER    a class of digits that training has not seen
+    python -m benchmarks.anomalies digits   --runs FOLDER [--families made …]    a class that training has not seen
     python -m benchmarks.anomalies adult    --runs FOLDER    rows of a table, some of whose columns were shuffled
     python -m benchmarks.anomalies pictures --runs FOLDER [--figure FILE]    clothes against digits, at 256 levels
 
@@ -51,14 +51,14 @@ SHUFFLED = (1, 2, 3, 5, 15)
 # Digits
 
 
-def digits(folder: Path) -> None:
+def digits(folder: Path, families: list[str]) -> None:
     """Each class held out in turn; all of its events against those of the other classes in test."""
     areas: dict[str, list[tuple[float, float]]] = {}
     for label in range(10):
-        cache = folder / f"digits-{label}.npz"
+        cache = folder / f"digits-{label}-{'-'.join(families)}.npz"
         if not cache.exists():
-            np.savez(cache, **_digit_nats(label))
-        for name, (ordinary, odd) in _digit_scores(np.load(cache)).items():
+            np.savez(cache, **_digit_nats(label, families))
+        for name, (ordinary, odd) in _digit_scores(np.load(cache), families).items():
             areas.setdefault(name, []).append(metrics.auroc(ordinary, odd))
     lines = []
     for name, found in sorted(areas.items(), key=lambda item: -np.mean([area for area, _ in item[1]])):
@@ -68,7 +68,7 @@ def digits(folder: Path) -> None:
     print(table(["score", "AUROC, mean of 10 classes ± s.e.", "least to most", "of the ones"], lines))
 
 
-def _digit_nats(label: int) -> dict[str, np.ndarray]:
+def _digit_nats(label: int, families: list[str]) -> dict[str, np.ndarray]:
     """Nats of validation, test and strange events under each family, also fitted to noisy digits."""
     data = ptheta.load("digits", context="label")
     kept = {name: Split(split.x[split.context != label]) for name, split in data.splits.items()}
@@ -78,17 +78,18 @@ def _digit_nats(label: int) -> dict[str, np.ndarray]:
     for noise in ("", "-noisy"):
         splits = {n: Split(mutated(s.x, 17, 0.15, generator)) for n, s in kept.items()} if noise else kept
         known = Data("digits", "digits", data.space, None, data.codec, splits)
-        for name, minutes in DIGITS.items():
+        for name in families:
             with tempfile.TemporaryDirectory() as place:
-                run = ptheta.fit(name, known, minutes=minutes, out=Path(place) / "run", verbose=False)
+                run = ptheta.fit(name, known, minutes=DIGITS[name], out=Path(place) / "run", verbose=False)
             for part, split in {"validation": kept["validation"], "test": kept["test"], "strange": odd}.items():
                 found[f"{name}{noise}_{part}"] = log_probs(run.model, split).numpy()
     return found
 
 
-def _digit_scores(nats: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _digit_scores(nats: Any, families: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Name of a score → scores of test events, and of strange ones."""
-    codec = ptheta.load("digits").codec
+    data = ptheta.load("digits")
+    codec = data.codec
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def both(key: str) -> list[np.ndarray]:
@@ -99,13 +100,20 @@ def _digit_scores(nats: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         found[name] = ordinary, odd
 
     size = [anomalies.compressed_nats(codec.decode(x)) for x in both("x")]
-    for name in DIGITS:
+    neighbours = anomalies.Neighbours(Split(nats["x_train"]), data.space, codec)
+    distance = [neighbours(Split(x)) for x in both("x")]
+    usual = neighbours(Split(nats["x_validation"]))
+    found["neighbours"] = distance[0], distance[1]
+    for name in families:
+        reference = anomalies.surprise(nats[f"{name}_validation"]), usual
+        scaled = [anomalies.either(-log_prob, far, reference)[0] for log_prob, far in zip(both(name), distance)]
+        found[f"{name}, either"] = scaled[0], scaled[1]
         entropy = -float(nats[f"{name}_validation"].mean())
         put(f"{name}, surprise", anomalies.surprise, both(name))
         put(f"{name}, typicality", functools.partial(anomalies.typicality, entropy=entropy), both(name))
         put(f"{name}, complexity", anomalies.complexity, both(name), size)
         put(f"{name}, ratio to itself on noisy digits", anomalies.ratio, both(name), both(f"{name}-noisy"))
-        if name != "independent":
+        if name != "independent" and "independent" in families:
             put(f"{name}, ratio to independent", anomalies.ratio, both(name), both("independent"))
     for name, detector in detectors(_flat(nats["x_train"]), _flat(nats["x_validation"])).items():
         put(name, lambda x, found=detector: -found.score_samples(_flat(x)), both("x"))
@@ -313,12 +321,15 @@ def main() -> None:
     parser.add_argument("part", choices=["digits", "adult", "pictures"])
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--figure", type=Path, default=None)
+    parser.add_argument("--families", nargs="+", choices=DIGITS, default=list(DIGITS), help="fitted to digits")
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
     if args.part == "pictures":
         pictures(args.runs, args.figure)
+    elif args.part == "digits":
+        digits(args.runs, args.families)
     else:
-        {"digits": digits, "adult": adult}[args.part](args.runs)
+        adult(args.runs)
     print(f"\n{machine()}")
 
 
