@@ -131,6 +131,46 @@ def test_merges_are_learned_from_text_without_spaces_too():
     assert codec.decode(codec.tokens("ACGT" * 40_000)[None]) == ["ACGT" * 40_000]
 
 
+RUSSIAN = "не знаю, что и как это было — но всё ещё помню: «да» и «нет», щи да каша 🙂🙂 "
+
+
+def test_no_token_splits_a_character_that_training_has():
+    text = "".join(np.random.default_rng(0).permutation(RUSSIAN.split(" ") * 30).tolist()) + RUSSIAN * 30
+    codec = TextCodec(tokenizer="bpe", merges=learn([text], 420))
+    tokens = [codec.piece(k) for k in range(256, codec.levels)]
+    assert {c.encode() for c in set(text) if ord(c) > 127} <= set(tokens)
+    for token in tokens:
+        assert 0x80 > token[0] or token[0] >= 0xC0, "a token begins with a character"
+        whole = token.decode("utf-8", "ignore").encode()
+        assert token == whole or (whole == b"" and any(token == c.encode()[: len(token)] for c in set(text)))
+    said = [codec.piece(k).decode() for k in codec.tokens(RUSSIAN)]
+    assert "".join(said) == RUSSIAN
+
+
+def test_rare_and_unknown_characters_are_bytes_beside_which_nothing_merges():
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+    codec = TextCodec(tokenizer="bpe", merges=learn([RUSSIAN * 40, rare, rare[:200]], 400))
+    assert codec.levels == 400
+    said = "щ苹果é" + rare[2500] + "да"
+    pieces_of = [codec.piece(k) for k in codec.tokens(said)]
+    assert b"".join(pieces_of) == said.encode()
+    assert {"щ".encode(), "да".encode()} <= set(pieces_of)
+    made = [codec.piece(k) for k in range(256, codec.levels)]
+    assert sum(len(token.decode("utf-8", "ignore")) == 0 for token in made) <= 72, "at most half of the room"
+    assert TextCodec(tokenizer="bpe", merges=learn(["a\u4e00b " * 3 + "ab", "\u4e00"], 1000)).levels > 258
+    alone = learn([f"a{c}b" for c in rare[:50]], 1000)
+    assert alone == "", "characters that occur once are bytes, and what stands around them is no pair"
+
+
+def test_codecs_of_older_runs_keep_their_merges_and_tokens():
+    symbols = [byte_symbols()[b] for b in "оо".encode()]
+    cut = f"{symbols[1]} {symbols[2]}\n{symbols[0]} {symbols[1] + symbols[2]}"
+    stored = {"kind": "text", "length": 4, "tokenizer": "bpe", "alphabet": None, "merges": cut, "documents": False}
+    codec = Codec.from_json(stored)
+    assert [codec.piece(k) for k in codec.tokens("оо")] == ["оо".encode()[:3], "оо".encode()[3:]]
+    assert codec.to_json()["merges"] == cut
+
+
 def test_two_merges_that_make_the_same_token_share_it():
     codec = TextCodec(tokenizer="bpe", merges="a b\nb c\nab c\na bc")
     assert [codec.piece(k) for k in range(256, codec.levels)] == [b"ab", b"bc", b"abc"]

@@ -2,6 +2,11 @@
 
 Token b < 256 is byte b; the others are what the merges make, in their order. Merges are spelled as the `tokenizers`
 package and GPT-2 spell them, every byte by a printable character.
+
+Merges that are learned respect characters. The first ones make the characters of more than one byte that training has, and
+pairs of characters and of what they make follow, so no token ends inside such a character: bytes that continue a
+character never begin a token, as they do where pairs of bytes are merged by frequency alone. Only rare characters and
+those that training lacks are spelled in bytes.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -44,17 +50,55 @@ def byte_symbols() -> list[str]:
     return [chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in range(256)]
 
 
-def learn(texts: Iterable[str], size: int) -> str:
-    """Merges, one a line, of a vocabulary of at most `size` tokens; pairs that occur only once make none."""
-    from tokenizers import Tokenizer, models, trainers
+SYMBOLS = byte_symbols()
+"""Byte → the printable character that stands for it."""
 
+WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""Where texts are cut before pairs are merged: GPT-2's expression, which the byte-level encoder applies too."""
+
+
+def learn(texts: Iterable[str], size: int) -> str:
+    """Merges, one a line, of a vocabulary of at most `size` tokens; what occurs only once makes none."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    parts = [part for text in texts for part in _short(text)]
+    made, wide = _of_characters(Counter(c for part in parts for c in part), (size - 256) // 2)
+    known = [chr(code) for code in range(128)] + wide
+    others = re.compile(f"[^{re.escape(''.join(known))}]+")  # characters in bytes, across which nothing merges
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _words()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORDS), "isolated")  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(  # type: ignore[call-arg]
-        vocab_size=size, min_frequency=2, initial_alphabet=byte_symbols(), show_progress=False
+        vocab_size=len(known) + size - 256 - len(made), min_frequency=2, initial_alphabet=known, show_progress=False
     )
-    tokenizer.train_from_iterator((part for text in texts for part in _short(text)), trainer)
-    return "\n".join(" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"])
+    tokenizer.train_from_iterator((run for part in parts for run in others.split(part)), trainer)
+    merged = [(_spelled(left), _spelled(right)) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+    return "\n".join(" ".join(pair) for pair in made + merged)
+
+
+def _of_characters(counts: Counter[str], most: int) -> tuple[list[tuple[str, str]], list[str]]:
+    """Merges that make the most frequent characters of several bytes, at most so many, and these characters.
+
+    A first byte is followed by one that continues a character only inside that character, so none of these merges joins
+    two characters.
+    """
+    merges: dict[tuple[str, str], None] = {}
+    made: list[str] = []
+    for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        spelled = _spelled(character)
+        steps = [(spelled[:k], spelled[k]) for k in range(1, len(spelled))]
+        new = [step for step in steps if step not in merges]
+        if not steps or count < 2:
+            continue
+        if len(merges) + len(new) > most:
+            break
+        merges |= dict.fromkeys(new)
+        made.append(character)
+    return list(merges), made
+
+
+def _spelled(text: str) -> str:
+    """The printable characters that stand for the bytes of a text."""
+    return "".join(map(SYMBOLS.__getitem__, text.encode()))
 
 
 class BytePairs:
