@@ -140,7 +140,7 @@ def test_no_token_splits_a_character_that_training_has():
     tokens = [codec.piece(k) for k in range(256, codec.levels)]
     assert {c.encode() for c in set(text) if ord(c) > 127} <= set(tokens)
     for token in tokens:
-        assert 0x80 > token[0] or token[0] >= 0xC0, "a token begins with a character"
+        assert token[0] < 0x80 or token[0] >= 0xC0, "a token begins with a character"
         whole = token.decode("utf-8", "ignore").encode()
         assert token == whole or (whole == b"" and any(token == c.encode()[: len(token)] for c in set(text)))
     said = [codec.piece(k).decode() for k in codec.tokens(RUSSIAN)]

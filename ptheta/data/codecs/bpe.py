@@ -3,8 +3,8 @@
 Token b < 256 is byte b; the others are what the merges make, in their order. Merges are spelled as the `tokenizers`
 package and GPT-2 spell them, every byte by a printable character.
 
-Merges that are learned respect characters. The first ones make the characters of more than one byte that training has, and
-pairs of characters and of what they make follow, so no token ends inside such a character: bytes that continue a
+Merges that are learned respect characters. The first ones make the characters of more than one byte that training has,
+and pairs of characters and of what they make follow, so no token ends inside such a character: bytes that continue a
 character never begin a token, as they do where pairs of bytes are merged by frequency alone. Only rare characters and
 those that training lacks are spelled in bytes.
 """
