@@ -287,6 +287,19 @@ def _read_as(found: Meaning) -> str:
     return f"{what} such as {found.example!r} are read as {number}"
 
 
+def dates_among(columns: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of strings, as Arrow arrays, that all are dates or times → one of them."""
+    import pyarrow as pa
+
+    found = {}
+    for name, values in columns.items():
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            known = values.drop_null()
+            if len(known) and _all(known.slice(0, LOOKED_AT), DATE) and _all(known, DATE):
+                found[name] = known[0].as_py()
+    return found
+
+
 def compute() -> Any:
     """`pyarrow.compute`, the functions of which no type checker sees."""
     import pyarrow.compute

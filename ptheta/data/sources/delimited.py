@@ -80,6 +80,7 @@ class _Files:
                 columns=made.columns,
                 dataset=made.dataset,
                 spells=True,
+                parts=[(one.path.name, one.rows) for one in mine],
                 files=self,
                 split=split,
                 layouts=mine,
@@ -113,14 +114,6 @@ class TextTable(ArrowTable):
             return own.writing
         marks = [found.writing.decimal for found in self.meanings.values() if found.kind == "real"]
         return Writing(max(set(marks), key=marks.count)) if marks else Writing()
-
-    def place(self, row: int) -> str:
-        """Row and file."""
-        for part in self.layouts:
-            if row < part.rows:
-                return f"row {row + 1:,} of {part.path.name}"
-            row -= part.rows
-        raise IndexError(row)
 
 
 def read_text(path: str | Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
 from ptheta.data.sources.delimited import text_table
-from ptheta.data.sources.json_lines import json_table
+from ptheta.data.sources.json_tables import json_table
 from ptheta.data.sources.memory import arrays_table
 from ptheta.data.sources.tables import ArrayTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError

@@ -14,6 +14,7 @@ from typing import Any
 from ptheta.data.formats import PICTURES, SOUNDS
 from ptheta.data.sources.delimited import open_text_tables
 from ptheta.data.sources.faults import one_line
+from ptheta.data.sources.json_tables import open_json_tables
 from ptheta.data.sources.left_out import left_out
 from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
 from ptheta.listing import is_file
@@ -69,7 +70,7 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
                 split: ParquetTable.of(own, f"{path.name}/{split}", builder.info.features)
                 for split, own in groups.items()
             }
-        elif form in READERS and builder.info.features is None and all(map(_is_own, _flat(groups))):
+        elif form in READERS and _is_plain(builder) and all(map(_is_own, _flat(groups))):
             tables = READERS[form](groups)
         else:
             tables = tables_of(datasets.load_dataset(str(path)), path.name)
@@ -79,12 +80,20 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
-READERS: dict[str, Callable[[Mapping[str, list[Path]]], dict[str, Table]]] = {"csv": open_text_tables}
+READERS: dict[str, Callable[[Mapping[str, list[Path]]], dict[str, Table]]] = {
+    "csv": open_text_tables,
+    "json": open_json_tables,
+}
 """Builder of `datasets` → what reads its files here."""
 
 
 def _flat(files: Mapping[str, list[Path]]) -> list[Path]:
     return [file for own in files.values() for file in own]
+
+
+def _is_plain(builder: Any) -> bool:
+    """Whether a README declares neither types nor where in a file the rows are."""
+    return builder.info.features is None and not getattr(builder.config, "field", None)
 
 
 def _is_own(file: Path) -> bool:

@@ -1,15 +1,14 @@
-"""JSON files as sources: one value, or one object a line; long files of lines are read a part at a time."""
+"""Files of one JSON object a line, read a part at a time."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptheta.data.sources.frames import frame_table
+from ptheta.data.sources.tables import CHUNK as CHUNK_ROWS
 from ptheta.data.sources.tables import Column, Table, describe
 from ptheta.errors import SourceError
 
@@ -22,61 +21,38 @@ IN_PARTS = 2**26
 CHUNK_BYTES = 2**23
 """About how many bytes of lines make a chunk."""
 
-SEEN = 1_000
-"""Lines from which the kinds of columns are inferred, in a file that is read in parts."""
-
-
-def json_table(path: Path) -> Table:
-    """Rows of a JSON file: a list of objects, a table of columns, or one object a line.
-
-    Raises:
-        SourceError: what is not valid JSON, or not an object, with its line or row.
-    """
-    import pandas as pd
-
-    lines = path.suffix.lower() != ".json"
-    if lines and path.stat().st_size >= IN_PARTS:
-        return LinesTable.of(path)
-    text = path.read_text(encoding="utf-8-sig")
-    try:
-        value = json.loads(text)
-        rows = value if isinstance(value, list) or not lines else [value]
-    except json.JSONDecodeError as error:
-        if not lines and text.lstrip().startswith("["):
-            raise SourceError(f"{path} is not valid JSON: {error}", "correct it") from None
-        rows = [_parsed(line, path, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if isinstance(rows, dict):  # a table of columns
-        rows = [dict(zip(rows, row)) for row in zip(*rows.values(), strict=True)]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise _no_object(f"row {number:,} of {path.name}")
-    return replace(frame_table(pd.DataFrame(rows), path.name), spells=True)
+MOST_COLUMNS = 2**14
+"""Most columns of a table."""
 
 
 @dataclass
 class LinesTable(Table):
-    """A file of one JSON object a line, read anew and in parts for every pass.
+    """Files of one JSON object a line, read anew and in parts for every pass.
 
-    The columns and their types are those of the first 1,000 lines.
+    The columns and their types are those of all lines.
     """
 
-    path: Path
+    files: list[Path]
     rows: int
     types: dict[str, pa.DataType]
 
     @classmethod
-    def of(cls, path: Path) -> LinesTable:
-        """A table over a file, which is passed once to count its lines."""
+    def of(cls, files: list[Path], title: str) -> LinesTable:
+        """A table over files, which are passed once to find their columns."""
         import pyarrow as pa
 
-        first = [row for _, _, row in islice(objects(path), SEEN)]
-        names = list(dict.fromkeys(name for row in first for name in row))
-        found = {name: _array([row.get(name) for row in first]) for name in names}
-        types = {name: values.type for name, values in found.items() if values is not None}
-        columns = describe(pa.schema(types))
-        with path.open("rb") as file:
-            rows = sum(not line.isspace() for line in file)
-        return cls(path.name, {name: columns.get(name, Column(name, "other")) for name in names}, path, rows, types)
+        types: dict[str, pa.DataType | None] = {}
+        count = 0
+        for rows, _ in _parts(files, CHUNK_ROWS):
+            count += len(rows)
+            for name in dict.fromkeys(name for row in rows for name in row):
+                kind = _kind_of([row.get(name) for row in rows])
+                types[name] = _wider(types[name], kind) if name in types else kind
+            if len(types) > MOST_COLUMNS:
+                raise SourceError(f"{title} has {len(types):,} columns or more", f"at most {MOST_COLUMNS:,} are read")
+        known = {name: kind for name, kind in types.items() if kind is not None}
+        columns = describe(pa.schema(known))
+        return cls(title, {name: columns.get(name, Column(name, "other")) for name in types}, files, count, known)
 
     @property
     def is_text(self) -> bool:
@@ -88,28 +64,20 @@ class LinesTable(Table):
 
     def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
-        most = self.chunk_rows(names)
-        rows: list[dict] = []
-        numbers: list[int] = []
-        size = 0
-        for number, length, row in objects(self.path):
-            rows.append(row)
-            numbers.append(number)
-            size += length
-            if size >= CHUNK_BYTES or len(rows) >= most:
-                yield {name: self._column(name, rows, numbers) for name in names}
-                rows, numbers, size = [], [], 0
-        if rows:
-            yield {name: self._column(name, rows, numbers) for name in names}
+        for rows, places in _parts(self.files, self.chunk_rows(names)):
+            yield {name: self._column(name, rows, places) for name in names}
 
-    def _column(self, name: str, rows: list[dict], numbers: list[int]) -> Any:
+    def place(self, row: int) -> str:
+        """Row and file."""
+        return f"row {row + 1:,} of {self.title}"
+
+    def _column(self, name: str, rows: list[dict], places: list[str]) -> Any:
         values, kind = [row.get(name) for row in rows], self.types.get(name)
         array = None if kind is None else _array(values, kind)
         if kind is not None and array is None:
             wrong = next(i for i, value in enumerate(values) if _array([value], kind) is None)
             raise SourceError(
-                f"column {name!r} is {values[wrong]!r:.40} in line {numbers[wrong]:,} of {self.path.name}, but {kind}"
-                " before",
+                f"column {name!r} is {values[wrong]!r:.40} in {places[wrong]}, but {kind} before",
                 "correct or remove that line",
             )
         return values if array is None else array
@@ -131,20 +99,73 @@ def _array(values: list, kind: Any = None) -> Any:
         return None
 
 
+def _kind_of(values: list) -> pa.DataType | None:
+    """The type of values; of several the first, so that reading names the line that is of another.
+
+    Whole numbers, some of which are written with a point, are whole numbers.
+    """
+    import pyarrow as pa
+
+    array = _array(values)
+    if array is None:
+        first = next(value for value in values if value is not None)
+        one = None if isinstance(first, list | dict) else _array([first])
+        return None if one is None else one.type
+    kinds = set(map(type, values))
+    if kinds >= {int, float} and all(value is None or float(value).is_integer() for value in values):
+        return pa.int64()
+    return array.type
+
+
+def _wider(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:
+    """The type that holds values of both, or else the first."""
+    import pyarrow as pa
+
+    if one is None or other is None or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one) or {one, other} == {pa.int64(), pa.float64()}:
+        return other if pa.types.is_null(one) else pa.float64()
+    return one
+
+
+def _parts(files: list[Path], most: int) -> Iterator[tuple[list[dict], list[str]]]:
+    """Rows of files, at most so many or about `CHUNK_BYTES` at a time, and where each is."""
+    rows: list[dict] = []
+    places: list[str] = []
+    size = 0
+    for path in files:
+        for number, length, row in objects(path):
+            rows.append(row)
+            places.append(f"line {number:,} of {path.name}")
+            size += length
+            if size >= CHUNK_BYTES or len(rows) >= most:
+                yield rows, places
+                rows, places, size = [], [], 0
+    if rows:
+        yield rows, places
+
+
 def objects(path: Path) -> Iterator[tuple[int, int, dict]]:
     """Number, length in bytes, and object of every line that is not blank."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.isspace():
-                row = _parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, path, number)
+                row = parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, path, number)
                 if not isinstance(row, dict):
-                    raise _no_object(f"line {number:,} of {path.name}")
+                    raise not_an_object(f"line {number:,} of {path.name}")
                 yield number, len(line), row
 
 
-def _parsed(line: str | bytes, path: Path, number: int) -> Any:
+def parsed(line: str | bytes, path: Path, number: int) -> Any:
+    """The value of a line.
+
+    Raises:
+        SourceError: it is not JSON; its number is named.
+    """
     try:
         return json.loads(line)
+    except RecursionError:
+        raise SourceError(f"line {number:,} of {path.name} is nested too deeply", "correct or remove it") from None
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise SourceError(
@@ -152,5 +173,6 @@ def _parsed(line: str | bytes, path: Path, number: int) -> Any:
         ) from None
 
 
-def _no_object(place: str) -> SourceError:
+def not_an_object(place: str) -> SourceError:
+    """The error that something is not a row."""
     return SourceError(f"{place} is not a JSON object", 'give rows as {"column": value, …}')

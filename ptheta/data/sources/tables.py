@@ -117,6 +117,8 @@ class ArrowTable(Table):
     dataset: datasets.Dataset
     spells: bool = False
     """Whether it comes from a text, such as JSON."""
+    parts: Sequence[tuple[str, int]] = ()
+    """Files and how many rows each has, in order, if it comes from several."""
 
     @property
     def is_text(self) -> bool:
@@ -130,6 +132,14 @@ class ArrowTable(Table):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def place(self, row: int) -> str:
+        """Row and file."""
+        for title, rows in self.parts:
+            if row < rows:
+                return f"row {row + 1:,} of {title}"
+            row -= rows
+        return super().place(row)
 
     def _chunks(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Chunks of Arrow arrays."""
