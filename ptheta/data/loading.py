@@ -40,8 +40,8 @@ def load(
     """Load samples from anywhere.
 
     Args:
-        source: `digits`; a file (CSV, TSV, Parquet, JSON, JSONL, text, NPY, NPZ, IDX, a picture, a sound); a folder of
-            pictures, sounds, text files or data files; a Hugging Face data set folder or Hub id; or arrays, tensors, a data frame,
+        source: `digits`; a file (CSV, TSV, Parquet, Arrow, JSON, JSONL, text, NPY, NPZ, IDX, a picture, a sound); a
+            folder of pictures, sounds, text files or data files; an archive of one, or a compressed file; a Hugging Face data set folder or Hub id; or arrays, tensors, a data frame,
             a `datasets.Dataset`, or a dict of splits.
         event, context: columns of x, and of the context y where there is one; comma-separated or a list, see below.
         codec, context_codec: of a run, to see new data as that run does; nothing is then divided at random: published

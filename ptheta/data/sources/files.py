@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 
 from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.arrow_files import arrow_file
 from ptheta.data.sources.delimited import text_table
 from ptheta.data.sources.json_tables import json_table
 from ptheta.data.sources.memory import arrays_table
@@ -203,6 +204,8 @@ OPENERS: dict[str, Callable[[Path], Table | dict[str, Table]]] = {
     ".ndjson": json_table,
     ".npy": lambda path: arrays_table({"x": read_npy(path)}, path.name),
     ".npz": _npz,
+    ".arrow": arrow_file,
+    ".feather": arrow_file,
     **dict.fromkeys(TEXTS, _text),
     **dict.fromkeys(PICTURES, _picture),
     **dict.fromkeys(SOUNDS, _sound),

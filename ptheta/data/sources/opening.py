@@ -11,7 +11,7 @@ import numpy as np
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import SourceError, nearest
-from ptheta.listing import exists, is_folder
+from ptheta.listing import exists, is_file, is_folder
 
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
@@ -43,9 +43,10 @@ def _named(source: str | Path) -> Source:
 
         return open_folder(path)
     if exists(path):
+        from ptheta.data.sources.archives import is_packed, open_packed
         from ptheta.data.sources.files import open_file
 
-        return open_file(path)
+        return open_packed(path) if is_file(path) and is_packed(path) else open_file(path)
     if source == "digits":
         return open_digits()
     if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and not path.suffix:
