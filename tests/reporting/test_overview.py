@@ -1,5 +1,7 @@
 """What a fit leaves to look at, and that it never fails for it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,27 @@ def test_the_most_surprising_events_stand_first(run, data, monkeypatch):
     assert log_prob[40] < typical.min()
     assert typical.max() < log_prob[60]
     assert top == same, "both are on one scale"
+
+
+def test_few_events_are_mapped_where_scores_take_long_and_none_where_they_take_too_long(run, data, monkeypatch):
+    mapped = []
+    clock = [0.0]
+
+    def slow(x, context=None):
+        clock[0] += 0.5 * len(x)
+        return torch.zeros(len(x))
+
+    monkeypatch.setattr(pictures, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(run.model, "log_prob", slow)
+    monkeypatch.setattr(pictures, "suited_batch", lambda model: 2)
+    monkeypatch.setattr(
+        pictures, "surprise_grid", lambda x, *_, **__: mapped.append(len(x)) or Image.new("RGB", (9, 9))
+    )
+    exhibit_of(run.codec).write_surprise(run, seconds=8.0)
+    assert mapped == [4, 4], "4 s, of 0.5 s each"
+    monkeypatch.setattr(pictures, "PATIENCE", 1.0)
+    with pytest.raises(UsageError, match=r"one takes 0.5 s; ptheta report"):
+        exhibit_of(run.codec).write_surprise(run, seconds=0.5)
 
 
 def test_surprise_is_drawn_for_every_autoregressive_model_of_pictures(run):

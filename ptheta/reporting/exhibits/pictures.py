@@ -17,7 +17,7 @@ from ptheta.data import Split
 from ptheta.data.codecs import ContextCodec
 from ptheta.data.codecs.picture_files import eight_bit, open_picture
 from ptheta.data.formats import PICTURES
-from ptheta.errors import SourceError
+from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.evaluation.samples import features
 from ptheta.models import Autoregressive
@@ -109,8 +109,16 @@ class Pictures(Exhibit[PictureT]):
 
     # surprise
 
-    def write_surprise(self, run: Run, *, seconds: float = PATIENCE) -> list[Path]:
-        """Write surprise.png: the surprise of every pixel of unseen events, the most surprising and typical ones."""
+    def write_surprise(self, run: Run, *, seconds: float = 2 * PATIENCE) -> list[Path]:
+        """Write surprise.png: the surprise of every pixel of unseen events, the most surprising and typical ones.
+
+        Args:
+            run: whose data are shown.
+            seconds: that it may take, about: half of them seek surprising events, half map them.
+
+        Raises:
+            UsageError: not even a few events could be mapped.
+        """
         model = run.model
         name = next((name for name in ("test", "validation") if name in run.data.splits), None)
         if not isinstance(model, Autoregressive) or name is None:
@@ -123,15 +131,19 @@ class Pictures(Exhibit[PictureT]):
         for start in range(0, len(rows), size):
             with torch.no_grad():
                 parts.append(model.log_prob(*split.events(rows[start : start + size])).cpu())
-            if time.perf_counter() - clock > min(seconds, PATIENCE) and start + size >= 2 * MAPPED:
+            if time.perf_counter() - clock > min(seconds / 2, PATIENCE):
                 break
         log_prob = torch.cat(parts)
         order = log_prob.argsort()
-        n, most = len(order), min(MAPPED, len(order))
-        middle = max(most, n // 2 - MAPPED // 2)
+        pace = (time.perf_counter() - clock) / len(order)
+        affordable = max(seconds / 2, PATIENCE / 8) / max(2 * pace, 1e-9)
+        if affordable < 1:
+            raise UsageError(f"the score of one takes {pace:.1f} s; ptheta report maps some", "wait for it")
+        n, most = len(order), int(min(MAPPED, len(order), affordable))
+        middle = max(most, n // 2 - most // 2)
         chosen = {
             f"the {most} most surprising of {n:,} {name} pictures": order[:most],
-            "typical ones, around the median": order[middle : middle + MAPPED],
+            "typical ones, around the median": order[middle : middle + most],
         }
         chosen = {line: part for line, part in chosen.items() if len(part)}
         pieces = {line: self._pieces(model, *split.events(rows[part.numpy()])) for line, part in chosen.items()}
