@@ -58,6 +58,7 @@ def test_few_events_are_mapped_where_scores_take_long_and_none_where_they_take_t
     monkeypatch.setattr(pictures, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(run.model, "log_prob", slow)
     monkeypatch.setattr(pictures, "suited_batch", lambda model: 2)
+    monkeypatch.setattr(pictures, "save_picture", lambda picture, path: path)
     monkeypatch.setattr(
         pictures, "surprise_grid", lambda x, *_, **__: mapped.append(len(x)) or Image.new("RGB", (9, 9))
     )
