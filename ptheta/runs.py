@@ -13,7 +13,6 @@ Nothing in it is ever executed, no link in it is followed, and no pickle is read
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import math
 from contextlib import AbstractContextManager
@@ -24,25 +23,24 @@ from torch import Tensor
 
 from ptheta.configs import (
     FORMAT,
-    REFIT,
     config_digest,
     describe,
     describe_model,
     versions,
 )
-from ptheta.data import Codec, ContextCodec, Data, load
+from ptheta.data import Data, load
 from ptheta.data.options import TextTables
 from ptheta.data.sources.asked import asking
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
-from ptheta.models import Model, family
-from ptheta.stored_runs import StoredRun
+from ptheta.models import Model
+from ptheta.raw_use import RawUse
 from ptheta.typed import typed
 from ptheta.weights import digest
 
 
-class Run(StoredRun):
+class Run(RawUse):
     """A fitted model with its codec and history.
 
     Args:
@@ -65,26 +63,6 @@ class Run(StoredRun):
         return f"Run({str(self.path)!r}, {self.name} on {self.config['data']['name']}, {self.model.space})"
 
     # Parts
-
-    @property
-    def name(self) -> str:
-        """The zoo's name of the model's family, or `module:Class` of one's own."""
-        return family(self.config["model"]["family"]).name
-
-    @functools.cached_property
-    def codec(self) -> Codec:
-        """Raw value ↔ event, as it was in the fit."""
-        return Codec.from_json(self.config["codec"])
-
-    @functools.cached_property
-    def context_codec(self) -> ContextCodec | None:
-        """What a person gives ↔ context, as it was in the fit; None if there is no context."""
-        if self.config["context_codec"] is None:
-            return None
-        codec = Codec.from_json(self.config["context_codec"])
-        if not isinstance(codec, ContextCodec) or codec.space != self.model.context_space:
-            raise RunError(f"the context codec of {self.path} does not fit its model", REFIT)
-        return codec
 
     @property
     def has_data(self) -> bool:

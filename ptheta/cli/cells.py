@@ -17,6 +17,7 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
+from ptheta.data.holes import DRAWS, best_guess, merged
 from ptheta.data.readers import check_form
 from ptheta.data.sources.asked import asking
 from ptheta.data.sources.cells import Writing, listed
@@ -32,12 +33,7 @@ from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from ptheta.runs import Run
-
-DRAWS = 32
-"""Draws of a missing cell from which its best guess is made, unless asked otherwise."""
 
 
 def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -135,18 +131,6 @@ def impute(
     )
     if json:
         print_json({"files": written, "missing": sum(empty), "seconds": round(seconds, 3), "seed": seed})
-
-
-def best_guess(codec: RowCodec, drawn: np.ndarray) -> np.ndarray:
-    """The most frequent level of a category, the (lower) median of a number, over draws [b, n, m]; [b, m]."""
-    guess = np.empty((len(drawn), drawn.shape[2]))
-    for j, column in enumerate(codec.space.columns):
-        cells = drawn[:, :, j]
-        if column.is_category:
-            guess[:, j] = torch.from_numpy(cells.copy()).mode(1).values
-        else:
-            guess[:, j] = np.sort(cells, 1)[:, (cells.shape[1] - 1) // 2]
-    return guess
 
 
 def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray:
@@ -250,24 +234,7 @@ def _fill_parquet(codec: RowCodec, file: Path, holes: dict[str, np.ndarray], fra
             continue
         at = table.column_names.index(name)
         drawn = pa.array(frame[name], from_pandas=True)
-        table = table.set_column(at, table.schema.field(at), _merged(table.column(at), drawn, pa.array(where)))
+        table = table.set_column(at, table.schema.field(at), merged(table.column(at), drawn, pa.array(where)))
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
     return path
-
-
-def _merged(kept: pa.ChunkedArray, drawn: pa.Array, where: pa.Array) -> pa.ChunkedArray:
-    """`drawn` where asked, else `kept`, of its type."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = kept.type
-    values = kind.value_type if pa.types.is_dictionary(kind) else kind
-    both = pc.if_else(where, drawn.cast(values), kept.cast(values))  # type: ignore[attr-defined]
-    if values is kind:
-        return both
-    named = kept.unify_dictionaries().chunk(0).dictionary  # the order of its values says something too
-    new = [value for value in both.unique().drop_null().to_pylist() if value not in set(named.to_pylist())]
-    named = pa.concat_arrays([named, pa.array(new, values)])
-    places = pc.index_in(both, named).combine_chunks()  # type: ignore[attr-defined]
-    return pa.chunked_array([pa.DictionaryArray.from_arrays(places.cast(kind.index_type), named, ordered=kind.ordered)])

@@ -1,0 +1,335 @@
+"""A run used with raw values: frames, dicts and lists of rows, texts, pictures and sounds in, the same kind out."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ptheta.configs import REFIT
+from ptheta.data import Codec, ContextCodec, Split
+from ptheta.data.codecs import FrameCodec, LabelCodec, RowCodec, TextCodec
+from ptheta.data.columns.contexts import known_conditions
+from ptheta.data.holes import DRAWS, Holed, best_guess, opened
+from ptheta.data.reading import context_of, events_of_file
+from ptheta.data.sources.tables import Source
+from ptheta.data.views import parts_of
+from ptheta.errors import ContextError, PthetaError, RunError, UsageError
+from ptheta.evaluation.nats import elbos
+from ptheta.evaluation.results import Score
+from ptheta.models import Autoregressive, Density, family
+from ptheta.models.autoregressive.language import LanguageModel
+from ptheta.models.autoregressive.table import TableTransformer
+from ptheta.numbers import with_article
+from ptheta.sampling import generator_for
+from ptheta.stored_runs import StoredRun
+from ptheta.typed import typed
+
+TOGETHER = 2**16
+"""Rows drawn at once."""
+
+
+class RawUse(StoredRun):
+    """What a run does with raw values. They are
+
+    - of a table a data frame of pandas, polars or Arrow, a dict of columns, or a list of dicts, one a row;
+    - of anything else a list of texts, pictures (of PIL, or arrays) or sounds (arrays at the run's rate), an array of
+      events, or the path of a file.
+
+    Contexts are names, numbers, texts or rows, one for each value or one for all; of a table with the columns of the
+    context they are read from it.
+    """
+
+    @property
+    def name(self) -> str:
+        """The zoo's name of the model's family, or `module:Class` of one's own."""
+        return family(self.config["model"]["family"]).name
+
+    @functools.cached_property
+    def codec(self) -> Codec:
+        """Raw value ↔ event, as it was in the fit."""
+        return Codec.from_json(self.config["codec"])
+
+    @functools.cached_property
+    def context_codec(self) -> ContextCodec | None:
+        """What a person gives ↔ context, as it was in the fit; None if there is no context."""
+        if self.config["context_codec"] is None:
+            return None
+        codec = Codec.from_json(self.config["context_codec"])
+        if not isinstance(codec, ContextCodec) or codec.space != self.model.context_space:
+            raise RunError(f"the context codec of {self.path} does not fit its model", REFIT)
+        return codec
+
+    @typed
+    def sample(self, n: int, context: Any = None, *, seed: int | None = None, **options: Any) -> Any:
+        """Draw events as raw values: a data frame of pandas, or a list of texts, pictures or sounds, or an array.
+
+        Args:
+            n: how many.
+            context: n of them, or one.
+            seed: same seed, same machine → same values.
+            options: of the family's `sample`: temperature, guidance …
+        """
+        rows = self._contexts(context, n)
+        return self.codec.decode(self.model.sample(n, rows, seed=seed, **options).cpu())
+
+    def log_prob(self, values: Any, context: Any = None) -> np.ndarray:
+        """log p(x | context) of raw values, nats [n] float64; of a model with only a bound, that bound from one draw.
+
+        Args:
+            values: see the class; of a table all cells are given.
+            context: see the class.
+
+        Raises:
+            SourceError: a value that is none of the run's; its row and column are named.
+            DensityError: the model has no density.
+        """
+        if isinstance(self.codec, TextCodec) and not isinstance(values, np.ndarray | Tensor):
+            return self._of_texts(self.codec, _listed(values), context)
+        x, rows = self._events(values, context)
+        if self.model.density is Density.IMPLICIT:
+            return self.model.elbo(x, rows).cpu().numpy()  # which says what to do instead
+        contexts = None if rows is None else rows.expand(len(x), *rows.shape[1:]).cpu().numpy()
+        return elbos(self.model, Split(x.cpu().numpy(), contexts)).numpy()
+
+    def score(self, values: Any, context: Any = None) -> Score:
+        """Mean −log p(x | context) of raw values with its standard error; arguments as of `log_prob`."""
+        found = torch.from_numpy(self.log_prob(values, context))
+        return Score.of(found, self.model.space.dimensions, self.model.density)
+
+    @typed
+    def impute(
+        self,
+        values: Any,
+        n: int = 1,
+        context: Any = None,
+        *,
+        best: bool = False,
+        seed: int | None = 0,
+    ) -> Any:
+        """Fill the missing cells of a table, each given the other cells of its row; all else stays as it is.
+
+        Args:
+            values: a data frame of pandas, polars or Arrow, a dict of columns, or a list of dicts, one a row.
+            n: draws; of more than one, a list of as many tables is returned.
+            context: see the class.
+            best: fill each cell with one best guess instead: of n draws (32 if n is 1) the most frequent category, the
+                median of numbers.
+            seed: of the draws; None: the system's entropy.
+
+        Returns:
+            A table of the same type, columns and types as `values`.
+
+        Raises:
+            UsageError: the run is not of a table of mixed columns.
+            SourceError: a cell that is none of its column's; row and column are named.
+        """
+        if n < 1:
+            raise UsageError(f"n is {n}", "give at least 1")
+        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
+            raise UsageError(f"{self.path} draws no missing cells", "fit the model `table` to a table of mixed columns")
+        held = Holed(values, self.codec)
+        rows = self._contexts(context, len(held.rows), values)
+        if best:
+            return held.filled(
+                filled(self.model, self.codec, held.rows, DRAWS if n == 1 else n, rows, True, seed)[:, 0]
+            )
+        drawn = filled(self.model, self.codec, held.rows, n, rows, False, seed)
+        tables = [held.filled(drawn[:, k]) for k in range(n)]
+        return tables[0] if n == 1 else tables
+
+    @typed
+    def complete(
+        self,
+        values: Any,
+        keep: Any = 0.5,
+        n: int = 1,
+        context: Any = None,
+        *,
+        tokens: int | None = None,
+        seed: int | None = 0,
+        **options: Any,
+    ) -> list[Any]:
+        """Draw the rest of partial values; the missing cells of a table are `impute`'s.
+
+        Args:
+            values: a list of texts, pictures or sounds, or an array of events.
+            keep: fraction kept, from the beginning of the model's order (the top of a picture), or a mask, see
+                `Autoregressive.complete`; a stream of text goes on from all of it.
+            n: completions of each.
+            context: see the class.
+            tokens: of a stream of text, drawn after what is given, at most; None: as many as an event has.
+            seed: of the draws; None: the system's entropy.
+            options: of the family's `sample`: temperature, guidance …
+
+        Returns:
+            For every value a list of n, or an array [n, …] where events are arrays.
+
+        Raises:
+            UsageError: the family cannot complete, or the run is of a table.
+        """
+        if isinstance(self.codec, RowCodec):
+            raise UsageError("of a table the missing cells are drawn", "use run.impute(frame)")
+        model = self.model
+        if not isinstance(model, Autoregressive):
+            raise UsageError(f"{self.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
+        if isinstance(self.codec, TextCodec) and isinstance(model, LanguageModel) and model.streams:
+            return self._continued(self.codec, model, _listed(values), n, context, tokens, seed, options)
+        if tokens is not None:
+            raise UsageError(f"{self.path} holds events of a fixed size", "leave out tokens")
+        x, rows = self._events(values, context)
+        drawn = model.complete(x, keep, n, rows, seed=seed, **options).cpu()
+        return [self.codec.decode(each) for each in drawn]
+
+    def _continued(
+        self,
+        codec: TextCodec,
+        model: LanguageModel,
+        texts: list[Any],
+        n: int,
+        context: Any,
+        tokens: int | None,
+        seed: int | None,
+        options: dict[str, Any],
+    ) -> list[list[str]]:
+        """Texts with what was written after each of them, n for each."""
+        prompts = [codec.tokens(text, lambda _, i=i: f"text {i + 1}") for i, text in enumerate(texts) for _ in range(n)]
+        rows = self._contexts(context, len(texts))
+        rows = rows if rows is None or len(rows) == 1 else rows.repeat_interleave(n, 0)
+        count = model.space.dimensions if tokens is None else tokens
+        found = model.generate(prompts, count, rows, seed=seed, **options).tokens
+        whole = [np.concatenate([prompt, drawn.cpu().numpy()]) for prompt, drawn in zip(prompts, found)]
+        written = [codec.to_bytes(tokens[None])[0].decode("utf-8", "replace") for tokens in whole]
+        return [written[start : start + n] for start in range(0, len(written), n)]
+
+    def _of_texts(self, codec: TextCodec, texts: list[Any], context: Any) -> np.ndarray:
+        """log p of texts of any length, each whole: with the end-of-document token, if there is one."""
+        if not isinstance(self.model, Autoregressive):
+            raise UsageError(
+                f"{self.name} scores blocks of tokens only", "use run.model.log_prob, or fit a transformer"
+            )
+        end = [] if codec.end is None else [codec.end]
+        rows = self._contexts(context, len(texts))
+        tokens = [np.append(codec.tokens(t, lambda _, i=i: f"text {i + 1}"), end) for i, t in enumerate(texts)]
+        with torch.no_grad():
+            pieces = self.model.log_prob_per_token([each.astype(np.int64) for each in tokens], rows)
+        return np.array([float(piece.double().sum()) for piece in pieces])
+
+    def _events(self, values: Any, context: Any) -> tuple[Tensor, Tensor | None]:
+        """Events of raw values, and their contexts."""
+        if isinstance(self.codec, FrameCodec):
+            table = opened(values, self.codec)
+            parts = [np.empty((0, *self.codec.space.shape), self.codec.dtype)]
+            lacking = [name for name in self.codec.names if name not in table.columns]
+            if lacking:
+                raise UsageError(f"the table has no column {lacking[0]!r}", "give all columns that the run models")
+            start = 0
+            for chunk in table.chunks(self.codec.names):
+
+                def place(row: int, start: int = start) -> str:
+                    return f"row {start + row + 1:,}"
+
+                columns = {name: self.codec.named(chunk[name], table.columns[name], place) for name in self.codec.names}
+                parts.append(self.codec.encode(columns, place))
+                start += len(chunk[self.codec.names[0]])
+            events = np.concatenate(parts)
+        elif isinstance(values, str | Path) and not isinstance(self.codec, LabelCodec) and self.codec.noun != "text":
+            events = events_of_file(self.codec, values)
+        else:
+            raw = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+            events = self.codec.encode([raw] if isinstance(raw, str | bytes) else raw, lambda row: f"value {row + 1}")
+        x = torch.from_numpy(np.ascontiguousarray(events))
+        x = self.model.space.validate(x if x.is_floating_point() else x.long())
+        return x, self._contexts(context, len(x), values)
+
+    def _contexts(self, context: Any, n: int, values: Any = None) -> Tensor | None:
+        """Context rows, n or one; None without."""
+        space, codec = self.model.context_space, self.context_codec
+        if space is None or codec is None:
+            if context is not None:
+                raise ContextError(f"{self.path} has no context", "leave the context out")
+            return None
+        if context is None:
+            return self._context_columns(codec, values)
+        words = [context] if isinstance(context, str) else context
+        if isinstance(words, list | tuple) and words and all(isinstance(word, str) for word in words):
+            context = np.concatenate([context_of(codec, word) for word in words])
+        rows = torch.as_tensor(context) if isinstance(context, np.ndarray) else context
+        rows = space.validate(rows.long() if isinstance(rows, Tensor) and not rows.is_floating_point() else rows)
+        if len(rows) not in (1, n):
+            raise ContextError(f"{len(rows)} contexts are given for {n} values", "give as many, or one for all")
+        return rows
+
+    def _context_columns(self, codec: ContextCodec, values: Any) -> Tensor | None:
+        """The contexts in the columns of a table; None if it has none, which only models that know p(x) allow."""
+        asked = self.config["data"]["request"].get("context")
+        if values is not None and isinstance(self.codec, FrameCodec):
+            table = opened(values, self.codec)
+            source = Source("the table", "the table", {"all": table})
+            try:
+                parts = parts_of(asked, source)
+            except PthetaError:
+                parts = []
+            if parts:
+                masks = {"all": {"all": np.ones(len(table), bool)}}
+                given = known_conditions(source, parts, codec, masks)
+                found = [
+                    given.encode(chunk, table, lambda row: f"row {row + 1:,}") for chunk in table.chunks(given.columns)
+                ]
+                rows = torch.from_numpy(np.concatenate(found)) if found else codec.space.null(0)
+                return rows if rows.is_floating_point() else rows.long()
+        if self.model.context_dropout:
+            return None
+        raise ContextError(f"{self.path} needs a context", f"give context=, or a table with the column {asked}")
+
+
+def filled(
+    model: TableTransformer,
+    codec: RowCodec,
+    rows: np.ndarray,
+    draws: int,
+    context: Tensor | None,
+    best: bool,
+    seed: int | None,
+) -> np.ndarray:
+    """Rows [b, m] with their missing cells drawn, [b, draws, m], or as one best guess, [b, 1, m]; rows go in groups.
+
+    Args:
+        model, codec: of the run.
+        rows: NaN where a cell is to be drawn.
+        draws: of each cell.
+        context: b rows, or one.
+        best: whether to guess.
+        seed: of the draws.
+    """
+    generator, size = generator_for(seed, None), max(1, TOGETHER // draws)
+    result = np.empty((len(rows), 1 if best else draws, rows.shape[1]))
+    for group in range(math.ceil(len(rows) / size)):
+        part = slice(group * size, (group + 1) * size)
+        own = context if context is None or len(context) == 1 else context[part]
+        result[part] = rows[part, None]
+        holes = np.isnan(rows[part]).any(1)
+        if not holes.any():
+            continue
+        own = own if own is None or len(own) == 1 else own[torch.from_numpy(holes)]
+        drawn = model.impute(rows[part][holes], draws, own, generator=generator).cpu().numpy()
+        result[np.flatnonzero(holes) + part.start] = best_guess(codec, drawn)[:, None] if best else drawn
+    return result
+
+
+def _listed(values: Any) -> list[Any]:
+    """Texts as a list."""
+    if isinstance(values, str | bytes):
+        return [values]
+    if not isinstance(values, Sequence) and not hasattr(values, "__iter__"):
+        raise UsageError(f"texts are a list of strings, not {with_article(type(values).__name__)}", "give a list")
+    listed = list(values)
+    if wrong := [i for i, value in enumerate(listed) if not isinstance(value, str | bytes)]:
+        raise UsageError(f"text {wrong[0] + 1} is {with_article(type(listed[wrong[0]]).__name__)}", "give strings")
+    return listed

@@ -1,0 +1,236 @@
+"""Runs used with raw values: frames, dicts, lists of rows, texts, pictures, sounds in, the same kind out."""
+
+import numpy as np
+import pandas as pd
+import polars
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+import ptheta
+from ptheta.errors import ContextError, PthetaError, SourceError, UsageError
+
+SMALL = {"width": 8, "layers": 1, "heads": 1}
+
+
+def rows(n: int, seed: int = 0) -> pd.DataFrame:
+    g = np.random.default_rng(seed)
+    kind = g.choice(["cat", "dog"], n)
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "size": np.round(np.where(kind == "cat", 4.0, 40.0) + g.normal(size=n), 2),
+            "legs": g.integers(3, 5, n),
+            "good": g.random(n) < 0.5,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A run of a table of mixed columns."""
+    out = tmp_path_factory.mktemp("runs") / "table"
+    small = {"width": 16, "layers": 1, "heads": 1, "components": 2}
+    return ptheta.fit("table", rows(300), steps=60, batch_size=64, learning_rate=0.01, out=out, hyperparameters=small)
+
+
+@pytest.fixture
+def holed():
+    """A frame with holes, columns in another order, one more column, and an index of its own."""
+    frame = rows(20, 1)[["size", "kind", "good", "legs"]].assign(note="x")
+    frame.index = pd.Index(range(100, 120), name=None)
+    frame.loc[[101, 105], "kind"] = None
+    frame.loc[[103, 105], "size"] = np.nan
+    frame["legs"] = frame["legs"].astype("Int64")
+    frame.loc[104, "legs"] = pd.NA
+    return frame
+
+
+def test_a_frame_comes_back_filled_in_its_own_types(table, holed):
+    before = holed.copy()
+    full = table.impute(holed, seed=3)
+    pd.testing.assert_frame_equal(holed, before)  # what was given stays
+    assert list(full.columns) == list(holed.columns)
+    assert full.index.equals(holed.index)
+    assert full.dtypes.equals(holed.dtypes)
+    assert not full.isna().any().any()
+    kept = holed.notna()
+    assert all((full[name][kept[name]] == holed[name][kept[name]]).all() for name in holed)
+    assert set(full["kind"]) <= {"cat", "dog"}
+    pd.testing.assert_frame_equal(table.impute(holed, seed=3), full)
+    two = table.impute(holed, 2, seed=3)
+    assert len(two) == 2
+    assert not two[0]["size"].equals(two[1]["size"])
+
+
+def test_what_is_drawn_is_what_the_model_draws(table, holed):
+    x = np.full((20, 4), np.nan)
+    codec = table.codec
+    for j, name in enumerate(codec.names):
+        there = holed[name].notna().to_numpy()
+        values = [str(v) if name == "kind" else v for v in holed[name][there]]
+        x[there, j] = [codec.cell(j, str(v)) for v in values]
+    missing = np.isnan(x).any(1)
+    expected = table.model.impute(x[missing], 1, seed=5).numpy()[:, 0]
+    drawn = table.impute(holed, seed=5)
+    sizes = drawn["size"].to_numpy()[missing]
+    np.testing.assert_array_equal(sizes, codec.decode(expected)["size"].to_numpy())
+
+
+def test_a_best_guess_follows_the_rest_of_the_row(table):
+    asked = pd.DataFrame({"kind": ["cat", "dog"], "size": [np.nan] * 2, "legs": [4, 4], "good": [True, True]})
+    small, large = table.impute(asked, best=True)["size"]
+    assert small < 20 < large
+
+
+@pytest.mark.parametrize("form", ["polars", "arrow", "dict of lists", "dict of arrays", "records"])
+def test_every_form_of_a_table_comes_back_in_its_form(form, table, holed):
+    plain = holed.reset_index(drop=True)
+    lists = {name: [None if pd.isna(v) else v for v in plain[name]] for name in plain}
+    given = {
+        "polars": polars.DataFrame(lists),
+        "arrow": pa.table(lists),
+        "dict of lists": lists,
+        "dict of arrays": {"kind": np.array(["cat", "dog"]), "size": np.array([4.0, np.nan]), "legs": np.array([4, 3]),
+                           "good": np.array([True, False])},
+        "records": [{name: lists[name][i] for name in lists} for i in range(len(plain))],
+    }[form]  # fmt: skip
+    full = table.impute(given, seed=3)
+    assert type(full) is type(given)
+    if form == "polars":
+        assert full.schema == given.schema
+        assert full.null_count().sum_horizontal().item() == 0
+    elif form == "arrow":
+        assert full.schema == given.schema
+        assert all(column.null_count == 0 for column in full.columns)
+    elif form == "dict of lists":
+        assert list(full) == list(given)
+        assert all(value is not None for column in full.values() for value in column)
+        assert full["note"] == given["note"]
+    elif form == "dict of arrays":
+        assert {name: column.dtype for name, column in full.items()} == {n: c.dtype for n, c in given.items()}
+        assert np.isfinite(full["size"]).all()
+    else:
+        assert all(list(one) == list(other) for one, other in zip(full, given))
+        assert all(value is not None for row in full for value in row.values())
+
+
+def test_a_column_that_is_lacking_is_drawn_and_reported(table):
+    from ptheta.remarks import collecting
+
+    with collecting() as found:
+        full = table.impute(rows(5)[["kind", "legs", "good"]])
+    assert found == ["columns that the table lacks are drawn: size"]
+    assert list(full.columns) == ["kind", "legs", "good", "size"]
+    assert full["size"].notna().all()
+
+
+def test_categories_keep_their_type(table):
+    frame = rows(6).astype({"kind": pd.CategoricalDtype(["dog", "cat", "cow"], ordered=True)})
+    frame.loc[2, "kind"] = None
+    assert table.impute(frame).dtypes.equals(frame.dtypes)
+
+
+def test_scores_of_a_frame_are_those_of_its_events(table):
+    frame = rows(30, 2)
+    expected = table.model.log_prob(table.read(frame).splits["all"].x).detach().numpy()
+    shuffled = frame[["legs", "good", "size", "kind"]]
+    for given in (frame, shuffled, polars.from_pandas(frame), frame.to_dict("list"), frame.to_dict("records")):
+        np.testing.assert_allclose(table.log_prob(given), expected, atol=1e-5)
+    assert table.score(frame).nats == pytest.approx(-expected.mean(), abs=1e-5)
+    drawn = table.sample(50, seed=1)
+    assert drawn.dtypes.equals(frame.dtypes)
+    assert np.isfinite(table.log_prob(drawn)).all()
+
+
+@pytest.mark.parametrize(
+    ("use", "problem"),
+    [
+        (lambda run: run.impute(rows(3).replace({"kind": {"cat": "cow", "dog": "cow"}})), "'kind' is 'cow' at row 1"),
+        (lambda run: run.log_prob(rows(3).drop(columns="legs")), "the table has no column 'legs'"),
+        (lambda run: run.log_prob(rows(3).assign(size=[1.0, np.nan, 2.0])), "'size' is missing at row 2"),
+        (lambda run: run.impute(3), "an int is not a source"),
+        (lambda run: run.impute(pd.DataFrame({"a": [1]})), "the table has none of the run's columns"),
+        (lambda run: run.impute(rows(3), n=0), "n is 0; give at least 1"),
+        (lambda run: run.impute(rows(3), sede=1), "impute has no argument 'sede'; did you mean seed?"),
+        (lambda run: run.impute(rows(3), context="cat"), "has no context; leave the context out"),
+        (lambda run: run.complete(rows(3)), "of a table the missing cells are drawn; use run.impute"),
+    ],
+)
+def test_mistakes_name_row_and_column(use, problem, table):
+    with pytest.raises(PthetaError) as caught:
+        use(table)
+    assert problem in str(caught.value)
+
+
+def test_memory_does_not_grow_with_the_draws(table, monkeypatch):
+    monkeypatch.setattr("ptheta.raw_use.TOGETHER", 8)
+    frame = rows(30, 4)
+    frame.loc[::2, "size"] = np.nan
+    shapes = []
+    impute = type(table.model).impute
+    monkeypatch.setattr(
+        type(table.model),
+        "impute",
+        lambda self, x, n, *a, **k: (shapes.append(len(x) * n), impute(self, x, n, *a, **k))[1],
+    )
+    full = table.impute(frame, 4, best=True)
+    assert full["size"].notna().all()
+    assert max(shapes) <= 8
+
+
+def test_contexts_come_from_columns_or_by_name(tmp_path):
+    frame = rows(60)
+    data = ptheta.load(frame, ["size", "legs"], "kind", columns="mixed")
+    small = {"width": 8, "layers": 1, "heads": 1, "components": 1, "context_dropout": 0.0}
+    run = ptheta.fit("table", data, steps=2, out=tmp_path / "run", hyperparameters=small)
+    given = run.log_prob(frame)
+    np.testing.assert_allclose(given, run.log_prob(frame[["size", "legs"]], list(frame["kind"])), atol=1e-6)
+    assert run.log_prob(frame[["size", "legs"]], "cat").shape == (60,)
+    frame.loc[3, "size"] = np.nan
+    pd.testing.assert_frame_equal(run.impute(frame), run.impute(frame, context=list(frame["kind"])))
+    assert list(run.sample(2, "cat").columns) == ["size", "legs"]
+    with pytest.raises(ContextError, match="needs a context; give context=, or a table with the column kind"):
+        run.log_prob(rows(60)[["size", "legs"]])
+    with pytest.raises(ContextError, match="3 contexts are given for 60 values"):
+        run.log_prob(rows(60)[["size", "legs"]], ["cat"] * 3)
+
+
+def test_pictures_are_pictures(tmp_path):
+    g = np.random.default_rng(0)
+    run = ptheta.fit("made", g.integers(0, 2, (40, 4, 4)).astype(np.uint8), steps=1, out=tmp_path / "run",
+                     hyperparameters={"width": 8, "layers": 1})  # fmt: skip
+    drawn = run.sample(3, seed=0)
+    assert all(isinstance(picture, Image.Image) for picture in drawn)
+    expected = run.model.log_prob(run.model.sample(3, seed=0)).detach().numpy()
+    np.testing.assert_allclose(run.log_prob(drawn), expected, atol=1e-6)
+    completed = run.complete(drawn, 0.5, 2, seed=1)
+    assert [len(each) for each in completed] == [2, 2, 2]
+    top = np.asarray(drawn[0])[:2]
+    assert all((np.asarray(picture)[:2] == top).all() for picture in completed[0])
+
+
+def test_texts_are_strings(tmp_path):
+    run = ptheta.fit("transformer", {"text": ["to be or not to be, that is the question. " * 4] * 40}, steps=2,
+                     out=tmp_path / "run", hyperparameters=SMALL)  # fmt: skip
+    scores = run.log_prob(["to be", "question"])
+    assert scores.shape == (2,)
+    assert (scores < 0).all()
+    np.testing.assert_allclose(run.log_prob("to be"), scores[:1], atol=1e-4)
+    (two,) = run.complete(["to be"], n=2, tokens=5, seed=0)
+    assert len(two) == 2
+    assert all(text.startswith("to be") for text in two)
+    assert all(isinstance(text, str) for text in run.sample(2, seed=0))
+    with pytest.raises(UsageError, match="text 2 is an int; give strings"):
+        run.log_prob(["a", 3])
+
+
+def test_arrays_are_arrays(tmp_path, walks):
+    run = ptheta.fit("independent", walks(50, 0), out=tmp_path / "run")
+    x = walks(5, 1)
+    np.testing.assert_allclose(run.log_prob(x), run.model.log_prob(x).numpy())
+    np.testing.assert_allclose(run.log_prob(torch.from_numpy(x)), run.log_prob(x))
+    assert run.sample(3).shape == (3, 4)
+    with pytest.raises(SourceError, match="value 2 holds 9"):
+        run.log_prob(np.where(np.arange(5)[:, None] == 1, 9, x))
