@@ -302,6 +302,8 @@ def test_a_row_has_one_density_whatever_type_its_numbers_have(model, options, fi
         ({"values": "reel"}, "did you mean real"),
         ({"model": "histogram", "values": "binned", "bins": 0}, "bins is 0"),
         ({"validation": -1}, "validation is -1"),
+        ({"validation": float("nan")}, "validation is nan"),
+        ({"validation": float("inf")}, "validation is inf"),
         ({"steps": 1, "minutes": 1.0}, "--minutes and --steps are given together"),
         ({"model": "flow", "values": "discrete"}, "Flow cannot model Discrete"),
         ({"model": "pixelcnn"}, "PixelCNN cannot model"),

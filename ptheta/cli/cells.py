@@ -24,6 +24,8 @@ from ptheta.data.sources.cells import Writing, listed
 from ptheta.data.sources.delimited import TextTable
 from ptheta.data.sources.filling import fill_delimited
 from ptheta.data.sources.tables import Table
+from ptheta.data.splits import allocate
+from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
@@ -83,6 +85,7 @@ def impute(
     out: Path | None,
     force: bool,
     json: bool,
+    warp: Warp = UNCHANGED,
 ) -> None:
     """Draw the missing cells of tables, and write the tables without them."""
     codec, model = run.codec, run.model
@@ -108,10 +111,13 @@ def impute(
         raise UsageError(f"two of the files are called {twice[0]}", "complete them one at a time")
     rows = contexts(run, context, sum(map(len, tables)))
     clock = time.perf_counter()
-    drawn = model.impute(np.concatenate(tables), draws, rows, seed=seed).cpu().numpy()
+    x = np.concatenate(tables)
+    drawn, done = allocate((len(x), 1 if point else draws, x.shape[1]), x.dtype), 0
+    for part in model.imputed(x, draws, rows, seed=seed, warp=warp):
+        found = part.cpu().numpy()
+        drawn[done : done + len(found)] = best_guess(codec, found)[:, None] if point else found
+        done += len(found)
     seconds = time.perf_counter() - clock
-    if point:
-        drawn = best_guess(codec, drawn)[:, None]
     written, start = [], 0
     with nullcontext(place) if single else replacing_folder(place) as folder:
         for file, x, absent in zip(files, tables, missing):

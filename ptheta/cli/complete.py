@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,9 @@ from ptheta.sampling import Effort, Warp
 if TYPE_CHECKING:
     from ptheta.cli.writing import Writer
     from ptheta.runs import Run
+
+WARPS = [field.name for field in fields(Warp)]
+"""Options that reshape what is drawn from."""
 
 LINES = 10
 """Lines of a text that are shown."""
@@ -101,10 +105,10 @@ def complete(
     if exhibit.completion == "cells":
         if not (keep is mask is tokens is None):
             raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
-        if steps:
-            raise UsageError("cells are drawn from the model as it is", f"leave out {flag_of(next(iter(steps)))}")
+        if unsuited := [name for name in steps if name not in WARPS]:
+            raise UsageError("cells are drawn column after column", f"leave out {flag_of(unsuited[0])}")
         with fitted.reading():
-            cells.impute(fitted, files, n, point, context, seed, out, force, json)
+            cells.impute(fitted, files, n, point, context, seed, out, force, json, Warp(**steps))
         return
     if point:
         raise UsageError("--point is for tables of mixed columns", "leave it out")

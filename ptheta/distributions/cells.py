@@ -13,6 +13,7 @@ unit of the column where they do not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -23,6 +24,7 @@ from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.categorical import Categorical
 from ptheta.distributions.mixture import LogisticMixture, components
 from ptheta.distributions.spelling import bisected, ordered, reals
+from ptheta.distributions.warps import Warp
 from ptheta.spaces import Column, Table
 from ptheta.spaces.table import MOST_POINTS
 
@@ -31,6 +33,9 @@ MAX_LOG_SCALE = 1.5
 
 FAR = 1e30
 """Beyond every value of y, but finite, since an infinite one has no gradient."""
+
+COLD = 1e-300
+"""Least temperature of a mixture's scales: at 0 they are as good as nothing."""
 
 SAME_FLOATS = 2**16
 """Neighbouring float64 numbers among which a density hardly changes."""
@@ -123,6 +128,22 @@ class Cell(Distribution):
         logits = self.logits.clone()
         logits[..., self.column.masses - 1] = -torch.inf
         return Cell(self.column, self.j, self.scale, logits, self.mixture)
+
+    def warped(self, warp: Warp) -> Cell:
+        """The same cell, its codes reshaped by temperature, top-k, top-p and min-p.
+
+        Of other numbers, the temperature T reshapes the weights of the mixture's components and multiplies the squares
+        of their scales in y, as of drawings by Ha and Eck (2017, arXiv:1704.03477); at 0 the heaviest one's location
+        is drawn.
+        """
+        if warp.is_identity:
+            return self
+        mixture, temperature = self.mixture, warp.temperature
+        if mixture is not None and temperature != 1:
+            weights = Warp(temperature)(mixture.weight_logits.double())
+            narrower = 0.5 * math.log(max(temperature, COLD))
+            mixture = LogisticMixture(weights, mixture.loc.double(), mixture.log_scale.double() + narrower)
+        return Cell(self.column, self.j, self.scale, warp(self.logits.double()), mixture)
 
     def probabilities(self) -> Tensor:
         """p of the codes [..., codes], float64."""
@@ -319,6 +340,10 @@ class Row(Distribution):
     def sample(self, noise: Tensor) -> Tensor:
         """Values [n, k] from uniforms [n, k, 3]."""
         return torch.stack([cell.sample(noise[:, t]) for t, cell in enumerate(self.cells)], -1)
+
+    def warped(self, warp: Warp) -> Row:
+        """Every cell as its own `warped` is."""
+        return Row([cell.warped(warp) for cell in self.cells])
 
     def __getitem__(self, index):
         """Rows by any index; columns, after rows, by a number or a slice."""

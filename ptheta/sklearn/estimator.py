@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -232,7 +233,7 @@ def _is_frame(X: Any) -> bool:
 
 def _held_out(n: int, part: float, seed: int) -> np.ndarray:
     """Which of n rows are held out, bool [n]; at least one row is not."""
-    if part < 0:
+    if not 0 <= part < math.inf:
         raise UsageError(f"validation is {part}", "give a part below 1, a number of rows, or 0")
     count = min(n - 1, round(n * part) if part < 1 else int(part))
     held = np.zeros(n, bool)

@@ -220,9 +220,13 @@ def test_cells_that_cannot_be_given_are_one_line_and_nothing_is_written(at, run,
     assert sorted(Path().rglob("*")) == before
 
 
-def test_samples_are_not_warped(at):
-    refused(at("sample", "odd", "--temperature", "0.5", "--out", "s.csv"), "sample without them")
-    assert not Path("s.csv").exists()
+def test_samples_and_completions_are_warped(at):
+    assert at("sample", "odd", "-n", 5, "--temperature", "0", "--out", "s.csv").code == 0
+    assert len(pd.read_csv("s.csv").drop_duplicates()) == 1
+    Path("in.csv").write_text('"a,b",k=v=w\nt,1.0\n')
+    for seed in (1, 2):
+        assert at("complete", "odd", "in.csv", "--temperature", "0", "--seed", seed, "--out", f"{seed}.csv").code == 0
+    assert Path("1.csv").read_text() == Path("2.csv").read_text()
 
 
 # complete: the characters of the file
@@ -464,7 +468,7 @@ def test_tables_that_cannot_be_completed_are_one_line(at, text, words):
     ("arguments", "words"),
     [
         (["in.csv", "--keep", "0.5"], ["empty cells are drawn"]),
-        (["in.csv", "--temperature", "0.5"], ["as it is"]),
+        (["in.csv", "--method", "fixed_point"], ["column after column", "leave out --method"]),
         (["in.csv", "--out", "out.parquet"], [".csv file"]),
         (["in.csv", "in.csv", "--out", "out.csv"], ["several tables", "folder"]),
         (["in.csv", "-n", "2", "--out", "out.csv"], ["several tables", "folder"]),

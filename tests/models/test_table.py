@@ -11,6 +11,7 @@ from scipy import stats
 from ptheta.errors import ContextError, SpaceError, UsageError
 from ptheta.models.autoregressive.reference import ConditionalsDecoder
 from ptheta.models.autoregressive.table import OWN_ORDER, TableTransformer
+from ptheta.sampling import Warp
 from ptheta.spaces import Column, Label, Real, Table
 
 NAN = math.nan
@@ -310,6 +311,57 @@ def test_a_vector_of_real_numbers_is_imputed_too():
     drawn = model.impute(x, 2, seed=0)
     assert bool(drawn.isfinite().all())
     assert torch.equal(drawn[:, :, 0][0], torch.full((2,), 0.5).double())
+
+
+@pytest.mark.parametrize("space", [Real(()), Real((2, 3))])
+def test_real_numbers_of_any_shape_are_learned_and_imputed(space):
+    model = build(space)
+    x = torch.randn(50, *space.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model.prepare([x])
+    assert torch.allclose(model.scale.centre, x.reshape(50, -1).quantile(0.5, 0))
+    assert model.log_prob(x).isfinite().all()
+    assert model.sample(3, seed=0).shape == (3, *space.shape)
+    holes = x.reshape(50, -1)[:, :1] * NAN
+    assert model.impute(torch.cat([holes, x.reshape(50, -1)[:, 1:]], 1).reshape(x.shape), 2, seed=0).isfinite().all()
+
+
+def test_imputing_in_parts_is_imputing_at_once_and_holds_a_part_at_a_time(monkeypatch):
+    model, x = build(MIXED), rows(MIXED, 40)
+    x[::2] = NAN
+    whole = model.impute(x, 3, seed=0)
+    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 12)
+    parts = list(model.imputed(x, 3, seed=0))
+    assert [len(part) for part in parts] == [4] * 10
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-9, atol=1e-9)
+
+
+def test_warped_cells_are_warped_in_their_codes_and_colder_in_their_numbers():
+    model = build(MIXED, size=0.3)
+    row = model.conditionals(torch.nan_to_num(rows(MIXED, 2), nan=0.5))
+    warp = Warp(temperature=0.5, top_k=2)
+    for cell in row.cells:
+        warped = cell.warped(warp)
+        assert torch.equal(warped.probabilities(), warp(cell.logits.double()).softmax(-1))
+        assert torch.equal(cell.warped(Warp()).logits, cell.logits)
+    length = row.cells[4]
+    assert length.mixture is not None
+    colder = length.warped(Warp(temperature=0.25)).mixture
+    assert colder is not None
+    torch.testing.assert_close(
+        colder.weight, length.mixture.weight**4 / (length.mixture.weight**4).sum(-1, keepdim=True)
+    )
+    torch.testing.assert_close(colder.log_scale, length.mixture.log_scale.double() - math.log(2))
+
+
+def test_a_temperature_of_zero_draws_one_row_and_a_low_one_fewer_values():
+    model = build(MIXED, size=0.3)
+    drawn = model.sample(20, seed=0, temperature=0)
+    torch.testing.assert_close(drawn, drawn[:1].expand_as(drawn), rtol=1e-12, atol=0)
+    model.space.validate(drawn)
+    spread = [float(model.sample(2_000, seed=0, temperature=t)[:, 4].log().std()) for t in (0.1, 1, 2)]
+    assert spread == sorted(spread)
+    holes = rows(MIXED, 1) * NAN
+    torch.testing.assert_close(*model.impute(holes, 2, seed=1, warp=Warp(temperature=0))[0], rtol=1e-12, atol=0)
 
 
 def test_what_cannot_be_imputed_is_refused():

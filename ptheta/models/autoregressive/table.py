@@ -18,13 +18,14 @@ for every part. `log_prob` and `sample` use the model's own order.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ptheta.distributions import Cell, Row, Scale, cell_mixture, codes_of, real_columns
+from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
@@ -42,7 +43,7 @@ LOGITS = 2**22
 """Logits of one optimiser step, about, at most: wide columns take smaller batches."""
 
 IMPUTED = 4_096
-"""Rows imputed together."""
+"""Rows drawn together where cells are imputed."""
 
 
 class TableTransformer(Autoregressive):
@@ -131,7 +132,7 @@ class TableTransformer(Autoregressive):
 
     def _prepare(self, chunks: Iterable[Tensor]) -> None:
         """Scales, quantiles and frequencies of codes from training rows."""
-        x = torch.cat(list(chunks))  # [n, m]; quantiles need all values of a column
+        x = torch.cat([part.reshape(len(part), -1) for part in chunks])  # [n, m]; quantiles need all values of a column
         for j, column in enumerate(self.columns):
             code = codes_of(column, x[:, j])
             counts = torch.bincount(code, minlength=column.codes).double() + 0.5
@@ -187,6 +188,7 @@ class TableTransformer(Autoregressive):
         *,
         seed: int | None = None,
         generator: torch.Generator | None = None,
+        warp: Warp = UNCHANGED,
     ) -> Tensor:
         """Draw the missing cells of rows, each given that row's present cells and that it is not missing.
 
@@ -195,6 +197,7 @@ class TableTransformer(Autoregressive):
             n: draws of each row.
             context: b rows, or one.
             seed, generator: of the draws.
+            warp: of every cell that is drawn, see `Cell.warped`.
 
         Returns:
             Rows [b, n, m] without missing cells.
@@ -203,22 +206,35 @@ class TableTransformer(Autoregressive):
             UsageError: the model knows its own order only.
             SpaceError: a present cell that its column does not allow.
         """
+        parts = list(self.imputed(x, n, context, seed=seed, generator=generator, warp=warp))
+        return torch.cat(parts) if parts else self._partial(x)[:, None].expand(-1, n, -1).clone()
+
+    def imputed(
+        self,
+        x: Any,
+        n: int = 1,
+        context: Any = None,
+        *,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+        warp: Warp = UNCHANGED,
+    ) -> Iterator[Tensor]:
+        """What `impute` returns, some rows [k, n, m] after the other, in memory that does not grow with b or n · b."""
         n = checked_count(n)
         if not self.any_order:
             raise UsageError("this table model was trained for one order only", "fit it without --no-any-order")
         x = self._partial(x)
         context = self._validated_context(context, len(x))
-        rows = x.repeat_interleave(n, 0)
-        given = None if context is None else context.repeat_interleave(n, 0)
-        noise = uniforms(len(rows), x.shape[1], self.noise_size, generator=generator_for(seed, generator))
-        with torch.inference_mode(), evaluating(self):
-            parts = [
-                self._filled(rows[part], None if given is None else given[part], noise[part].to(self.device))
-                for part in torch.arange(len(rows)).split(IMPUTED)
-                if len(part)
-            ]
-        filled = torch.cat(parts) if parts else rows
-        return filled.clone().reshape(len(x), n, self.space.dimensions)
+        generator = generator_for(seed, generator)
+        for part in torch.arange(len(x), device=x.device).split(max(1, IMPUTED // max(n, 1))) if n and len(x) else ():
+            rows = x[part].repeat_interleave(n, 0)
+            given = None if context is None else context[part].repeat_interleave(n, 0)
+            noise = uniforms(len(rows), x.shape[1], self.noise_size, generator=generator).to(self.device)
+            holes = torch.isnan(rows).any(1).nonzero()[:, 0]
+            with torch.inference_mode(), evaluating(self):
+                for some in holes.split(IMPUTED) if len(holes) else ():
+                    rows[some] = self._filled(rows[some], None if given is None else given[some], noise[some], warp)
+            yield rows.reshape(len(part), n, -1)
 
     def _partial(self, x: Any) -> Tensor:
         """Rows of which any cell may be missing, [b, m] float64, the present ones checked."""
@@ -227,7 +243,7 @@ class TableTransformer(Autoregressive):
         Table(self.columns).validate(torch.where(torch.isnan(x), self._fillers(), x))
         return x
 
-    def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor) -> Tensor:
+    def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor, warp: Warp = UNCHANGED) -> Tensor:
         """Rows with their missing cells drawn, noise [n, m, 3]: every row visits its present cells first."""
         x, missing = x.clone(), torch.isnan(x)
         n, m = x.shape
@@ -246,7 +262,7 @@ class TableTransformer(Autoregressive):
             for j in columns:
                 rows = ((visited == j) & missing[:, j]).nonzero()[:, 0]
                 if len(rows):
-                    drawn = self._cell(h[rows], j).present().sample(noise[rows, j])
+                    drawn = self._cell(h[rows], j).present().warped(warp).sample(noise[rows, j])
                     x[rows, j] = drawn
                     values[rows, j] = self._value(drawn, j)
         return x
