@@ -222,6 +222,7 @@ def pictures(folder: Path, figure: Path | None) -> None:
     }
     codec = ptheta.load(str(DATA / "mnist")).codec
     size = {part: anomalies.compressed_nats(codec.decode(x)) for part, x in events.items()}
+    far = distances(events)
     lines = []
     for own, other in (("fashion", "mnist"), ("mnist", "fashion")):
         mine = nats[own]
@@ -230,6 +231,13 @@ def pictures(folder: Path, figure: Path | None) -> None:
             "surprise": {part: anomalies.surprise(mine[part]) for part in tested},
             "typicality": {part: anomalies.typicality(mine[part], entropy) for part in tested},
             "complexity": {part: anomalies.complexity(mine[part], size[part]) for part in tested},
+            "neighbours": {part: far[own][part] for part in tested},
+            "either": {
+                part: anomalies.either(
+                    -mine[part], far[own][part], (-mine[f"{own}-held-out"], far[own][f"{own}-held-out"])
+                )[0]
+                for part in tested
+            },
         }
         backgrounds = {"itself, noisy": f"{own}-noisy", "independent": f"{own}-independent", "general": "general"}
         for said, q in backgrounds.items():
@@ -242,6 +250,16 @@ def pictures(folder: Path, figure: Path | None) -> None:
         print(part, f"{-nats['fashion'][part].mean():.0f} nats, {size[part].mean():.0f} nats compressed")
     if figure is not None:
         draw(nats["fashion"], size, figure)
+
+
+def distances(events: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Data set → part → distances of its pictures from the training pictures of the data set."""
+    found = {}
+    for name, folder in (("fashion", "fashion_mnist"), ("mnist", "mnist")):
+        data = ptheta.load(str(DATA / folder))
+        neighbours = anomalies.Neighbours(data.train, data.space, data.codec)
+        found[name] = {part: neighbours(Split(x)) for part, x in events.items()}
+    return found
 
 
 def _pictures() -> dict[str, np.ndarray]:
