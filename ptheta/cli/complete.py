@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from ptheta.cli.arguments import flag_of, print_json
-from ptheta.cli.contexts import contexts
+from ptheta.cli.contexts import contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
@@ -137,17 +137,19 @@ def complete(
     place = output(out, beside(run, "-completions"), force)
     effort = Effort()
     clock = time.perf_counter()
+    given = given_contexts(fitted, context)
+    given = None if given is None else given.shared(len(x))
     drawn = model.complete(
         x,
         kept,
         n,
-        contexts(fitted, context, len(x)),
+        None if given is None else given.rows,
         seed=seed,
         effort=effort,
         **steps,
     ).cpu()
     seconds = time.perf_counter() - clock
-    written = exhibit.write_completions(x, kept, drawn, place, names)
+    written = exhibit.write_completions(x, kept, drawn, place, names, None if given is None else given.names)
     what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])
     part = f"{int(kept.sum()):,} of {kept.numel():,} values kept"
     took = f"{seconds:.1f} s, {effort.summary}, seed {seed}"

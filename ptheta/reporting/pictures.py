@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.files import replacing
+from ptheta.reporting.lettering import text_width, write
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-    from PIL.ImageFont import FreeTypeFont
 
 CELL = 64
 """Pixels along the longer side of a cell of a grid, at least; small events are enlarged by a whole factor."""
@@ -64,20 +63,17 @@ def grid(
     sheet = Image.new("RGB", (left + columns * pitch, top + rows * step), PAPER if written else BETWEEN)
     pen = ImageDraw.Draw(sheet)
 
-    def write(word: str, x: float, y: float, anchor: str) -> None:
-        pen.text((x, y), word, fill=INK, font=_font(), anchor=anchor)
-
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         x, y = left + column * pitch, top + row * step
         if cell:
             sheet.paste(cell, (x + (pitch - gap - width) // 2, y))
         if captions and number < len(captions):
-            write(captions[number], x + (pitch - gap) / 2, y + height + LINE / 2, "mm")
+            write(pen, x + (pitch - gap) / 2, y + height + LINE / 2, captions[number], INK, centred=True)
     for row, title in enumerate(titles or []):
-        write(title, 4, top + row * step + height / 2, "lm")
+        write(pen, 4, top + row * step + height / 2, title, INK)
     for column, header in enumerate(headers or []):
-        write(header, left + column * pitch + (pitch - gap) / 2, top - LINE / 2 - 1, "mm")
+        write(pen, left + column * pitch + (pitch - gap) / 2, top - LINE / 2 - 1, header, INK, centred=True)
     return sheet
 
 
@@ -120,7 +116,7 @@ def headed(sheet: Picture, lines: list[str], *, least: int = 460) -> Picture:
     whole = Image.new("RGB", (width, sheet.height + LINE * len(broken) + 6), PAPER)
     pen = ImageDraw.Draw(whole)
     for number, line in enumerate(broken):
-        pen.text((4, 3 + LINE * number + LINE / 2), line, fill=INK, font=_font(), anchor="lm")
+        write(pen, 4, 3 + LINE * number + LINE / 2, line, INK)
     whole.paste(sheet, (0, LINE * len(broken) + 6))
     return whole
 
@@ -173,20 +169,6 @@ def _surprise(log_prob: Tensor) -> np.ndarray:
     """Nats of every pixel, [n, height, width]."""
     height, width = log_prob.shape[-2:]
     return -log_prob.reshape(len(log_prob), -1, height, width).sum(1).numpy()
-
-
-def text_width(text: str) -> int:
-    """Pixels that a text is wide."""
-    return math.ceil(_font().getlength(text))
-
-
-@functools.cache
-def _font() -> FreeTypeFont:
-    """A font that comes with matplotlib and has letters for most languages."""
-    import matplotlib
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 12)
 
 
 def _broken(line: str, width: float) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -62,7 +62,7 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, object] = {"row": events.rows}
+    columns: dict[str, Any] = {"row": events.rows}
     if events.files is not None:
         columns["file"] = events.files
     columns["elbo" if scores.is_bound else "log_prob"], columns["anomaly"] = scores.log_prob, scores.anomaly
@@ -80,7 +80,9 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
     with replacing(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
     files = [path]
-    if scores.pieces is not None and (strangest := exhibit_of(run.codec).strangest(events, scores)) is not None:
+    pieces, contexts = scores.pieces, columns.get("context")
+    strangest = None if pieces is None else exhibit_of(run.codec).strangest(events, scores, contexts)
+    if strangest is not None:
         files.append(save_picture(strangest, path.with_suffix(".png")))
     return files
 

@@ -78,7 +78,7 @@ class Melodies(Exhibit[MelodyCodec]):
     def completed(self, x, kept, drawn, names):
         return self.sheet(drawn.flatten(0, 1))
 
-    def strangest(self, events, scores):
+    def strangest(self, events, scores, contexts=None):
         return self.sheet(torch.from_numpy(events.x[scores.ranking[:3]]))
 
     def listed(self, title, x, given):

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from ptheta.reporting import grid, save_picture, surprise_grid
-from ptheta.reporting.pictures import CELL, text_width
+from ptheta.reporting.lettering import text_width
+from ptheta.reporting.pictures import CELL
 
 GAP = (96, 96, 96)
 

@@ -12,7 +12,7 @@ from ptheta.errors import UsageError
 from ptheta.models import Autoregressive
 from ptheta.reporting import exhibit_of, write_events, write_overview
 from ptheta.reporting.exhibits import base, pictures
-from ptheta.reporting.pictures import text_width
+from ptheta.reporting.lettering import text_width
 from ptheta.reporting.report import write_report
 from ptheta.reporting.samples import sheet
 from ptheta.sampling import PatienceError

@@ -19,7 +19,7 @@ from ptheta.fitting.results import on_the_same_events
 from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting import card_rows, count, nats, plural, write_events
 from ptheta.reporting.comparison import Row, comparison, drawn, lecture_counts, ranked, sample_quality, sheet
-from ptheta.reporting.pictures import text_width
+from ptheta.reporting.lettering import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
 from ptheta.reporting.waiting import console_for
 from ptheta.training import Budget

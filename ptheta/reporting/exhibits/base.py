@@ -115,7 +115,7 @@ class Exhibit(Generic[CodecT]):
         """What makes an event strange: name, value and excess in nats of dimensions, most surprising first."""
         return []
 
-    def strangest(self, events: Split, scores: Scores) -> Picture | None:
+    def strangest(self, events: Split, scores: Scores, contexts: list[str] | None = None) -> Picture | None:
         """A picture of where the surprise of the strangest events is, from scores with pieces; None: there is none."""
         return None
 
@@ -199,7 +199,13 @@ class Exhibit(Generic[CodecT]):
         raise SourceError(f"{path} masks pictures, and the run models {self.codec.space}", "use --keep")
 
     def write_completions(
-        self, x: Tensor, kept: Tensor, drawn: Tensor, directory: Path, names: list[str] | None = None
+        self,
+        x: Tensor,
+        kept: Tensor,
+        drawn: Tensor,
+        directory: Path,
+        names: list[str] | None = None,
+        contexts: list[str] | None = None,
     ) -> list[Path]:
         """Write completions as files of the kind; if they are looked at, also `completions.png`, last.
 
@@ -209,7 +215,13 @@ class Exhibit(Generic[CodecT]):
             drawn: completions [b, n, *space.shape].
             directory: made if missing.
             names: of the events, written beside them if there are several.
+            contexts: captions of their contexts, written beside them.
         """
+        if contexts is not None:
+            several = names if names and len(names) > 1 else None
+            names = [f"{name}: {given}" for name, given in zip(several, contexts)] if several else contexts
+        elif names and len(names) == 1:
+            names = None
         with replacing_folder(directory) as temporary:
             files = self.codec.write(drawn.flatten(0, 1), temporary, "completion")
             sheet = self.completed(x, kept, drawn, names)
@@ -218,7 +230,12 @@ class Exhibit(Generic[CodecT]):
         return [directory / file.relative_to(temporary) for file in files]
 
     def completed(self, x: Tensor, kept: Tensor, drawn: Tensor, names: list[str] | None) -> Picture | None:
-        """A picture of events, of what was kept of them and of their completions; None if they are not looked at."""
+        """A picture of events, of what was kept of them and of their completions; None if they are not looked at.
+
+        Args:
+            x, kept, drawn: as in `write_completions`.
+            names: written beside the events; None: nothing is.
+        """
         return None
 
     def check_prompt(self, run: Run) -> None:

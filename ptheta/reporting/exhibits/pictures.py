@@ -27,7 +27,7 @@ from ptheta.reporting.copies import copies_line, copy_check
 from ptheta.reporting.exhibits.base import Exhibit
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.exhibits.ranking import Ranking
-from ptheta.reporting.exhibits.sheets import gridded
+from ptheta.reporting.exhibits.sheets import CAPTION, gridded, shortened
 from ptheta.reporting.markup import Html, figure, panels, paragraph, picture, tag
 from ptheta.reporting.pictures import grid, headed, save_picture, surprise_grid, surprise_scale, together
 from ptheta.runs import Run
@@ -45,6 +45,9 @@ SCORED = 1000
 
 MAPPED = 12
 """Most surprising events whose surprise is mapped, and as many typical, or least surprising, ones."""
+
+NAME = 16
+"""Characters of a file or a context below a map, at most."""
 
 PATIENCE = 10.0
 """Seconds after which no more events are scored to find surprising ones."""
@@ -167,15 +170,23 @@ class Pictures(Exhibit[PictureT]):
                 parts.append(model.log_prob_per_dimension(x[rows], given).cpu())
         return self.codec.upright(torch.cat(parts))
 
-    def strangest(self, events: Split, scores: Scores) -> Picture | None:
-        """Maps of the surprise of the strangest pictures, each with its row and nats."""
+    def strangest(self, events: Split, scores: Scores, contexts: list[str] | None = None) -> Picture | None:
+        """Maps of the surprise of the strangest pictures, each with its file or row, its nats, and its context."""
         if scores.pieces is None:
             return None
         rows = scores.ranking[:STRANGEST]
-        captions = [f"{row}: {nats(-float(scores.log_prob[row]))}" for row in rows]
+        names = [str(row) for row in events.rows] if events.files is None else [Path(f).stem for f in events.files]
+        captions = [f"{shortened(names[row], NAME)}: {nats(-float(scores.log_prob[row]))}" for row in rows]
+        if contexts is not None:
+            captions = [f"{text}, {shortened(contexts[row], NAME)}" for text, row in zip(captions, rows)]
         pieces = self.codec.upright(scores.pieces[torch.from_numpy(rows)])
         maps = surprise_grid(self.codec.pictures(events.x[rows]), pieces, captions=captions)
-        return headed(maps, ["row: −log p in nats. Above the picture, below it −log p of every pixel; strangest first"])
+        named = "row" if events.files is None else "file"
+        given = "" if contexts is None else ", and the context"
+        return headed(
+            maps,
+            [f"{named}: −log p in nats{given}. Above the picture, below it −log p of every pixel; strangest first"],
+        )
 
     # completions
 
@@ -207,7 +218,7 @@ class Pictures(Exhibit[PictureT]):
             original = self.codec.pictures(event[None])[0]
             cells += [original, _veiled(original, shown), *self.codec.pictures(several)]
         headers = ["original", "kept", *(str(i + 1) for i in range(drawn.shape[1]))]
-        titles = [name[:16] for name in names[:COMPLETED]] if names and len(names) > 1 else None
+        titles = None if names is None else [shortened(name, CAPTION) for name in names[:COMPLETED]]
         return grid(cells, len(headers), titles=titles, headers=headers)
 
     # a report
