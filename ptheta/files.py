@@ -133,8 +133,8 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> Path:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a whole UTF-8 text file durably."""
-    write_bytes(path, content.encode())
+    """Write a whole UTF-8 text file durably; bytes of file names that are not UTF-8 are escaped, as JSON reads them."""
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 # Temporary names
@@ -309,7 +309,7 @@ def short_name(name: str) -> str:
 def _owner(lock: Path) -> str:
     """Who holds a lock, since when."""
     try:
-        owner = json.loads(lock.read_text())
+        owner = json.loads(lock.read_text(encoding="utf-8"))
         minutes = max(0.0, time.time() - owner["since"]) / 60
         age = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
         return f"process {owner['process']} on {owner['host']} for {age}: {owner['command']}"

@@ -45,6 +45,7 @@ SEAL = "<!-- written by ptheta, sha256 {} -->\n"
 
 def sealed(card: str) -> str:
     """A model card with its seal."""
+    card = card.encode("utf-8", "backslashreplace").decode()  # bytes of file names that are not UTF-8
     return card + SEAL.format(hashlib.sha256(card.encode()).hexdigest())
 
 

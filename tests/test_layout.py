@@ -38,3 +38,17 @@ def test_no_module_imports_itself_on_any_way():
 def test_private_names_stay_in_their_file(name):
     private = [one for _, names in imports(name) for one in names if one.startswith("_") and one != "__version__"]
     assert private == []
+
+
+def test_every_text_file_is_opened_in_a_named_encoding():
+    """That of the locale may be ASCII."""
+    found, unnamed = 0, []
+    for name, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if called in ("read_text", "write_text") and isinstance(node, ast.Call):
+                found += 1
+                if not any(keyword.arg == "encoding" for keyword in node.keywords):
+                    unnamed.append(f"{name}:{node.lineno}")
+    assert found > 3
+    assert unnamed == []

@@ -10,9 +10,10 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from ptheta.cli.groups import Argument
 from ptheta.cli.options import Needs
 from ptheta.errors import PthetaError, UsageError, nearest
+from ptheta.terminal import Screen, encodable, raw, visible
 
 Groups = Mapping[str, Mapping[str, list[Argument]]]
 """Parameter of a function → titles in the help → the flags, whose given values are the parameter."""
@@ -68,7 +70,7 @@ def call(
         if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
             raise UsageError(f"{flag} is given twice", "give it once, with all its values after it")
     try:
-        with contextlib.redirect_stderr(errors):
+        with contextlib.redirect_stderr(errors), _help():
             _, unknown = tyro.cli(
                 receive, args=args, prog=prog, return_unknown_args=True, config=(tyro.conf.HelptextFromCommentsOff,)
             )
@@ -100,6 +102,24 @@ def _check_needs(parameters: Mapping[str, inspect.Parameter], values: Mapping[st
                     flag = flag_of(need.flag)
                     raise UsageError(f"{flag_of(name)} has no effect without {flag}", need.remedy or f"give {flag} too")
 
+
+@contextlib.contextmanager
+def _help() -> Iterator[None]:
+    """Within, the help keeps its colours, and is laid out for `NARROWEST` columns at least: fewer take minutes."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(max(NARROWEST, shutil.get_terminal_size().columns))
+    try:
+        with contextlib.redirect_stdout(Screen(raw(sys.stdout), colours=True)):
+            yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+NARROWEST = 40
+"""Columns of the help, at least."""
 
 _METAVARS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH", bool: "{True,False}"}
 
@@ -216,7 +236,8 @@ def wants_json(args: list[str]) -> bool:
 
 def is_first() -> bool:
     """Whether this is the only process, or the first of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
+    rank = os.environ.get("RANK", "0")
+    return rank == "0" or not rank.isdigit()
 
 
 def fail(error: PthetaError, *, as_json: bool) -> int:
@@ -225,14 +246,25 @@ def fail(error: PthetaError, *, as_json: bool) -> int:
         time.sleep(1)  # torchrun stops all as soon as one ends, and the first one is to report before
         return 2
     if as_json:
-        print(json.dumps({"error": error.problem, "remedy": error.remedy}, ensure_ascii=False))
+        print(json_line({"error": error.problem, "remedy": error.remedy}))
     print(f"ptheta: {' '.join(str(error).split())}", file=sys.stderr)
     return 2
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line; infinities become null, which JSON has."""
-    print(json.dumps(plain(value), ensure_ascii=False))
+    """One JSON object on one line; infinities become null, which JSON has, and control characters are escaped."""
+    print(json_line(plain(value)))
+
+
+def json_line(value: Any) -> str:
+    """JSON that every encoding has, and that commands no terminal.
+
+    >>> json_line({"a": "é\x9b"})
+    '{"a": "é\\\\u009b"}'
+    """
+    whole = encodable(text := json.dumps(value, ensure_ascii=False), getattr(sys.stdout, "encoding", None) or "utf-8")
+    text = text if whole == text else json.dumps(value)
+    return "".join(one if visible(one) == one else f"\\u{ord(one):04x}" for one in text)
 
 
 def plain(value: Any) -> Any:

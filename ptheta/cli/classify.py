@@ -66,7 +66,6 @@ def classify(
             with _se where it has one), calibration_error, labels (n, auroc and average_precision of each) and the same
             of all baselines as one JSON object on the last line; of several labels under parts
     """
-    from rich.console import Console
 
     from ptheta.classifying import classify as posterior
     from ptheta.classifying import labels_of, marginals
@@ -92,7 +91,7 @@ def classify(
     events = data.splits[name] if limit is None else data.splits[name].subset(limit)
     notes = [] if own else warned(learned_by(fitted, events))
     x, truth = events.events()
-    with track("classifying", len(x), Console(stderr=True)) as advance:
+    with track("classifying", len(x)) as advance:
         found = posterior(fitted, x, None, prior, advance=advance)
     report: dict[str, Any] = {"n": len(x), "split": name, "prior": prior, "notes": notes}
     impossible = int(found.isnan().any(1).sum())

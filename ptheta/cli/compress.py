@@ -87,7 +87,6 @@ def compress(
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar that learns its total with the first step."""
-    from rich.console import Console
 
     from ptheta.reporting import track
 
@@ -96,7 +95,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
         def advance(n: int, total: int) -> None:
             if not bars:
-                bars.append(stack.enter_context(track(what, total, Console(stderr=True))))
+                bars.append(stack.enter_context(track(what, total)))
             bars[0](n)
 
         yield advance

@@ -79,7 +79,6 @@ def evaluate(
         device: auto, cpu or cuda
         json: print nats, gains, metrics, notes and examples as one JSON object on the last line
     """
-    from rich.console import Console
 
     from ptheta.judging.base import How
     from ptheta.judging.overlap import learned_by
@@ -107,7 +106,7 @@ def evaluate(
     notes = [] if own else warned(learned_by(fitted, events))
     how = How(samples, beams, length_penalty, guidance, seed, opposite)
     many = densities(fitted, rival) * len(events)
-    with track("scoring", many, Console(stderr=True)) as advance:
+    with track("scoring", many) as advance:
         found = judge_run(fitted, events, how, rival, advance)
     found.nats.notes[:0] = notes
     of = f"{len(events):,} events of {data.name} ({name})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.options import Flag, RunArgument
 
@@ -18,13 +20,13 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
         run: run folder
         json: print the card as one JSON object on the last line
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from ptheta.numbers import jsonable
     from ptheta.reporting import card_rows
     from ptheta.runs import Run
+    from ptheta.terminal import console
 
     fitted = Run.load(run)
     if json:
@@ -33,7 +35,7 @@ def info(run: RunArgument, *, json: Flag = False) -> None:
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in card_rows(fitted):
-        table.add_row(f"[bold]{name}[/bold]", value)
+        table.add_row(Text(name, "bold"), value)
     for remark in fitted.remarks:
-        table.add_row("[bold]note[/bold]", escape(remark))
-    Console(highlight=False).print(table)
+        table.add_row(Text("note", "bold"), remark)
+    console(sys.stdout).print(table)

@@ -19,6 +19,7 @@ from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Terminated, UsageError, nearest
 from ptheta.foreign import TRACEBACK, out_of_memory
+from ptheta.terminal import safe
 
 COMMANDS = {
     "fit": "learn a distribution from data",
@@ -56,11 +57,16 @@ def main(argv: list[str] | None = None) -> int:
         SIGTERM.
     """
     args = sys.argv[1:] if argv is None else argv
+    with safe():
+        return _run(args)
+
+
+def _run(args: list[str]) -> int:
+    """A command's exit status."""
     try:
         with _signals():
             code = _dispatch(args)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt as stop:
         print("ptheta: stopped", file=sys.stderr)

@@ -51,7 +51,6 @@ def report(
         device: auto, cpu or cuda
         json: print out, seconds and the main numbers as one JSON object on the last line
     """
-    from rich.console import Console
 
     from ptheta.reporting import track
     from ptheta.reporting.report import SECTIONS, write_report
@@ -66,7 +65,7 @@ def report(
     fitted = Run.load(run, choose_device(device))
     place = output(out, beside(run, "-report.html"), force)
     data = None if source is None else _read(fitted, source)
-    with track("reporting", len(SECTIONS), Console(stderr=True)) as advance:
+    with track("reporting", len(SECTIONS)) as advance:
         numbers = write_report(fitted, place, data, n=n, seed=seed, advance=advance)
     print(f"report: {place}", file=sys.stderr)
     if json:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ptheta import terminal
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.groups import of_text_tables, read_as_asked
@@ -195,7 +196,6 @@ def _events(
     import dataclasses
 
     import torch
-    from rich.console import Console
 
     from ptheta.evaluation.results import Score
     from ptheta.models import Density
@@ -204,7 +204,7 @@ def _events(
     (name, calibration), run = held_out, detector.run
     exhibit = exhibit_of(run.codec)
     many = len(events) + (0 if calibration is None else len(calibration))
-    with track("scoring", many, Console(stderr=True)) as advance:
+    with track("scoring", many) as advance:
         if calibration is not None:
             detector.calibrate(calibration, advance=advance)
         scores = detector.score(events, advance=advance)
@@ -253,12 +253,11 @@ def _documents(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Score documents, each whole."""
     import numpy as np
-    from rich.console import Console
 
     from ptheta.evaluation.results import Score
     from ptheta.reporting import nats, rates_text, score_documents, show, track, write_document_scores
 
-    console = Console(stderr=True, highlight=False)
+    console = terminal.console()
     many = len(split.ends) if limit is None else min(limit, len(split.ends))
     with track("scoring", many, console) as advance:
         found = score_documents(run, split, limit=limit, per_token=per_token, advance=advance)

@@ -26,6 +26,7 @@ from ptheta.numbers import nats, plural
 from ptheta.reporting import lines_of
 from ptheta.reporting.contexts import context_cells
 from ptheta.sampling import Effort
+from ptheta.terminal import data_output
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
@@ -68,8 +69,9 @@ def search(
 
 def show(texts: list[str], names: list[str] | None) -> None:
     """Print texts, one a line after their contexts; a single one as it is."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(as_printed(texts, names).encode(encoding, "replace").decode(encoding), end="")
+    file = data_output()
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    print(as_printed(texts, names).encode(encoding, "replace").decode(encoding), end="", file=file)
 
 
 def as_printed(texts: list[str], names: list[str] | None) -> str:

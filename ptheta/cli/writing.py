@@ -22,9 +22,10 @@ from ptheta.errors import UsageError
 from ptheta.files import replacing_folder, write_bytes
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats
-from ptheta.reporting import exhibit_of, printable
+from ptheta.reporting import exhibit_of
 from ptheta.runs import Run
 from ptheta.sampling import Draft, Generation, Warp
+from ptheta.terminal import printable, raw
 
 ENDINGS = {"end": "end of document", "stop": "stop text", "length": "length"}
 """Why a text ended, in print."""
@@ -133,7 +134,7 @@ class Terminal:
     """
 
     def __init__(self, file: TextIO):
-        self.file = file
+        self.file = raw(file)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def print(self, text: bytes, *, last: bool = False, dim: bool = False) -> None:
@@ -146,7 +147,7 @@ class Terminal:
         """
         shown = self.decoder.decode(text, last)
         if self.file.isatty():
-            shown = printable(shown)
+            shown = printable(shown.replace("\r\n", "\n")).replace("\r", "␍")
             shown = f"\x1b[2m{shown}\x1b[22m" if dim and shown else shown
         encoding = self.file.encoding or "utf-8"
         self.file.write(shown.encode(encoding, "replace").decode(encoding))

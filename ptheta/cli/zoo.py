@@ -23,11 +23,11 @@ def zoo(*, json: Flag = False) -> None:
     Args:
         json: print the list as one JSON object on the last line
     """
-    from rich.console import Console
     from rich.table import Table
 
     from ptheta.models import ZOO
     from ptheta.presets import PRESETS
+    from ptheta.terminal import console
 
     table = Table("model", "density", "events", "what it is", box=None, pad_edge=False)
     for row in ZOO.values():
@@ -35,10 +35,10 @@ def zoo(*, json: Flag = False) -> None:
     recipes = Table("preset", "model", "minutes", "for", box=None, pad_edge=False)
     for recipe in PRESETS.values():
         recipes.add_row(recipe.name, recipe.model, f"{recipe.minutes:g}", recipe.summary)
-    console = Console(file=sys.stderr if json else sys.stdout, highlight=False)
-    console.print(table)
-    console.print()
-    console.print(recipes)
+    shown = console(sys.stderr if json else sys.stdout)
+    shown.print(table)
+    shown.print()
+    shown.print(recipes)
     if json:
         rows = [{k: v for k, v in asdict(row).items() if k not in HIDDEN} for row in ZOO.values()]
         print_json({"models": rows, "presets": [asdict(recipe) for recipe in PRESETS.values()]})

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.markup import escape
 from torch import Tensor
 
 from ptheta.data import Data, Split
@@ -152,7 +151,7 @@ def fit(
         run = with_data(run, data) if in_memory else run
         if line := finished(run, given):
             whole = Run.load(run.path)
-            console_for(verbose).print(escape(line), soft_wrap=True)
+            console_for(verbose).print(line, soft_wrap=True)
             return whole
         run = run if in_memory else with_data(run, data)
         model, data = run.model, run.data

@@ -18,7 +18,7 @@ from ptheta.reporting.overview import file_lines, write_overview
 from ptheta.reporting.pictures import grid, save_picture, surprise_grid
 from ptheta.reporting.progress import FitProgress, track
 from ptheta.reporting.samples import gives_reasons, reasons, write_events, write_scores
-from ptheta.reporting.surprise import printable, show
+from ptheta.reporting.surprise import show
 
 __all__ = [
     "Exhibit",
@@ -37,7 +37,6 @@ __all__ = [
     "nats",
     "nearest_pictures",
     "plural",
-    "printable",
     "rates_text",
     "reads_documents",
     "reasons",

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.pictures import grid
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Image, Space
+from ptheta.terminal import console
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -130,7 +130,7 @@ def comparison(rows: Sequence[Row], quality: Mapping[str, Distinguished], data: 
         data: all were fitted to.
         file: to print to.
     """
-    console = Console(file=file, highlight=False)
+    shown = console(file)
     first = next(row.results for row in rows if row.run is not None)
     of = f"all {first['n']:,}" if first["n"] == first["of"] else f"{first['n']:,} of {first['of']:,}"
     events = f"{of} {first['split']} {'event' if first['of'] == 1 else 'events'}"
@@ -153,13 +153,13 @@ def comparison(rows: Sequence[Row], quality: Mapping[str, Distinguished], data: 
             row.size,
             f"{row.results['seconds']:.1f}",
         )
-    console.print(table)
+    shown.print(table)
     for line in remarks(quality, rows, data):
-        console.print(line, soft_wrap=True)
+        shown.print(line, soft_wrap=True)
     if data.space == LECTURE:
-        console.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters", soft_wrap=True)
+        shown.print(f"full joint table over {data.space}: {_joint(data.space)} free parameters", soft_wrap=True)
         counts = [f"{name} {expression}" for name, expression in lecture_counts().items()]
-        console.print(f"28×28 binary pictures: {', '.join(counts)}", soft_wrap=True)
+        shown.print(f"28×28 binary pictures: {', '.join(counts)}", soft_wrap=True)
 
 
 def remarks(quality: Mapping[str, Distinguished], rows: Sequence[Row], data: Data) -> list[str]:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ptheta.reporting.surprise import printable
+from ptheta.terminal import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

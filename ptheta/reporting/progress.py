@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
+from ptheta import terminal
 from ptheta.data import Data
 from ptheta.errors import UsageError
 from ptheta.evaluation.results import Score
@@ -39,10 +40,11 @@ WARM = 5
 
 
 @contextmanager
-def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
+def track(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[int], None]]:
     """A progress bar for `total` events, with rate and time left, if it takes longer than two seconds."""
     clock = time.perf_counter()
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+    console = console or terminal.console()
+    columns = _plain("{task.description}"), BarColumn(), _plain("{task.fields[state]}")
     shown = console.is_terminal
     with Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not shown) as bar:
         task = bar.add_task(what, total=total, state="", visible=False)
@@ -56,6 +58,11 @@ def track(what: str, total: int, console: Console) -> Iterator[Callable[[int], N
             bar.update(task, completed=done, state=state, visible=seconds > PATIENCE)
 
         yield advance
+
+
+def _plain(text: str) -> TextColumn:
+    """A column of a bar in which text is not markup."""
+    return TextColumn(text, markup=False)
 
 
 class FitProgress:
@@ -85,7 +92,7 @@ class FitProgress:
         self.steps, self.advised = 0, False
         self.milestone = 0.0  # progress from which the next validation is a line, where there is no bar
         self.line: str | None = None
-        columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[state]}")
+        columns = _plain("{task.description}"), BarColumn(bar_width=24), _plain("{task.fields[state]}")
         self.live = self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
         self.task = self.bar.add_task("fitting", total=1.0, state="")
@@ -97,10 +104,11 @@ class FitProgress:
     def __enter__(self) -> FitProgress:
         model = self.run.model
         given = f" given {model.context_space}" if model.context_space else ""
-        self.say(f"[bold]{self.run.name}[/bold] over {model.space}{given}, {count(model.free_parameters)} parameters")
+        about = f" over {model.space}{given}, {count(model.free_parameters)} parameters"
+        self.say(Text.assemble((self.run.name, "bold"), about))
         budget = "" if self.budget is None else f" for {self.budget}{self._shares()}"
         what = f"{plural(len(self.data.train), 'event')}" if self.run.has_data else f"to the {self.data.source}"
-        self.say(f"fitting {what}{budget}; the run is {escape(str(self.run.path))}")
+        self.say(f"fitting {what}{budget}; the run is {self.run.path}")
         self.clock = time.perf_counter()
         self.bar.start()
         return self
@@ -110,7 +118,7 @@ class FitProgress:
         if self.scalars:
             self.scalars.close()
 
-    def say(self, line: str) -> None:
+    def say(self, line: str | Text) -> None:
         """One line on the terminal."""
         self.console.print(line, soft_wrap=True)
 
@@ -189,11 +197,11 @@ class FitProgress:
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
         if self.run.is_pending:
-            self.say(f"stopped before there were weights; the run in {escape(str(self.run.path))} is as it was")
+            self.say(f"stopped before there were weights; the run in {self.run.path} is as it was")
             return
         kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
-        self.say(f"stopped; {kept} {escape(str(self.run.path))}")
-        self.say(f"resume with: ptheta fit --resume --out {escape(shlex.quote(str(self.run.path)))}")
+        self.say(f"stopped; {kept} {self.run.path}")
+        self.say(f"resume with: ptheta fit --resume --out {shlex.quote(str(self.run.path))}")
 
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""
@@ -202,11 +210,13 @@ class FitProgress:
             return
         score = Score.from_json(results, self.run.model.space.dimensions)
         if score.density is not Density.IMPLICIT:
-            value = f"[bold]{score}[/bold] nats, {exhibit_of(self.data.codec).spelled(results)}"
+            value = (str(score), "bold"), f" nats, {exhibit_of(self.data.codec).spelled(results)}"
         else:
-            value = f"energy distance [bold]{results.get('energy_distance', math.nan):.4f}[/bold], no density,"
+            distance = f"{results.get('energy_distance', math.nan):.4f}"
+            value = "energy distance ", (distance, "bold"), ", no density,"
         steps = f" and {plural(results['steps'], 'step')}" if "steps" in results else ""
-        self.say(f"{results['split']} {value} on {scored_events(results)}, in {_time(results['seconds'])}{steps}")
+        rest = f" on {scored_events(results)}, in {_time(results['seconds'])}{steps}"
+        self.say(Text.assemble(f"{results['split']} ", *value, rest))
         if "nats_random_orders" in results:
             self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):
@@ -215,7 +225,7 @@ class FitProgress:
     def remarks(self) -> None:
         """What is not as it should be in the run folder."""
         for remark in self.run.remarks:
-            self.say(escape(remark))
+            self.say(remark)
 
 
 def _time(seconds: float) -> str:

@@ -19,6 +19,7 @@ from rich.text import Text
 from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec, TextCodec
+from ptheta.terminal import printable
 
 STEPS = (0.5, 1, 2, 3, 4, 6, 8, 12)
 """Bits at which the next shade begins; fixed, so that pages of different runs compare."""
@@ -27,9 +28,6 @@ END = "∎"
 """Shown for the end of a document."""
 
 _LABELS = [f"below {STEPS[0]:g}", *(f"{a:g}–{b:g}" for a, b in itertools.pairwise(STEPS)), f"{STEPS[-1]:g} and more"]
-
-_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
-_CONTROLS |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 _HEAT = (230, 228, 221, 214, 208, 202, 196, 199)
 """Of the 256 colours of a terminal, pale yellow to red: black on them reads on dark and on light terminals."""
@@ -97,15 +95,6 @@ def spans(codec: TextCodec | DocumentCodec, tokens: Iterable[int], log_prob: Ten
     if count:
         found.append(Span(text + decoder.decode(b"", final=True), bits, count))
     return found
-
-
-def printable(text: str) -> str:
-    """Text whose control characters, which could command a terminal, are shown as pictures of themselves.
-
-    >>> printable("a\\x1b[2J\\n")
-    'a␛[2J\\n'
-    """
-    return text.translate(_CONTROLS)
 
 
 # A page

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
+
+from ptheta import terminal
 
 PATIENCE = 2.0
 """Seconds after which a terminal shows what is being done."""
@@ -30,8 +32,8 @@ def waiting(what: str, console: Console) -> Iterator[None]:
         what: is being done, for example `drawing samples`.
         console: to show it on.
     """
-    status = console.status(escape(what)) if console.is_terminal else None
-    show = (lambda: console.print(f"{escape(what)} …", soft_wrap=True)) if status is None else status.start
+    status = console.status(Text(what)) if console.is_terminal else None
+    show = (lambda: console.print(f"{what} …", soft_wrap=True)) if status is None else status.start
     timer = threading.Timer(QUIET if status is None else PATIENCE, show)
     timer.daemon = True
     timer.start()
@@ -46,4 +48,4 @@ def waiting(what: str, console: Console) -> Iterator[None]:
 
 def console_for(verbose: bool | None, *, is_main: bool = True) -> Console:
     """The console of a command on standard error; it is quiet where nothing is to be shown."""
-    return Console(stderr=True, quiet=not (is_main and is_shown(verbose)), highlight=False)
+    return terminal.console(quiet=not (is_main and is_shown(verbose)))

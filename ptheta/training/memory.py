@@ -22,7 +22,7 @@ def available(device: torch.device) -> float:
 def _free() -> float:
     """What the system could give."""
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     with contextlib.suppress(ValueError, OSError, AttributeError):
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
@@ -33,7 +33,7 @@ def _group() -> float:
     """What is left in the process's control groups, version 2 or 1."""
     left = math.inf
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, kinds, path = line.split(":", 2)
             if kinds == "":
                 root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current", "inactive_file")
@@ -66,6 +66,6 @@ def _own() -> float:
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
             return max(0.0, float(limit - pages * resource.getpagesize()))
     return math.inf

@@ -13,8 +13,9 @@ from rich.console import Console
 import ptheta
 from ptheta.data.codecs.text import TextCodec
 from ptheta.data.streams import TextSplit
-from ptheta.reporting import Rates, byte_count, documents, printable, rates_text, score_documents, show
+from ptheta.reporting import Rates, byte_count, documents, rates_text, score_documents, show
 from ptheta.reporting.surprise import LINES, STEPS, Span, page, spans
+from ptheta.terminal import printable
 
 BYTES = TextCodec(4, documents=True)
 
