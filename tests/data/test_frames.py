@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from ptheta.data import load
+from ptheta.data import Codec, load
 from ptheta.errors import SourceError
 
 N = 120
@@ -195,3 +195,18 @@ def test_files_of_categories_are_written_with_their_order(tmp_path):
     codec = load(tmp_path / "t.parquet").codec
     kind = pq.read_schema(codec.write_frame(codec.encode({"a": pa.array(HIGH), "z": Z}), tmp_path / "u.parquet"))
     assert kind.field("a").type == pa.dictionary(pa.int8(), pa.string(), ordered=True)
+
+
+@pytest.mark.parametrize("kind", ["table", "rows"])
+def test_codecs_of_older_runs_know_no_types_and_decode_all_the_same(kind):
+    made = pd.DataFrame({"a": SMALL, "b": SMALL > 1} | ({"z": Z} if kind == "rows" else {}))
+    codec = load(made).codec
+    described = codec.to_json()
+    assert described["kind"] == kind
+    for name in ("types", "dtypes"):
+        described.pop(name, None)
+    old = Codec.from_json(described)
+    assert old == codec
+    x = codec.encode(made)
+    pd.testing.assert_frame_equal(old.decode(x), codec.decode(x))
+    assert old.arrow(old.decode(x)).num_rows == N

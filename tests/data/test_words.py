@@ -14,7 +14,8 @@ HEIGHT = G.normal(170, 9, N).round(1)
 
 
 def kinds(values):
-    own, dates = unusual_words(open_source({"a": [str(v) for v in values]}), ["a"])
+    values = values if isinstance(values, pd.api.extensions.ExtensionArray) else [str(v) for v in values]
+    own, dates = unusual_words(open_source(pd.DataFrame({"a": values})), ["a"])
     return "own" if own else "date" if dates else "category"
 
 
@@ -38,6 +39,7 @@ def kinds(values):
         (pd.date_range("2020-01-01", periods=N, freq="5h", tz="UTC").map(lambda t: t.isoformat()), "date"),
         ([f"192.168.0.{i}" for i in range(N)], "own"),
         ([f"{i:05d}-77" for i in range(N)], "own"),
+        (pd.array([f"dune {i}" for i in range(N)], "string"), "own"),
         (["x"] * 10, "category"),
         ([f"n{i}" for i in range(10)], "category"),  # too few to tell
     ],
@@ -69,8 +71,12 @@ def test_what_a_run_knows_is_not_left_out_of_new_data():
     assert load(made.assign(kind=["a"] * N, id=[f"n{i}" for i in range(N)]), codec=codec).codec == codec
 
 
-def test_dates_are_reported_as_what_they_are_taken_for():
+def test_dates_are_reported_once_as_what_they_are_taken_for(tmp_path):
     made = pd.DataFrame({"month": pd.date_range("1900", periods=N, freq="MS").strftime("%Y-%m"), "height": HEIGHT})
     data = load(made)
     assert data.codec.names == ["month", "height"]
     assert any(note.startswith("dates or times, taken as categories without an order") for note in data.notes)
+    made.to_csv(tmp_path / "t.csv", index=False)
+    data = load(tmp_path / "t.csv")  # whose reader reports them
+    assert sum("1900-01" in note or note.startswith("dates") for note in data.notes) == 1
+    assert data.codec.names == ["month", "height"]

@@ -30,8 +30,8 @@ def run_two(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_two_processes_match_one_at_the_same_global_batch(array_file, tmp_path):
-    done = run_two(array_file, "made", "--event", "x", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0",
-                   "--out", tmp_path / "two", "--json")  # fmt: skip
+    made = "--event", "x", "--steps", "12", "--batch-size", "16", "--width", "24", "--dropout", "0"
+    done = run_two(array_file, "made", *made, "--out", tmp_path / "two", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1, "one process speaks"
     assert done.stderr.count("test ") <= 2

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
+from ptheta.data.sources.cells import DATE
 from ptheta.data.sources.tables import Source
 
 FEWEST = 50
@@ -20,17 +21,7 @@ OWN = 0.5
 DATED = 0.9
 """Part of the different values that are dates or times in a column of these."""
 
-_CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s?[ap]\.?m\.?)?(\s?(z|utc|[+-]\d{2}:?\d{2}))?"
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_DAY = "|".join(
-    [
-        r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?",
-        r"\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})",
-        rf"(\d{{1,2}}\.?[\s-])?{_MONTH}[\s-]?(\d{{1,2}},?\s)?(\d{{4}}|\d{{2}})",
-        r"\d{4}-?(q[1-4]|w\d{2})",
-    ]
-)
-_DATE = re.compile(rf"\s*(({_DAY})([t\s]+{_CLOCK})?|{_CLOCK})\s*", re.IGNORECASE)
+_DATE = re.compile(DATE)
 
 _FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D{0,3}")
 """A number with thousands, a unit or a percent sign."""
@@ -38,16 +29,20 @@ _FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D
 
 def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str]]:
     """Columns of words that are identifiers or free text, since more than half of the rows have a value of their own;
-    and those that are dates or times. Figures that are spelled, such as 24.9%, are neither.
+    and those that are dates or times, which readers of text report themselves. Figures that are spelled, such as
+    24.9%, are neither.
 
     Args:
         source: with its tables, of each of which a chunk is looked at.
         names: of columns.
     """
-    names = [name for name in names if source.columns[name].kind == "string" and source.columns[name].dtype is None]
+    declared = [name for name in names if isinstance(source.columns[name].dtype, dict)]
+    is_text = any(table.is_text for table in source.tables.values())
+    names = [name for name in names if source.columns[name].kind == "string" and name not in declared]
     own, dates = [], []
     for name, counts in _counts(source, names):
-        if is_date := sum(map(bool, map(_DATE.fullmatch, counts))) >= DATED * len(counts) and len(counts) > 0:
+        is_date = sum(map(bool, map(_DATE.fullmatch, counts))) >= DATED * len(counts) and len(counts) > 0
+        if is_date and not is_text:
             dates.append(name)
         rows, single = sum(counts.values()), sum(count == 1 for count in counts.values())
         spelled = sum(bool(_FIGURE.fullmatch(value)) and not value.isdigit() for value in counts) > len(counts) / 2
