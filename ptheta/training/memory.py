@@ -52,10 +52,10 @@ def _group() -> float:
 
 def _left(folder: Path, most: str, used: str, reclaimable: str) -> float:
     with contextlib.suppress(OSError, ValueError):
-        limit = int((folder / most).read_text())
-        lines = (folder / "memory.stat").read_text().splitlines()
+        limit = int((folder / most).read_text(encoding="utf-8"))
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
         cached = next((int(line.split()[1]) for line in lines if line.split()[0] == reclaimable), 0)
-        return float(limit - int((folder / used).read_text()) + cached)
+        return float(limit - int((folder / used).read_text(encoding="utf-8")) + cached)
     return math.inf
 
 
