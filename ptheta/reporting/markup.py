@@ -119,6 +119,17 @@ def picture(image: Picture, alt: str) -> Html:
     return tag("img", src=f"data:image/png;base64,{data}", alt=alt, width=image.width, height=image.height)
 
 
+def player(wave: bytes, what: str) -> Html:
+    """A sound inside the page, a WAV file, with what plays it.
+
+    Args:
+        wave: the file.
+        what: is heard, for those who do not see the player.
+    """
+    data = base64.b64encode(wave).decode()
+    return tag("audio", controls=True, preload="metadata", src=f"data:audio/wav;base64,{data}", aria_label=what)
+
+
 def command(line: str) -> Html:
     """A command to type."""
     return tag("pre", tag("code", line), cls="command")

@@ -165,13 +165,18 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 def write_wave(samples: np.ndarray, rate: int, path: Path) -> Path:
     """Write samples [k], −1 … 1, as a 16-bit PCM WAV file; what is louder is clipped."""
+    return write_bytes(path, wave_bytes(samples, rate), flush=False)
+
+
+def wave_bytes(samples: np.ndarray, rate: int) -> bytes:
+    """A 16-bit PCM WAV file of samples [k], −1 … 1; what is louder is clipped."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return write_bytes(path, buffer.getvalue(), flush=False)
+    return buffer.getvalue()
 
 
 def audio_library(name: str, what: str) -> Any:

@@ -60,6 +60,7 @@ th { font-weight: 600; }
 .panels > figure { flex: 1 1 22rem; max-width: 29rem; }
 figure { margin: .6rem 0; max-width: 100%; min-width: 0; }
 figure img { max-width: 100%; height: auto; display: block; image-rendering: pixelated; border-radius: .25rem; }
+figure audio { width: 100%; display: block; }
 figure svg { width: 100%; height: auto; display: block; }
 figure svg text { font-family: inherit !important; }
 figcaption { max-width: 46rem; margin-top: .2rem; }
