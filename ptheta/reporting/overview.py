@@ -23,6 +23,9 @@ from ptheta.sampling import Effort, PatienceError
 FEWER = (16, 4)
 """Events in the overview if more would take too long."""
 
+DRAWING = 0.6
+"""Part of the time that drawing samples may take."""
+
 FAILURES = PthetaError, MemoryError, torch.OutOfMemoryError
 """What may go wrong here without harm to the fit."""
 
@@ -42,7 +45,7 @@ def write_overview(
     Args:
         run: its model samples, its data are compared with.
         seed: of the samples.
-        patience: seconds that all may take, about: half of them are for drawing, and fewer samples are drawn where
+        patience: seconds that all may take, about: most of them are for drawing, and fewer samples are drawn where
             that would take longer; the others are for the pictures.
         say: is called with what could not be written, and with whether samples are copies.
         during: shows what is being done.
@@ -55,7 +58,7 @@ def write_overview(
     until = time.perf_counter() + patience
     try:
         with during("drawing samples"):
-            x, written = _samples(run, seed, patience / 2, say)
+            x, written = _samples(run, seed, DRAWING * patience, say)
         files += written
     except FAILURES as error:
         say(f"no samples were written: {_problem(error)}")

@@ -92,6 +92,7 @@ class FitProgress:
         self.steps, self.advised = 0, False
         self.milestone = 0.0  # progress from which the next validation is a line, where there is no bar
         self.line: str | None = None
+        self.begun: tuple[int, float] | None = None  # step and progress after the first step of this process
         columns = _plain("{task.description}"), BarColumn(bar_width=24), _plain("{task.fields[state]}")
         self.live = self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
@@ -156,8 +157,9 @@ class FitProgress:
             self.say(self.line)
             self.milestone = progress + 1 / LINES
         self.line = None
-        if progress >= (FORESEEN if position.step >= WARM else 2 * FORESEEN) and not self.advised:
-            self._foresee(round(position.step / progress))
+        began, at = self.begun = self.begun or (position.step, progress)  # the first step takes longer
+        if position.step > began and progress >= (FORESEEN if position.step >= began + WARM else 2 * FORESEEN):
+            self._foresee(position.step + round((1 - progress) * (position.step - began) / max(progress - at, 1e-9)))
         now = time.perf_counter()
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
@@ -173,6 +175,8 @@ class FitProgress:
 
     def _foresee(self, steps: int) -> None:
         """Say that there will be few steps, once."""
+        if self.advised:
+            return
         self.advised = True
         if line := self.advise(steps):
             self.say(f"about {plural(steps, 'step')} fit into {self.budget}: {line}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 SCORING = 0.1
 """Part of a budget in minutes that the final score may take."""
 
-LOOKING = 0.08
+LOOKING = 0.1
 """Part of it that is kept for samples, pictures and the search for copies."""
 
 LEAST = 0.2
