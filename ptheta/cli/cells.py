@@ -221,7 +221,7 @@ def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, pat
     assert isinstance(table, TextTable)
     drawn = {}
     for name, where in holes.items():
-        way = table.writing(name) if codec.levels_of(name) is None or name not in codec.words else Writing()
+        way = table.writing_of(name) if codec.levels_of(name) is None or name not in codec.words else Writing()
         drawn[name] = [way.written(str(value)) if hole else None for value, hole in zip(frame[name].array, where)]
     (layout,) = table.layouts
     dialect = layout.dialect

@@ -201,7 +201,7 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
     if word not in known and path.suffix.lower() in LISTS and not any(c.isspace() for c in word):
         if not is_file(path):
             raise SourceError(f"{word} does not exist", "check the path, or give the value itself")
-        cells = enumerate(_listed(path, column), 1)
+        cells = enumerate(_listed(path, column, codec), 1)
         return [_Asked(cell or None, _caption(cell) if cell else "nothing given", row, word) for row, cell in cells]
     if word not in known and path.suffix and is_file(path):
         what = f"{word} is a file, and the context is {codec.space}"
@@ -220,13 +220,14 @@ def _files(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     return files
 
 
-def _listed(path: Path, column: str) -> list[str]:
+def _listed(path: Path, column: str, codec: ContextCodec) -> list[str]:
     """The lines of a text file that are not blank, or the cells of a CSV file's column of contexts, empty ones too."""
+    from ptheta.data.kinds import kind_of
     from ptheta.data.sources.delimited import read_cells, read_lines
 
     if path.suffix.lower() != ".csv":
         return read_lines(path)
-    names, rows = read_cells(path)
+    names, rows = read_cells(path, kind_of(codec).words(codec, column))
     if column not in names and len(names) > 1:
         raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
     if column not in names:

@@ -90,7 +90,8 @@ def _compress(
     """Write the compressed file."""
     column = run.config["data"]["request"].get("context")
     values = Values(model)
-    found = [parts.read(path, name, run.codec, values, column) for path, name in names.collect(files)]
+    with run.reading():
+        found = [parts.read(path, name, run.codec, values, column) for path, name in names.collect(files)]
     names.check([part.name for part in found], "the command")
     events, texts = _coded(found)
     labels = _labels(found, events + texts, model.context_space, context)

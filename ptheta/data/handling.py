@@ -26,8 +26,9 @@ from ptheta.data.finding.labels import find_labels
 from ptheta.data.finding.looks import is_picture_array
 from ptheta.data.finding.palettes import palette_codec
 from ptheta.data.finding.pictures import picture_codec, sized, two_valued
+from ptheta.data.finding.tables import table_codec
 from ptheta.data.option_groups import Options
-from ptheta.data.options import COLOURS, Loading, Pictures, Texts
+from ptheta.data.options import COLOURS, Loading, Pictures, Tables, Texts
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.tables import Column, Source, Table, as_numpy, missing, named, take
 from ptheta.data.splits import Masks, Split
@@ -110,6 +111,16 @@ def is_picture(source: Source, column: Column, texts: set[str]) -> bool:
 
 
 # Rows of tables, single values and texts
+
+
+def find_rows(source: Source, parts: list[Part], options: Options, masks: Masks) -> tuple[FrameCodec, list[str]]:
+    """The codec of columns, which writes text tables as the source is written."""
+    names = [part.column for part in parts]
+    codec = table_codec(source, names, options[Tables].columns, masks)
+    found = dict(next(iter(source.tables.values())).writing)
+    if ways := {name: way for name, way in found.pop("columns", {}).items() if name in names}:
+        found["columns"] = ways
+    return replace(codec, writing=found), []
 
 
 def encode_rows(codec: FrameCodec, chunk: Chunk, names: list[str], table: Table, place: Place) -> np.ndarray:

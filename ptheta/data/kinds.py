@@ -28,7 +28,6 @@ from ptheta.data.finding.looks import is_picture_array
 from ptheta.data.finding.mixed_columns import described
 from ptheta.data.finding.pictures import remarks_of
 from ptheta.data.finding.sounds import sound_codec, sound_notes, survey
-from ptheta.data.finding.tables import table_codec
 from ptheta.data.finding.token_streams import load_text
 from ptheta.data.handling import (
     NUMBERS,
@@ -44,6 +43,7 @@ from ptheta.data.handling import (
     encode_texts,
     find_numbers,
     find_pictures,
+    find_rows,
     finish_pictures,
     finish_reals,
     is_picture,
@@ -244,10 +244,7 @@ _ROWS = [
         "table",
         "rows of a table",
         (FrameCodec,),
-        lambda source, parts, options, masks: (
-            table_codec(source, [part.column for part in parts], options[Tables].columns, masks),
-            [],
-        ),
+        find_rows,
         roles=("event",),
         options=Tables,
         exhibit="tables:Tables",

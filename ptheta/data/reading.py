@@ -73,7 +73,8 @@ def _of_parts(codec: JointCodec, given: Mapping[str, str]) -> np.ndarray:
 
 
 def _parts_of_file(codec: JointCodec, path: str | Path) -> np.ndarray:
-    names, rows = read_cells(path)
+    known = [kind_of(one).words(one, name) for name, one in codec.codecs.items()]
+    names, rows = read_cells(path, {name: values for words in known for name, values in words.items()})
     if unknown := [name for name in names if name not in codec.parts]:
         raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(codec.parts)))
     found = []

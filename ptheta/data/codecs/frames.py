@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ptheta.data.codecs.known import Levels
+    from ptheta.data.sources.cells import Writing
     from ptheta.data.sources.tables import Column
 
 FORMATS = (".csv", ".parquet")
@@ -27,7 +28,14 @@ FORMATS = (".csv", ".parquet")
 
 
 class FrameCodec(Codec):
-    """Rows of named columns ↔ events [n, m]."""
+    """Rows of named columns ↔ events [n, m].
+
+    Attributes:
+        writing: how CSV files are written, where not as usual: `separator`, `encoding`, `mark` (of the byte order,
+            hexadecimal) and `columns`, name → the fields of a `ptheta.data.sources.cells.Writing`.
+    """
+
+    writing: dict[str, Any]
 
     @property
     @abstractmethod
@@ -134,14 +142,32 @@ class FrameCodec(Codec):
             frame.insert(place, name, list(values))
             table = None if table is None else table.add_column(place, name, [list(values)])
         if table is None:
-            buffer = io.StringIO()
-            frame.to_csv(buffer, index=False)
-            return write_bytes(path, buffer.getvalue().encode(), flush=False)
+            return write_bytes(path, self._text(frame), flush=False)
         import pyarrow.parquet as pq
 
         with replacing(path, flush=False) as temporary:
             pq.write_table(table, temporary)
         return path
+
+    def _text(self, frame: pd.DataFrame) -> bytes:
+        """A frame as the bytes of a CSV file, written as the source was."""
+        from ptheta.data.sources.cells import Writing
+
+        own, encoding = self.writing, self.writing.get("encoding", "utf-8")
+        for name, way in own.get("columns", {}).items():
+            frame[name] = _spelled(frame[name], Writing(**way))
+        buffer = io.StringIO()
+        frame.to_csv(buffer, index=False, sep=own.get("separator", ","))
+        text = buffer.getvalue()
+        try:
+            return bytes.fromhex(own.get("mark", "")) + text.encode(encoding)
+        except UnicodeEncodeError:  # captions of contexts may be in any script
+            return text.encode()
+
+
+def _spelled(column: Any, way: Writing) -> list[str]:
+    """Numbers as they are written; an empty cell where one is missing."""
+    return ["" if absent else way.written(str(value)) for value, absent in zip(column.array, column.isna())]
 
 
 def _are_texts(values: list[Any]) -> bool:

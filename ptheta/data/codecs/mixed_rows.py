@@ -43,12 +43,14 @@ class RowCodec(FrameCodec):
         resolutions: of the columns, see `ptheta.values`; none: double.
         numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
         dtypes: column → its type in a data frame, where its Arrow type does not say it, see `codecs.dtypes`.
+        writing: how the source was written, if it is a text table of an unusual kind, see `FrameCodec`.
     """
 
     columns: list[dict[str, Any]]
     resolutions: list[str] = field(default_factory=list, compare=False)
     numbered: list[str] = field(default_factory=list, compare=False)
     dtypes: dict[str, Any] = field(default_factory=dict, compare=False)
+    writing: dict[str, Any] = field(default_factory=dict, compare=False)
 
     kind = "rows"
     named_unit = "column"

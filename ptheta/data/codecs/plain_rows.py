@@ -37,6 +37,7 @@ class TableCodec(FrameCodec):
         numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
         types: Arrow types of the columns; none: not known.
         dtypes: column → its type in a data frame, where its Arrow type does not say it, see `codecs.dtypes`.
+        writing: how the source was written, if it is a text table of an unusual kind, see `FrameCodec`.
     """
 
     columns: list[str]
@@ -46,6 +47,7 @@ class TableCodec(FrameCodec):
     numbered: list[str] = field(default_factory=list, compare=False)
     types: list[str] = field(default_factory=list, compare=False)
     dtypes: dict[str, Any] = field(default_factory=dict, compare=False)
+    writing: dict[str, Any] = field(default_factory=dict, compare=False)
 
     kind = "table"
 

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,18 @@ class TextTable(ArrowTable):
         other = any(self.columns[name].kind != "string" or usual & set(known) for name, known in more.items())
         return self.files.tables({**self.words, **more})[self.split] if other else self
 
-    def writing(self, name: str) -> Writing:
+    @property
+    def writing(self) -> dict[str, Any]:
+        """Separator, encoding, and columns of numbers that Python writes differently."""
+        dialect, path = self.layouts[0].dialect, self.layouts[0].path
+        usual = "\t" if ".tsv" in path.name.lower() else ","
+        found: dict[str, Any] = {} if dialect.separator == usual else {"separator": dialect.separator}
+        if dialect.encoding != "utf-8" or dialect.mark:
+            found |= {"encoding": dialect.encoding, "mark": dialect.mark.hex()}
+        ways = {name: one.writing for name, one in self.meanings.items() if one.is_number and not one.writing.is_plain}
+        return found | ({"columns": {name: asdict(way) for name, way in ways.items()}} if ways else {})
+
+    def writing_of(self, name: str) -> Writing:
         """How numbers of a column are written; of one without any, as of the others."""
         own = self.meanings.get(name, Meaning("empty"))
         if own.kind != "empty":

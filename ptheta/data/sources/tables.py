@@ -71,6 +71,11 @@ class Table(ABC):
         """Whether cells are spelled in a text, so that numbers have no type of their own."""
         return False
 
+    @property
+    def writing(self) -> dict[str, Any]:
+        """How a text table is written, where not as usual: see `ptheta.data.codecs.frames.FrameCodec`."""
+        return {}
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of rows."""

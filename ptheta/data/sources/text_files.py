@@ -106,13 +106,21 @@ def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
     separator = dialect.separator
     if re.search(r"(?m)^#", body):
         body = _without_comments(body, path, separator)
-    spaced = separator != " "
+    quoted = re.search(rf'(^|{re.escape(separator)}) +"', body, re.MULTILINE)  # behind a space
 
     def read(width: int) -> Any:
         return pd.read_csv(
-            io.StringIO(body), sep=separator, header=None, names=range(width), index_col=False, dtype=str,
-            keep_default_na=False, na_filter=False, skipinitialspace=spaced, low_memory=False,
-        )  # fmt: skip
+            io.StringIO(body),
+            sep=separator,
+            header=None,
+            names=range(width),
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            skipinitialspace=separator != " " and quoted is not None,
+            low_memory=False,
+        )
 
     width = next((len(row) for row in _rows_of(body, path, separator) if len(row) > 1 or any(map(str.strip, row))), 0)
     if width > MOST_COLUMNS:

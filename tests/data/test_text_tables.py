@@ -1,0 +1,340 @@
+"""Text tables are read as people mean them: what is inferred is reported, and can be asked for differently."""
+
+import gzip
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ptheta.cli.main import main
+from ptheta.data import load
+from ptheta.data.sources.cells import Writing, kind_of_cell
+from ptheta.data.sources.opening import open_source
+from ptheta.errors import SourceError, UsageError
+from ptheta.remarks import collecting
+from ptheta.runs import Run
+
+
+def read(source, **options):
+    """Column → cells of an undivided source, and what is reported."""
+    from ptheta.data.options import TextTables
+    from ptheta.data.sources.asked import asking
+
+    with collecting() as remarks, asking(TextTables(**options)):
+        (table,) = open_source(source).tables.values()
+    columns = [name for name, column in table.columns.items() if column.kind != "other"]
+    chunks = list(table.chunks(columns))
+    cells = {name: [v for c in chunks for v in c[name].to_pylist()] for name in columns}
+    return cells, remarks
+
+
+def written(folder, text, name="t.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return path
+
+
+ROWS = {"g": ["b", "a", "ä"], "w": [-1.5, 0.25, 2.0], "k": [6, 0, 12]}
+
+
+def joined(separator, decimal=".", end="\n"):
+    lines = [separator.join(ROWS)] + [separator.join(str(v) for v in row) for row in zip(*ROWS.values())]
+    return end.join(line if i == 0 else line.replace(".", decimal) for i, line in enumerate(lines)) + end
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "cp1252", "latin-1"])
+@pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", "."), (";", ","), ("\t", ","), ("|", ".")])
+def test_separator_decimal_and_encoding_are_inferred_and_reported(separator, decimal, encoding, tmp_path):
+    path = written(tmp_path, joined(separator, decimal, "\r\n"), encoding=encoding)
+    cells, remarks = read(path)
+    assert cells == ROWS
+    said = " ".join(remarks)
+    assert (f"separator {separator!r}" in said) == (separator != ",")
+    assert ("is read as" in said) == (not encoding.startswith("utf-8"))
+    assert ("'-1,5' are read as -1.5" in said) == (decimal == ",")
+
+
+def test_what_is_usual_is_not_worth_a_word(tmp_path):
+    assert read(written(tmp_path, joined(",")))[1] == []
+    assert read(written(tmp_path, joined("\t"), "t.tsv"))[1] == []
+
+
+def test_the_first_line_of_a_spreadsheet_names_the_separator(tmp_path):
+    path = written(tmp_path, "sep=;\nname;note\nann;a, b\nbob;c\n")
+    assert read(path)[0] == {"name": ["ann", "bob"], "note": ["a, b", "c"]}
+
+
+def test_separators_in_words_and_quotes_do_not_mislead(tmp_path):
+    for text in ('a,b\n"1;2",x|y\n"3;4",z|w\n', "a,b\n1;2,x|y\n3;4,z\n"):
+        assert list(read(written(tmp_path, text))[0]) == ["a", "b"]
+
+
+def test_what_is_asked_for_comes_first(tmp_path):
+    path = written(tmp_path, "a;b\n1,234;x\n5,678;y\n", encoding="utf-8")
+    assert read(path)[0]["a"] == [1.234, 5.678]
+    assert read(path, decimal=".")[0]["a"] == [1234, 5678]
+    assert list(read(path, separator="pipe")[0]) == ["a;b"]
+    path = written(tmp_path, "имя,x\nмир,1\nмир,2\n", encoding="cp1251")
+    assert read(path, encoding="cp1251")[0]["имя"] == ["мир", "мир"]
+    assert "cp1252" in read(path)[1][0]
+    with pytest.raises(SourceError, match=r"t\.csv is not UTF-8 text.*name another --encoding"):
+        read(path, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"encoding": "utf-9"}, "no encoding is called 'utf-9'; did you mean utf-8"),
+        ({"encoding": "hex"}, "no encoding is called 'hex'"),
+        ({"separator": "ab"}, "'ab' cannot separate cells; give one character"),
+        ({"separator": '"'}, "cannot separate cells"),
+        ({"separator": ",", "decimal": ","}, "',' cannot be both separator and decimal"),
+        ({"decimal": "x"}, "no decimal is called 'x'"),
+        ({"header": "maybe"}, "no header is called 'maybe'"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line(options, says, tmp_path):
+    with pytest.raises(UsageError, match=says):
+        load(written(tmp_path, joined(",")), **options)
+    with pytest.raises(UsageError, match="is not a text table; leave out separator"):
+        load(pd.DataFrame({"a": [1, 2]}), separator=";")
+
+
+def test_damaged_text_is_named_and_not_guessed_at(tmp_path):
+    half = "grün,schön,weiß\n".encode()
+    with pytest.raises(SourceError, match=r"is not UTF-8 text.* at byte 58"):
+        read(written(tmp_path, half * 3 + b"a\xff,b,c\n"))
+    with pytest.raises(SourceError, match="is not text: it holds bytes of zero"):
+        read(written(tmp_path, b"a,b\n1,\x00\n" + b"1,2\n" * 9))
+    with pytest.raises(SourceError, match="quote that is never closed"):
+        read(written(tmp_path, 'a,b\n1,"2\n3,4\n'))
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 2**25))
+    with pytest.raises(SourceError, match="unpacks to more than 200 times its size"):
+        read(packed)
+    with pytest.raises(SourceError, match="has 20,000 columns; at most 16,384"):
+        read(written(tmp_path, ",".join(map(str, range(20_000))) + "\n"))
+
+
+# The header
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "reported"),
+    [
+        ("b,-1.0,6\nb,-0.2,0\na,0.5,1\n", ["0", "1", "2"], "no header"),
+        ("I,0.471,15\nI,0.417,9\nF,0.537,18\n", ["0", "1", "2"], "no header"),
+        ("red,big\nred,small\nblue,big\n", ["0", "1"], "'red' occurs again"),
+        ("2020-01-01,5\n2020-01-02,6\n", ["0", "1"], "no header"),
+        ("5,0\n17,2\n", ["0", "1"], "no header"),
+        ("0,1,2\n4,4,0\n2,3,1\n", ["0", "1", "2"], "counts the columns"),
+        ("0,1,2,2\n4,4,0,-1.29\n2,3,1,-0.47\n", ["0", "1", "2", "2.1"], "several columns called 2"),
+        ("name,2019,2020\nann,5,6.5\nbob,7,8.5\n", ["name", "2019", "2020"], ""),
+        (",0,1,2\n0,5,3,1\n1,6,3,2\n", ["0", "1", "2"], "numbers the rows"),
+        (",x,y\n0,5.5,a\n1,6.5,b\n", ["x", "y"], "numbers the rows"),
+        ("name,price\nann,?\nbob,NA\n", ["name", "price"], ""),
+        ("color,shape\nred,round\nblue,square\n", ["color", "shape"], ""),
+        ("a,b,\n1,x,\n2,y,\n", ["a", "b"], "without name and values"),
+        ("a,b\n1,x,\n2,y,\n", ["a", "b"], "without name and values"),
+        ("a,a\n1,2\n3,5\n", ["a", "a.1"], "several columns called a"),
+        ("# made by hand\n# 2 rows\na,b\n1,x\n2,y\n", ["a", "b"], "2 comment lines"),
+        ("#id,b\n1,x\n2,y\n", ["#id", "b"], ""),
+        ("a,b\n1,x\n# the end\n2,y\n", ["a", "b"], "1 comment line"),
+        ("name, age, h\nann, , 170.5\n", ["name", "age", "h"], ""),
+    ],
+)
+def test_a_header_is_what_looks_like_one(text, names, reported, tmp_path):
+    cells, remarks = read(written(tmp_path, text))
+    assert list(cells) == names
+    assert reported in " ".join(remarks)
+    data = [line for line in text.splitlines() if not line.startswith("# ")]
+    headless = "no header" in " ".join(remarks)
+    assert {len(column) for column in cells.values()} == {len(data) - (not headless)}
+
+
+def test_whether_there_is_a_header_can_be_asked_for(tmp_path):
+    path = written(tmp_path, "b,1\nb,2\na,3\n")
+    assert read(path, header="yes")[0] == {"b": ["b", "a"], "1": [2, 3]}
+    path = written(tmp_path, "x,y\n1,2\n")
+    assert read(path, header="no")[0] == {"0": ["x", "1"], "1": ["y", "2"]}
+
+
+def test_a_row_with_more_cells_than_the_header_is_named(tmp_path):
+    with pytest.raises(SourceError, match=r"row 2 of .*t\.csv has 3 cells, but its header 2"):
+        read(written(tmp_path, "a,b\n1,2\n1,2,3\n"))
+    assert read(written(tmp_path, "a,b\n1,2\n3\n"))[0]["b"] == [2, None]
+
+
+# What cells mean
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "reported"),
+    [
+        (["00123", "37055"], ["00123", "37055"], "leading zeros, such as those of '00123', are kept"),
+        (["11529215046068469760000", "5"], ["11529215046068469760000", "5"], "too long for numbers"),
+        ([str(2**63 - 1), "-1"], [2**63 - 1, -1], ""),
+        (["12%", "3.5%"], [12.0, 3.5], "percents such as '12%' are read as 12"),
+        (['"61,615"', '"1,234,567"', "12"], [61615, 1234567, 12], "'61,615' are read as 61615"),
+        (["$1.50", "$20"], [1.5, 20.0], "amounts such as '$1.50' are read as 1.5"),
+        (["-5 €", "20 €"], [-5, 20], "amounts"),
+        (["1 234", "56"], [1234, 56], "are read as 1234"),
+        (["+1", "2.", ".5", "1e3"], [1.0, 2.0, 0.5, 1000.0], ""),
+        (["0x10", "0x11"], ["0x10", "0x11"], ""),
+        (["true", "FALSE"], [True, False], ""),
+        (["2020-01-01", "2020-01-02"], ["2020-01-01", "2020-01-02"], "unordered categories"),
+        (["22/03/2021", "5/12/2021"], ["22/03/2021", "5/12/2021"], "unordered categories"),
+        (["06:32 PM", "11:57 AM"], ["06:32 PM", "11:57 AM"], "unordered categories"),
+        (["3.16", "?", "2.5"], [3.16, None, 2.5], "missing cells: x 1 ('?')"),
+        (["4", "-", "--"], [4, None, None], "missing cells: x 2 ('-', '--')"),
+        (["red", "-", "red"], ["red", "-", "red"], ""),
+        (["red", "None", "n/a"], ["red", None, None], "missing cells: x 2 ('None', 'n/a')"),
+        (["1.5", " ", "2"], [1.5, None, 2.0], "missing cells: x 1 (blank)"),
+        (["1.5", "", "2"], [1.5, None, 2.0], ""),
+    ],
+)
+def test_cells_are_what_people_mean(cells, values, reported, tmp_path):
+    found, remarks = read(written(tmp_path, "y,x\n" + "".join(f"w{i},{cell}\n" for i, cell in enumerate(cells))))
+    assert found["x"] == values
+    assert reported in " ".join(remarks) if reported else remarks == []
+
+
+def test_missing_words_are_asked_for(tmp_path):
+    path = written(tmp_path, "y,x\na,-9\nb,?\nc,4\nd,\n")
+    assert read(path)[0]["x"] == [-9, None, 4, None]
+    assert read(path, missing="-9")[0]["x"] == [None, None, 4, None]
+    assert read(path, missing="none")[0]["x"] == ["-9", "?", "4", None]
+    assert read(path, missing=["none", "?"])[0]["x"] == [-9, None, 4, None]
+
+
+def test_numbers_are_those_of_pandas_and_python(tmp_path):
+    g = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": g.normal(size=500) * 10.0 ** g.integers(-12, 12, 500), "b": g.integers(-(2**40), 2**40, 500)}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    cells, _ = read(tmp_path / "t.csv")
+    assert cells == {"a": frame["a"].tolist(), "b": frame["b"].tolist()}
+
+
+@pytest.mark.parametrize(
+    "way", [Writing(), Writing(","), Writing(",", "."), Writing(".", ",", "$"), Writing(after=" %")]
+)
+def test_numbers_are_written_as_they_are_read(way, tmp_path):
+    numbers = [-1234567.25, 0.5, 999.0, -12.0, 1000.0]
+    lines = "".join(f'w{i};"{way.written(str(number))}"\n' for i, number in enumerate(numbers))
+    assert read(written(tmp_path, f"y;x\n{lines}"))[0]["x"] == numbers
+    assert kind_of_cell(way.written("-1234567.25")) == "number"
+
+
+def test_a_folder_is_read_as_its_file_is(tmp_path):
+    (tmp_path / "d").mkdir()
+    text = "color;x\n" + "None;0,5\nred;0,25\nn/a;1\n" * 20
+    cells, remarks = read(written(tmp_path / "d", text, "a.csv"))
+    assert cells["color"][:3] == [None, "red", None]
+    assert read(tmp_path / "d") == (cells, remarks)
+    assert any("color 40 ('None', 'n/a')" in said for said in remarks)
+    written(tmp_path / "d", "x;color\n7;01\n", "b.csv")  # columns in another order, a kind that both files decide
+    cells, _ = read(tmp_path / "d")
+    assert (cells["color"][-1], cells["x"][-1], len(cells["x"])) == ("01", 7.0, 61)
+    written(tmp_path / "d", "y;color\n7;01\n", "b.csv")
+    with pytest.raises(SourceError, match=r"column 'x' is in one of .*a\.csv and .*b\.csv only"):
+        read(tmp_path / "d")
+
+
+@pytest.mark.parametrize("text", ["a\n", "a,b\n", "\n\n", "# only\n"])
+def test_tables_without_rows_are_one_line(text, tmp_path):
+    with pytest.raises(SourceError, match="has no rows") as caught:
+        load(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def german(tmp_path_factory):
+    """A folder with a run on a table as a German spreadsheet writes it."""
+    folder = tmp_path_factory.mktemp("german")
+    g = np.random.default_rng(0)
+    rows = [
+        f"{g.choice(['Köln', 'Bonn', 'None'])};{g.normal(170, 9):.1f};{g.integers(0, 100)}%;0{g.integers(1000, 1004)}"
+        for _ in range(60)
+    ]
+    text = "\r\n".join(["Ort;Größe;Anteil;plz", *(row.replace(".", ",") for row in rows)]) + "\r\n"
+    path = written(folder, text, "de.csv", "cp1252")
+    fit = ["fit", str(path), "table", "--steps", "2", "--width", "8", "--layers", "1", "--missing", "none"]
+    assert main([*fit, "--out", str(folder / "run")]) == 0
+    return folder
+
+
+HOLES = ["Ort;Größe;Anteil;plz", "Köln;;12%;01001", "; 170,5 ;;", "None;160,0;5%;01002"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig", "utf-16"])
+def test_a_completion_is_written_as_the_file_is(german, encoding, tmp_path, capsys):
+    path = written(tmp_path, "\r\n".join(HOLES) + "\r\n", "in.csv", encoding)
+    assert main(["complete", str(german / "run"), str(path), "--out", str(tmp_path / "out.csv"), "--seed", "1"]) == 0
+    before, after = (file.read_bytes().decode(encoding) for file in (path, tmp_path / "out.csv"))
+    assert [line.count(";") for line in after.split("\r\n")] == [line.count(";") for line in before.split("\r\n")]
+    rows = [line.split(";") for line in after.split("\r\n")[1:4]]
+    assert [rows[0][0], *rows[0][2:]] == ["Köln", "12%", "01001"]
+    assert rows[1][1] == " 170,5 "
+    assert rows[2] == ["None", "160,0", "5%", "01002"]
+    assert "." not in rows[0][1]
+    assert float(rows[0][1].replace(",", ".")) > 0
+    assert rows[1][2].endswith("%")
+    assert rows[1][3].startswith("01")
+    assert "4 missing cells of 3 rows" in capsys.readouterr().err
+
+
+def test_samples_are_written_as_the_source_was_and_score(german, tmp_path):
+    assert main(["sample", str(german / "run"), "-n", "5", "--seed", "0", "--out", str(tmp_path / "s.csv")]) == 0
+    text = (tmp_path / "s.csv").read_bytes().decode("cp1252")
+    names, first = (line.split(";") for line in text.splitlines()[:2])
+    assert names == ["Ort", "Größe", "Anteil", "plz"]
+    assert "." not in first[1]
+    assert first[2].endswith("%")
+    run = Run.load(german / "run")
+    with collecting():
+        x = run.events(tmp_path / "s.csv")
+    drawn = run.model.sample(5, seed=0)
+    np.testing.assert_array_equal(x, run.codec.encode(run.codec.decode(drawn)))
+
+
+def test_a_run_reads_new_tables_as_its_own(german, tmp_path, capsys):
+    run = str(german / "run")
+    path = written(tmp_path, "plz,Ort,Größe,Anteil,note\n01001,None,1.5,3,x\n1002,Bonn,7,4,y\n", "new.csv")
+    assert main(["score", run, str(path), "--out", str(tmp_path / "s.parquet")]) == 2
+    assert "column 'plz' is '1002' at row 2 of new.csv" in capsys.readouterr().err
+    path.write_text("plz,Ort,Größe,Anteil,note\n01001,None,1.5,3,x\n")
+    assert main(["score", run, str(path), "--out", str(tmp_path / "s.parquet")]) == 0
+    assert "left out, unknown to the run: note" in capsys.readouterr().err
+    path.write_text("plz;Ort;Größe;Anteil\n01001;None;1,5;3\n")
+    assert (
+        main(["score", run, str(path), "--separator", ";", "--decimal", ".", "--out", str(tmp_path / "t.parquet")]) == 2
+    )
+    assert "'Größe'" in capsys.readouterr().err
+
+
+def test_contexts_are_read_as_tables_are(tmp_path):
+    from ptheta.data.reading import events_of_file
+
+    frame = pd.DataFrame({"x": [0.1, 0.2] * 10, "kind": ["dog", "NA"] * 10, "weight": [1.5, 2.5] * 10})
+    codec = load(frame, event="x", context="weight,kind").context_codec
+    path = written(tmp_path, "kind;weight\ndog;1,5\nNA;?\n")
+    with collecting():
+        rows = events_of_file(codec, path)
+    np.testing.assert_array_equal(rows, [[1.5, codec.codecs["kind"].classes.index("dog")], [np.nan, 1 - 1]])
+
+
+def test_pandas_reads_back_what_is_filled(tmp_path):
+    """Against another reader: filled cells are where they belong, whatever surrounds them."""
+    from ptheta.data.sources.filling import fill_delimited
+
+    text = 'sep=;\n# c\na;b\n"x;y"; \n# mid\n z ;"q"\n'
+    filled = fill_delimited(text, ";", ["a", "b"], 2, {"b": ["1,5", None]}, preamble=2)
+    assert filled == 'sep=;\n# c\na;b\n"x;y"; 1,5\n# mid\n z ;"q"\n'
+    frame = pd.read_csv(io.StringIO(filled), sep=";", skiprows=2, comment="#", decimal=",")
+    assert [cell.strip() for cell in frame["b"]] == ["1,5", "q"]
