@@ -116,7 +116,7 @@ def encodable(text: str, encoding: str) -> str:
 
 
 def console(file: Any = None, *, quiet: bool = False) -> Console:
-    """A console on which text is text.
+    """A console on which text is text; in a notebook it prints lines of plain text, since bars would need widgets.
 
     Args:
         file: to print to; None: the standard error.
@@ -140,4 +140,5 @@ def console(file: Any = None, *, quiet: bool = False) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
+        force_jupyter=False,
     )

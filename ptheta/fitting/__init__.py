@@ -117,7 +117,7 @@ def fit(
         resume_inexact: resume even with other data or another seed.
         device: `auto`, `cpu`, `cuda`.
         track: also write TensorBoard scalars to the run folder (extra `track`).
-        verbose: show progress; None: if the terminal is one.
+        verbose: show progress; None: on a terminal, and in a notebook.
         since: `time.perf_counter()` when the minutes began to pass; None: now.
         memory: GiB that the fit may take; None: seven tenths of what is available. What would take more is refused
             before the first step, as is a step longer than the whole budget; a batch that is not given is made smaller

@@ -20,8 +20,15 @@ QUIET = 10.0
 
 
 def is_shown(verbose: bool | None) -> bool:
-    """Whether anything is shown: as asked for; None: if the terminal is one."""
-    return sys.stderr.isatty() if verbose is None else verbose
+    """Whether anything is shown: as asked for; None: on a terminal, and in a notebook."""
+    return sys.stderr.isatty() or in_notebook() if verbose is None else verbose
+
+
+def in_notebook() -> bool:
+    """Whether a notebook's kernel runs this, whose standard error is shown but is no terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -19,7 +20,10 @@ from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Density, Model
 from ptheta.models.building import build, check_names
 from ptheta.models.zoo import class_of
-from ptheta.sklearn.rows import KINDS, Loaded, Rows
+from ptheta.remarks import DataWarning
+from ptheta.reporting.waiting import console_for
+from ptheta.sklearn.lines import Lines
+from ptheta.sklearn.rows import KINDS, Loaded, Rows, as_context
 from ptheta.spaces import Discrete, Real, Table
 from ptheta.training import Budget, MaximumLikelihood, Settings, Trainer, World, choose_device
 
@@ -58,6 +62,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             of training chooses. Families that count learn from all rows.
         random_state: of the rows held out, initial weights and shuffling, and of samples; None: the system's entropy.
         device: `cpu`, `cuda` or `auto`.
+        context: columns of a data frame that are the context y: the density is then p(x | y) of the other columns.
+        verbose: print the progress of a fit by gradients on standard error.
+
+    What `ptheta fit` would report of the data, such as values that repeat in a column of real numbers, is a
+    `ptheta.remarks.DataWarning`. The negative of `score_samples` is an anomaly score; with `context` it says how
+    strange a row is for its context.
 
     Attributes:
         model_: the fitted `ptheta.models.Model`, in float64.
@@ -84,6 +94,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         validation: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
+        context: str | list[str] | None = None,
+        verbose: bool = False,
     ):
         self.model = model
         self.minutes = minutes
@@ -95,6 +107,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         self.validation = validation
         self.random_state = random_state
         self.device = device
+        self.context = context
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> DensityEstimator:
         """Learn the density of the rows of X.
@@ -107,8 +121,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             ValueError: X is not a table of finite numbers, where it has to be.
             PthetaError: the family does not suit the values, or an argument makes no sense.
         """
-        X = _pandas(X)
-        cls, seed = class_of(self.model), _seed(self.random_state)
+        X = to_pandas(X)
+        cls, seed = class_of(self.model), seed_of(self.random_state)
         if cls.density is not Density.EXACT:
             raise DensityError(
                 f"{self.model} has {cls.density.phrase}, and score_samples returns log p itself",
@@ -116,14 +130,19 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             )
         if self.values not in ("auto", *KINDS):
             raise UsageError(f"no values are called {self.values!r}", nearest(str(self.values), ["auto", *KINDS]))
-        if _is_frame(X) and (_models_tables(cls) or not _is_numeric(X)):
+        if self.context is not None and not is_frame(X):
+            raise UsageError("context names columns, and X is an array", "give a data frame")
+        if is_frame(X) and (_models_tables(cls) or self.context is not None or not _is_numeric(X)):
             validate_data(self, X, skip_check_array=True)
-            self._rows: Rows = Loaded(X, "mixed" if _models_tables(cls) else "auto")
+            self._rows: Rows = Loaded(X, "mixed" if _models_tables(cls) else "auto", self.context)
+            for remark in self._rows.remarks:
+                warnings.warn(remark, DataWarning, stacklevel=2)
         else:
             X = validate_data(self, X, dtype="numeric")
             self._rows = KINDS[self._kind(cls, X)](X, self.bins)
-        events, _ = self._rows.encode(X)
-        self.model_ = self._learned(self._build(cls, seed), events, seed).double().eval()
+        events, contexts, _ = self._rows.encode(X)
+        self._contexts = contexts
+        self.model_ = self._learned(self._build(cls, seed), events, contexts, seed).double().eval()
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -134,15 +153,15 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             PthetaError: X holds a discrete value that fit did not see.
         """
         check_is_fitted(self, "model_")
-        X = _pandas(X)
+        X = to_pandas(X)
         if isinstance(self._rows, Loaded):
-            if not _is_frame(X):
+            if not is_frame(X):
                 raise UsageError(f"X is a {type(X).__name__}, and fit was given a data frame", "give a data frame")
             validate_data(self, X, reset=False, skip_check_array=True)
         else:
             X = validate_data(self, X, reset=False, dtype="numeric")
-        events, offset = self._rows.encode(X)
-        return log_probs(self.model_, Split(events)).numpy() + offset
+        events, contexts, offset = self._rows.encode(X)
+        return log_probs(self.model_, Split(events, contexts)).numpy() + offset
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of `score_samples`, nats; higher is better. y is ignored."""
@@ -156,12 +175,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             random_state: of the draw; None: that of the estimator.
 
         Returns:
-            Array [n_samples, m], or a data frame if one was fitted.
+            Array [n_samples, m], or a data frame if one was fitted; with `context`, of rows whose contexts are drawn
+            from those of the fit.
         """
         check_is_fitted(self, "model_")
-        seed = _seed(self.random_state if random_state is None else random_state)
-        events = self.model_.sample(n_samples, seed=seed).cpu().numpy()
-        drawn = self._rows.decode(events, np.random.default_rng(seed))
+        seed = seed_of(self.random_state if random_state is None else random_state)
+        generator = np.random.default_rng(seed)
+        contexts = None
+        if self._contexts is not None:
+            contexts = self._contexts[generator.integers(len(self._contexts), size=n_samples)]
+        events = self.model_.sample(n_samples, as_context(contexts), seed=seed).cpu().numpy()
+        drawn = self._rows.decode(events, contexts, generator)
         names = getattr(self, "feature_names_in_", None)
         if names is None or not isinstance(drawn, np.ndarray):
             return drawn
@@ -182,28 +206,29 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def _build(self, cls: type[Model], seed: int) -> Model:
         """The model to fit; the global random state is untouched."""
         check_names(cls, self.hyperparameters or {})
-        return build(cls, self._rows.space, None, self.hyperparameters, seed=seed)
+        return build(cls, self._rows.space, self._rows.context_space, self.hyperparameters, seed=seed)
 
-    def _learned(self, model: Model, events: np.ndarray, seed: int) -> Model:
-        """The model with what it learns from events [n, m]."""
+    def _learned(self, model: Model, events: np.ndarray, contexts: np.ndarray | None, seed: int) -> Model:
+        """The model with what it learns from events [n, m] and their contexts."""
         device = choose_device(self.device)
         model.to(device)
         if isinstance(model, Counting):
-            for x, _ in Split(events).batches(COUNTED_EVENTS):
-                model.observe(x)
+            for x, context in Split(events, contexts).batches(COUNTED_EVENTS):
+                model.observe(x, context)
             model.finish()
             return model
         held = _held_out(len(events), self.validation, seed)
         budget = Budget(minutes=self.minutes, steps=STEPS if self.minutes is self.steps is None else self.steps)
         objective = MaximumLikelihood(
             model,
-            Split(events[~held]),
-            Split(events[held]),
+            Split(events[~held], None if contexts is None else contexts[~held]),
+            Split(events[held], None if contexts is None else contexts[held]),
             Settings.of(model, **dict(self.settings or {})),
             seed=seed,
             world=World(0, 1, device),
         )
-        model.load_state_dict(Trainer(objective, budget).run())
+        listener = Lines(console_for(True), str(budget)) if self.verbose else None
+        model.load_state_dict(Trainer(objective, budget, listener=listener).run())
         return model
 
 
@@ -217,16 +242,17 @@ def _is_numeric(frame: Any) -> bool:
     return all(is_numeric_dtype(kind) for kind in frame.dtypes)
 
 
-def _pandas(X: Any) -> Any:
+def to_pandas(X: Any) -> Any:
     """A data frame of another library that gives its columns to Arrow, such as polars, as one of pandas."""
-    if hasattr(X, "__arrow_c_stream__") and not _is_frame(X):
+    if hasattr(X, "__arrow_c_stream__") and not is_frame(X):
         import pyarrow as pa
 
         return pa.table(X).to_pandas()
     return X
 
 
-def _is_frame(X: Any) -> bool:
+def is_frame(X: Any) -> bool:
+    """Whether X is a data frame of pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(X, pandas.DataFrame)
 
@@ -241,7 +267,8 @@ def _held_out(n: int, part: float, seed: int) -> np.ndarray:
     return held
 
 
-def _seed(random_state: int | np.random.RandomState | None) -> int:
+def seed_of(random_state: int | np.random.RandomState | None) -> int:
+    """A seed drawn with a random state; None: with the system's entropy."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     return int(check_random_state(random_state).randint(2**31 - 1))

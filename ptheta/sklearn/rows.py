@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ptheta.data import load
 from ptheta.data.codecs import TableCodec
-from ptheta.errors import UsageError
+from ptheta.errors import UsageError, nearest
 from ptheta.spaces import Discrete, Real, Space
 from ptheta.values import inferred, resolution_of, shortest, snapped
 
@@ -19,14 +21,18 @@ class Rows(ABC):
     """Rows of numbers ↔ events of a space."""
 
     space: Space
+    context_space: Space | None = None
+    remarks: Sequence[str] = ()
+    """What was left out or reinterpreted, in sentences."""
 
     @abstractmethod
-    def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | float]:
-        """Events [n, m], and what is added to their log-probability, [n] nats, for the log-density of rows X."""
+    def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | float]:
+        """Events [n, m], their contexts, and what is added to their log-probability, [n] nats, for the log-density of
+        rows X."""
 
     @abstractmethod
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
-        """Rows of events [n, m]."""
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> Any:
+        """Rows of events [n, m] and their contexts."""
 
 
 class Reals(Rows):
@@ -41,11 +47,11 @@ class Reals(Rows):
         self.space = Real((X.shape[1],))
         self.resolutions = _resolutions(X)
 
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
         """The rows, float64."""
-        return _values(X, self.resolutions), 0.0
+        return _values(X, self.resolutions), None, 0.0
 
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
         """The events."""
         return events
 
@@ -63,12 +69,12 @@ class Levels(Rows):
         self.codec = TableCodec([f"column {j}" for j in range(X.shape[1])], columns)
         self.space = self.codec.space
 
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
         """The level of every number."""
         X = _whole(X)
-        return self.codec.encode({name: X[:, j] for j, name in enumerate(self.codec.columns)}), 0.0
+        return self.codec.encode({name: X[:, j] for j, name in enumerate(self.codec.columns)}), None, 0.0
 
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
         """The numbers, int64."""
         return self.codec.decode(events).to_numpy()
 
@@ -101,7 +107,7 @@ class Bins(Rows):
             )
         self.space = Discrete((X.shape[1],), bins + 2)
 
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """The bin of every number, and −log of the volume of the cell, or −∞ outside."""
         last = len(self.log_width) - 1
         X = _values(X, self.resolutions)
@@ -110,9 +116,9 @@ class Bins(Rows):
         outside = ((found < 0) | (found > last)).any(1)
         levels = found.clip(0, last)
         log_volume = np.take_along_axis(self.log_width, levels, 0).sum(1)
-        return levels.astype(np.int32), np.where(outside, -np.inf, -log_volume)
+        return levels.astype(np.int32), None, np.where(outside, -np.inf, -log_volume)
 
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
         """A number drawn evenly from every bin."""
         low, high = (np.take_along_axis(self.edges, events + upper, 0) for upper in (0, 1))
         return generator.uniform(low, high)
@@ -124,20 +130,32 @@ class Loaded(Rows):
     Args:
         frame: of the fit.
         columns: option of `load`.
+        context: columns that are the context.
     """
 
-    def __init__(self, frame: Any, columns: str):
-        self.names = [str(name) for name in frame.columns]
-        self.codec = load(frame, self.names, columns=columns).codec
-        self.space = self.codec.space
+    def __init__(self, frame: Any, columns: str, context: str | list[str] | None = None):
+        self.given = [context] if isinstance(context, str) else list(context or [])
+        self.order = [str(name) for name in frame.columns]
+        if unknown := [name for name in self.given if name not in self.order]:
+            raise UsageError(f"X has no column {unknown[0]!r}", nearest(unknown[0], self.order))
+        self.names = [name for name in self.order if name not in self.given]
+        found = load(frame, self.names, self.given or None, columns=columns)
+        self.codec, self.context_codec, self.remarks = found.codec, found.context_codec, found.remarks
+        self.space, self.context_space = found.space, found.context_space
 
-    def encode(self, X: Any) -> tuple[np.ndarray, float]:
-        """The events of a frame."""
-        return load(X, self.names, codec=self.codec).splits["all"].x, 0.0
+    def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | None, float]:
+        """The events and contexts of a frame."""
+        read = load(X, self.names, self.given or None, codec=self.codec, context_codec=self.context_codec)
+        return read.splits["all"].x, read.splits["all"].context, 0.0
 
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> Any:
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> Any:
         """A data frame."""
-        return self.codec.decode(events)
+        frame = self.codec.decode(events)
+        if contexts is None or self.context_codec is None:
+            return frame
+        decoded = self.context_codec.decode(contexts)
+        columns = decoded if isinstance(decoded, dict) else {self.given[0]: decoded}
+        return frame.assign(**{name: list(values) for name, values in columns.items()})[self.order]
 
 
 class Mixed(Rows):
@@ -150,21 +168,16 @@ class Mixed(Rows):
 
     def __init__(self, X: np.ndarray, bins: int):
         self.type = X.dtype
-        self.loaded = Loaded(self._frame(X), "mixed")
-        self.space = self.loaded.space
+        self.loaded = Loaded(framed(X), "mixed")
+        self.space, self.remarks = self.loaded.space, self.loaded.remarks
 
-    def _frame(self, X: np.ndarray) -> Any:
-        import pandas as pd
-
-        return pd.DataFrame(X, columns=pd.Index([f"column {j}" for j in range(X.shape[1])]))
-
-    def encode(self, X: np.ndarray) -> tuple[np.ndarray, float]:
+    def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
         """The events of an array."""
-        return self.loaded.encode(self._frame(X))
+        return self.loaded.encode(framed(X))
 
-    def decode(self, events: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def decode(self, events: np.ndarray, contexts: np.ndarray | None, generator: np.random.Generator) -> np.ndarray:
         """An array of the type of the fit."""
-        return self.loaded.decode(events, generator).to_numpy(self.type)
+        return self.loaded.decode(events, contexts, generator).to_numpy(self.type)
 
 
 KINDS: dict[str, Callable[[np.ndarray, int], Rows]] = {
@@ -173,6 +186,21 @@ KINDS: dict[str, Callable[[np.ndarray, int], Rows]] = {
     "binned": Bins,
     "mixed": Mixed,
 }
+
+
+def framed(X: np.ndarray) -> Any:
+    """An array [n, m] as a data frame."""
+    import pandas as pd
+
+    return pd.DataFrame(X, columns=pd.Index([f"column {j}" for j in range(X.shape[1])]))
+
+
+def as_context(contexts: np.ndarray | None) -> Tensor | None:
+    """Contexts in their compact type as a model takes them."""
+    if contexts is None:
+        return None
+    rows = torch.from_numpy(contexts)
+    return rows if rows.is_floating_point() else rows.long()
 
 
 def _resolutions(X: np.ndarray) -> list[str]:

@@ -5,6 +5,7 @@ import io
 import math
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -222,3 +223,21 @@ def test_nothing_is_shown_for_what_is_quick(capsys):
     with track("scoring", 10, Console(stderr=True)) as advance:
         advance(10)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_lines_of_plain_text(data, tmp_path, capsys, monkeypatch):
+    from types import SimpleNamespace
+
+    def fit(name):
+        ptheta.fit("made", data, steps=1, out=tmp_path / name, hyperparameters={"width": 4, "layers": 1})
+        return capsys.readouterr()
+
+    assert fit("script").err == ""  # no terminal
+    for kernel, shown in ((None, False), (object(), True)):  # a shell of IPython in a terminal; a notebook's
+        shell = SimpleNamespace(kernel=kernel) if kernel else SimpleNamespace()
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda shell=shell: shell))
+        found = fit(f"shell-{shown}")
+        assert ("step 1: train average" in found.err) == shown
+        assert "\x1b" not in found.err
+        assert "\r" not in found.err
+        assert found.out == ""
