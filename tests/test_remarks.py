@@ -5,6 +5,7 @@ import os
 import unicodedata
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -211,9 +212,44 @@ def test_labels_that_look_alike_are_one(tmp_path, monkeypatch, capsys, composed)
     data = ptheta.load("pictures", context="label", validation=1)
     assert data.context_space == Label(("other", composed))
     assert any("folders of one name are one label" in text for text in data.remarks)
-    ptheta.fit("independent", data, out="run", verbose=False)
+    assert main(["fit", "pictures", "independent", "--context", "label", "--validation", "1", "--out", "run"]) == 0
     assert main(["compress", "run", "pictures", "--out", "x.ptz"]) == 0
     assert main(["decompress", "run", "x.ptz", "--out", "back"]) == 0
     for path in (tmp_path / "pictures").rglob("*.png"):
         back = tmp_path / "back" / path.relative_to(tmp_path)
         np.testing.assert_array_equal(np.asarray(Image.open(back)), np.asarray(Image.open(path)))
+
+
+def test_names_that_are_not_utf8_are_shown_or_refused(classes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.rename(classes / "cat" / "3.png", os.fsencode(classes / "cat") + b"/caf\xe9.png")
+    (remark,) = remarks("pets")
+    assert remark == r"file names that are not UTF-8 are shown with \x: 1, such as pets/cat/caf\xe9.png"
+    assert main(["fit", "pets", "independent", "--context", "label", "--out", "run"]) == 0
+    arguments = ["score", "run", "pets", "--split", "train", "--out", "scores.parquet"]
+    assert main(arguments) == 0
+    assert r"pets/cat/caf\xe9.png" in pd.read_parquet("scores.parquet")["file"].tolist()
+    capsys.readouterr()
+    assert main(["score", "run", os.fsdecode(b"pets/cat/caf\xe9.png"), "--given", "cat"]) == 2
+    assert capsys.readouterr().err == "ptheta: the path pets/cat/caf\\xe9.png is not UTF-8; rename it\n"
+    os.rename("pets/dog", b"pets/\xe9")
+    with pytest.raises(SourceError, match=r"the folder name \\xe9 is not UTF-8, and names a class; rename the folder"):
+        remarks("pets")
+
+
+def test_complete_and_compress_report_what_they_read_differently(classes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "pets", "independent", "--size", "6x6", "--out", "run"]) == 0
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    picture(tmp_path / "new.png", 5, size=(8, 8), exif=exif)
+    capsys.readouterr()
+    assert main(["complete", "run", "new.png"]) == 0
+    said = "new.png is resized from 8x8 to 6x6 pixels, turned upright, as its EXIF orientation says"
+    assert capsys.readouterr().err.splitlines()[0] == said
+    assert main(["compress", "run", "new.png", "pets/cat/1.png", "--out", "x.ptz"]) == 0
+    assert "stored, since the model cannot give them back exactly: new.png" in capsys.readouterr().err
+    assert main(["score", "run", "new.png"]) == 0
+    err = capsys.readouterr().err
+    assert "image: 1 of 1 pictures are turned upright, as their EXIF orientation says, such as new.png" in err
+    assert "pictures of 8×8 pixels, brought to 6×6" in err

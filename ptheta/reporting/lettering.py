@@ -41,8 +41,8 @@ def write(
 
     Letters that no installed font has are remarked.
     """
-    for script in sorted({_script(letter) for letter in text if _font_of(letter) is None}):
-        remark(f"no installed font has {script} letters: in pictures they are spelled in Latin ones")
+    for kind in sorted({_kind(letter) for letter in text if _font_of(letter) is None}):
+        remark(f"no installed font has {kind}: in pictures they are spelled in Latin letters")
     if centred:
         x -= sum(_opened(font).getlength(part) for part, font in _parts(text)) / 2
     for part, font in _parts(text):
@@ -52,11 +52,13 @@ def write(
 
 
 def spelled(letter: str) -> str:
-    """A letter in Latin ones, as Unicode calls it; one that has no such name by its number.
+    """A letter in Latin ones, or a symbol in words, as Unicode calls it; one that has no such name by its number.
 
-    >>> spelled("か"), spelled("각"), spelled("中")
-    ('ka', 'gag', 'U+4E2D')
+    >>> spelled("か"), spelled("각"), spelled("中"), spelled("🙂")
+    ('ka', 'gag', 'U+4E2D', 'slightly smiling face')
     """
+    if unicodedata.category(letter) == "So":
+        return unicodedata.name(letter, f"U+{ord(letter):04X}").lower()
     found = _LETTER.search(unicodedata.name(letter, ""))
     return found[1].lower() if found else f"U+{ord(letter):04X}"
 
@@ -75,10 +77,12 @@ def _parts(text: str) -> list[tuple[str, Path]]:
     return parts
 
 
-def _script(letter: str) -> str:
-    """What Unicode calls the script of a letter, such as Hiragana."""
+def _kind(letter: str) -> str:
+    """Letters of a script, as Unicode calls it, such as Hiragana; or symbols."""
+    if unicodedata.category(letter)[0] not in "LMN":
+        return "some symbols"
     word = unicodedata.name(letter, "unnamed").split()[0].split("-")[0]
-    return word if word == "CJK" else word.capitalize()
+    return f"{word if word == 'CJK' else word.capitalize()} letters"
 
 
 @functools.lru_cache(2**16)

@@ -38,12 +38,18 @@ def test_alphabets_of_the_usual_font_are_written_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("text", "latin", "script"), [("か", "ka", "Hiragana"), ("각", "gag", "Hangul"), ("中", "U+4E2D", "CJK")]
+    ("text", "latin", "kind"),
+    [
+        ("か", "ka", "Hiragana letters"),
+        ("각", "gag", "Hangul letters"),
+        ("中", "U+4E2D", "CJK letters"),
+        ("\U0001f9c3", "beverage box", "some symbols"),
+    ],
 )
-def test_letters_that_no_font_has_are_spelled_and_reported(without_fonts, text, latin, script):
+def test_letters_that_no_font_has_are_spelled_and_reported(without_fonts, text, latin, kind):
     with collecting() as found:
         ink = drawn(f"a {text}")
-    assert found == [f"no installed font has {script} letters: in pictures they are spelled in Latin ones"]
+    assert found == [f"no installed font has {kind}: in pictures they are spelled in Latin letters"]
     assert spelled(text) == latin
     np.testing.assert_array_equal(ink, drawn(f"a {latin}"))
 
@@ -95,7 +101,7 @@ def test_sheets_of_samples_completions_and_maps_name_their_labels(without_fonts,
     }
     for name, arguments in commands.items():
         assert main([name, *arguments]) == 0
-        said = "no installed font has Hiragana letters: in pictures they are spelled in Latin ones"
+        said = "no installed font has Hiragana letters: in pictures they are spelled in Latin letters"
         assert capsys.readouterr().err.count(said) == 1, name
     assert main(["complete", "run", "letters/кот/p1.png", "letters/кот/p2.png", "--context", "кот", "か"]) == 0
     for path, word in (("one", "ka"), ("run-completions", "p1: кот")):

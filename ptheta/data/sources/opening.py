@@ -12,6 +12,7 @@ from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import exists, is_file, is_folder
+from ptheta.names import printable
 
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
@@ -36,6 +37,8 @@ def _object(source: Any) -> Source:
 
 def _named(source: str | Path) -> Source:
     path = Path(source)
+    if printable(path) != str(path):  # no run could write down where its data lie
+        raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
         if exists(path / "config.json") and exists(path / "model.safetensors"):
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
