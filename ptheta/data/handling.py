@@ -46,7 +46,7 @@ def encode_column(codec: Any, chunk: Chunk, names: list[str], table: Table, plac
     """Events of the one column of a chunk, whose values the codec takes as they are."""
     column = table.columns[names[0]]
     values = named(chunk[names[0]], column, place)
-    return codec.encode(as_numpy(values) if column.kind == "array" else values, place)
+    return codec.encode(as_numpy(values, names[0]) if column.kind == "array" else values, place)
 
 
 # Pictures
@@ -77,7 +77,7 @@ def encode_pictures(codec: PictureCodec, chunk: Chunk, names: list[str], table: 
     if not (isinstance(codec, ImageCodec) and codec.draws):
         return encode_column(codec, chunk, names, table, place)
     values = chunk[names[0]]
-    return codec.greys(as_numpy(values) if table.columns[names[0]].kind == "array" else values, place)
+    return codec.greys(as_numpy(values, names[0]) if table.columns[names[0]].kind == "array" else values, place)
 
 
 def draw_pictures(codec: PictureCodec, splits: Splits, seed: int) -> None:

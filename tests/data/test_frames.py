@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse
@@ -135,6 +136,38 @@ def test_names_of_several_levels_twice_or_of_the_index_are_reported():
     assert load(pd.Series(Z, name="q")).codec.names == ["q"]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "memory"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([[1] * (i % 3 + 1) for i in range(N)]),
+        pa.array([None] + [[1, 2]] * (N - 1)),
+        pa.array([["a"]] * N),
+        pa.array([[("a", 1)]] * N, pa.map_(pa.string(), pa.int64())),
+        pa.array([[1, 2]] * N, pa.list_view(pa.int64())),
+        pa.array([datetime.time(1)] * N),
+    ],
+)
+def test_columns_of_files_that_cannot_be_learned_are_left_out_by_name(suffix, values, tmp_path):
+    made = pa.table({"a": values, "z": Z})
+    if suffix == "parquet":
+        pq.write_table(made, tmp_path / "t.parquet")
+    if suffix == "arrow":
+        feather.write_feather(made, tmp_path / "t.arrow", compression="uncompressed")
+    data = load(made if suffix == "memory" else tmp_path / f"t.{suffix}")
+    assert data.codec.names == ["z"]
+    assert any(note.startswith("left out, neither numbers nor names: a (") for note in data.notes)
+
+
+def test_numbers_of_more_digits_than_float64_keeps_are_left_out_unless_they_are_asked_for():
+    made = pd.DataFrame({"id": 2**53 + np.arange(N), "z": Z})
+    data = load(made)
+    assert data.codec.names == ["z"]
+    assert any(note.startswith("left out, with more digits than float64 keeps: id") for note in data.notes)
+    with pytest.raises(SourceError, match="'id' is 9007199254740992 at row 1"):
+        load(made, event="id,z")
+
+
 # Arrays
 
 
@@ -190,9 +223,12 @@ def test_lists_are_columns_of_one_type():
     assert load({"a": [b"x", b"y"] * (N // 2), "z": Z}).codec.columns[0]["values"] == ["x", "y"]
 
 
-def test_files_of_categories_are_written_with_their_order(tmp_path):
-    pq.write_table(pa.table({"a": pa.array(HIGH), "z": Z}), tmp_path / "t.parquet")
-    codec = load(tmp_path / "t.parquet").codec
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_files_of_categories_are_written_with_their_order(suffix, tmp_path):
+    made = pa.table({"a": pa.array(HIGH), "z": Z})
+    pq.write_table(made, tmp_path / "t.parquet")
+    feather.write_feather(made, tmp_path / "t.arrow", compression="uncompressed")
+    codec = load(tmp_path / f"t.{suffix}").codec
     kind = pq.read_schema(codec.write_frame(codec.encode({"a": pa.array(HIGH), "z": Z}), tmp_path / "u.parquet"))
     assert kind.field("a").type == pa.dictionary(pa.int8(), pa.string(), ordered=True)
 

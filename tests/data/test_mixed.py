@@ -163,7 +163,7 @@ def test_draws_beyond_a_type_are_its_last_values(name, tmp_path):
 def test_whole_numbers_that_float64_would_round_are_refused(start, levels):
     values = start + np.arange(N) % levels
     with pytest.raises(SourceError, match=rf"'id' is {start}.* at row 1 of data, more digits") as caught:
-        load(pd.DataFrame({"id": values, "z": rng().normal(size=N)}), columns="mixed")
+        load(pd.DataFrame({"id": values, "z": rng().normal(size=N)}), event="id,z", columns="mixed")
     assert "\n" not in str(caught.value)
 
 

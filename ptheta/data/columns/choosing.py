@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ptheta.data.finding.looks import texts_among
-from ptheta.data.finding.words import unusual_words
+from ptheta.data.finding.looks import regular, texts_among
+from ptheta.data.finding.words import too_long, unusual_words
 from ptheta.data.kinds import KINDS, Kind, recognised
 from ptheta.data.sources.tables import Column, Source
 from ptheta.data.views import Part, parts_of
@@ -59,7 +59,7 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
         if lacking := [name for name in [*events, *(p.column for p in contexts)] if name not in table.columns]:
             raise SourceError(f"{table.title} has no column {lacking[0]!r}", "give every split the same columns")
     taken = {part.column for part in contexts if not part.is_reduced}
-    columns = {name: c for name, c in source.columns.items() if name not in taken}
+    columns = {name: regular(source, c) for name, c in source.columns.items() if name not in taken}
     text = texts_among(source, columns, as_text=as_text)
     everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
     asked, events = events, events or _find(everywhere, text, source)
@@ -80,6 +80,12 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
 
 def _without_identifiers(choice: Choice, source: Source) -> None:
     """Leave out identifiers and free text, unless nothing else is there, and report these and spelled dates."""
+    long = too_long(source, choice.event)
+    if long and len(long) < len(choice.event):
+        choice.event = [name for name in choice.event if name not in long]
+        choice.notes.append(
+            f"left out, with more digits than float64 keeps: {_some(long)}; as text they can be categories"
+        )
     own, dates = unusual_words(source, choice.event)
     if own and len(own) < len(choice.event):
         choice.event = [name for name in choice.event if name not in own]

@@ -17,7 +17,7 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
     Raises:
         SourceError: negative whole numbers.
     """
-    first = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
+    first = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name], name)
     shape = list(first.shape[1:])
     if first.dtype.kind == "f":
         return ArrayCodec(shape, None, first.dtype.name, _resolution(source, name, first.dtype))
@@ -25,7 +25,7 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
     for table in source.tables.values():
         start = 0
         for chunk in table.chunks([name]):
-            values = as_numpy(chunk[name])
+            values = as_numpy(chunk[name], name)
             if values.size and values.min() < 0:
                 row = int(np.argwhere(values < 0)[0][0])
                 raise SourceError(
@@ -47,6 +47,6 @@ def _resolution(source: Source, name: str, kind: np.dtype) -> str:
     stored = resolution_of(kind)
     if stored != "double":
         return stored
-    parts = (as_numpy(chunk[name]) for table in source.tables.values() for chunk in table.chunks([name]))
+    parts = (as_numpy(chunk[name], name) for table in source.tables.values() for chunk in table.chunks([name]))
     found = {inferred(values[np.isfinite(values)]) if (values := shortest(part)).size else "double" for part in parts}
     return found.pop() if len(found) == 1 else "double"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ptheta.data.sources.tables import Column, Source, as_numpy
+from ptheta.errors import SourceError
 
 TEXT_LENGTH = 24
 """Mean number of characters from which a string column is text rather than a name."""
@@ -23,14 +26,26 @@ def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = F
     }
 
 
+def regular(source: Source, column: Column) -> Column:
+    """The column; of arrays whose rows differ in length or lack values, one that holds nothing of use."""
+    if column.kind != "array" or column.name not in next(iter(source.tables.values())).columns:
+        return column
+    try:
+        for chunk in islice(next(iter(source.tables.values())).chunks([column.name]), 1):
+            as_numpy(chunk[column.name], column.name)
+    except SourceError:
+        return replace(column, kind="other", why="lists of different lengths, or with gaps")
+    return column
+
+
 def is_picture_array(source: Source, name: str) -> bool:
     """Whether arrays are pictures: [n, H, W], or with 1, 3 or 4 channels first or last.
 
     They are of type uint8 or bool, or of other whole numbers where these lie in 0 … 255 and do not end before 128.
     """
     try:
-        values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name])
-    except ValueError:  # rows differ in length
+        values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name], name)
+    except SourceError:  # rows differ in length
         return False
     colour = values.ndim == 4 and bool({values.shape[1], values.shape[3]} & {1, 3, 4})
     if values.ndim != 3 and not colour:
@@ -45,7 +60,7 @@ def _fills_a_byte(source: Source, name: str) -> bool:
         least = most = 0
         for table in source.tables.values():
             for chunk in table.chunks([name]):
-                values = as_numpy(chunk[name])
+                values = as_numpy(chunk[name], name)
                 least, most = min(least, int(values.min(initial=0))), max(most, int(values.max(initial=0)))
         source.seen[key] = least == 0 and 128 <= most <= 255
     return source.seen[key]

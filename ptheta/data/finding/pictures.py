@@ -220,7 +220,7 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
         notes.append(note)
         white = 1 if bits else white
     elif kind == "array":
-        _, channels, height, width = channels_first(as_numpy(first)[:1]).shape
+        _, channels, height, width = channels_first(as_numpy(first, name)[:1]).shape
         if channels == 4:
             remark(f"{name}: arrays of four channels are red, green, blue and how opaque, shown on white")
             channels = 3
@@ -256,7 +256,7 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
 
 
 def _largest(source: Source, name: str) -> int:
-    return max(int(as_numpy(c[name]).max()) for t in source.tables.values() for c in t.chunks([name]))
+    return max(int(as_numpy(c[name], name).max()) for t in source.tables.values() for c in t.chunks([name]))
 
 
 def _bytes_shape(first: Any, name: str, options: Pictures) -> tuple[int, int, int, bool, str]:

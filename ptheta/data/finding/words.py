@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
+from ptheta.data.codecs.mixed_rows import LARGEST
 from ptheta.data.sources.cells import DATE
 from ptheta.data.sources.tables import Source
 
@@ -49,6 +51,21 @@ def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str
         if rows >= FEWEST and single > OWN * rows and not is_date and not spelled:
             own.append(name)
     return own, dates
+
+
+def too_long(source: Source, names: list[str]) -> list[str]:
+    """Columns of whole numbers of which some, in the first chunk of a table, have more digits than float64 keeps."""
+    import pyarrow.compute as pc
+
+    names = [name for name in names if source.columns[name].kind == "int" and source.columns[name].dtype is None]
+    found = set()
+    for table in source.tables.values() if names else ():
+        for chunk in islice(table.chunks(names), 1):
+            for name in names:
+                ends = pc.min_max(as_array_of(chunk[name])).as_py().values()  # type: ignore[attr-defined]
+                if any(end is not None and abs(end) > LARGEST for end in ends):
+                    found.add(name)
+    return [name for name in names if name in found]
 
 
 def _counts(source: Source, names: list[str]) -> Iterator[tuple[str, Counter[str]]]:

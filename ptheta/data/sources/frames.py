@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ptheta.data.sources.tables import ArrowTable, Column, Dtype, describe
+from ptheta.data.sources.tables import ArrowTable, Column, Dtype
 from ptheta.errors import SourceError
 from ptheta.remarks import remark
 
@@ -51,18 +52,48 @@ def table_of_columns(columns: dict[str, tuple[pa.Array | str, Dtype]], title: st
     import pyarrow as pa
 
     arrays = {name: values for name, (values, _) in columns.items() if not isinstance(values, str)}
-    if not arrays:
-        arrays = {"": pa.nulls(rows)}
-    dataset = datasets.Dataset(pa.table(arrays))
-    described = describe(dataset.features.arrow_schema, dataset.features)
-    found = {}
-    for name, (values, dtype) in columns.items():
-        if isinstance(values, str):
-            found[name] = Column(name, "other", why=values)
+    table, whys = usable(pa.table(arrays or {"": pa.nulls(rows)}))
+    made = ArrowTable.of(datasets.Dataset(table), title)
+    whys |= {name: values for name, (values, _) in columns.items() if isinstance(values, str)}
+    found = {
+        name: Column(name, "other", why=whys[name]) if name in whys else replace(made.columns[name], dtype=dtype)
+        for name, (_, dtype) in columns.items()
+    }
+    return replace(made, columns=found)
+
+
+def declared(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray | pa.Array, Dtype]:
+    """A column of Arrow, and what it declares of its categories if it is a dictionary."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not pa.types.is_dictionary(kind):
+        return column, None
+    values = column.unify_dictionaries().combine_chunks()
+    values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+    known = values.dictionary
+    known = known.cast(pa.large_string()) if known.type == pa.string_view() else known
+    dtype = {"categories": known.to_pylist(), "ordered": kind.ordered, "index": str(kind.index_type)}
+    return pa.DictionaryArray.from_arrays(values.indices, known, ordered=kind.ordered), dtype
+
+
+def usable(table: pa.Table) -> tuple[pa.Table, dict[str, str]]:
+    """The columns of a table of Arrow that `datasets` can hold, views as strings; and the types of the others."""
+    import datasets
+    import pyarrow as pa
+
+    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    whys = {}
+    for place, field in enumerate(table.schema):
+        if (kind := views.get(field.type)) is not None:
+            table = table.set_column(place, field.with_type(kind), table.column(place).cast(kind))
         else:
-            column = described[name]
-            found[name] = Column(name, column.kind, column.names, dtype, column.why)
-    return ArrowTable(title, found, dataset)
+            try:
+                datasets.features.features.generate_from_arrow_type(field.type)
+            except (ValueError, TypeError):
+                whys[field.name] = str(field.type)
+    kept = table.drop_columns(list(whys)) if whys else table
+    return kept if kept.num_columns else kept.append_column("", pa.nulls(table.num_rows)), whys
 
 
 def taken(series: pd.Series, name: str) -> tuple[pa.Array | str, Dtype]:

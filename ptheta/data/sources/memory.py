@@ -6,20 +6,17 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.data.sources.frames import frame_table, table_of_columns, taken
-from ptheta.data.sources.tables import ArrayTable, Column, Dtype, Source, Table, describe
+from ptheta.data.sources.frames import declared, frame_table, table_of_columns, taken
+from ptheta.data.sources.tables import ArrayTable, Column, Source, Table, describe
 from ptheta.errors import SourceError
 from ptheta.numbers import with_article
 from ptheta.remarks import remark
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MOST_DENSE = 2**32
 """Bytes of a sparse matrix that is filled in, at most."""
@@ -176,26 +173,12 @@ def arrow_table(value: Any, title: str) -> Table:
 
     with reading(title):
         table = pa.table(value)
-        columns = {name: _of_arrow(table.column(place)) for place, name in enumerate(table.column_names)}
+        columns = {name: declared(table.column(place)) for place, name in enumerate(table.column_names)}
     if len(columns) < table.num_columns:
         names = table.column_names
         twice = next(name for name in names if names.count(name) > 1)
         raise SourceError(f"two columns of {title} are called {twice!r}", "rename one of them")
     return table_of_columns(columns, title, table.num_rows)
-
-
-def _of_arrow(column: pa.ChunkedArray) -> tuple[Any, Dtype]:
-    import pyarrow as pa
-
-    views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        values = column.unify_dictionaries().combine_chunks()
-        values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
-        known = values.dictionary.cast(views.get(kind.value_type, kind.value_type))
-        dtype = {"categories": known.to_pylist(), "ordered": kind.ordered, "index": str(kind.index_type)}
-        return pa.DictionaryArray.from_arrays(values.indices, known, ordered=kind.ordered), dtype
-    return column.cast(views.get(kind, kind)), None
 
 
 def _flat(array: Any) -> Any:

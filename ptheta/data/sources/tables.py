@@ -315,8 +315,12 @@ def _is_list_of_numbers(kind: pa.DataType) -> bool:
     return depth > 0 and (t.is_integer(kind) or t.is_floating(kind))
 
 
-def as_numpy(values: Any) -> np.ndarray:
-    """A chunk of kind array as a numpy array [rows, …]; ragged rows raise ValueError."""
+def as_numpy(values: Any, name: str) -> np.ndarray:
+    """A chunk of a column of arrays as a numpy array [rows, …].
+
+    Raises:
+        SourceError: rows differ in length, or lack values.
+    """
     if isinstance(values, np.ndarray):
         return values
     import pyarrow as pa
@@ -328,12 +332,16 @@ def as_numpy(values: Any) -> np.ndarray:
         lengths = values.value_lengths().unique() if hasattr(values, "value_lengths") else None
         side = values.type.list_size if lengths is None else (lengths[0].as_py() if len(lengths) == 1 else None)
         if side is None or values.null_count:
-            raise ValueError("rows differ in length or are missing")
+            raise _ragged(name, "differ in length or are missing")
         sides.append(side)
         values = values.flatten()
     if values.null_count:
-        raise ValueError("a value is missing")
+        raise _ragged(name, "lack values")
     return values.to_numpy(zero_copy_only=False).reshape(sides)
+
+
+def _ragged(name: str, what: str) -> SourceError:
+    return SourceError(f"the rows of column {name!r} {what}", "choose other columns with --event")
 
 
 def take(values: Any, rows: np.ndarray) -> Any:
