@@ -8,9 +8,10 @@ import torch
 
 import ptheta
 from ptheta.errors import FitError
-from ptheta.fitting.affording import Means
+from ptheta.fitting.affording import Affording, Means
 from ptheta.models import family
 from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram
+from ptheta.training import Settings
 from ptheta.training import cost as costs
 from ptheta.training.cost import Cost, Estimate, Exceeded, random_events, within
 from ptheta.training.extrapolation import extrapolated
@@ -107,6 +108,35 @@ def test_an_estimate_leaves_random_states_alone():
     before = torch.get_rng_state()
     estimate("pixelcnn", **SMALL).at(Image(8, 8, 3))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_moment_of_other_work_does_not_make_steps_look_slow(monkeypatch):
+    """Of several measurements the least counts."""
+    real, calls = Estimate._pass, []
+
+    def disturbed(self, losses, x, context, limit, patience):
+        kept, _ = real(self, losses, x, context, limit, patience)
+        calls.append(len(x))
+        busy = calls.count(len(x)) == 1  # the first pass over as many events
+        return kept, (0.12 if busy else 0.001) * len(x)
+
+    monkeypatch.setattr(Estimate, "_pass", disturbed)
+    found = estimate("made", **SMALL).at(Image(6, 6, 1, 4))
+    assert found.seconds(16) == pytest.approx(0.016 + found.update, rel=0.01)
+    assert calls.count(1) == calls.count(4) == costs.REPEATS
+
+
+def test_a_batch_is_made_smaller_only_if_steps_are_slow_twice(monkeypatch):
+    data = ptheta.load("digits", limit=60)
+    model = family("made").load()(data.space, None, **SMALL)
+    measured = iter([cost(pace=10.0), cost(pace=0.01), cost(pace=10.0), cost(pace=8.0)])
+    monkeypatch.setattr(Estimate, "at", lambda *_, **__: next(measured))
+    monkeypatch.setattr("ptheta.fitting.affording.is_easy", lambda *_: False)
+    for batch in (16, 4):
+        affording = Affording.of_model(model, {}, data, CPU, Means(1e12, seconds=64 * 8 * 4))
+        chosen, notes = affording._settled(model, Settings(batch_size=16))
+        assert chosen.batch_size == batch
+        assert bool(notes) == (batch < 16)
 
 
 def test_what_is_learned_does_not_depend_on_the_estimate(tmp_path, monkeypatch):

@@ -50,8 +50,9 @@ QUICK = 0.15
 """Seconds of a pass after which no larger space is tried, unless the events themselves are little larger."""
 
 
-REPEATS = 3
-"""Times that a quick pass is measured; the least counts, since whatever else the machine does only adds to it."""
+REPEATS, SPENT = 3, 1.0
+"""Times that something is measured, unless it has taken this many seconds; the least counts, since whatever else the
+machine does only adds to it."""
 
 PATIENCE = 20.0
 """Seconds after which a pass is given up."""
@@ -224,18 +225,12 @@ class Estimate:
             x = x[rows % len(x)].to(self.device)
             context = None if self.context is None else self.context[rows % len(self.context)].to(self.device)
             room = (limit - 3 * weights - 2 * buffers) / KEPT
-            one = [self._pass(losses, x[:1], context, room, patience)]
-            while len(one) < REPEATS and one[-1][1] < QUICK:  # what is done for the first time takes longer
-                one.append(self._pass(losses, x[:1], context, room, patience))
-            kept, seconds = one[0][0], min(second for _, second in one)
+            kept, seconds = least(lambda: self._pass(losses, x[:1], context, room, patience))
             update = self._update(model, losses, weights)
             n = 4 if seconds < 0.1 and 4 * kept < room else 2 if seconds < 2 and 2 * kept < room else 1
             if n == 1:
                 return Cost(count, weights, buffers, 0, kept, 0, seconds, update, scored)
-            several = [self._pass(losses, x[:n], context, room, patience)]
-            while len(several) < REPEATS and several[-1][1] < QUICK:  # the least is least disturbed by other work
-                several.append(self._pass(losses, x[:n], context, room, patience))
-            more, longer = several[0][0], min(second for _, second in several)
+            more, longer = least(lambda: self._pass(losses, x[:n], context, room, patience))
             each = max((more - kept) / (n - 1), 0.0)
             pace = max((longer - seconds) / (n - 1), longer / (4 * n))
             start, fixed = max(longer - n * pace, 0.0), max(kept - each, 0.0)
@@ -257,13 +252,15 @@ class Estimate:
             settings = Settings.of(model, **self.settings)
             name = type(model).__name__
             many = [one for loss in losses.values() for one in optimisers(loss, settings, name=name)]
-            took: list[float] = []
-            while len(took) < 2 or (len(took) < REPEATS and took[-1] < QUICK):  # the first one makes its state
+
+            def update() -> tuple[float, float]:
                 clock = time.perf_counter()
                 for optimiser in many:
                     optimiser.step()
-                took.append(time.perf_counter() - clock)
-            self._second_per_byte = min(took) / weights
+                return 0.0, time.perf_counter() - clock
+
+            update()  # the first one makes its state
+            self._second_per_byte = least(update)[1] / weights
         return self._second_per_byte * weights
 
     def _pass(
@@ -284,6 +281,14 @@ class Estimate:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return kept, time.perf_counter() - clock
+
+
+def least(measure: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+    """Bytes, and the least of several measurements of seconds."""
+    found = [measure()]
+    while len(found) < REPEATS and sum(seconds for _, seconds in found) < SPENT:
+        found.append(measure())
+    return found[0][0], min(seconds for _, seconds in found)
 
 
 def is_easy(model: Model, n: int) -> bool:

@@ -6,13 +6,16 @@ import math
 import re
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 import ptheta
+from ptheta.cli.main import main
 from ptheta.data.reading import events_of_file
 from ptheta.errors import UsageError
 from ptheta.evaluation.baselines import baselines
@@ -22,7 +25,7 @@ from ptheta.reporting import card_rows, count, nats, plural, write_events
 from ptheta.reporting.comparison import Row, comparison, drawn, lecture_counts, ranked, sample_quality, sheet
 from ptheta.reporting.lettering import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
-from ptheta.reporting.waiting import console_for
+from ptheta.reporting.waiting import console_for, waiting
 from ptheta.training import Budget
 
 
@@ -205,6 +208,33 @@ def test_progress_is_written_to_the_metrics_and_told_without_a_terminal(data, tm
     assert "30 events" in said
     ptheta.fit("made", data, steps=1, out=tmp_path / "quiet", verbose=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_a_fit_is_a_dozen_lines_and_says_what_next(tmp_path, capsys):
+    words = ["fit", "digits", "made", "--width", "8", "--steps", "300", "--limit", "60", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    said = capsys.readouterr().err.splitlines()
+    steps = [line for line in said if line.startswith("step ")]
+    assert steps[0].startswith("step 1:")
+    assert steps[-1].startswith("step 300:")
+    assert 8 <= len(steps) <= 12
+    run = ptheta.Run.load(tmp_path / "run")
+    assert len([line for line in run.metrics() if "step" in line]) > len(steps), "all are in the metrics"
+    assert [line for line in said if line.startswith("next: ")] == [
+        f"next: ptheta sample {run.path}",
+        f"next: ptheta report {run.path}",
+    ]
+    assert main([*words, "--force", "--json"]) == 0
+    assert "next: " not in capsys.readouterr().err
+
+
+def test_what_takes_long_is_shown_and_what_is_quick_is_not(monkeypatch):
+    for patience, shown in ((0.01, "drawing samples …\n"), (60.0, "")):
+        monkeypatch.setattr("ptheta.reporting.waiting.QUIET", patience)
+        written = io.StringIO()
+        with waiting("drawing samples", Console(file=written)):
+            time.sleep(0.1)
+        assert written.getvalue() == shown
 
 
 def test_how_to_resume_is_one_line_that_a_shell_reads(pictures, capsys):

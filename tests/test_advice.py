@@ -1,0 +1,78 @@
+"""Few steps are reported with flags that the family and the kind of data have, and that work."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import wavfile
+
+import ptheta
+from ptheta.cli.main import main
+from ptheta.data import Split
+from ptheta.fitting.advice import advice
+from ptheta.fitting.affording import Affording, Means
+from ptheta.models import family
+from ptheta.spaces import Real
+from ptheta.training import Timetable
+
+
+def asked(data, name, steps=20, *, minutes=2.0, before=0.0, **hyperparameters):
+    model = family(name).load()(data.space, None, **hyperparameters)
+    affording = Affording.of_model(model, {}, data, torch.device("cpu"), Means(1e9, 60.0))
+    times = Timetable(60 * minutes)
+    times.before = before
+    return advice(model, affording, times, steps)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A file or folder of every kind whose events can be smaller."""
+    folder = tmp_path_factory.mktemp("kinds")
+    g = np.random.default_rng(0)
+    np.save(folder / "photos.npy", g.integers(0, 256, (20, 24, 24), dtype=np.uint8))
+    (folder / "book.txt").write_text("the lazy dog sleeps. " * 400)
+    (folder / "tones").mkdir()
+    for i in range(10):
+        wave = (8000 * np.sin(np.arange(4000) * (0.1 + 0.02 * i))).astype(np.int16)
+        wavfile.write(folder / "tones" / f"{i}.wav", 8000, wave)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "flag"),
+    [
+        ("photos.npy", "pixelcnn", r"--size \d+x\d+"),
+        ("book.txt", "transformer", r"--length \d+"),
+        ("tones", "pixelcnn", r"--\w+ \d+"),
+    ],
+)
+def test_what_is_proposed_is_taken_and_smaller(source, name, flag, sources, tmp_path):
+    data = ptheta.load(str(sources / source))
+    line = asked(data, name)
+    events, model = re.search(r"smaller events \((.*?)\), a smaller model \((.*?)\)", line).groups()
+    assert re.fullmatch(flag, events)
+    words = [*shlex.split(events), *shlex.split(model), "--steps", "1", "--out", str(tmp_path / "run")]
+    assert main(["fit", str(sources / source), name, *words]) == 0
+    run = ptheta.Run.load(tmp_path / "run")
+    assert run.model.space.dimensions <= 0.6 * data.space.dimensions
+    default = family(name).load()(run.model.space)
+    assert run.model.free_parameters < default.free_parameters
+
+
+def test_enough_steps_need_no_advice_and_other_budgets_neither():
+    data = ptheta.load("digits", limit=20)
+    assert "more time (--minutes 20)" in asked(data, "made", 20)
+    assert asked(data, "made", 200) is None
+    model = family("made").load()(data.space)
+    affording = Affording.of_model(model, {}, data, torch.device("cpu"), Means(1e9))
+    assert advice(model, affording, Timetable(), 3) is None
+
+
+def test_reading_less_is_proposed_where_reading_many_events_took_long():
+    space = Real((2,))
+    data = ptheta.Data("x", "x", space, None, None, {"train": Split(np.zeros((20_000, 2)))}, [], {}, "")
+    assert "--limit" in asked(data, "made", before=60.0)
+    assert "--limit" not in asked(data, "made", before=5.0)
+    assert "--size" not in asked(data, "made"), "rows of numbers have no size"
