@@ -4,7 +4,7 @@
 
 `stored` is a file of noise that no model codes; `text` a text through a Markov chain of bytes; `pictures` a folder of
 PNG files of 28×28 pixels through independent pixels; `array` one NPY file of such pictures; `transformer` a text and
-a small transformer. Peak memory is what the process reached beyond having loaded the run, in MiB.
+a small transformer. Speed is by processor time, memory the peak beyond that of having loaded the run, in MiB.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def measured(action: str, folder: Path, source: Path) -> None:
     """Do one half of a row and print its seconds and the memory it took beyond having loaded the run."""
     run = ptheta.Run.load(folder / "run")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before, clock = memory("VmRSS"), time.perf_counter()
+    before, clock = memory("VmRSS"), time.process_time()
     found: dict[str, Any] = {}
     if action == "compress":
         report = compress(run, [source], folder / "x.ptz")
         found = {"in": report.bytes_in, "out": report.bytes_out, "files": len(report.files)}
     else:
         decompress(run, folder / "x.ptz", folder / "out")
-    print(json.dumps({**found, "seconds": time.perf_counter() - clock, "mib": memory("VmHWM") - before}))
+    print(json.dumps({**found, "seconds": time.process_time() - clock, "mib": memory("VmHWM") - before}))
 
 
 def memory(key: str) -> float:
