@@ -188,7 +188,7 @@ def test_the_command_line_finds_it_in_the_working_folder(folder, data, tmp_path,
     assert main(["info", run, "--allow-module=own_family"]) == 0
     assert "scale 0.5, word other" in capsys.readouterr().out
     assert main(["info", run, "--allow-module"]) == 2
-    assert "--allow-module lacks its value" in capsys.readouterr().err
+    assert "--allow-module needs a value" in capsys.readouterr().err
     forget(monkeypatch)
 
 

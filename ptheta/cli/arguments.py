@@ -282,7 +282,7 @@ _WORDING = [
     (r"\{None\}\|", ""),
     (r"no type matching (.*) could be instantiated from (.*)", r"it needs \1, not \2"),
     (r"invalid choice (.*) for argument '(\S+)'\. Expected one of \((?:'None', )?(.*)\)", r"\2 is \1, not one of \3"),
-    (r"Missing value for argument '(\S+)'.*", r"\1 lacks its value"),
+    (r"Missing value for argument '(\S+)'.*", r"\1 needs a value"),
     (r"Missing from ptheta \w+: (\w+) .*", r"\1 is missing"),
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, not a whole number"),
     (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, not a number"),

@@ -91,12 +91,14 @@ def impute(
     codec, model = run.codec, run.model
     assert isinstance(codec, RowCodec)
     if not isinstance(model, TableTransformer):
-        raise UsageError(f"{run.name} cannot draw missing cells", "fit the model `table`")
+        raise UsageError(f"{run.name} cannot fill in missing cells", "fit the model `table`")
     tables = [read(codec, file, context_columns(run)) for file in files]
     missing = [np.isnan(x) for x in tables]
     empty = [int(absent.sum()) for absent in missing]
     if not sum(empty):
-        raise UsageError(f"nothing is missing in {', '.join(map(str, files))}", "leave cells empty, or columns out")
+        raise UsageError(
+            f"nothing is missing in {', '.join(map(str, files))}", "leave cells empty, or leave out columns"
+        )
     draws = n or (DRAWS if point else 1)
     single = len(files) == 1 and (point or draws == 1)
     place = output(out, beside(run.path, f"-completions{files[0].suffix if single else ''}"), force)
@@ -105,7 +107,7 @@ def impute(
     elif single and place.suffix.lower() != files[0].suffix.lower():
         raise UsageError(f"{files[0]} is completed as a {files[0].suffix} file", f"name a {files[0].suffix} file")
     elif not single and place.suffix:
-        raise UsageError("several tables are written", "name a folder with --out")
+        raise UsageError("several tables would be written", "name a folder with --out")
     names = [file.name for file in files]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"two of the files are called {twice[0]}", "complete them one at a time")

@@ -96,7 +96,7 @@ def complete(
         raise UsageError(f"{fitted.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
     steps = sampling_options(fitted.name, words, "complete")
     if keep is not None and mask is not None:
-        raise UsageError("--keep and --mask both say what is kept", "give one of them")
+        raise UsageError("--keep and --mask both set what is kept", "give one of them")
     if not files:
         raise UsageError("FILE is missing", "see ptheta complete --help")
     if n is not None and n < 1:
@@ -104,9 +104,9 @@ def complete(
     exhibit = exhibit_of(fitted.codec)
     if exhibit.completion == "cells":
         if not (keep is mask is tokens is None):
-            raise UsageError("of a table the empty cells are drawn", "leave out --keep, --mask and --tokens")
+            raise UsageError("`complete` fills in the empty cells of a table", "leave out --keep, --mask and --tokens")
         if unsuited := [name for name in steps if name not in WARPS]:
-            raise UsageError("cells are drawn column after column", f"leave out {flag_of(unsuited[0])}")
+            raise UsageError("cells are drawn column by column", f"leave out {flag_of(unsuited[0])}")
         with fitted.reading():
             cells.impute(fitted, files, n, point, context, seed, out, force, json, Warp(**steps))
         return
@@ -116,7 +116,7 @@ def complete(
     masked = None if mask is None else exhibit.read_mask(mask)
     if exhibit.completion == "tokens" and (writer := writing.writer_of(fitted)) is not None:
         if unsuited := [name for name in ("method", "guidance") if name in steps]:
-            raise UsageError("texts are written token after token", f"leave out {flag_of(unsuited[0])}")
+            raise UsageError("texts are generated token by token", f"leave out {flag_of(unsuited[0])}")
         warp = Warp(**steps)
         _texts(fitted, writer, files, 1.0 if keep is None else keep, tokens, n, context, warp, seed, out, force, json)
         return
@@ -125,11 +125,11 @@ def complete(
         whole_texts.complete(fitted, files, part, n, context, steps, seed, out, force, json)
         return
     if tokens is not None:
-        raise UsageError(f"{fitted.path} holds events of a fixed size", "leave out --tokens")
+        raise UsageError(f"{fitted.path} models events of a fixed size", "leave out --tokens")
     kept = model.kept((0.5 if keep is None else keep) if masked is None else masked)
     if bool(kept.all()):
         given = f"--keep {keep}" if mask is None else str(mask)
-        raise UsageError(f"{given} keeps everything, nothing is missing", "keep less")
+        raise UsageError(f"{given} keeps everything, so nothing is left to draw", "keep less")
     parts = [fitted.events(file) for file in files]
     note(filter(None, map(exhibit.remark, files)))
     x = torch.cat(parts)

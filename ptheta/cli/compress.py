@@ -49,12 +49,12 @@ def compress(
         files: pictures, tables, arrays or texts like those that were fitted, any other files, or folders of them
         out: the compressed file, such as x.ptz
         force: replace --out
-        context: labels, for a model that has a context: one for all, or one for every event and every text; from a
+        context: labels, if the model has a context: one for all, or one for every event and every text; taken from a
             table's own column, or from the folders' names, if left out
         compare: also report the sizes of PNG, WebP, xz and zstd on the same files, one by one and in one stream
-        lanes: events, or stretches of text, that are coded side by side in one block
+        lanes: events, or stretches of text, coded side by side in one block
         stretch: tokens of a text in one lane, at most; fewer are faster, more are smaller
-        threads: the model computes with, here and when the file is decompressed
+        threads: that the model computes with, here and for decompression
         device: auto, cpu or cuda; the file can only be decompressed on the same kind
         json: print bytes_in, bytes_out, model_bits, seconds and more as one JSON object on the last line
     """

@@ -108,7 +108,7 @@ def _example(run: Run) -> str:
     space = run.model.context_space
     if isinstance(space, Label):
         names = " ".join(map(shlex.quote, space.names[:LISTED])) + " …" * (space.levels > LISTED)
-        return f"give some of --context {names}"
+        return f"choose from --context {names}"
     return f"give{given_words(run)}"
 
 
@@ -216,7 +216,7 @@ def _caption(value: str) -> str:
 def _files(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
     files = [file for file in entries(folder) if file.suffix.lower() in suffixes]
     if not files:
-        raise SourceError(f"{folder} holds no {what}", "give another folder")
+        raise SourceError(f"{folder} contains no {what}", "give another folder")
     return files
 
 
@@ -229,7 +229,7 @@ def _listed(path: Path, column: str, codec: ContextCodec) -> list[str]:
         return read_lines(path)
     names, rows = read_cells(path, kind_of(codec).words(codec, column))
     if column not in names and len(names) > 1:
-        raise SourceError(f"{path} has no column {column!r}", "name the column of the contexts so")
+        raise SourceError(f"{path} has no column {column!r}", "give the column of contexts that name")
     if column not in names:
         print(f"column {names[0]!r} of {path} is taken as the contexts", file=sys.stderr)
     at = names.index(column) if column in names else 0

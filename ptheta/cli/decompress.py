@@ -35,7 +35,7 @@ def decompress(
     Args:
         run: run folder with which it was compressed
         file: from `ptheta compress`
-        out: folder to write to, new or empty
+        out: folder to write to; must be new or empty
         recover: of a damaged file, write what is intact and name what is not
         device: auto, cpu or cuda, as when it was compressed
         json: print files, damaged, parts, blocks, bytes and seconds as one JSON object on the last line

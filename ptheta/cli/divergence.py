@@ -58,14 +58,14 @@ def divergence(
         raise UsageError(f"-n is {n}", "give at least 2")
     if p.model.space == q.model.space and p.codec != q.codec:
         raise UsageError(
-            f"{run} and {other} hold events that were made differently of their data",
-            "fit both on data loaded alike: the same columns, sizes, tokens and units",
+            f"{run} and {other} encode their events differently",
+            "load the data of both with the same columns, sizes, tokens and units",
         )
     conditional = [run for run in (p, q) if run.model.context_space is not None]
     if len(conditional) == 2 and p.model.context_space == q.model.context_space and p.context_codec != q.context_codec:
         raise UsageError(
-            f"{run} and {other} hold contexts that were made differently of their data",
-            "fit both on data loaded alike: the same columns, sizes, tokens and units",
+            f"{run} and {other} encode their contexts differently",
+            "load the data of both with the same columns, sizes, tokens and units",
         )
     rows = _rows(min(conditional, key=lambda run: run.model.context_dropout, default=p), context)
     found = divergences(p.model, q.model, rows, n=n, seed=seed)

@@ -160,7 +160,7 @@ def _show(run: Run, found: Judgement, of: str, file: TextIO) -> None:
     for over, gained in found.nats.gains.items():
         print(f"  gain of {nats(*gained)} nats over {over}", file=file)
     findings = found.findings
-    print("nothing but nats is known of such a task" if findings is None else findings.task, file=file)
+    print("there is no metric beyond nats for this task" if findings is None else findings.task, file=file)
     for line in [] if findings is None else lines(findings.rows):
         print(f"  {line}", file=file)
     for line in found.notes:

@@ -25,11 +25,11 @@ COMMANDS = {
     "fit": "learn a distribution from data",
     "sample": "draw from a fitted model",
     "score": "log-likelihood of data, per event and per dimension",
-    "evaluate": "how well p(x | y) answers: nats gained by the context, and the task's own metric",
+    "evaluate": "how well p(x | y) does its task: nats gained by the context, and the task's own metric",
     "classify": "p(y | x) by Bayes, beside a classifier trained on the same data",
     "complete": "fill in the rest of a partial event",
-    "compress": "lossless compression of files, to the bits the model promises",
-    "decompress": "the files again, exactly",
+    "compress": "compress files losslessly, to the bits the model promises",
+    "decompress": "restore compressed files, exactly",
     "compare": "fit several models to the same data, and rank them in nats",
     "divergence": "how far two fitted models are apart: KL both ways, Jensen–Shannon, total variation, χ²",
     "report": "a page about a run: curves, samples, calibration, surprise, columns, divergences",
@@ -41,7 +41,7 @@ EPILOGUE = """\
   ptheta fit digits                              a first model in a minute
   ptheta fit photos/ transformer --size 32x32    a folder of pictures
   ptheta sample runs/digits-transformer -n 16
-  ptheta COMMAND --help                          all about one command
+  ptheta COMMAND --help                          help for one command
   ptheta COMMAND … --allow-module NAME           import a module that a run's model is of
 """
 
@@ -165,7 +165,7 @@ def allowing(args: list[str]) -> list[str]:
             continue
         name = name if equals else queue.pop(0) if queue else ""
         if not name:
-            raise UsageError(f"{ALLOW} lacks its value", "name a module")
+            raise UsageError(f"{ALLOW} needs a value", "name a module")
         see_working_folder()
         load_module(name)
     return rest

@@ -36,7 +36,7 @@ def main(args: list[str]) -> None:
     """Parse and run."""
     for flag in ("--prompt", "--stop"):
         if flag in args[-1:] or any(a == flag and re.match("--?[A-Za-z]", b) for a, b in itertools.pairwise(args)):
-            raise UsageError(f"{flag} lacks its text", 'give one, "" for none')
+            raise UsageError(f"{flag} needs a text", 'give one, "" for none')
     call_with_options(sample, args, "ptheta sample")
 
 
@@ -100,7 +100,7 @@ def sample(
         if value is not None and value < 1:
             raise UsageError(f"{flag} is {value}", "give at least 1")
     if n is not None and each is not None:
-        raise UsageError("-n and --each both say how many", "give one of them")
+        raise UsageError("-n and --each both set the number of events", "give one of them")
     seed = secrets.randbits(32) if seed is None else seed
     steps = sampling_options(fitted.name, words, "sample")
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
@@ -138,7 +138,7 @@ def _events(
     cells, values = given_cells(run, context)
     asked = given_contexts(run, values)
     if asked is None and each is not None:
-        raise UsageError("--each is for contexts, and none is given", "give -n, or --context")
+        raise UsageError("--each needs contexts, and none were given", "give -n, or --context")
     n = n or _count(run, asked, each)
     given = None if asked is None else asked.shared(n)
     rows, names = (None, None) if given is None else (given.rows, given.names)
@@ -148,7 +148,7 @@ def _events(
     elif cells:
         raise UsageError(f"{run.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
     if "guidance" in steps and rows is None:
-        raise UsageError("guidance is towards a context, and none is given", "give --context, or leave it out")
+        raise UsageError("guidance needs a context, and none was given", "give --context, or leave out --guidance")
     event = event_given(run, cells) if cells else None
     printed = exhibit_of(run.codec).is_text
     place = whole_texts.place_of(out, force) if printed else output(out, beside(run.path, "-samples"), force)
@@ -214,7 +214,7 @@ def _texts(
     count = n * len(prompts)
     tokens = writing.check_count(TOKENS if tokens is None else tokens)
     if "" in (stop or []):
-        raise UsageError("--stop is empty", "name the text that ends a text")
+        raise UsageError("--stop is empty", "give the text at which to stop")
     read = [writer.codec.tokens(writing.as_bytes(prompt), lambda _: "the prompt") for prompt in prompts]
     rows = contexts(run, context, count)
     place = writing.place_of(out, count, force)

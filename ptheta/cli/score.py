@@ -100,7 +100,7 @@ def score(
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
     if given and context is not None:
-        raise UsageError("contexts are a column or are given", "leave out --context or --given")
+        raise UsageError("--context and --given both set the contexts", "leave out --context or --given")
     own = fitted.same(source)
     if own is not None and event is None and context is None:
         data = own
@@ -181,12 +181,12 @@ def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str
     if own.fingerprint != run.config["data"]["fingerprint"]:
         return "no p-values: the data of the fit have changed", None
     if known is not None and scored not in known.splits:
-        return f"no p-values: among the events scored are those of {own.name} that were held out", None
+        return f"no p-values: the events scored include those held out of {own.name}", None
     for name in ("test", "validation"):
         if name in own.splits and not (known is not None and name == scored):
             part = own.splits[name].subset(most)
             return f"{name} events of {own.name}", part
-    return f"no p-values: nothing of {own.name} was held out", None
+    return f"no p-values: no events of {own.name} were held out", None
 
 
 def _events(
@@ -222,7 +222,7 @@ def _events(
     if name:
         print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
     strangest = scores.ranking[:SHOWN]
-    print(f"strangest, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
+    print(f"most anomalous, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
     for row in strangest.tolist():
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
     ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": events.rows[strangest].tolist()}
@@ -245,7 +245,7 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
         parts.append(f"p = {scores.p_value[row]:.2g}")
     found = reasons(detector.run, scores, events, row)
     because = ", ".join(f"{name} = {value} {nats(excess)}" for name, value, excess in found)
-    return ", ".join(parts) + (f"; nats beyond the usual: {because}" if because else "")
+    return ", ".join(parts) + (f"; nats above the average: {because}" if because else "")
 
 
 def _documents(
@@ -276,7 +276,7 @@ def _documents(
         values = [f"{bits:.2f} bits/byte" for bits in found.bits_per_byte[worst]]
         _most_surprising(found.rows[worst].tolist(), values, files)
     else:
-        print(f"all is in {', '.join(map(str, files))}", file=sys.stderr)
+        print(f"everything is in {', '.join(map(str, files))}", file=sys.stderr)
     sizes = {"tokens": rates.tokens, "bytes": rates.bytes}
     return {**_result(run, score, rates.nats_per_token / math.log(2)), **rates.to_json(), **sizes}, files
 

@@ -46,7 +46,7 @@ def search(
     codec, model = run.codec, run.model
     if not isinstance(codec, DocumentCodec) or not isinstance(model, LanguageModel):
         raise UsageError(f"beam search is for whole texts, and {run.path} is not", "leave out --beams")
-    given = given_contexts(run, values, otherwise="searched for without one")
+    given = given_contexts(run, values, otherwise="searching without one")
     place = place_of(out, force)
     clock = time.perf_counter()
     rows = None if given is None else given.rows
@@ -92,7 +92,9 @@ def place_of(out: Path | None, force: bool) -> Path | None:
     if out is None:
         return None
     if out.suffix.lower() not in ("", ".txt", ".tsv", ".csv"):
-        raise UsageError(f"these samples cannot be a {out.suffix} file", "name a folder, or a .txt or .csv file")
+        raise UsageError(
+            f"these samples cannot be written as a {out.suffix} file", "name a folder, or a .txt or .csv file"
+        )
     return output(out, out, force)
 
 

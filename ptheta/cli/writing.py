@@ -94,9 +94,9 @@ def place_of(out: Path | None, count: int, force: bool) -> Path | None:
         return None
     if out.suffix and not out.is_dir():
         if out.suffix.lower() != ".txt":
-            raise UsageError(f"these samples cannot be a {out.suffix} file", "name a folder or a .txt file")
+            raise UsageError(f"these samples cannot be written as a {out.suffix} file", "name a folder or a .txt file")
         if count > 1:
-            raise UsageError(f"{count} samples are {count} files", "name a folder with --out")
+            raise UsageError(f"{count} samples need {count} files", "name a folder with --out")
     return output(out, out, force)
 
 

@@ -161,7 +161,7 @@ def decode(block: Block, cut: Side | Events | Stretches, values: Values, model: 
     if block.method == CODED and not isinstance(cut, Side):
         decoder = Decoder(block.payload)
         otherwise = CodingError(
-            f"the model computes other probabilities here than where block {block.number} was made",
+            f"the model computes different probabilities here than where block {block.number} was made",
             "decompress it in the environment it was made in",
         )
         try:

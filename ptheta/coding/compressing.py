@@ -205,7 +205,7 @@ def codable(run: Run) -> Autoregressive:
             "compress with a model of pictures, texts, categories or whole numbers",
         )
     if isinstance(run.codec, TextCodec) and not bool((model.visit.cpu() == torch.arange(len(model.visit))).all()):
-        raise UsageError(f"{run.path} does not read texts from their beginning", "fit without --order")
+        raise UsageError(f"{run.path} does not model texts in reading order", "fit without --order")
     return model
 
 
@@ -241,7 +241,7 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
     if context:
         rows = torch.tensor([space.index(name) for name in context])
         if len(rows) not in (1, sum(units)):
-            raise ContextError(f"{len(rows)} labels for {sum(units)} events", "give one for all, or one for each")
+            raise ContextError(f"{len(rows)} labels for {sum(units)} events", "give one label, or one for each event")
         return rows.expand(sum(units)).clone()
     given: list[int] = []
     for part, n in zip(coded, units):
@@ -252,7 +252,8 @@ def _labels(found: list[Part], coded: list[Part], space: Any, context: Sequence[
             given += [number] * n
         else:
             raise ContextError(
-                f"the label of {part.name} is not known", "give --context LABEL, or files in folders of their labels"
+                f"the label of {part.name} is unknown",
+                "give --context LABEL, or put files into folders named after their labels",
             )
     return torch.tensor(given, dtype=torch.long)
 

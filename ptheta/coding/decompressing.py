@@ -170,7 +170,7 @@ class Archive:
         """The model must compute here what it computed there."""
         if probe(self.model) != self.header.get("probe"):
             raise CodingError(
-                f"the model computes other probabilities here than where {self.name} was made: "
+                f"the model computes different probabilities here than where {self.name} was made: "
                 f"{differences(self.there, environment(self.model, self.threads))}",
                 "decompress it in the environment it was made in",
             )

@@ -31,7 +31,7 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
         if is_folder(given) and not given.is_symlink():
             inside = files_below(given)
             if not inside:
-                raise SourceError(f"{given} holds no files", "give files, or folders with files")
+                raise SourceError(f"{given} contains no files", "give files, or folders with files")
             found += [(path, str(name / path.relative_to(given).as_posix())) for path in inside]
         else:
             found.append((given, str(name)))
@@ -66,7 +66,7 @@ def check(names: Sequence[object], where: str) -> list[str]:
         parts = name.split("/") if isinstance(name, str) else [""]
         bad = any(part in ("", ".", "..") or set(part) & _FORBIDDEN or len(part) > 255 for part in parts)
         if bad or name in taken or name in folders or taken & set(_above(parts)):
-            raise CodingError(f"{where} holds the file name {name!r}", f"such names are never written; {FETCH}")
+            raise CodingError(f"{where} contains the file name {name!r}", f"such names are never written; {FETCH}")
         taken.add(str(name))
         folders.update(_above(parts))
     return [str(name) for name in names]

@@ -167,7 +167,7 @@ def test_samples_can_be_one_file(run, file, ptheta, here):
     assert (here / file).is_file()
     result = ptheta("sample", run, "-n", "2", "--out", "x.doc")
     assert result.code == 2
-    assert "these samples cannot be a .doc file; name a folder" in result.err
+    assert "these samples cannot be written as a .doc file; name a folder" in result.err
 
 
 def test_scores_are_log_probabilities_of_every_event(ptheta, here):

@@ -53,7 +53,7 @@ def test_if_everything_is_kept_nothing_is_missing(how, ptheta, here):
     Image.new("L", (8, 8), 255).save("white.png")
     result = ptheta("complete", "pic", "pictures/0.png", *how, "--out", "c")
     assert result.code == 2
-    assert "keeps everything, nothing is missing; keep less" in result.err
+    assert "keeps everything, so nothing is left to draw; keep less" in result.err
     assert not Path("c").exists()
 
 

@@ -42,7 +42,7 @@ def test_events_made_differently_of_the_data_do_not_compare(here, ptheta):
     assert Run.load("a").model.space == Run.load("b").model.space
     result = ptheta("divergence", "a", "b")
     assert result.code == 2
-    assert "a and b hold events that were made differently of their data; fit both on data loaded alike" in result.err
+    assert "a and b encode their events differently; fit both on data loaded alike" in result.err
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_contexts_made_differently_of_the_data_do_not_compare(here, ptheta):
     assert p.model.context_space == q.model.context_space
     result = ptheta("divergence", "left", "right")
     assert result.code == 2
-    assert "left and right hold contexts that were made differently of their data" in result.err
+    assert "left and right encode their contexts differently" in result.err
 
 
 def test_the_module_is_a_name_of_the_package():

@@ -68,7 +68,7 @@ def test_complexity_and_typicality_are_told_in_nats(ptheta, pictures):
     table = pd.read_parquet("t.parquet")
     entropy = -float(log_probs(run.model, run.data.test)[::2].mean())
     np.testing.assert_allclose(table["anomaly"], typicality(table["log_prob"], entropy))
-    assert "strangest, by typicality" in result.err
+    assert "most anomalous, by typicality" in result.err
     assert ", typicality " in result.err
 
 
@@ -124,7 +124,7 @@ def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
     result = ptheta("score", "fruit", "odd.csv", "--out", "s.parquet", "--json")
     assert result.json["strangest"][0] == 2
     line = next(line for line in result.err.splitlines() if line.startswith("  row 2"))
-    assert "nats beyond the usual: fruit = lime " in line
+    assert "nats above the average: fruit = lime " in line
     run = Run.load("fruit")
     pieces = run.model.log_prob_per_dimension(events_of_file(run.codec, "odd.csv"))[2]
     usual = -run.model.log_prob_per_dimension(run.data.test.events()[0]).mean(0)

@@ -467,8 +467,8 @@ def test_tables_that_cannot_be_completed_are_one_line(at, text, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["in.csv", "--keep", "0.5"], ["empty cells are drawn"]),
-        (["in.csv", "--method", "fixed_point"], ["column after column", "leave out --method"]),
+        (["in.csv", "--keep", "0.5"], ["fills in the empty cells"]),
+        (["in.csv", "--method", "fixed_point"], ["column by column", "leave out --method"]),
         (["in.csv", "--out", "out.parquet"], [".csv file"]),
         (["in.csv", "in.csv", "--out", "out.csv"], ["several tables", "folder"]),
         (["in.csv", "-n", "2", "--out", "out.csv"], ["several tables", "folder"]),

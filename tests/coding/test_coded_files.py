@@ -280,7 +280,7 @@ def test_labels_from_folders_flags_or_not_at_all(runs, here):
     np.save("a.npy", pictures)
     both_ways(run, ["a.npy"], context=["odd"])
     both_ways(run, ["a.npy"], context=["odd", "even", "even", "odd"])
-    with pytest.raises(ContextError, match=r"the label of a\.npy is not known"):
+    with pytest.raises(ContextError, match=r"the label of a\.npy is unknown"):
         compress(run, ["a.npy"], "y.ptz")
     with pytest.raises(ContextError, match="2 labels for 4 events"):
         compress(run, ["a.npy"], "y.ptz", context=["odd", "even"])
@@ -307,7 +307,7 @@ def test_files_that_cannot_be_compressed_are_refused_and_nothing_is_written(runs
     run = runs["bytes"]
     for files, error, message in [
         (["link.txt"], SourceError, "a link"), (["none.txt"], SourceError, "does not exist"), ([], UsageError, "FILE"),
-        (["empty"], SourceError, "holds no files"), (["a.txt", here / "a.txt"], UsageError, "two files"),
+        (["empty"], SourceError, "contains no files"), (["a.txt", here / "a.txt"], UsageError, "two files"),
     ]:  # fmt: skip
         with pytest.raises(error, match=message):
             compress(run, files, "x.ptz")

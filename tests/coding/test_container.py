@@ -162,7 +162,7 @@ def test_a_probe_that_differs_names_what_is_different(runs, here, pictures, monk
     monkeypatch.setattr(decompressing, "environment", lambda *_: known | {name: here_is})
     assert decompress(runs["grey"], "x.ptz", "same").damaged == [], "what computes the same may be called otherwise"
     monkeypatch.setattr(decompressing, "probe", lambda _: "other tables")
-    message = f"computes other probabilities here .*{name} {re.escape(known[name])} there, {here_is} here"
+    message = f"computes different probabilities here .*{name} {re.escape(known[name])} there, {here_is} here"
     with pytest.raises(CodingError, match=message):
         decompress(runs["grey"], "x.ptz", "out")
     assert not (here / "out").exists()
@@ -182,7 +182,7 @@ def test_tables_that_change_on_the_way_stop_it(runs, here, monkeypatch):
     saved = weight.detach().clone()
     try:
         weight.data *= 1.0001
-        with pytest.raises(CodingError, match="computes other probabilities here than where block 0 was made"):
+        with pytest.raises(CodingError, match="computes different probabilities here than where block 0 was made"):
             decompress(runs["letters"], "x.ptz", "out")
         assert decompress(runs["letters"], "x.ptz", "out", recover=True).damaged == ["a.txt"]
         assert names_in(here / "out") == []

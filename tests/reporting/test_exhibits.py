@@ -139,7 +139,7 @@ def test_samples_are_files_of_the_kind_and_a_sheet(run, tmp_path):
     assert Image.open(one).size == (16, 12)
     (one,) = write_events(run, x[:1], tmp_path / "one.notes", None)
     assert one.read_text() == files[0].read_text()
-    with pytest.raises(UsageError, match=r"cannot be a \.wav file; name a folder or a \.notes file"):
+    with pytest.raises(UsageError, match=r"cannot be written as a \.wav file; name a folder or a \.notes file"):
         write_events(run, x, tmp_path / "one.wav", None)
 
 

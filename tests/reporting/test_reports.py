@@ -121,7 +121,7 @@ def test_samples_written_are_the_events(pictures, tmp_path):
     assert [f.name for f in files] == [*(f"sample-000{i}-4.png" for i in range(3)), "contexts.png"]
     for file, event in zip(files, x):
         assert torch.equal(torch.from_numpy(events_of_file(pictures.codec, file)).long()[0], event)
-    with pytest.raises(UsageError, match=r"cannot be a \.csv file; name a folder or a \.png file"):
+    with pytest.raises(UsageError, match=r"cannot be written as a \.csv file; name a folder or a \.png file"):
         write_events(pictures, x, tmp_path / "out.csv", None)
 
 

@@ -164,7 +164,7 @@ class Exhibit(Generic[CodecT]):
             files = self.codec.write(x, Path(folder), "sample", None if given is None else given.names)
             if path.suffix.lower() != files[0].suffix:
                 kinds = ".png" if self.codec.is_picture else files[0].suffix
-                raise UsageError(f"these samples cannot be a {path.suffix} file", f"name a folder or a {kinds} file")
+                raise UsageError(f"these samples cannot be written as a {path.suffix} file", f"name a folder or a {kinds} file")
             if len(files) > 1:
                 raise UsageError(f"{len(x)} samples are {len(files)} files", "name a folder with --out")
             return write_bytes(path, files[0].read_bytes())
