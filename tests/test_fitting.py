@@ -250,6 +250,6 @@ def test_a_fit_is_not_resumed_with_contexts_made_otherwise(tmp_path):
     own, other = (ptheta.load(columns, "n", side, columns="categories") for side in ("left", "right"))
     assert (own.space, own.context_space, own.codec) == (other.space, other.context_space, other.codec)
     ptheta.fit("made", own, steps=2, out=tmp_path / "run", hyperparameters={"width": 16})
-    with pytest.raises(RunError, match="made otherwise of its data than these; resume with its own data"):
+    with pytest.raises(RunError, match="encoded differently from these; resume with its own data"):
         ptheta.fit(None, other, steps=4, out=tmp_path / "run", resume=True)
     assert ptheta.fit(None, own, steps=4, out=tmp_path / "run", resume=True).results()["n"] == len(own.test)

@@ -90,7 +90,7 @@ def test_the_commands_take_it(fitted, tmp_path, monkeypatch, capsys):
     assert info["results"]["free_energy"] == fitted.results()["free_energy"]
     assert ptheta_says("divergence", run, run)["forward_kl"]["value"] == 0
     assert main(["fit", "--resume", "--out", run]) == 2
-    assert "a function that no folder holds" in capsys.readouterr().err
+    assert "a function that is not stored in the folder" in capsys.readouterr().err
 
 
 # What is wrong
@@ -124,7 +124,7 @@ def test_targets_that_are_no_log_densities_are_refused_and_leave_nothing(target,
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        (lambda x: bowl(x.detach()), "has no gradient by x; compute it from x by torch"),
+        (lambda x: bowl(x.detach()), "has no gradient with respect to x; compute it from x by torch"),
         (lambda x: torch.where(x[:, 0] > 0, bowl(x), -math.inf), "is −∞ for some events, where it has no gradient"),
     ],
 )
@@ -140,7 +140,7 @@ GIVEN = {
     "wrong objective": ({"objective": "maximum_likelihood", "target": ising}, "learns from data, not from a target"),
     "epochs": ({"target": ising, "epochs": 3}, "a target has no epochs"),
     "preset": ({"target": ising, "preset": "tiny"}, "presets are for data"),
-    "anneal data": ({"anneal": 0.5}, "anneal is for fits to a target"),
+    "anneal data": ({"anneal": 0.5}, "anneal applies to fits to a target only"),
     "setting": ({"target": ising, "aneal": 0.5}, "fit has no setting 'aneal'; did you mean anneal?"),
 }  # fmt: skip
 
@@ -157,7 +157,7 @@ def test_what_does_not_belong_together_is_refused(case, tmp_path):
 def test_without_data_and_target_there_is_nothing_to_fit():
     with pytest.raises(UsageError, match="there is nothing to fit"):
         ptheta.fit("made")
-    with pytest.raises(UsageError, match="nothing says what x is"):
+    with pytest.raises(UsageError, match="the space of x is unknown"):
         ptheta.fit("made", target=ising)
     with pytest.raises(UsageError, match="a str is not a space"):
         ptheta.fit("made", "digits", target=ising)

@@ -202,7 +202,7 @@ def fit(
                 chosen, notes = affording.settle(model, chosen, processes)
         if type(model).__module__ == "__main__":
             notes.append(
-                f"{type(model).__name__} is no part of a module: its run can be loaded only where it is defined"
+                f"{type(model).__name__} is not defined in a module: its run can be loaded only where it is defined"
             )
         model.to(processes.device)
         if run is None:

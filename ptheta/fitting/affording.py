@@ -223,7 +223,7 @@ class Affording:
             steps = int(means.seconds / step.seconds)
             notes.append(
                 f"a step of {batch} events would take {duration(whole)}: batches of {step.batch}, for about"
-                f" {plural(steps, 'step')}; --batch-size for another"
+                f" {plural(steps, 'step')}; --batch-size sets another"
             )
             chosen = replace(chosen, batch_size=step.batch)
         if step.parts > min(chosen.accumulate, step.batch):
@@ -264,11 +264,11 @@ class Affording:
         limit, seconds = self.means.limit, self.means.seconds
         one = replace(self.means, shrinks=self.means.shrinks and cost is not None)
         step = None if cost is None else one.plan(cost, batch, parts)
-        there = f"there are {amount(limit)}"
+        there = f"and {amount(limit)} are available"
         m = self.data.space.dimensions
         values = f"{m:,} value{'s' * (m != 1)} an event: "
         if cost is None or step is None:
-            problem = f"{values}the model, or one event of it, takes more than the {amount(limit)} there are"
+            problem = f"{values}the model, or one event of it, takes more than the {amount(limit)} available"
         elif cost.model_memory > limit:
             problem = (
                 f"{values}the model would have {many(cost.parameters)} parameters and its fit take"

@@ -141,12 +141,12 @@ def unfinished(
     changed = [k for k, v in hyperparameters.items() if _plain(v) != stored["hyperparameters"].get(k)]
     if (model is not None and family(model) != family(stored["family"])) or changed:
         what = f"--{changed[0].replace('_', '-')} differs" if changed else f"it is a {stored['family']}"
-        raise RunError(f"{path} holds another model: {what}", "leave the model out; --resume takes it from the run")
+        raise RunError(f"{path} is a run of another model: {what}", "leave out the model; the run names it")
     if (config["fit"].get("objective") == ReverseKL.name) != (target is not None):
         if target is not None:
             raise RunError(f"{path} was fitted to data, not to a target", "leave out the target")
         raise RunError(
-            f"{path} was fitted to a target, a function that no folder holds",
+            f"{path} was fitted to a target, a function that is not stored in the folder",
             "give it again in Python: ptheta.fit(None, out=…, resume=True, target=f)",
         )
     if target is not None:
@@ -169,7 +169,7 @@ def with_data(run: Run, source: Any) -> Run:
     codecs = (given.codec, given.context_codec)
     if (given.space, given.context_space) != spaces or codecs != (run.codec, run.context_codec):
         had, have = (f"{x}" if y is None else f"{x} | {y}" for x, y in (spaces, (given.space, given.context_space)))
-        what = f"{had}, the data are {have}" if had != have else f"{had}, made otherwise of its data than these"
+        what = f"{had}, the data are {have}" if had != have else f"{had}, encoded differently from these"
         raise RunError(f"{path} was fitted on {what}", "resume with its own data")
     return run
 

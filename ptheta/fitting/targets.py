@@ -71,7 +71,7 @@ def as_data(model: str | Model | None, space: Any, target: Target) -> Data:
     if space is None and isinstance(model, Model):
         space = model.space
     if not isinstance(space, Space):
-        what = "nothing says what x is" if space is None else f"a {type(space).__name__} is not a space"
+        what = "the space of x is unknown" if space is None else f"a {type(space).__name__} is not a space"
         raise UsageError(
             f"{what}, and reverse KL draws its events itself", "give the space of x: ptheta.fit(model, space, target=f)"
         )
@@ -102,7 +102,7 @@ def codec_for(space: Space) -> Codec:
         return ArrayCodec(list(space.shape), space.levels, "int64")
     if isinstance(space, Real):
         return ArrayCodec(list(space.shape), None, "float64")
-    raise UsageError(f"no target is over {space}", "use a discrete or a real space")
+    raise UsageError(f"a target cannot be over {space}", "use a discrete or a real space")
 
 
 def default_family(space: Space) -> str:

@@ -142,7 +142,7 @@ def free_energy_text(results: dict[str, Any]) -> str:
         f"free energy {nats(results['free_energy'], results['free_energy_se'])} nats, at least −log Z; "
         f"log Z {nats(results['log_z'], results['log_z_se'])} by importance weights, "
         f"which {results['ess']:,.0f} of {results['n']:,} draws carry"
-        + (f"; {results['impossible']:,} draws are impossible by the target" if results["impossible"] else "")
+        + (f"; {results['impossible']:,} draws are impossible under the target" if results["impossible"] else "")
     )
 
 

@@ -175,7 +175,7 @@ def remarks(quality: Mapping[str, Distinguished], rows: Sequence[Row], data: Dat
         n = max(found.n for found in quality.values())
         floor = f"; {quality['train']} of training events" if "train" in quality else ""
         lines.append(
-            f"AUROC: how well a classifier tells up to {n:,} samples from real events, "
+            f"AUROC: how well a classifier distinguishes up to {n:,} samples from real events, "
             f"0.5 if it cannot{floor}; empty where drawing takes over {PATIENCE:.0f} s or there are too few events"
         )
     return lines

@@ -201,7 +201,7 @@ class FitProgress:
     def interrupted(self) -> None:
         """Ctrl-C: what is learned is kept."""
         if self.run.is_pending:
-            self.say(f"stopped before there were weights; the run in {self.run.path} is as it was")
+            self.say(f"stopped before there were weights; the run in {self.run.path} is unchanged")
             return
         kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
         self.say(f"stopped; {kept} {self.run.path}")

@@ -271,7 +271,7 @@ def _is_lost(error: BaseException) -> bool:
 
 def _lost(rank: int, size: int) -> FitError:
     return FitError(
-        f"process {rank} of {size} stops because another one ended", "see the message of that one, and fit again"
+        f"process {rank} of {size} stopped because another one ended", "see the message of that one, and fit again"
     )
 
 

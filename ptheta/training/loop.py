@@ -101,7 +101,7 @@ class Trainer:
         if not inexact and (position.seed, position.fingerprint) != (self.position.seed, self.position.fingerprint):
             what = "seed" if position.seed != self.position.seed else "data"
             raise RunError(
-                f"{self.checkpoint} was made with other {what}", "use the same, or continue with --resume-inexact"
+                f"{self.checkpoint} was made with different {what}", "use the same, or continue with --resume-inexact"
             )
         position.seed, position.fingerprint = self.position.seed, self.position.fingerprint
         self.position = position

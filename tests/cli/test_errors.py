@@ -79,7 +79,7 @@ BAD = {
     "mask of another size": ("complete pic top.png --mask big.png", "big.png is 9×8 pixels", "mask of that size"),
     "mask that is not a beginning": ("complete pic top.png --mask holes.png", "beginning", "the top rows"),
     "mask that is missing": ("complete pic top.png --mask no.png", "the mask no.png does not exist", "check the path"),
-    "mask for a table": ("complete num numbers.csv --mask top.png", "top.png masks pictures", "use --keep"),
+    "mask for a table": ("complete num numbers.csv --mask top.png", "top.png is a mask for pictures", "use --keep"),
     "mask and keep": ("complete pic top.png --mask top.png --keep 0.5", "--keep and --mask", "give one"),
     "top-p too high": ("sample pic --top-p 1.5", "top-p is 1.5", "above 0 and at most 1"),
     "top-p zero": ("sample pic --top-p 0", "top-p is 0.0", "above 0 and at most 1"),

@@ -107,14 +107,14 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "one that is killed while it loads": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stops because another one ended; see the message of that one, and fit again",
+        "process 0 of 2 stopped because another one ended; see the message of that one, and fit again",
         None,
         "killed while it loads",
     ),
     "one that is killed before its first step": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stops because another one ended",
+        "process 0 of 2 stopped because another one ended",
         None,
         "killed as it learns",
     ),

@@ -218,16 +218,16 @@ def test_the_optimiser_cannot_change_on_the_way(interrupted, data):
 
 def test_other_data_are_refused_but_a_flag_accepts_them(interrupted, walks):
     other = ptheta.load({name: walks(20, seed) for seed, name in enumerate(("train", "validation", "test"), 7)})
-    with pytest.raises(RunError, match="made with other data; use the same, or continue with --resume-inexact"):
+    with pytest.raises(RunError, match="made with different data; use the same, or continue with --resume-inexact"):
         ptheta.fit(None, other, out=interrupted, resume=True)
     run = ptheta.fit(None, other, out=interrupted, resume_inexact=True)
     assert run.results()["n"] == 20
 
 
 def test_another_model_is_refused(interrupted, data):
-    with pytest.raises(RunError, match="holds another model: it is a made"):
+    with pytest.raises(RunError, match="is a run of another model: it is a made"):
         ptheta.fit("transformer", data, out=interrupted, resume=True)
-    with pytest.raises(RunError, match="holds another model: --width differs"):
+    with pytest.raises(RunError, match="is a run of another model: --width differs"):
         ptheta.fit("made", data, out=interrupted, resume=True, hyperparameters={"width": 17})
 
 

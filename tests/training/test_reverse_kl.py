@@ -261,9 +261,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(way, step, tmp_path, monke
             ptheta.fit(model, space, out=tmp_path / "part", hyperparameters=hyperparameters, **how)
     state, _ = load_state(tmp_path / "part" / "checkpoint" / "state.safetensors")
     assert state.step in (step, step + 1)
-    with pytest.raises(RunError, match="a function that no folder holds; give it again in Python"):
+    with pytest.raises(RunError, match="a function that is not stored in the folder; give it again in Python"):
         ptheta.fit(None, out=tmp_path / "part", resume=True)
-    with pytest.raises(RunError, match="was made with other data"):
+    with pytest.raises(RunError, match="was made with different data"):
         ptheta.fit(None, out=tmp_path / "part", resume=True, target=lambda x: 2.0 * target(x))
     same_bits(ptheta.fit(None, out=tmp_path / "part", resume=True, target=target), whole)
 

@@ -132,7 +132,8 @@ class FrameCodec(Codec):
         """
         if path.suffix.lower() not in FORMATS:
             raise UsageError(
-                f"these samples cannot be written as a {path.suffix} file", f"name a folder or a {' or '.join(FORMATS)} file"
+                f"these samples cannot be written as a {path.suffix} file",
+                f"name a folder or a {' or '.join(FORMATS)} file",
             )
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)

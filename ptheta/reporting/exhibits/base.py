@@ -164,7 +164,9 @@ class Exhibit(Generic[CodecT]):
             files = self.codec.write(x, Path(folder), "sample", None if given is None else given.names)
             if path.suffix.lower() != files[0].suffix:
                 kinds = ".png" if self.codec.is_picture else files[0].suffix
-                raise UsageError(f"these samples cannot be written as a {path.suffix} file", f"name a folder or a {kinds} file")
+                raise UsageError(
+                    f"these samples cannot be written as a {path.suffix} file", f"name a folder or a {kinds} file"
+                )
             if len(files) > 1:
                 raise UsageError(f"{len(x)} samples are {len(files)} files", "name a folder with --out")
             return write_bytes(path, files[0].read_bytes())
@@ -196,7 +198,7 @@ class Exhibit(Generic[CodecT]):
         Raises:
             PthetaError: these events have no such mask, or it is not a picture of their size.
         """
-        raise SourceError(f"{path} masks pictures, and the run models {self.codec.space}", "use --keep")
+        raise SourceError(f"{path} is a mask for pictures, and the run models {self.codec.space}", "use --keep")
 
     def write_completions(
         self,

@@ -79,7 +79,7 @@ class Ranking:
             )
         else:
             reasons = self._values(rows)
-            words = "The least probable events. The model does not say which of their values are to blame."
+            words = "The least probable events. The model does not say which of their values are responsible."
         ranked = [
             (f"{self.rows[row]:,}", nats(float(self.surprise[row])), "; ".join(several))
             for row, several in zip(rows.tolist(), reasons)

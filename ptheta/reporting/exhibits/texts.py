@@ -40,7 +40,7 @@ class Texts(Exhibit[TextCodec]):
     completion = "tokens"
     names_dimensions = False
     pages = {  # noqa: RUF012
-        "samples": ("samples.txt", "texts drawn from it."),
+        "samples": ("samples.txt", "texts sampled from the model."),
         "surprise": ("surprise.html", "−log p of every token of unseen text; open it in a browser."),
     }
 
@@ -114,7 +114,7 @@ class Documents(Exhibit[DocumentCodec]):
     is_text = True
     is_cell = True
     names_dimensions = False
-    pages = {"samples": ("samples.txt", "texts drawn from it.")}  # noqa: RUF012
+    pages = {"samples": ("samples.txt", "texts sampled from the model.")}  # noqa: RUF012
     example = '"some text"'
 
     # scores

@@ -70,7 +70,7 @@ def write_report(
     if data.codec != run.codec:
         raise SourceError(
             f"{data.source} now gives {data.space}, not in the form that {run.path} was fitted on",
-            "name a SOURCE to judge the run by; it is read as the run sees its own data",
+            "name a SOURCE to judge the run by; it is read as the run's own data were",
         )
     if not len(data.splits[evidence.heldout]):
         raise SourceError(f"{data.name} has no events to judge by", "give another source")
@@ -84,7 +84,7 @@ def write_report(
         advance(1)
     foot = (
         f"Written by ptheta {version('ptheta')} from at most {evidence.n:,} events of each split, seed {seed}. "
-        f"Nats of different spaces do not compare: these are of {run.model.space}."
+        f"Nats of different spaces cannot be compared: these are of {run.model.space}."
     )
     write_text(Path(path), page(title, lead, sections, safe(foot)))
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}

@@ -36,7 +36,7 @@ CURVES = {
     "validation_energy_distance": (
         "Validation is the energy distance of samples from validation events, train the model's own loss",
         "",
-        "the two are of different units",
+        "the two have different units",
     ),
 }
 """What the curves of a fit show, by the name of what it was judged by: in words, the unit, and how they compare."""
@@ -75,7 +75,7 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
     )
     about = [paragraph(f"{run.name}: {family(run.name).summary}. ", DENSITIES[run.model.density])]
     if not evidence.own:
-        words = f"The run is judged by other data than it was fitted on: {evidence.data.source}."
+        words = f"The run is judged on other data than those it was fitted to: {evidence.data.source}."
         about.append(paragraph(words, cls="warning"))
     elif evidence.data.fingerprint != data["fingerprint"]:
         words = "The data have changed since the fit, so held-out events may be events it was trained on."
@@ -92,11 +92,11 @@ def the_run(evidence: Evidence) -> Section:
     notes = tag("ul", *(tag("li", note) for note in data["notes"]))
     body = [facts(card_rows(run)), tag("h3", "Fit again"), command(fit_command(run))]
     if "parts" in run.config["model"]:
-        body.append(paragraph("The model was built of parts in Python; the command builds it of new ones.", cls="how"))
+        body.append(paragraph("The model was built from parts in Python; the command builds new ones.", cls="how"))
     if any("resumed" in line for line in run.metrics()):
         body.append(paragraph("The fit was resumed; the command names its last budget and settings.", cls="how"))
     if "minutes" in (run.plan()["budget"] or {}) and run.plan()["budget"]["minutes"] is not None:
-        words = "A budget in minutes gives other weights on another machine; one in steps or epochs gives the same."
+        words = "A budget in minutes gives different weights on another machine; one in steps or epochs gives the same."
         body.append(paragraph(words, cls="how"))
     return Section("The run", joined([*body, tag("h3", "Notes on the data"), notes]))
 
@@ -148,7 +148,7 @@ def learning(evidence: Evidence) -> Section:
     shown = lines[1:] if len(lines) > 3 else lines
     rows = [line for line in run.metrics() if "step" in line or "resumed" in line]
     resumed = [a for a, b in pairwise(rows) if "resumed" in b and "step" in a]
-    what, unit, compared = CURVES.get(judged, (f"Validation is {judged}", "", "the two may be of different units"))
+    what, unit, compared = CURVES.get(judged, (f"Validation is {judged}", "", "the two may have different units"))
     axis = f"{unit} per event" if unit else "loss and distance"
     charts = []
     for key, label in (("step", "optimiser steps"), ("seconds", "seconds of learning")):

@@ -17,7 +17,7 @@ def samples(evidence: Evidence) -> Section:
     real, context = evidence.real.events()
     several = {"Samples": evidence.samples, f"Real: {evidence.heldout_text}": real}
     given = " given the contexts of the real events" if context is not None else ""
-    how = f"Drawn by the model{given}, not chosen; seed {evidence.seed}. Beside them real events, drawn likewise."
+    how = f"Drawn by the model{given}, not selected; seed {evidence.seed}. Beside them real events, drawn likewise."
     rows = np.random.default_rng([evidence.seed, 3]).permutation(len(real))
     body = exhibit.samples(several, rows, given_of(evidence.run, context))
     return Section("Samples", joined([paragraph(how + exhibit.note(evidence.run), cls="how"), body]))

@@ -43,7 +43,7 @@ def surprise(evidence: Evidence) -> Section | None:
         chance = "" if not abs(gap) <= 2 * error else " (which chance explains)"
         words += (
             f" {evidence.heldout.capitalize()} events cost {nats(gap, error)} nats more than training events"
-            f"{chance}: what was learned by heart, or how the splits differ."
+            f"{chance}: memorisation, or a difference between the splits."
         )
         numbers |= {"gap": gap, "gap_se": error}
     zero = int(torch.isinf(found[evidence.heldout]).sum())

@@ -86,7 +86,7 @@ def columns(evidence: Evidence) -> Section | None:
         )
     parts = [paragraph(words, cls="how"), summary, panels(charts)]
     if len(rows) > CHARTED:
-        parts.append(paragraph(f"Drawn are the {CHARTED} columns that differ most.", cls="how"))
+        parts.append(paragraph(f"The {CHARTED} columns that differ most are shown.", cls="how"))
     numbers = {"marginal_distance_mean": float(np.mean(distance)), "marginal_distance_max": float(np.max(distance))}
     if train is not None:
         numbers["marginal_distance_chance"] = float(np.mean(chance))
@@ -193,7 +193,7 @@ def _pairs(
     charts = [
         figure(
             evidence.charts.draw(
-                f"how columns depend on each other in pairs: {title}",
+                f"dependence of pairs of columns: {title}",
                 heatmap(values, names, title, low=low, high=high, colours=colours),
                 size,
             )

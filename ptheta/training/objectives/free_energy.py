@@ -70,7 +70,7 @@ class Target:
         log_f = self._checked(x)
         if not log_f.requires_grad:
             raise FitError(
-                f"target {self.name} has no gradient by x",
+                f"target {self.name} has no gradient with respect to x",
                 "compute it from x by torch's operations alone; flows learn by that gradient",
             )
         if bool(torch.isneginf(log_f).any()):
@@ -110,11 +110,11 @@ class Target:
                 first = _shown(x[wrong.to(x.device)][0])
                 raise FitError(
                     f"target {self.name} is {what} for {int(wrong.sum())} of {len(x)} events, the first {first}",
-                    "return the logarithm of a density: finite, or −∞ for what cannot be",
+                    "return the logarithm of a density: finite, or −∞ for impossible events",
                 )
         if bool(torch.isneginf(log_f).all()):
             raise FitError(
-                f"target {self.name} gives probability 0 to all {len(x)} events drawn from the model",
+                f"target {self.name} assigns probability 0 to all {len(x)} events drawn from the model",
                 "start from a model that reaches some possible ones, or let log f fall off instead of ending",
             )
         return log_f.to(x.device)
