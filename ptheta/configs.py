@@ -65,7 +65,7 @@ def read_config(path: Path) -> dict[str, Any]:
         inside += entries(checkpoint)
     links = [entry.name for entry in inside if entry.is_symlink()]
     if links:
-        raise RunError(f"{path} holds the link {sorted(links)[0]}, which is never followed", "remove it")
+        raise RunError(f"{path} contains the link {sorted(links)[0]}, which is never followed", "remove it")
     if not is_file(file):
         raise RunError(
             f"{path} is not a run folder: it has no config.json", "give the folder that `ptheta fit` printed"
@@ -149,14 +149,14 @@ def _storable(model: Model) -> dict[str, Any]:
 
 def build_model(config: Mapping[str, Any]) -> Model:
     """The model a config describes, with fresh weights; the global random state is untouched."""
-    with guarded("the config", REFIT, error=RunError, problem="{origin} describes no model"):
+    with guarded("the config", REFIT, error=RunError, problem="{origin} does not describe a model"):
         try:
             with seeded(config["seed"]):
                 return _built(config["model"], config["space"], config["context_space"])
         except RunError:
             raise
         except PthetaError as error:
-            raise RunError(f"the config describes no model: {error.problem}", error.remedy) from error
+            raise RunError(f"the config does not describe a model: {error.problem}", error.remedy) from error
 
 
 def _built(described: Mapping[str, Any], space: Any, context_space: Any) -> Model:

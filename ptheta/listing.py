@@ -98,6 +98,6 @@ def _status(path: Path) -> os.stat_result | None:
 
 def unreadable(path: object, error: OSError) -> SourceError:
     """The message about a file or folder that is there, and that cannot be read."""
-    remedy = "allow yourself to read it, or leave it out" if isinstance(error, PermissionError) else "check the path"
+    remedy = "change its permissions, or leave it out" if isinstance(error, PermissionError) else "check the path"
     reason = os.strerror(error.errno) if error.errno else str(error)
     return SourceError(f"{path} cannot be read: {reason}", remedy)

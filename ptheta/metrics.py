@@ -130,7 +130,7 @@ def text_metrics(references: Sequence[str], outputs: Sequence[str]) -> dict[str,
 def _paired(references: Sequence[Any], outputs: Sequence[Any]) -> None:
     if len(references) != len(outputs) or not len(references):
         raise UsageError(
-            f"{len(outputs)} outputs are measured by {len(references)} references", "give one reference for each output"
+            f"{len(outputs)} outputs and {len(references)} references", "give one reference for each output"
         )
 
 
@@ -155,7 +155,7 @@ def ssim(references: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """
     side = min(references.shape[1:3])
     if side < 3:
-        raise UsageError(f"pictures are {side} pixels wide or high", "SSIM needs 3 at least")
+        raise UsageError(f"pictures are {side} pixels wide or high", "SSIM needs at least 3")
     window = min(SSIM_WINDOW, side - 1 + side % 2)
     channel = -1 if references.ndim == 4 else None
     measure = metric_library("skimage.metrics").structural_similarity
@@ -166,7 +166,7 @@ def ssim(references: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 def _each(measure: Callable[[np.ndarray, np.ndarray], Any], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.shape != b.shape:
-        raise UsageError(f"pictures of {a.shape} are measured by {b.shape}", "give pictures of equal size")
+        raise UsageError(f"pictures of {a.shape} and {b.shape} cannot be compared", "give pictures of equal size")
     pairs = zip(a.astype(np.float64), b.astype(np.float64))
     return np.array([measure(x, y) for x, y in pairs], np.float64)
 

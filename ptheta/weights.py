@@ -63,5 +63,5 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RunError(f"{path} was changed or damaged: its content does not match its hash", _REFIT)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise RunError(f"{path} holds values in {name} that are not finite", _REFIT)
+            raise RunError(f"{path} has values in {name} that are not finite", _REFIT)
     return tensors, metadata

@@ -284,7 +284,7 @@ def test_a_model_that_draws_what_it_calls_impossible_is_refused():
     liar = Listed([0.5, 0.5])
     liar._sample = lambda n, context, generator: torch.zeros(n, 1, dtype=torch.long)
     liar.table = torch.tensor([[0.0, 1.0]])
-    with pytest.raises(DensityError, match="drew an event that it gives probability 0"):
+    with pytest.raises(DensityError, match="drew an event to which it assigns probability 0"):
         divergences(liar, Listed([0.5, 0.5]), exact=False)
 
 

@@ -114,7 +114,7 @@ def test_what_is_closed_stops_the_command_by_name(case, user, capfd):
     assert said.out == ""
     line = said.err.splitlines()[-1]
     name = line.removeprefix("ptheta: ").removesuffix(
-        " cannot be read: Permission denied; allow yourself to read it, or leave it out"
+        " cannot be read: Permission denied; change its permissions, or leave it out"
     )
     assert Path(name) in (Path(closed), user.resolve() / closed), line
     assert not (user / "x.ptz").exists()

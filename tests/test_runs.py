@@ -237,7 +237,7 @@ def test_weights_of_another_config_are_refused(folder, data, tmp_path):
         (lambda c: c.update(format=6), ("has format 6, newer than the 5 this ptheta reads", "upgrade ptheta")),
         (lambda c: c.update(format=1), ("has format 1", "fit again")),
         (lambda c: c["model"].update(family="gpt9"), ("no model is called 'gpt9'",)),
-        (lambda c: c["model"]["hyperparameters"].update(depth=3), ("the config describes no model", "depth")),
+        (lambda c: c["model"]["hyperparameters"].update(depth=3), ("the config does not describe a model", "depth")),
         (lambda c: c.update(space={"kind": "torus"}), ("no space is called 'torus'",)),
         (lambda c: c["space"].update(volume=3), ("has no field 'volume'",)),
     ],
@@ -258,7 +258,7 @@ def test_a_config_that_does_not_fit_is_refused_with_what_differs(change, said, f
 )
 def test_spaces_too_large_are_refused_before_anything_is_allocated(space, folder):
     rewrite(folder, lambda config: config.update(space=space))
-    refused(folder, "the config describes no model")
+    refused(folder, "the config does not describe a model")
 
 
 def test_an_edited_config_is_noticed(folder):

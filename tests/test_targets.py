@@ -111,7 +111,7 @@ def wrong(answer):
         (wrong(lambda x: 0.0), "returned a float for 64 events"),
         (wrong(lambda x: ising(x) * math.nan), r"is NaN for 64 of 64 events, the first \["),
         (wrong(lambda x: ising(x) + math.inf), r"is \+∞ for 64 of 64 events"),
-        (wrong(lambda x: ising(x) - math.inf), "gives probability 0 to all 64 events"),
+        (wrong(lambda x: ising(x) - math.inf), "assigns probability 0 to all 64 events"),
         ("ising", "the target is a str, not a function"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_header_that_claims_terabytes_is_refused_at_once(path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused_and_their_tensor_is_named(tmp_path, value):
     write_tensors(tmp_path / "file", {"good": torch.ones(2), "bad": torch.tensor([1.0, value])})
-    refused(tmp_path / "file", "holds values in bad that are not finite")
+    refused(tmp_path / "file", "has values in bad that are not finite")
 
 
 def test_a_link_is_never_followed(path, tmp_path):

@@ -106,9 +106,9 @@ def _known(error: BaseException) -> PthetaError | None:
 
 
 REMEDIES = {
-    errno.EACCES: "allow yourself to use it, or name another",
-    errno.EPERM: "allow yourself to use it, or name another",
-    errno.EROFS: "choose a place that can be written with --out",
+    errno.EACCES: "change its permissions, or name another",
+    errno.EPERM: "change its permissions, or name another",
+    errno.EROFS: "choose a writable place with --out",
     errno.ENOSPC: "free disk space, or choose another place with --out",
     errno.EDQUOT: "free disk space, or choose another place with --out",
     errno.EMFILE: "allow more open files with ulimit -n",

@@ -69,7 +69,7 @@ class Distribution(ABC):
         Raises:
             UsageError: the values are real numbers.
         """
-        raise UsageError(f"values of a {type(self).__name__} have a density and no probability", "code discrete events")
+        raise UsageError(f"values of a {type(self).__name__} have a density, not a probability", "use discrete events")
 
     @abstractmethod
     def __getitem__(self, index) -> Self:

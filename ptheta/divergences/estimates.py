@@ -66,7 +66,7 @@ class Estimate:
                 return f"more than float64 holds ({self.method}, {plural(self.n, 'event')})"
             about = "" if self.exact else "about "
             where = f"{plural(self.outside_n, 'event')} of {self.n:,}, {about}{self.outside:.3g} of the probability"
-            return f"∞: the other side gives probability 0 to {where}"
+            return f"∞: the other side assigns probability 0 to {where}"
         if self.exact:
             return f"{self.value:.6g} (exact, {plural(self.n, 'event')})"
         how = f"{self.method}, {plural(self.n, 'draw')}"

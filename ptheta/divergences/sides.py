@@ -120,8 +120,8 @@ def drawn_pairs(sides: Sides, n: int, seed: int) -> tuple[tuple[Tensor, Tensor],
             pair = sides.scored(sides.drawn(model, n // sides.rows, row, generator), row)
             if bool(torch.isinf(pair[number]).any()):
                 raise DensityError(
-                    f"{type(model).__name__} drew an event that it gives probability 0",
-                    "its density and its samples do not belong together; compare in float64: model.double()",
+                    f"{type(model).__name__} drew an event to which it assigns probability 0",
+                    "its density and its samples disagree; compare in float64: model.double()",
                 )
             pairs.append(pair)
         found.append((torch.stack([a for a, _ in pairs]), torch.stack([b for _, b in pairs])))

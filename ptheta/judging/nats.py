@@ -92,7 +92,7 @@ def check_rival(run: Run, against: Run) -> None:
     """
     if against.model.space != run.model.space or against.codec != run.codec:
         raise RunError(
-            f"the events of {against.path} are {against.model.space} in another coding than those of {run.path}",
+            f"the events of {against.path} are {against.model.space}, encoded differently from those of {run.path}",
             "fit it to the same event column, with the same options, and no --context (--whole for texts)",
         )
     if against.model.context_space is not None:

@@ -44,7 +44,7 @@ def judge_labelled(case: Case) -> Findings:
     n, k = drawn.shape[:2]
     asked = case.context.astype(np.int64)
     seen = classifier.predict(drawn.flatten(0, 1).numpy()).reshape(n, k)
-    found = Findings("label → picture: a classifier finds the label asked for", made=drawn)
+    found = Findings("label → picture: a classifier recovers the requested label", made=drawn)
     found.notes.append(f"classifier: {classifier.name} trained on {classifier.rows:,} real pictures")
     found.rows = {
         "model": {"agreement": mean((seen == asked[:, None]).mean(1))},
@@ -65,7 +65,7 @@ def judge_described(case: Case) -> Findings:
     """
     run, how = case.run, case.how
     assert isinstance(run.context_codec, DocumentCodec)
-    found = Findings("text → picture: a judge finds the caption asked for among ten")
+    found = Findings("text → picture: a judge picks the requested caption among ten")
     nearest = nearest_training(run.context_codec, case.train, case.context, how.seed)
     assert nearest is not None
     if how.judge is None:
@@ -146,7 +146,7 @@ def check_judge(run: Run, judge: Run) -> None:
         raise RunError(f"{judge.path} is not a judge of {run.path}", "fit one with --event TEXT --context EVENT")
     if judge.context_codec != run.codec:
         raise RunError(
-            f"the context of {judge.path} is {judge.model.context_space}, in another coding than the events of"
+            f"the context of {judge.path} is {judge.model.context_space}, encoded differently from the events of"
             f" {run.path}, {run.model.space}",
             "fit it to the same data with the same options",
         )
@@ -207,7 +207,7 @@ def judge_restored(case: Case) -> Findings:
     for name, some in others.items():
         found.rows[name] = {"PSNR": mean(decibels(truth, some)), "SSIM": mean(ssim(truth, some))}
     if not is_view(run):
-        found.notes.append("contexts are not views of the events, so what is kept is not measured")
+        found.notes.append("contexts are not views of the events, so consistency with them is not measured")
         return found
     for name, x in (("model, one draw", drawn[:, 0]), ("real pictures", case.events.events()[0])):
         found.rows.setdefault(name, {})["given, kept (dB)"] = mean(

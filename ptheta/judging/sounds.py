@@ -22,7 +22,7 @@ def judge_spoken(case: Case) -> Findings:
     are (the recogniser's ceiling).
     """
     run, judge = case.run, case.how.judge
-    found = Findings("→ sound: a recogniser reads the text asked for")
+    found = Findings("→ sound: a recogniser recovers the requested text")
     if judge is None:
         found.notes.append("no recognition without --judge, a run that finds texts for these sounds")
         return found

@@ -67,7 +67,7 @@ def judge(
     """
     how = how or How()
     if run.model.context_space is None or events.context is None:
-        raise ContextError(f"{run.path} is judged by its contexts, and has none", "`ptheta score` tells nats")
+        raise ContextError(f"{run.path} has no context to be judged by", "use `ptheta score` for its nats")
     if len(events) < 2:
         raise RunError("there are fewer than 2 events to judge", "give more")
     nats = nats_of(run, events, against, how.seed, advance)

@@ -36,7 +36,7 @@ def checked_part(value: float) -> float:
         UsageError: no part.
     """
     if not 0 <= value < 1:
-        raise UsageError(f"context dropout is {value}", "give a part from 0 to below 1")
+        raise UsageError(f"context dropout is {value}", "give a fraction from 0 to below 1")
     return value
 
 

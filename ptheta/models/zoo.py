@@ -81,7 +81,7 @@ ZOO: dict[str, Family] = {
         Family("histogram", ".counting.histogram:Histogram", "exact", "discrete",
                "full joint table as sparse counts with a Dirichlet prior", "K^m − 1 free parameters"),
         Family("independent", ".counting.tables:Independent", "exact", "discrete",
-               "every dimension on its own", "∏ p(x_j)"),
+               "every dimension independently", "∏ p(x_j)"),
         Family("markov_chain", ".counting.tables:MarkovChain", "exact", "discrete",
                "each dimension given the r before it, by counting", "∏ p(x_j | x_{j−r:j−1})"),
         Family("markov_mlp", ".autoregressive.markov_mlp:MarkovMLP", "exact", "discrete or real",

@@ -35,7 +35,7 @@ def beam_search(
         UsageError: no beams, or a penalty below 0.
     """
     if beams < 1:
-        raise UsageError(f"{beams} beams are asked for", "give at least 1")
+        raise UsageError(f"beams is {beams}", "give at least 1")
     if not 0 <= length_penalty < float("inf"):
         raise UsageError(f"length penalty is {length_penalty}", "give a finite number of at least 0")
     logits = decoder.step(None).level_logits()

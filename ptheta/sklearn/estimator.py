@@ -260,7 +260,7 @@ def is_frame(X: Any) -> bool:
 def _held_out(n: int, part: float, seed: int) -> np.ndarray:
     """Which of n rows are held out, bool [n]; at least one row is not."""
     if not 0 <= part < math.inf:
-        raise UsageError(f"validation is {part}", "give a part below 1, a number of rows, or 0")
+        raise UsageError(f"validation is {part}", "give a fraction below 1, a number of rows, or 0")
     count = min(n - 1, round(n * part) if part < 1 else int(part))
     held = np.zeros(n, bool)
     held[np.random.default_rng(seed).permutation(n)[:count]] = True

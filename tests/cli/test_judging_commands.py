@@ -172,7 +172,7 @@ def test_events_without_labels_are_classified_and_not_judged(say):
         (["evaluate", "alone"], "has no context"),
         (["evaluate", "kinds", "--samples", "0"], "--samples is 0"),
         (["evaluate", "kinds", "--split", "tset"], "did you mean test?"),
-        (["evaluate", "kinds", "--against", "words"], "another coding"),
+        (["evaluate", "kinds", "--against", "words"], "encoded differently"),
         (["evaluate", "nothing"], "no run folder"),
         (["classify", "words", "cars.parquet"], "is not a label"),
         (["classify", "kinds", "cars.parquet", "--out", "x.txt"], "is not a table"),

@@ -131,7 +131,7 @@ def test_categories_are_judged_by_the_most_probable_one(fit):
 
 def test_a_rival_of_other_events_is_refused(labelled, fit):
     other = fit("other", "independent", "img", None, levels=8)
-    with pytest.raises(RunError, match="another coding"):
+    with pytest.raises(RunError, match="encoded differently"):
         nats_of(labelled, labelled.data.test, other)
     with pytest.raises(RunError, match="context of its own"):
         nats_of(labelled, labelled.data.test, labelled)

@@ -172,7 +172,7 @@ def test_texts_go_on_with_ends_after_their_end():
         assert set(row[length:]) <= {2}
     bad = torch.tensor([[0, 2, 1, 2, 2], [2, 2, 2, 2, 0]])
     assert model.log_prob(bad).tolist() == [-torch.inf, -torch.inf]
-    with pytest.raises(UsageError, match="token after token"):
+    with pytest.raises(UsageError, match="token by token"):
         model.generate(1, 3)
     with pytest.raises(SpaceError):
         model.log_prob([[0, 1, 2, 3, 4]])

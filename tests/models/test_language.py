@@ -111,7 +111,7 @@ def test_what_is_no_sequence_is_refused(name: str):
             model.log_prob_per_token([[0], row])
         with pytest.raises(ContextError):
             model.log_prob_per_token([[0], [1]], [0])
-    with pytest.raises(UsageError, match="token after token"):
+    with pytest.raises(UsageError, match="token by token"):
         build(ZOO[name], Image(2, 2, levels=3), None).log_prob_per_token([[0]])
 
 
@@ -381,7 +381,7 @@ def test_what_makes_no_sense_is_refused():
         model.generate(2, 3, [0])
     with pytest.raises(ContextError):
         transformer(TEXT, LABELS, context_dropout=0.0).generate(2, 3)
-    with pytest.raises(UsageError, match="token after token"):
+    with pytest.raises(UsageError, match="token by token"):
         transformer(TEXT, any_order=True).generate(2, 3)
 
 

@@ -248,7 +248,7 @@ def test_a_sequence_in_another_order_decodes_what_it_scores_and_is_not_read_on()
         model = shaken(Transformer(Sequence(8, 3), width=16, layers=2, heads=2, order=order, local=local)).double()
         z = torch.randint(3, (2, 8), generator=torch.Generator().manual_seed(0))
         torch.testing.assert_close(stepwise(model, z), model._conditionals(z, None).log_prob(z), rtol=0, atol=1e-12)
-    with pytest.raises(UsageError, match="not read token after token"):
+    with pytest.raises(UsageError, match="not read token by token"):
         model.log_prob_per_token([[0] * 8])
-    with pytest.raises(UsageError, match="not written token after token"):
+    with pytest.raises(UsageError, match="not generated token by token"):
         model.generate(1, 4)

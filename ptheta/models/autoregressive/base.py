@@ -201,7 +201,7 @@ class Autoregressive(Model):
         """
         space, m = self.space, self.space.dimensions
         if not isinstance(space, Sequence) or not torch.equal(self.visit.cpu(), torch.arange(m)):
-            raise UsageError(f"{self.space} is not read token after token", "fit a text from its beginning to its end")
+            raise UsageError(f"{self.space} is not read token by token", "fit a text from its beginning to its end")
         rows = [space.validate_tokens(row) for row in sequences]
         context = self._validated_context(context, len(rows))
         scores = []

@@ -50,7 +50,7 @@ def scales_of(guidance: float | tuple[float, ...], space: Space | None, knows_no
     if not scales or not all(0 <= scale < math.inf for scale in scales):
         raise UsageError(f"guidance is {guidance}", "give a finite number of at least 0")
     if space is None:
-        raise UsageError("guidance is towards a context, and this model has none", "leave it at 1")
+        raise UsageError("guidance needs a context, and this model has none", "leave it at 1")
     if not knows_none:
         remedy = "leave it at 1, or fit with --context-dropout 0.1"
         raise UsageError("guidance needs a model that was also trained without contexts", remedy)

@@ -180,7 +180,7 @@ class LanguageModel(Autoregressive):
         if self.ends is None:
             raise UsageError(f"beam search is for whole texts, and the events are {self.space}", "use sample")
         if beams < 1:
-            raise UsageError(f"{beams} beams are asked for", "give at least 1")
+            raise UsageError(f"beams is {beams}", "give at least 1")
         count = n if n is not None else 1 if context is None else len(self._context_rows(context))
         rows = self._validated_context(context, checked_count(count))
         many = max(1, CHUNK_DIMENSIONS // (self.space.dimensions * beams))
@@ -234,7 +234,7 @@ class LanguageModel(Autoregressive):
             UsageError: the space holds no sequences, or an argument makes no sense.
         """
         if not self.streams:
-            raise UsageError(f"{self.space} is not written token after token in this model's order", "use sample")
+            raise UsageError(f"{self.space} is not generated token by token in this model's order", "use sample")
         assert isinstance(self.space, Sequence)
         if draft not in get_args(Draft):
             raise UsageError(f"no draft is called {draft!r}", nearest(str(draft), list(get_args(Draft))))

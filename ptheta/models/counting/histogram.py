@@ -188,7 +188,7 @@ class Histogram(Counting, Autoregressive):
         if cells > MAX_TABLE:
             raise DensityError(
                 f"the table has {count(cells)} cells, more than {MAX_TABLE:,}",
-                "ask log_prob for the events you need, or draw from it with sample",
+                "call log_prob with the events you need, or draw from it with sample",
             )
         sizes = self.space.sizes or (self.space.levels,) * self.space.dimensions
         flat = torch.cartesian_prod(*(torch.arange(k) for k in sizes)).reshape(-1, *self.space.shape)

@@ -1,4 +1,4 @@
-"""Tables of counts: every dimension on its own, or given the few visited just before it.
+"""Tables of counts: every dimension independently, or given the few visited just before it.
 
 The maximum-likelihood estimate of a table is relative frequency; a symmetric Dirichlet prior adds `pseudo_count` to
 every cell. So one pass of counting is all the learning there is, and these models are the yardstick for all others.
@@ -201,7 +201,7 @@ def _table_sizes(sizes: Sequence[int], history: int) -> Iterator[int]:
 
 
 class Independent(Tables):
-    """p(x) = ∏_j p(x_j): every dimension on its own.
+    """p(x) = ∏_j p(x_j): every dimension independently.
 
     Args:
         space: discrete events.

@@ -185,7 +185,7 @@ class Pictures(Exhibit[PictureT]):
         given = "" if contexts is None else ", and the context"
         return headed(
             maps,
-            [f"{named}: −log p in nats{given}. Above the picture, below it −log p of every pixel; most anomalous first"],
+            [f"{named}: −log p in nats{given}. Picture above −log p of each pixel; most anomalous first"],
         )
 
     # completions
