@@ -66,13 +66,13 @@ class Loading(OptionGroup):
         metavar="COLUMN[:VIEW][,…]",
     )
     limit: int | None = option(
-        None, "use at most this many events of each split, drawn with the seed; of text, the first", otherwise="all",
+        None, "use at most this many events of each split, chosen by the seed; of text, the first", otherwise="all",
         least=1,
     )  # fmt: skip
     validation: float | None = option(
         None,
-        "events held out of train where no validation split is published: a number, or a part below 1. Text of 100"
-        " documents or more is held out in whole documents, and the number is one of documents",
+        "events held out from train where the data have no validation split: a number, or a fraction below 1. Text of"
+        " 100 documents or more is held out in whole documents, and the number counts these",
         otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
         least=0,
     )
@@ -92,7 +92,7 @@ class TextTables(OptionGroup):
     decimal: Decimal | None = option(
         None, "mark before the fraction of a number in a CSV file; the other one separates thousands"
     )
-    header: Header | None = option(None, "whether the first row of a CSV file holds the names of its columns")
+    header: Header | None = option(None, "whether the first row of a CSV file contains the names of its columns")
     missing: str | list[str] | None = option(
         None,
         f"more words that stand for a missing cell of a CSV file; {AS_THEY_STAND}: only an empty cell does, and those"
@@ -131,8 +131,8 @@ class Quantised(OptionGroup):
 
     levels: int | None = option(
         None,
-        "values of a pixel, to which an 8-bit value v is brought as v · levels // 256; of sounds, levels of loudness"
-        " or of a sample",
+        "number of values of a pixel: an 8-bit value v becomes v · levels // 256; of sounds, number of values of the"
+        " loudness or of a sample",
         otherwise="those of the pictures, of sounds 256",
         least=2,
     )
@@ -152,15 +152,15 @@ class Pictures(Quantised):
     size: str | tuple[int, int] | Callable[..., tuple[int, int]] | None = option(
         None,
         f"height and width in pixels, or {NATIVE}: as they are, all of one size",
-        otherwise="pictures of one size up to 64x64 stay as they are; others are brought to about 32x32, in `ptheta"
+        otherwise="pictures of one size up to 64x64 stay as they are; others are resized to about 32x32, in `ptheta"
         " fit` to a size at which enough steps fit into the budget, 16x16 or more",
         flag=str,
         metavar="HxW",
     )
     fit: Fit | None = option(
         None,
-        "how pictures of another size are brought to it, crop: their middle is cut out; pad: black bars are added;"
-        " stretch: their shape is changed",
+        "how pictures of another shape are fitted to the size. crop: the middle is cut out; pad: black bars are added;"
+        " stretch: the proportions change",
         otherwise="crop",
         called="way of fitting pictures",
     )
@@ -177,7 +177,7 @@ class Pictures(Quantised):
     binarize: Binarize = option(
         "none",
         "black and white. threshold: v at least half of white; once: 1 with probability v / white, drawn once; epoch:"
-        " train drawn anew on every visit, validation and test once",
+        " train redrawn in every epoch, validation and test drawn once",
         called="binarisation",
         of_events=True,
     )
@@ -224,7 +224,7 @@ class Texts(OptionGroup):
     )
     tokenizer: Tokenizer | None = option(
         None,
-        "what a token is: bytes; characters, those that occur in the source; bpe, byte pairs merged as learned on"
+        "what a token is: a byte; one of the characters that occur in the source; bpe, byte pairs merged as learned on"
         " train",
         otherwise="bytes below 4 MB of training text, 100 kB of whole texts and contexts, and bpe from there on",
     )
@@ -239,14 +239,13 @@ class Texts(OptionGroup):
     )
     whole: bool = option(
         False,
-        "every text is an event of its own, with its end, instead of a part of a stream; always so where a text has"
-        " a context",
+        "every text is one event, with its end, instead of a part of a stream; always so where texts have a context",
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.vocabulary is not None and self.tokenizer not in (None, "bpe"):
-            raise UsageError(f"the tokens of {self.tokenizer} are not chosen", "leave out vocabulary, or use bpe")
+            raise UsageError(f"the vocabulary of {self.tokenizer} is fixed", "leave out vocabulary, or use bpe")
 
     def of_contexts(self, codec: Any, column: str) -> Texts:
         """All of them; the length is that of the events, if they are texts."""
@@ -261,19 +260,19 @@ class Sounds(Quantised):
 
     sound: SoundForm = option(
         "spectrogram",
-        "what a sound becomes: spectrogram, log-mel loudness of frames and bands; waveform, µ-law samples",
+        "how a sound is represented: spectrogram, log-mel loudness in frames and bands; waveform, µ-law samples",
         called="kind of sound",
     )
     rate: int | None = option(
         None,
-        "samples a second, in Hz, to which others are resampled",
+        "sampling rate in Hz, to which all sounds are resampled",
         otherwise="the most frequent one, at most 16,000",
         least=100,
         most=192_000,
     )
     seconds: float | None = option(
         None,
-        "length of an event; longer sounds are cut",
+        "length of an event in seconds; longer sounds are cut",
         otherwise="the 99th percentile",
         least=0.01,
         most=3600.0,
@@ -283,7 +282,7 @@ class Sounds(Quantised):
     )
     hop: float | None = option(
         None,
-        "milliseconds from a frame of a spectrogram to the next",
+        "milliseconds between frames of a spectrogram",
         otherwise="16",
         least=0.1,
         most=1000.0,
@@ -303,8 +302,8 @@ class Tables(OptionGroup):
 
     columns: Columns = option(
         "auto",
-        "mixed: each column as what it is, categories, numbers on a grid, real numbers, missing cells; real: one"
-        " vector of real numbers; categories: unordered values; auto: the one that fits",
+        "mixed: each column by its own type, with missing cells: categories, numbers on a grid, real numbers; real:"
+        " one vector of real numbers; categories: unordered values; auto: the one that fits",
         called="kind of columns",
         of_events=True,
     )

@@ -61,7 +61,7 @@ def context_of_parts(codec: JointCodec, texts: Sequence[str]) -> np.ndarray:
         name, sign, value = text.partition("=")
         if not sign or name not in codec.parts:
             close = nearest(name, list(codec.parts)) if sign else f"give {' '.join(f'{n}=…' for n in codec.parts)}"
-            raise UsageError(f"{text!r} names no part of the context", close)
+            raise UsageError(f"{text!r} does not name a part of the context", close)
         if name in given:
             raise UsageError(f"the context has two values of {name}", "give one")
         given[name] = value

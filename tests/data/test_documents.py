@@ -49,7 +49,7 @@ def test_what_is_longer_is_cut_and_counted():
     data = load({"text": np.array(WORDS)}, whole=True, length=5)
     assert data.space == Document(5, 257)
     longer = sum(len(text.encode()) >= 5 for text in WORDS)
-    assert f"text: {longer} texts have 5 tokens or more, of which the first 5 are taken" in data.notes
+    assert f"text: {longer} texts have 5 tokens or more, of which the first 5 are used" in data.notes
     cut = {text.encode()[:5].decode("utf-8", "replace") for text in WORDS}
     assert {text for split in data.splits.values() for text in data.codec.decode(split.x)} == cut
     assert not any("or more" in note for note in load({"text": np.array(WORDS)}, whole=True).notes)
@@ -125,4 +125,4 @@ def test_new_texts_are_seen_as_the_run_sees_them():
     codec = load(PARTS, whole=True, length=6, validation=6).codec
     data = load({"text": np.array(["seventeen", "six"])}, codec=codec)
     assert data.codec.decode(data.splits["all"].x) == ["sevent", "six"]
-    assert "text: 1 text has 6 tokens or more, of which the first 6 are taken" in data.notes
+    assert "text: 1 text has 6 tokens or more, of which the first 6 are used" in data.notes

@@ -52,7 +52,7 @@ def test_transparent_pictures_are_padded_in_black_too():
 def test_photos_get_a_modest_size_in_their_median_shape_and_it_is_said(tmp_path):
     data = load(folder(tmp_path / "photos", [(100, 150)] * 20))
     assert data.space == Image(26, 40, 3)
-    assert any("pictures of 100×150 pixels, brought to 26×40" in note for note in data.notes)
+    assert any("pictures of 100×150 pixels, resized to 26×40" in note for note in data.notes)
     assert data.request["size"] == "26x40"
     again = load(tmp_path / "photos", **{k: v for k, v in data.request.items() if k != "source"})
     assert (again.fingerprint, again.codec) == (data.fingerprint, data.codec)
@@ -105,7 +105,7 @@ def test_a_reduced_view_shows_the_same_part_of_a_photo_as_the_photo(tmp_path):
 def test_what_a_run_does_to_pictures_of_another_size_is_remarked(tmp_path):
     data = load(folder(tmp_path / "photos", [(80, 80)] * 12), size="8x8")
     other = load(folder(tmp_path / "other", [(50, 90)] * 3), codec=data.codec)
-    assert any("pictures of 50×90 pixels, brought to 8×8 by cutting" in remark for remark in other.remarks)
+    assert any("pictures of 50×90 pixels, resized to 8×8 by cutting" in remark for remark in other.remarks)
     assert "from 50x90 to 8x8 pixels by cutting out" in (data.codec.remark(str(tmp_path / "other/00.png")) or "")  # type: ignore[attr-defined]
 
 

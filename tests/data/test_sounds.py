@@ -120,7 +120,7 @@ def test_arrays_of_any_type_are_the_sound_that_a_file_of_them_is(codec, tmp_path
         (np.array([True, False]), "row 2 is an array of bool"),
         (np.array([0.1, np.nan]), "sample 1 of row 2 is nan"),
         (np.array([np.inf, 0.1]), "sample 0 of row 2 is inf"),
-        (np.zeros(0), "row 2 is a sound of no length"),
+        (np.zeros(0), "row 2 contains no samples"),
         (np.zeros(7, np.int16), "row 2 is silent: all 7 samples are 0"),
         (np.full(7, 128, np.uint8), "row 2 is silent: all 7 samples are 0"),
         (0.5, "row 2 is a float, not a sound"),
@@ -135,7 +135,7 @@ def test_arrays_that_are_no_sound_are_said(value, said):
 def test_bad_sounds_are_named_with_a_remedy(tmp_path):
     good = wav(tone(0.1))
     cases = {
-        "empty.wav": (wav(np.zeros(0)), "a sound of no length; remove it"),
+        "empty.wav": (wav(np.zeros(0)), "contains no samples; remove it"),
         "silent.wav": (wav(np.zeros(800)), "silent: all 800 samples are 0; remove it"),
         "short.wav": (good[:-100], "claims 800 samples but holds 750"),
         "text.wav": (b"hello", "not a readable sound"),
@@ -329,7 +329,7 @@ def test_silent_and_empty_sounds_of_a_source_are_named(folder):
     with pytest.raises(SourceError, match=r"low/03\.wav is silent"):
         load(folder)
     (folder / "low" / "03.wav").write_bytes(wav(np.zeros(0)))
-    with pytest.raises(SourceError, match=r"low/03\.wav is a sound of no length"):
+    with pytest.raises(SourceError, match=r"low/03\.wav contains no samples"):
         load(folder)
 
 

@@ -296,8 +296,8 @@ def test_long_text_is_bpe_unless_asked_otherwise(monkeypatch):
     ("options", "said"),
     [
         ({"tokenizer": "byte"}, "did you mean bytes"),
-        ({"vocabulary": 300, "tokenizer": "bytes"}, "tokens of bytes are not chosen"),
-        ({"vocabulary": 300, "tokenizer": "characters"}, "tokens of characters are not chosen"),
+        ({"vocabulary": 300, "tokenizer": "bytes"}, "the vocabulary of bytes is fixed"),
+        ({"vocabulary": 300, "tokenizer": "characters"}, "the vocabulary of characters is fixed"),
         ({"vocabulary": 256}, "vocabulary is 256; give 257 to"),
         ({"vocabulary": 2**30}, "give 257 to 1,048,576"),
         ({"length": 0}, "length is 0"),

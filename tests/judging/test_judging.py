@@ -282,7 +282,7 @@ def test_references_of_the_events_length_are_counted(fit):
 
 def test_runs_without_a_context_and_single_events_are_refused(fit, labelled):
     plain = fit("plain", "independent", "img", None, levels=4)
-    with pytest.raises(ContextError, match="has none"):
+    with pytest.raises(ContextError, match="has no context"):
         judge(plain, plain.data.test)
     with pytest.raises(RunError, match="fewer than 2"):
         judge(labelled, labelled.data.test.subset(1))

@@ -196,7 +196,7 @@ class TextCodec(Codec):
                 byte = piece.start + len(text[:at].encode()) + 1
                 raise SourceError(
                     f"byte {byte:,} of {place(piece.document)} begins {text[at]!r} (U+{ord(text[at]):04X}), which is"
-                    f" none of the {len(self.alphabet or '')} characters of the text that was fitted",
+                    f" none of the {len(self.alphabet or '')} characters of the training text",
                     "remove it, or fit on text that has it, or with --tokenizer bytes",
                 )
             yield tokens

@@ -104,7 +104,7 @@ def as_samples(value: np.ndarray, place: Place = nowhere) -> np.ndarray:
 
 def _check_audible(samples: np.ndarray, place: Place) -> None:
     if len(samples) == 0:
-        raise SourceError(f"{place(0)} is a sound of no length", "remove it or record it again")
+        raise SourceError(f"{place(0)} contains no samples", "remove it or record it again")
     if not samples.any():
         raise SourceError(f"{place(0)} is silent: all {len(samples):,} samples are 0", "remove it or record it again")
 
@@ -122,7 +122,7 @@ def _pcm(content: bytes, place: Place) -> tuple[np.ndarray, int] | None:
         return None
     if len(data) != n * channels * width:
         raise SourceError(
-            f"{place(0)} claims {n:,} samples but holds {len(data) // (channels * width):,}", "fetch or save it again"
+            f"{place(0)} claims {n:,} samples but holds {len(data) // (channels * width):,}", "restore or save it again"
         )
     raw = np.frombuffer(data, np.uint8)
     if width == 1:  # 8-bit WAV is unsigned
@@ -146,7 +146,7 @@ def _decoded(content: bytes, place: Place) -> tuple[np.ndarray, int]:
         why = getattr(error, "error_string", str(error))  # the message itself names an object in memory
         raise SourceError(f"{place(0)} is not a readable sound ({why})", "remove it or save it again as WAV") from None
     if len(samples) != n or not np.isfinite(samples).all():
-        raise SourceError(f"{place(0)} is damaged", "fetch or save it again")
+        raise SourceError(f"{place(0)} is damaged", "restore or save it again")
     return samples, rate
 
 

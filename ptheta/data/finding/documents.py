@@ -90,7 +90,7 @@ def document_codec(source: Source, name: str, options: Texts, masks: Masks) -> t
             train += texts
     size = sum(map(size_of, train))
     if not size:
-        raise SourceError(f"the texts of column {name!r} are empty", "give some text")
+        raise SourceError(f"all texts of column {name!r} are empty", "give some text")
     seen = "".join(sorted(set().union(*(_decoded(text) for text in train))))
     tokenizer = options.tokenizer or ("bpe" if options.vocabulary or size >= BPE_FROM else "bytes")
     letters = "".join(sorted(alphabet)) if alphabet else None
@@ -128,7 +128,7 @@ def cut_notes(codec: DocumentCodec, name: str, events: dict[str, np.ndarray]) ->
     if not count:
         return []
     have = "text has" if count == 1 else "texts have"
-    return [f"{name}: {count:,} {have} {codec.length:,} tokens or more, of which the first {codec.length:,} are taken"]
+    return [f"{name}: {count:,} {have} {codec.length:,} tokens or more, of which the first {codec.length:,} are used"]
 
 
 def as_text(value: object) -> Text:

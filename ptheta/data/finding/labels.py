@@ -36,7 +36,7 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
     if column.kind not in ("string", "int", "bool"):
         raise SourceError(
             f"column {name!r} ({column.kind}) is not a set of classes",
-            "classes are labels, strings or whole numbers",
+            "a label column holds classes, strings or whole numbers",
         )
     values: set[Any] = set()
     for table in source.tables.values():

@@ -169,7 +169,7 @@ def changed(found: Survey, codec: PictureCodec, other: str = "") -> list[str]:
     if (found.sizes == np.array(size)).all():
         return []
     how = codec.reshaping(map(tuple, np.unique(found.sizes, axis=0).tolist()))
-    return [f"pictures of {found.size_text}, brought to {size[0]}×{size[1]}{how}{other}"]
+    return [f"pictures of {found.size_text}, resized to {size[0]}×{size[1]}{how}{other}"]
 
 
 def remarks_of(source: Source, name: str, codec: PictureCodec) -> list[str]:

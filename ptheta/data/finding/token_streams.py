@@ -77,7 +77,7 @@ def load_text(
     if loading.limit is not None:
         most = loading.limit * made.length
         splits = {split: part.part(0, min(most, len(part.stream))) for split, part in splits.items()}
-        notes.append(f"limit: the first {loading.limit:,} events of each split, and no text after them")
+        notes.append(f"limit: the first {loading.limit:,} events of each split; the text after them is not used")
     return made, {split: splits[split] for split in ("all", *SPLITS) if split in splits}, notes
 
 

@@ -132,7 +132,7 @@ def _claimed(shape: tuple[int, ...], itemsize: int, held: int, where: str) -> No
     if claimed != held or min(shape) < 0:
         sides = "×".join(map(str, shape))
         raise SourceError(
-            f"{where} claims {sides} values ({claimed:,} bytes) but holds {held:,} bytes", "fetch or save it again"
+            f"{where} claims {sides} values ({claimed:,} bytes) but holds {held:,} bytes", "restore or save it again"
         )
 
 
