@@ -55,7 +55,7 @@ def classify(
     Raises:
         DensityError: the model has no exact density.
         ContextError: it has no context, or its context is not a label and there are no candidates.
-        UsageError: a prior that is none.
+        UsageError: an invalid prior.
     """
     network = model.model if isinstance(model, Run) else model
     if network.density is not Density.EXACT:

@@ -150,7 +150,7 @@ def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray
         known: columns that are no surprise, though they are not of the event.
 
     Raises:
-        SourceError: it is not a CSV or Parquet file, or a cell is none of its column's.
+        SourceError: it is not a CSV or Parquet file, or a cell does not fit its column.
     """
     check_form(file, "table")
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):

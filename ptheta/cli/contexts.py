@@ -190,7 +190,7 @@ def _expanded(codec: ContextCodec, word: str, column: str, known: set[str]) -> l
     """The value, or those in the file or folder that it names.
 
     Raises:
-        SourceError: a file that does not exist or holds none.
+        SourceError: a file that does not exist or contains none.
     """
     path = Path(word)
     if suffixes := exhibit_of(codec).suffixes:

@@ -146,7 +146,7 @@ def call_with_options(function: Callable[..., None], args: list[str], prog: str,
 
 
 def stored_family(run: str) -> str | None:
-    """The family that the config of a run folder names; None if it is no run folder."""
+    """The family that the config of a run folder names; None if it is not one."""
     from ptheta.configs import read_config
 
     try:

@@ -141,7 +141,7 @@ def complete(
     """Draw the ends of texts, each after the part of its own tokens that is kept.
 
     Raises:
-        UsageError: a part that is none, or texts without a rest.
+        UsageError: keep is not a fraction, or the texts have nothing left to draw.
     """
     codec, model = run.codec, run.model
     assert isinstance(codec, DocumentCodec)

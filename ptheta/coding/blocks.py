@@ -140,7 +140,7 @@ def encode(number: int, cut: Side | Events | Stretches, values: Values, model: A
 
 
 def stored(number: int, cut: Side | Events | Stretches, values: Values, model: Autoregressive) -> Block:
-    """A block without the model: packed by zstd, or raw where that is no larger."""
+    """A block without the model: packed by zstd, or raw where that is not larger."""
     if isinstance(cut, Side):
         raw = values.bytes(cut)
     else:

@@ -26,7 +26,7 @@ def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] |
 
     Returns:
         event [1, *shape], the chunks beside the pixels, and a digest; None if a pixel would change, or the picture is
-        no still 8-bit one of grey or RGB.
+        not a still one of 8 bits in grey or RGB.
     """
     from PIL import Image as pil
 

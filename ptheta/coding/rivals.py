@@ -39,7 +39,7 @@ def rivals(files: Iterable[str | Path]) -> dict[str, dict[str, int | None]]:
 
 
 def sizes(contents: list[bytes], pictures: list[np.ndarray]) -> dict[str, dict[str, int | None]]:
-    """The same of contents in memory, which are those of pictures [height, width] or [height, width, 3], or of none."""
+    """The same of contents in memory, of pictures [height, width] or [height, width, 3], or of other files."""
     stream, sheets = b"".join(contents), list(_sheets(pictures))
 
     def total(kind: str, some: list[np.ndarray]) -> int | None:

@@ -205,7 +205,7 @@ def _renamed(codec: LabelCodec | NumberCodec, column: str) -> ValueCodec:
 
 
 def encode_texts(codec: DocumentCodec, chunk: Chunk, names: list[str], table: Table, place: Place) -> np.ndarray:
-    """Whole texts; what is none is read as it is written."""
+    """Whole texts; other values are read as they are written."""
     values = named(chunk[names[0]], table.columns[names[0]], place)
     listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
     return codec.encode([None if value is None else as_text(value) for value in listed], place)

@@ -32,7 +32,7 @@ def option(
         otherwise: what is taken where the default is None, in a word or two.
         least, most: bounds of a number; one that has a most has a least.
         units: what is counted, for the remedy of a number out of bounds.
-        called: what a choice is called where a value is none of them.
+        called: what a choice is called where a value is not one of them.
         flag: the type on the command line, if it is not that of the field.
         metavar: its value in the help, if it is more than its type.
         of_events: whether contexts have no use for it.
@@ -67,7 +67,7 @@ class OptionGroup:
 
     @property
     def given(self) -> list[str]:
-        """Names of the options that have another value than by default; a function that chooses one is none."""
+        """Names of the options that have another value than by default; a function that chooses one does not count."""
         values = {one.name: (getattr(self, one.name), one.default) for one in self.options()}
         return [name for name, (value, default) in values.items() if value != default and not callable(value)]
 

@@ -129,7 +129,7 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
 
 @dataclass(frozen=True)
 class Distinguished:
-    """How well a classifier tells events from real ones: the same measure for every family, with a density or without.
+    """How well a classifier distinguishes events from real ones: the same measure for every family, with a density or without.
 
     Attributes:
         auroc: area under the ROC curve; 0.5 if they cannot be distinguished, 1 if they always can.
@@ -148,7 +148,7 @@ class Distinguished:
 def distinguished(
     vectors_of: Callable[[list[Tensor]], list[np.ndarray]], real: Tensor, others: Mapping[str, Tensor], seed: int = 0
 ) -> dict[str, Distinguished]:
-    """How well a classifier tells each of several sets of events from the first, by the same features.
+    """How well a classifier distinguishes each of several sets of events from the first, by the same features.
 
     Args:
         vectors_of: several sets of events → vectors of each, made alike for all of them.

@@ -97,7 +97,7 @@ def _captions(run: Run, context: Tensor) -> list[str]:
 
 
 def pictures_of(run: Run, context: Tensor | None) -> list[Picture] | None:
-    """The pictures that contexts [n, …] are or hold; None if they are none, or not all are given."""
+    """The pictures that contexts [n, …] are or contain; None if they are not pictures, or not all are given."""
     for codec, x in context_parts(run, context).values():
         if codec.is_picture and not (x.reshape(len(x), -1) < 0).all(1).any():
             return codec.pictures(x)

@@ -41,7 +41,7 @@ class Span:
     """Tokens that make whole characters.
 
     Attributes:
-        text: the characters; bytes that are none show as �. None for the end of a document.
+        text: the characters; invalid bytes show as �. None for the end of a document.
         bits: −log₂ p of the tokens, summed.
         tokens: how many.
     """

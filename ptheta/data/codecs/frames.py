@@ -211,7 +211,7 @@ def as_number(text: str, name: str) -> float:
     """A number as a person writes it.
 
     Raises:
-        UsageError: it is none, or not finite.
+        UsageError: it is not a number, or not finite.
     """
     if not is_number(text):
         raise UsageError(f"{name} is {text!r}, not a number", f"give one, such as {name}=0")

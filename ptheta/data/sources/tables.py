@@ -356,7 +356,7 @@ def take(values: Any, rows: np.ndarray) -> Any:
 
 
 def missing(values: Any) -> np.ndarray:
-    """Which rows of a chunk's column have no value, bool [rows]; NaN is none."""
+    """Which rows of a chunk's column have no value, bool [rows]; NaN counts as none."""
     if isinstance(values, list):
         return np.array([value is None for value in values], bool)
     if isinstance(values, np.ndarray):

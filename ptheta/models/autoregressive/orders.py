@@ -20,7 +20,7 @@ def as_order(order: object) -> Order:
     """An order as it is kept and written: None, a name, or a tuple of integers.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is not one of these.
     """
     if order is None:
         return None

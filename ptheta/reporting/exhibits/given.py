@@ -29,7 +29,7 @@ class Given:
     Attributes:
         rows: the contexts [n, …].
         captions_of: contexts [k, …] → a caption for each.
-        pictures_of: contexts → the pictures that they are or hold; None if they are none, or not all are given.
+        pictures_of: contexts → the pictures that they are or contain; None if they are not pictures, or not all are given.
         cells_of: contexts → columns of a table; None if they are or hold other things than cells.
         chosen: captions, if they were chosen already.
     """
@@ -55,7 +55,7 @@ class Given:
         return self.captions_of(self.rows) if self.chosen is None else self.chosen
 
     def pictures(self) -> list[Picture] | None:
-        """The pictures that they are or hold; None if they are none, or not all are given."""
+        """The pictures that they are or contain; None if they are not pictures, or not all are given."""
         return self.pictures_of(self.rows)
 
     def columns(self) -> dict[str, list[Any]]:

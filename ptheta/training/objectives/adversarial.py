@@ -147,7 +147,7 @@ class Adversarial(EventObjective):
 
 
 class OpponentLoss(nn.Module):
-    """How badly the opponent tells samples from training events.
+    """How badly the opponent distinguishes samples from training events.
 
     Args:
         model: draws the samples.
