@@ -20,8 +20,8 @@ def collect(files: Iterable[str | Path]) -> list[tuple[Path, str]]:
     A relative path is kept; of an absolute one, or one that leaves the present folder, the last part.
 
     Raises:
-        SourceError: a file that is missing, a link, or not a regular file; a folder that cannot be listed; a name that is
-            not UTF-8.
+        SourceError: a file that is missing, a link, or not a regular file; a folder that cannot be listed; a name that
+            is not UTF-8.
         UsageError: two files of one name, or no files.
     """
     found: list[tuple[Path, str]] = []

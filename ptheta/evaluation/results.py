@@ -100,7 +100,7 @@ class Score:
         return cls(math.nan, math.nan, n, dimensions, Density.IMPLICIT)
 
     def to_json(self, bits_key: str | None = None) -> dict[str, Any]:
-        """`nats` and `nats_se` of an exact density, `nats_bound` and `nats_bound_se` of a bound, nothing without a density.
+        """`nats` and `nats_se` of an exact density, `nats_bound` and `nats_bound_se` of a bound, nothing without.
 
         Args:
             bits_key: name of the value in bits, which gets the same ending; None: it is left out.

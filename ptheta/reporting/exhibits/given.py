@@ -29,7 +29,7 @@ class Given:
     Attributes:
         rows: the contexts [n, …].
         captions_of: contexts [k, …] → a caption for each.
-        pictures_of: contexts → the pictures that they are or contain; None if they are not pictures, or not all are given.
+        pictures_of: contexts → the pictures that they are or contain; None if they are not, or not all are given.
         cells_of: contexts → columns of a table; None if they are or hold other things than cells.
         chosen: captions, if they were chosen already.
     """
