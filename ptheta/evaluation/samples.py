@@ -129,7 +129,7 @@ def classifier_test(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, flo
 
 @dataclass(frozen=True)
 class Distinguished:
-    """How well a classifier distinguishes events from real ones: the same measure for every family, whatever its density.
+    """How well a classifier distinguishes events from real ones: the same measure for every family.
 
     Attributes:
         auroc: area under the ROC curve; 0.5 if they cannot be distinguished, 1 if they always can.

@@ -53,7 +53,7 @@ def check_settings(settings: Mapping[str, Any], target: Target | None, model: An
         raise UsageError(f"fit has no setting {unknown[0]!r}", _meant(unknown[0], settings[unknown[0]], known, model))
     given = [name for name in ReverseKL.options() if settings.get(name) is not None]
     if given and target is None:
-        raise UsageError(f"{given[0]} is for fits to a target", "leave it out, or give target=f")
+        raise UsageError(f"{given[0]} applies to fits to a target only", "leave it out, or give target=f")
 
 
 def _meant(name: str, value: Any, known: list[str], model: Any) -> str:

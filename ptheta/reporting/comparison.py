@@ -92,8 +92,8 @@ def drawn(runs: Sequence[Run], data: Data, seed: int) -> dict[str, Tensor]:
 
 
 def sample_quality(samples: Mapping[str, Tensor], data: Data, seed: int) -> dict[str, Distinguished]:
-    """How well a classifier distinguishes each run's samples from held-out events, by the run's name; under `train`, the
-    same of training events, which is the floor.
+    """How well a classifier distinguishes each run's samples from held-out events, by the run's name; under `train`,
+    that of training events, which is the floor.
 
     Args:
         samples: as `drawn` gives them.
