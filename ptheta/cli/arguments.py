@@ -19,7 +19,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ptheta.cli.groups import Argument
-from ptheta.cli.options import Needs
+from ptheta.cli.needs import Needs
 from ptheta.errors import PthetaError, UsageError, nearest
 from ptheta.terminal import Screen, encodable, raw, visible
 

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-
-@dataclass(frozen=True)
-class Needs:
-    """Marks a flag that has no effect without another one, and is refused without it (`ptheta.cli.arguments.call`).
-
-    Args:
-        flag: name of the other parameter.
-        remedy: what to do; empty: give the other flag too.
-    """
-
-    flag: str
-    remedy: str = ""
-
+from ptheta.cli.needs import Needs
 
 SourceArgument = Annotated[str, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.Positional]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
-from ptheta.cli.options import Flag, Force, Needs, OptionalCount, RunArgument, Texts, Values
+from ptheta.cli.needs import Needs
+from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError
 from ptheta.numbers import plural

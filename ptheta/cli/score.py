@@ -11,8 +11,9 @@ from ptheta import terminal
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, Force, Needs, RunArgument, SourceArgument, Values
+from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.numbers import plural

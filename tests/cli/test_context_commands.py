@@ -389,7 +389,7 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample strict --context many.csv", "row 2 of many.csv lacks size; fill it in or remove that row"),
         ("sample draw --context odd.csv", "row 2 of odd.csv has 3 cells, but its header 2; correct it"),
         ("sample draw --context open.csv", "open.csv is not a readable CSV file: unexpected end of data; correct"),
-        ("sample draw --context many.csv", "many.csv has no column 'text'; name the column"),
+        ("sample draw --context many.csv", "many.csv has no column 'text'; give the column"),
         ("sample draw --context a b c -n 2", "3 contexts are given for 2 events"),
         ("sample draw --context a -n 2 --each 2", "-n and --each both set the number of events; give one"),
         ("sample draw --each 2", "--each needs contexts, and none were given"),

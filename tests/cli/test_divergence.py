@@ -42,7 +42,7 @@ def test_events_made_differently_of_the_data_do_not_compare(here, ptheta):
     assert Run.load("a").model.space == Run.load("b").model.space
     result = ptheta("divergence", "a", "b")
     assert result.code == 2
-    assert "a and b encode their events differently; fit both on data loaded alike" in result.err
+    assert "a and b encode their events differently; load the data of both with the same" in result.err
 
 
 @pytest.fixture

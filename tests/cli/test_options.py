@@ -16,7 +16,7 @@ from ptheta.cli.arguments import call, flag_of
 from ptheta.cli.families import of_family
 from ptheta.cli.groups import described, of_data, of_learning
 from ptheta.cli.main import COMMANDS
-from ptheta.cli.options import Needs
+from ptheta.cli.needs import Needs
 from ptheta.data.kinds import option_groups
 from ptheta.data.option_groups import types_of
 from ptheta.errors import UsageError

@@ -292,7 +292,7 @@ BAD = {
     "tokens without a prompt": ("sample bytes --tokens 5", "--tokens has no effect without --prompt", "give --prompt"),
     "stop without a prompt": ("sample bytes --stop x", "--stop has no effect without --prompt", "give --prompt"),
     "draft without a prompt": ("sample num --draft ngram", "--draft has no effect without --prompt", "give --prompt"),
-    "empty stop": ("sample bytes --prompt a --stop=", "--stop is empty", "name the text"),
+    "empty stop": ("sample bytes --prompt a --stop=", "--stop is empty", "give the text"),
     "no such draft": ("sample bytes --prompt a --draft guess", "--draft is 'guess', not one of", "--help"),
     "method of a prompt": ("sample bytes --prompt a --method fixed_point", "--method is for events", "--draft"),
     "warp": ("sample bytes --prompt a --top-p 2", "top-p is 2.0", "above 0"),
