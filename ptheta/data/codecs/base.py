@@ -150,7 +150,7 @@ class Codec(ABC):
         missing = sorted(set(needed) - values.keys())
         if unknown or missing:
             raise RunError(
-                f"the {kind} codec has unknown fields {unknown} and is missing {missing}",
+                f"the {kind} codec has unknown fields {unknown} and lacks {missing}",
                 "it was edited or made by another version of ptheta",
             )
         remedy = "it was damaged, edited or made by another version of ptheta"
