@@ -11,7 +11,7 @@ import numpy as np
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import SourceError, nearest
-from ptheta.listing import exists, is_file, is_folder
+from ptheta.listing import entries, exists, is_file, is_folder
 from ptheta.names import printable
 
 BUILT_IN = ("digits",)
@@ -40,7 +40,7 @@ def _named(source: str | Path) -> Source:
     if printable(path) != str(path):  # no run could write down where its data lie
         raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
-        if exists(path / "config.json") and exists(path / "model.safetensors"):
+        if {"config.json", "model.safetensors"} <= {entry.name for entry in entries(path)}:
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
         from ptheta.data.sources.folders import open_folder
 
