@@ -238,7 +238,9 @@ def _fits(values: pa.Array) -> bool:
 
 def _all(values: pa.Array, pattern: str) -> bool:
     pc = compute()
-    return bool(pc.all(pc.match_substring_regex(values, f"^(?:{pattern})$")).as_py())
+    whole = f"^(?:{pattern})$"
+    parts = (values.slice(0, LOOKED_AT), values) if len(values) > LOOKED_AT else (values,)
+    return all(pc.all(pc.match_substring_regex(part, whole)).as_py() for part in parts)
 
 
 def _any(values: pa.Array, pattern: str) -> bool:

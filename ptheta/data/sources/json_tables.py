@@ -53,6 +53,8 @@ def _table(files: list[Path], split: str) -> Table:
     read = [_columns(file) for file in files]
     lengths = [len(next(iter(columns.values()))) for columns in read]
     names = list(dict.fromkeys(name for columns in read for name in columns))
+    if strange := next((name for name in names if "\0" in name), None):
+        raise SourceError(f"{title} has a column called {strange!r}", "rename it")
     if len(names) > MOST_COLUMNS:
         raise SourceError(f"{title} has {len(names):,} columns", f"at most {MOST_COLUMNS:,} are read; give fewer")
     found = {}

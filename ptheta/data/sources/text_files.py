@@ -100,12 +100,42 @@ def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -
 
 def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
     """The cells of all rows, the first one included, by columns; a row with fewer has empty ones at its end."""
+    separator = dialect.separator
+    if body.startswith("#") or "\n#" in body or "\r#" in body:
+        body = _without_comments(body, path, separator)
+    width = next((len(row) for row in _rows_of(body, path, separator) if len(row) > 1 or any(map(str.strip, row))), 0)
+    if width > MOST_COLUMNS:
+        raise SourceError(f"{path} has {width:,} columns", f"at most {MOST_COLUMNS:,} are read; give fewer")
+    if not width:
+        raise SourceError(f"{path} has no rows", "give at least one")
+    return _regular(body, width, separator) or _irregular(body, path, width, separator)
+
+
+def _regular(body: str, width: int, separator: str) -> list[pa.Array] | None:
+    """The cells of a table whose rows have equally many; None if they have not, or where readers differ."""
+    import pyarrow as pa
+    import pyarrow.csv as arrow
+
+    if width == 1 or not separator.isascii() or ' "' in body or body.count('"') % 2:
+        return None
+    names = [str(j) for j in range(width)]
+    try:
+        table = arrow.read_csv(
+            io.BytesIO(body.encode()),
+            arrow.ReadOptions(use_threads=False, column_names=names),
+            arrow.ParseOptions(delimiter=separator, newlines_in_values='"' in body),
+            arrow.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(names, pa.large_string())),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return [column.combine_chunks() for column in table.columns]
+
+
+def _irregular(body: str, path: Path, width: int, separator: str) -> list[pa.Array]:
+    """The cells of a table whose rows may have fewer than the first one, or more that say nothing."""
     import pandas as pd
     import pyarrow as pa
 
-    separator = dialect.separator
-    if re.search(r"(?m)^#", body):
-        body = _without_comments(body, path, separator)
     quoted = re.search(rf'(^|{re.escape(separator)}) +"', body, re.MULTILINE)  # behind a space
 
     def read(width: int) -> Any:
@@ -122,11 +152,6 @@ def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
             low_memory=False,
         )
 
-    width = next((len(row) for row in _rows_of(body, path, separator) if len(row) > 1 or any(map(str.strip, row))), 0)
-    if width > MOST_COLUMNS:
-        raise SourceError(f"{path} has {width:,} columns", f"at most {MOST_COLUMNS:,} are read; give fewer")
-    if not width:
-        raise SourceError(f"{path} has no rows", "give at least one")
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
