@@ -18,6 +18,7 @@ from torch import Tensor
 from ptheta.errors import ContextError, DensityError, UsageError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Density, Model
+from ptheta.numbers import plural
 from ptheta.runs import Run
 from ptheta.spaces import Joint, Label, Space
 
@@ -181,7 +182,7 @@ def _rows(model: Model, candidates: Any, n: int) -> tuple[Tensor, bool]:
     if isinstance(candidates, np.ndarray | Tensor) and candidates.ndim == 2 + len(space.shape):
         if len(candidates) != n:
             raise ContextError(
-                f"there are candidates for {len(candidates)} events, and {n} events", "give some for each"
+                f"there are candidates for {plural(len(candidates), 'event')} of {n}", "give some for each"
             )
         flat = torch.as_tensor(candidates).reshape(-1, *space.shape)
         return space.validate(flat).reshape(n, -1, *space.shape), True

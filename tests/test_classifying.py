@@ -65,7 +65,7 @@ def test_each_event_can_have_its_own_candidates(model):
     found = ptheta.classify(model, x, each, batch_size=3)
     whole = ptheta.classify(model, x).gather(1, each)
     np.testing.assert_allclose(found, whole / whole.sum(1, keepdim=True), rtol=1e-6)
-    with pytest.raises(ContextError, match="candidates for 6 events, and 5 events"):
+    with pytest.raises(ContextError, match="candidates for 6 events of 5"):
         ptheta.classify(model, x[:5], each)
 
 

@@ -271,7 +271,7 @@ def test_what_does_not_compare_is_refused():
         divergences(given, Listed([[0.5, 0.5]] * 2, Label(("a", "b"))), [0])
     with pytest.raises(DensityError, match="uncountably many"):
         divergences(Normal(0.0), Normal(1.0), exact=True)
-    with pytest.raises(UsageError, match="1 draws for 1 rows of context; draw at least 2"):
+    with pytest.raises(UsageError, match="1 draw for 1 row of context; draw at least 2"):
         divergences(Normal(0.0), Normal(1.0), n=1)
 
 

@@ -17,6 +17,7 @@ from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
+from ptheta.numbers import plural
 from ptheta.spaces import Label
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def classify(
     report: dict[str, Any] = {"n": len(x), "split": name, "prior": prior, "notes": notes}
     impossible = int(found.isnan().any(1).sum())
     if impossible:
-        print(f"{impossible:,} events have probability 0 under every label", file=sys.stderr)
+        have = "has" if impossible == 1 else "have"
+        print(f"{plural(impossible, 'event')} {have} probability 0 under every label", file=sys.stderr)
     truths = None if truth is None else truth.reshape(len(truth), -1)
     answers = [
         Answer(part, labels[part], p, None if truths is None else truths[:, j])

@@ -24,6 +24,7 @@ from ptheta.divergences.estimates import NAMES, Estimate, from_draws, from_enume
 from ptheta.divergences.sides import MOST_ENUMERATED, both_sides, drawn_pairs, listed_pairs
 from ptheta.errors import UsageError
 from ptheta.models import Model
+from ptheta.numbers import plural
 
 __all__ = [
     "NAMES",
@@ -68,7 +69,7 @@ def divergences(
     if exact:
         return from_enumeration(listed_pairs(sides))
     if n < 2 * sides.rows:
-        raise UsageError(f"{n} draws for {sides.rows} rows of context", "draw at least 2 for each")
+        raise UsageError(f"{plural(n, 'draw')} for {plural(sides.rows, 'row')} of context", "draw at least 2 for each")
     return from_draws(*drawn_pairs(sides, n, seed))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ptheta.data import Split
 from ptheta.errors import PthetaError
+from ptheta.numbers import plural
 from ptheta.runs import Run
 
 DIVIDED_BY = ("source", "seed", "validation", "limit")
@@ -32,7 +33,7 @@ def learned_by(run: Run, events: Split) -> str | None:
     found = int(among(_digests(asked), _digests(known)).sum())
     if not found:
         return None
-    line = f"{found:,} of the {len(events):,} events judged are among those that {run.path} was trained on"
+    line = f"{found:,} of the {plural(len(events), 'event')} judged {_are(found)} among those {run.path} was trained on"
     if train.context is None or events.context is None:
         return line
     pairs = int(among(_digests(asked, events.context), _digests(known, train.context)).sum())
@@ -60,9 +61,15 @@ def also_learned_by(other: Run, run: Run, events: Split) -> str | None:
     known = train.context if in_context else train.x
     assert known is not None
     found = int(among(_digests(events.x), _digests(known)).sum())
+    if not found:
+        return None
     return (
-        f"{found:,} of the {len(events):,} events judged are among those {other.path} was trained on" if found else None
+        f"{found:,} of the {plural(len(events), 'event')} judged {_are(found)} among those {other.path} was trained on"
     )
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
 
 
 def divided_alike(run: Run, other: Run) -> bool:

@@ -21,7 +21,7 @@ from ptheta.errors import SourceError, UsageError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.evaluation.samples import features
 from ptheta.models import Autoregressive
-from ptheta.numbers import nats
+from ptheta.numbers import nats, plural
 from ptheta.reporting.copies import PATIENCE as SEARCHING
 from ptheta.reporting.copies import copies_line, copy_check
 from ptheta.reporting.exhibits.base import Exhibit
@@ -232,7 +232,7 @@ class Pictures(Exhibit[PictureT]):
         picked = _by_context(torch.from_numpy(rows[:REPORTED].copy()), given)
         of = None if given is None else given[picked]
         return panels(
-            figure(picture(self.sheet(x[picked], of), f"{len(picked)} pictures, {title.lower()}"), title)
+            figure(picture(self.sheet(x[picked], of), f"{plural(len(picked), 'picture')}, {title.lower()}"), title)
             for title, x in several.items()
         )
 

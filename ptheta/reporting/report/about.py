@@ -65,7 +65,9 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
         done = "compared" if "energy_distance" in results else "scored"
         of = results.get("of", results["n"])
         part = f"of {of:,} " if of > results["n"] else ""
-        tiles.append((f"{results['n']:,}", f"{part}{results.get('split', 'drawn')} events {done}"))
+        tiles.append(
+            (f"{results['n']:,}", f"{part}{results.get('split', 'drawn')} {'event' if of == 1 else 'events'} {done}")
+        )
         numbers |= score.to_json()
     tiles.append((count(run.model.free_parameters), "free parameters"))
     if results:
