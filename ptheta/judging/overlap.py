@@ -33,7 +33,7 @@ def learned_by(run: Run, events: Split) -> str | None:
     found = int(among(_digests(asked), _digests(known)).sum())
     if not found:
         return None
-    line = f"{found:,} of the {plural(len(events), 'event')} judged {_are(found)} among those {run.path} was trained on"
+    line = f"{_counted(found, events)} among those that {run.path} was trained on"
     if train.context is None or events.context is None:
         return line
     pairs = int(among(_digests(asked, events.context), _digests(known, train.context)).sum())
@@ -63,13 +63,11 @@ def also_learned_by(other: Run, run: Run, events: Split) -> str | None:
     found = int(among(_digests(events.x), _digests(known)).sum())
     if not found:
         return None
-    return (
-        f"{found:,} of the {plural(len(events), 'event')} judged {_are(found)} among those {other.path} was trained on"
-    )
+    return f"{_counted(found, events)} among those that {other.path} was trained on"
 
 
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
+def _counted(found: int, events: Split) -> str:
+    return f"{found:,} of the {plural(len(events), 'event')} judged {'is' if found == 1 else 'are'}"
 
 
 def divided_alike(run: Run, other: Run) -> bool:

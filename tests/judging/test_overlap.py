@@ -78,7 +78,8 @@ def test_of_a_rival_that_left_out_other_rows_the_common_ones_are_counted(kinds, 
     assert not divided_alike(kinds, rival)
     test = kinds.data.test
     common = known(test.x, rival.data.train.x)
-    expected = f"{common} of the {len(test)} events judged are among those {rival.path} was trained on"
+    are = "is" if common == 1 else "are"
+    expected = f"{common} of the {len(test)} events judged {are} among those that {rival.path} was trained on"
     assert also_learned_by(rival, kinds, test) == (expected if common else None)
     assert nats_of(kinds, test, rival).notes == ([expected] if common else [])
 
