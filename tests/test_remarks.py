@@ -253,3 +253,13 @@ def test_complete_and_compress_report_what_they_read_differently(classes, tmp_pa
     err = capsys.readouterr().err
     assert "image: 1 of 1 pictures are turned upright, as their EXIF orientation says, such as new.png" in err
     assert "pictures of 8×8 pixels, brought to 6×6" in err
+
+
+def test_metadata_may_name_files_in_full(classes, tmp_path):
+    rows = [f"{path},{path.parent.name}" for path in sorted(classes.rglob("*.png"))]
+    (tmp_path / "described").mkdir()
+    (tmp_path / "described" / "metadata.csv").write_text("\n".join(["file_name,kind", *rows]))
+    picture(tmp_path / "described" / "a.png")
+    data = ptheta.load(tmp_path / "described", context="kind")
+    assert data.context_space == Label(("cat", "dog"))
+    assert sum(map(len, data.splits.values())) == len(rows)

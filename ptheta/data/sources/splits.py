@@ -76,7 +76,7 @@ def split_folders(path: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
     """
     groups: dict[str, list[Path]] = {}
     for file in files:
-        top = file.relative_to(path).parts[:-1][:1]
+        top = file.relative_to(path).parts[:-1][:1] if file.is_relative_to(path) else ()
         groups.setdefault(top[0] if top and top[0].lower() in PUBLISHED else "", []).append(file)
     if "" in groups and len(groups) > 1:
         outside = printable(groups[""][0])
