@@ -263,3 +263,13 @@ def test_metadata_may_name_files_in_full(classes, tmp_path):
     data = ptheta.load(tmp_path / "described", context="kind")
     assert data.context_space == Label(("cat", "dog"))
     assert sum(map(len, data.splits.values())) == len(rows)
+
+
+def test_categories_that_look_alike_are_reported_and_stay_apart():
+    other = unicodedata.normalize("NFD", "é")
+    frame = pd.DataFrame({"a": ["é", other, "b"] * 10, "c": ["x", "y", None] * 10})
+    for columns in ("a", "a,c"):
+        data = ptheta.load(frame, event=columns)
+        said = f"a: spellings of 'é' look alike, and are categories of their own: {other!a}, '\\xe9'"
+        assert data.remarks == [said]
+        assert data.codec.encode(frame[columns.split(",")]).shape[0] == 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from ptheta.remarks import remark
 
 MAX_NAMES = 1_000
 """Most classes a context may have."""
+
+
+def alike(name: str, values: Iterable[Any]) -> None:
+    """Remark categories of a column that look alike, as é in its two spellings; they stay apart, as cells come back."""
+    for label, spellings in merged(value for value in values if isinstance(value, str)).items():
+        if len(spellings) > 1:
+            listed = ", ".join(map(ascii, spellings))
+            remark(f"{name}: spellings of {label!r} look alike, and are categories of their own: {listed}")
 
 
 def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
