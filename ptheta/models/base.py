@@ -163,6 +163,13 @@ class Model(nn.Module, ABC):
             if not part.frozen and part.context_space == self.context_space:
                 part.prepare_context(contexts)
 
+    def prepare_pairs(self, events: Iterable[Tensor], contexts: Iterable[Tensor]) -> None:
+        """Set what depends on training events and their contexts together, once, before learning.
+
+        Args:
+            events, contexts: chunks [k, *space.shape] and [k, *context_space.shape] of equally many rows.
+        """
+
     @property
     def device(self) -> torch.device:
         """Where the model computes."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ptheta.nn.lexicon import Words
 from ptheta.nn.rotary import Turn, turned
 
 SHORT = 512
@@ -261,14 +262,17 @@ class Conditioning(NamedTuple):
     Args:
         vector: [n, width].
         memories: of each layer that attends.
+        words: what a lexicon knows of the context's tokens, or None.
     """
 
     vector: Tensor
     memories: list[Memory | None]
+    words: Words | None = None
 
     def rows(self, rows: Tensor) -> Conditioning:
         """That of some rows."""
-        return Conditioning(self.vector[rows], [None if m is None else m.rows(rows) for m in self.memories])
+        memories = [None if m is None else m.rows(rows) for m in self.memories]
+        return Conditioning(self.vector[rows], memories, None if self.words is None else self.words.of(rows))
 
 
 class Block(nn.Module):

@@ -129,7 +129,7 @@ class CachedDecoder(Decoder):
         for part in before.split(self.chunk, 1):
             h, here = self._stream(part)
         last = slice(here.stop - 1, here.stop)
-        return self.model.head(self.model.outputs(h[:, -1:], last, before[:, -1:]), last)[:, 0]
+        return self.model.head(self.model.outputs(h[:, -1:], last, before[:, -1:], self.conditioning), last)[:, 0]
 
     def extend(self, values: Tensor) -> Distribution:
         """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
@@ -164,7 +164,7 @@ class CachedDecoder(Decoder):
     def _next(self, before: Tensor) -> Categorical:
         """The conditionals of the next t slots from the values before them [n, t]."""
         h, here = self._stream(before)
-        return self.model.head(self.model.outputs(h, here, before), here)
+        return self.model.head(self.model.outputs(h, here, before, self.conditioning), here)
 
     def _stream(self, before: Tensor) -> tuple[Tensor, slice]:
         """The stream of the next t slots [n, t, width] from the values before them [n, t], and these slots."""

@@ -41,10 +41,15 @@ from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, par
 from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.nn import Block, Conditioning, Layers, Rotary
+from ptheta.nn.lexicon import PAIRS, Lexicon, translations
 from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
 """Tokens of one optimiser step of a language model, unless the batch size is given."""
+
+
+MAX_LEXICON = 2**25
+"""Entries of a lexicon, at most."""
 
 
 class Transformer(Trunk):
@@ -66,6 +71,8 @@ class Transformer(Trunk):
         any_order: learn all orders; `order` is then the one in which events are scored and sampled.
         context_layers: blocks over the tokens of a context.
         context_dropout: see `Model.context_dropout`.
+        lexicon: of texts given texts: add to the logits which tokens go with those of the context, as counted before
+            learning, see `ptheta.nn.lexicon`.
         order: visiting order, see `Autoregressive`.
     """
 
@@ -89,6 +96,7 @@ class Transformer(Trunk):
         any_order: bool = False,
         context_layers: int = 2,
         context_dropout: float = 0.1,
+        lexicon: bool = False,
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
@@ -126,6 +134,9 @@ class Transformer(Trunk):
         if context_space is not None:
             self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
         self.attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
+        self.lexicon, self.dictionary, self.stop = lexicon, self._dictionary(lexicon), -1
+        if isinstance(context_space, Document):
+            self.stop = context_space.end
         self.rotary = Rotary(coordinates, width // heads)
         self.blocks: Layers[Block] = Layers(Block(width, heads, window, dropped) for _ in range(layers))
         self.drop = nn.Dropout(dropped)
@@ -136,6 +147,34 @@ class Transformer(Trunk):
         self.register_buffer("slots", torch.arange(m), persistent=False)
         self.register_buffer("coordinates", coordinates, persistent=False)
         self.source = nn.Parameter(torch.randn(m + 1, width) * 0.02) if any_order else None  # the last one: the start
+
+    def _dictionary(self, wanted: bool) -> Lexicon | None:
+        if not wanted:
+            return None
+        if not isinstance(self.space, Document) or not isinstance(self.context_space, Document):
+            raise UsageError("a lexicon is for whole texts given texts", "leave out --lexicon")
+        levels, outputs = self.context_space.levels, self.space.levels
+        if levels * outputs > MAX_LEXICON:
+            what = f"a lexicon of {levels:,} by {outputs:,} tokens is too large"
+            raise UsageError(what, "leave out --lexicon, or give a smaller --vocabulary")
+        return Lexicon(levels, outputs, self.width)
+
+    def prepare_pairs(self, events: Iterable[Tensor], contexts: Iterable[Tensor]) -> None:
+        """Count the lexicon from texts and their contexts."""
+        if self.dictionary is None:
+            return
+        assert isinstance(self.space, Document)
+        targets, sources, room = [], [], PAIRS
+        for x, context in zip(events, contexts):
+            for target, source in zip(x.cpu().numpy(), context.cpu().numpy()):
+                target, source = target[target != self.space.end], source[(source != self.stop) & (source >= 0)]
+                room -= len(target) * (len(source) + 1)
+                if room < 0:
+                    break
+                targets.append(target)
+                sources.append(source)
+        counted = translations(sources, targets, *self.dictionary.table.shape)
+        self.dictionary.table.copy_(torch.from_numpy(counted))
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -190,7 +229,7 @@ class Transformer(Trunk):
         around = None if self.neighbours is None else self._around(z, previous, back)
         h = self.embed(previous, around, conditions, slots, None)
         h = self._through(h, self._turns(slots, None), conditions, back)
-        return self.head(self.outputs(h, slots, previous), slots)[:, first:]
+        return self.head(self.outputs(h, slots, previous, conditions), slots)[:, first:]
 
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
         """Values around all slots [n, m, s]."""
@@ -209,7 +248,7 @@ class Transformer(Trunk):
         before = self._shifted(z, self.head.size)
         h = self.embed(before, around, conditions, slots, sources)
         h = self._through(h, self._turns(slots, sources), conditions)
-        return self.head(self.outputs(h, slots, before), slots)
+        return self.head(self.outputs(h, slots, before, conditions), slots)
 
     def _in_slots(self, z: Tensor) -> Tensor:
         """Values [n, m] in visiting order → in the order in which parameters know dimensions."""

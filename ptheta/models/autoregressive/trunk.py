@@ -10,6 +10,7 @@ from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.conditions import ContextEncoder
 from ptheta.nn import Block, Conditioning, Layers, Rotary, Turn, norm
+from ptheta.nn.lexicon import Lexicon
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -26,6 +27,7 @@ class Trunk(LanguageModel):
         neighbours: what a slot is given of the values around it.
         condition, attends: the encoder of contexts, and whether blocks attend to its tokens.
         rotary, blocks, drop, out, output_bias: the layers.
+        dictionary, stop: of texts given texts, and the token that ends a context.
         cut: the token at which a document ends, where documents are kept apart.
         slots: the order in which parameters' slots are visited, [m].
     """
@@ -45,6 +47,8 @@ class Trunk(LanguageModel):
     drop: nn.Dropout
     out: nn.Linear
     output_bias: nn.Parameter | None
+    dictionary: Lexicon | None
+    stop: int
     cut: int | None
     slots: Tensor
 
@@ -55,7 +59,13 @@ class Trunk(LanguageModel):
         encoded = self.condition(context)
         if not self.attends:
             return Conditioning(encoded.vector, [None] * self.layers)
-        return Conditioning(encoded.vector, [block.memory(encoded) for block in self.blocks])
+        words = None
+        if self.dictionary is not None:
+            tokens = context[:, : encoded.tokens.shape[1]]
+            words = self.dictionary.words(
+                encoded.tokens, tokens, encoded.present & (tokens >= 0) & (tokens != self.stop)
+            )
+        return Conditioning(encoded.vector, [block.memory(encoded) for block in self.blocks], words)
 
     def embed(
         self,
@@ -86,9 +96,12 @@ class Trunk(LanguageModel):
             h = block(h, turns, back=back, memory=memory)
         return h
 
-    def outputs(self, h: Tensor, slots: Slots, before: Tensor) -> Tensor:
+    def outputs(self, h: Tensor, slots: Slots, before: Tensor, conditioning: Conditioning | None) -> Tensor:
         """Logits [n, t, K] from the stream and the values before the slots [n, t]."""
-        logits = self.out(norm(h))
+        h = norm(h)
+        logits = self.out(h)
+        if self.dictionary is not None and conditioning is not None and conditioning.words is not None:
+            logits = logits + self.dictionary(h, conditioning.words)
         if self.output_bias is not None:
             logits = logits + self.output_bias[slots]
         if self.ends is not None:  # nothing but ends follows an end

@@ -66,7 +66,9 @@ class Events:
         rows = torch.randperm(len(self.train), generator=generator(self.seed, 0))[:count]
         model.prepare(Shown(self.train, rows, self.seed, self.world.device))
         if self.train.context is not None:
-            model.prepare_context(Shown(self.train, rows, self.seed, self.world.device, contexts=True))
+            contexts = Shown(self.train, rows, self.seed, self.world.device, contexts=True)
+            model.prepare_context(contexts)
+            model.prepare_pairs(Shown(self.train, rows, self.seed, self.world.device), contexts)
 
 
 class Shown(Iterable[Tensor]):
