@@ -66,7 +66,7 @@ class Row:
     evaluate: Mapping[str, Any] = field(default_factory=dict)
 
 
-OF_CONTEXT = ("context_dropout", "context_layers")
+OF_CONTEXT = ("context_dropout", "context_layers", "lexicon")
 """Hyperparameters that only a model with a context has a use for."""
 
 OF_TEXTS = ("tokenizer", "vocabulary")
@@ -100,7 +100,8 @@ ROWS: dict[str, Row] = {
             {"width": 96, "layers": 3, "dropout": 0.3}, {"average": 0.998}, {"tokenizer": "bpe", "vocabulary": 1024},
             evaluate={"beams": 4, "limit": 378}),
         Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 16, 4,
-            {**TRANSLATION, "dropout": 0.2}, {"batch_size": 96}, evaluate={"beams": 4, "limit": 500}),
+            {**TRANSLATION, "lexicon": True}, {"batch_size": 32}, {"vocabulary": 3000},
+            evaluate={"beams": 4, "limit": 500}),
         Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
             {"batch_size": 48}, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
@@ -127,10 +128,11 @@ def fit_words(row: Row, minutes: float, seed: int, out: Path, *, alone: bool) ->
 def flags(options: Mapping[str, Any]) -> list[str]:
     """Options as words of a command line.
 
-    >>> flags({"batch_size": 8, "average": 0.99})
-    ['--batch-size', '8', '--average', '0.99']
+    >>> flags({"batch_size": 8, "lexicon": True})
+    ['--batch-size', '8', '--lexicon']
     """
-    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words = {f"--{name.replace('_', '-')}": [] if value is True else [str(value)] for name, value in options.items()}
+    return [word for name, values in words.items() for word in (name, *values)]
 
 
 def called(words: Sequence[str]) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """A lexicon: which tokens of a text go with which tokens of the text that it is conditioned on.
 
-    a_ti = softmax_i(q(h_t) · k(c_i)),   p_t(y) = Σ_i a_ti t(y | x_i),   logits_t(y) += g log(p_t(y) + ε)
+    b_ti = t(y_{t−1} | x_i) / Σ_j t(y_{t−1} | x_j)                         where the last token came from
+    a_ti = softmax_i(q(h_t) · k(c_i) + u · (b_ti, b_{t,i−1}, b_{t,i+1}) − v Σ_{s≤t} b_si)
+    p_t(y) = Σ_i a_ti t(y | x_i),   logits_t(y) += g log(p_t(y) + ε)
 
-t(y | x) is counted before learning by IBM model 1 (Brown et al. 1993): a network of a few minutes learns how words follow
-each other, and is told which ones they may be. As a bias of the logits: Arthur et al. 2016 (arXiv:1606.02006). What is
-counted from few pairs is discounted.
+t(y | x) is counted before learning by IBM model 1 (Brown et al. 1993): a network of a few minutes learns how words
+follow each other, and the lexicon says which ones they may be. As a bias of the logits: Arthur et al. 2016
+(arXiv:1606.02006). The learned u and v say that a token goes on with the word of the last one or with its neighbour,
+as in a hidden Markov model of alignments (Vogel et al. 1996), and not with words that have been translated, as coverage
+does (Tu et al. 2016, arXiv:1601.04811). Both look at the tokens themselves, not at earlier attention, so all slots are
+computed at once. What is counted from few pairs is discounted.
 """
 
 from __future__ import annotations
@@ -47,6 +52,22 @@ class Words(NamedTuple):
         return Words(*(value[rows] for value in self))
 
 
+class Alignment(NamedTuple):
+    """Where the tokens before some slots came from.
+
+    Attributes:
+        last: b, of the token before each slot [n, t, S].
+        covered: sums of b over all tokens before each slot [n, t, S].
+    """
+
+    last: Tensor
+    covered: Tensor
+
+    def at(self, slots: slice) -> Alignment:
+        """That of some of the slots."""
+        return Alignment(self.last[:, slots], self.covered[:, slots])
+
+
 class Lexicon(nn.Module):
     """What a context's tokens say of the next token.
 
@@ -62,6 +83,8 @@ class Lexicon(nn.Module):
         super().__init__()
         self.query, self.key = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
         self.strength = nn.Parameter(torch.ones(()))
+        self.step = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))  # stay, go on, go back
+        self.cover = nn.Parameter(torch.tensor(2.0))
         self.register_buffer("table", torch.zeros(levels, outputs))
         nn.init.zeros_(self.query.weight)  # all words alike
 
@@ -75,11 +98,30 @@ class Lexicon(nn.Module):
         """
         return Words(self.key(encoded), self.table[torch.where(present, tokens, 0)], present)
 
-    def forward(self, h: Tensor, words: Words) -> Tensor:
+    def alignment(self, before: Tensor, words: Words, covered: Tensor | None = None) -> Alignment:
+        """Where tokens came from.
+
+        Args:
+            before: the tokens before t slots [n, t]; what is no token came from nowhere.
+            words: of the contexts.
+            covered: what the tokens before these cover [n, 1, S].
+        """
+        n, s, outputs = words.rows.shape
+        index = before.clamp(max=outputs - 1)[:, None].expand(n, s, -1)
+        found = words.rows.gather(2, index) * (words.present[:, :, None] & (before < outputs)[:, None])
+        last = (found / (found.sum(1, keepdim=True) + FLOOR)).transpose(1, 2)
+        total = last.cumsum(1)
+        return Alignment(last, total if covered is None else total + covered)
+
+    def forward(self, h: Tensor, words: Words, alignment: Alignment) -> Tensor:
         """What is added to the logits [n, t, K] at the stream h [n, t, width]."""
         with torch.autocast(h.device.type, enabled=False):
             query, keys = self.query(h.to(self.query.weight.dtype)), words.keys.to(self.query.weight.dtype)
             scores = (query @ keys.mT) / math.sqrt(query.shape[-1])
+            last = alignment.last.to(scores.dtype)
+            on, back = nn.functional.pad(last, (1, 0))[..., :-1], nn.functional.pad(last, (0, 1))[..., 1:]
+            scores = scores + self.step[0] * last + self.step[1] * on + self.step[2] * back
+            scores = scores - self.cover * alignment.covered.to(scores.dtype)
             scores = scores.masked_fill(~words.present[:, None], -torch.inf)
             share = scores.softmax(-1).nan_to_num(0.0)  # of a context that says nothing
             return self.strength * (share @ words.rows.to(share.dtype) + FLOOR).log()

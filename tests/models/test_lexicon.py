@@ -10,7 +10,7 @@ import torch
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models import Transformer
-from ptheta.nn.lexicon import DISCOUNT, translations
+from ptheta.nn.lexicon import DISCOUNT, FLOOR, Lexicon, translations
 from ptheta.spaces import Document, Image, Label
 
 TEXT, TOLD = Document(3, 4), Document(4, 5)
@@ -45,6 +45,21 @@ def test_words_that_occur_in_several_pairs_are_told_apart():
     pairs = [([a, b], [a + 1, b + 1]) for a, b in itertools.permutations(range(4), 2)]
     found = translations([s for s, _ in pairs], [t for _, t in pairs], 4, 5, rounds=20)
     assert found.argmax(1).tolist() == [1, 2, 3, 4]
+
+
+def test_words_that_were_translated_are_covered_and_the_next_one_is_reached():
+    lexicon = Lexicon(5, 4, 8)
+    lexicon.table.copy_(torch.tensor([[0.9, 0, 0, 0], [0, 0.9, 0, 0], [0, 0.1, 0.8, 0], [0] * 4, [0] * 4]))
+    words = lexicon.words(torch.zeros(1, 3, 8), torch.tensor([[0, 1, 2]]), torch.ones(1, 3, dtype=torch.bool))
+    before = torch.tensor([[4, 0, 1]])  # the start, then what the first two words are
+    found = lexicon.alignment(before, words)
+    assert not found.last[0, 0].any()
+    torch.testing.assert_close(found.last[0, 1], torch.tensor([0.9, 0, 0]) / (0.9 + FLOOR))
+    torch.testing.assert_close(found.last[0, 2], torch.tensor([0, 0.9, 0.1]) / (1 + FLOOR))
+    torch.testing.assert_close(found.covered, found.last.cumsum(1))
+    with torch.no_grad():
+        logits = lexicon(torch.zeros(1, 3, 8), words, found)[0]
+    assert logits[1:].argmax(1).tolist() == [1, 2], "what was translated is covered, and its neighbour is next"
 
 
 @pytest.fixture
@@ -105,8 +120,13 @@ def test_a_run_with_a_lexicon_is_saved_with_it_and_knows_words_at_once(tmp_path)
 
 
 def test_a_lexicon_is_for_texts_given_texts():
-    for space, told in ((Image(2, 2), TOLD), (TEXT, Label(("a", "b"))), (TEXT, None)):
+    for space, told, more in (
+        (Image(2, 2), TOLD, {}),
+        (TEXT, Label(("a", "b")), {}),
+        (TEXT, None, {}),
+        (TEXT, TOLD, {"any_order": True}),
+    ):
         with pytest.raises(UsageError, match="texts given texts"):
-            Transformer(space, told, lexicon=True)
+            Transformer(space, told, lexicon=True, **more)
     with pytest.raises(UsageError, match="too large"):
         Transformer(Document(3, 20_000), Document(3, 20_000), lexicon=True)

@@ -15,6 +15,7 @@ from ptheta.models.autoregressive.language import CHUNK
 from ptheta.models.autoregressive.trunk import Trunk
 from ptheta.nn import KeyValueCache, Turn
 from ptheta.nn.attention import Memory
+from ptheta.nn.lexicon import Alignment
 from ptheta.sampling.decoding import Decoder
 
 TURNS = 256
@@ -104,6 +105,7 @@ class CachedDecoder(Decoder):
         self.firsts = None if first is None else first[:, None]  # where the past of the last slots read begins [n, t]
         if model.cut is not None and first is None:
             self.firsts = torch.zeros_like(self.start)
+        self.alignment: Alignment | None = None  # of the last slots read, where there is a lexicon
         self.order = model.slots if model.any_order else None
         self.recent = self.z = None
         if model.neighbours is not None and model.reads_on:
@@ -129,7 +131,9 @@ class CachedDecoder(Decoder):
         for part in before.split(self.chunk, 1):
             h, here = self._stream(part)
         last = slice(here.stop - 1, here.stop)
-        return self.model.head(self.model.outputs(h[:, -1:], last, before[:, -1:], self.conditioning), last)[:, 0]
+        alignment = None if self.alignment is None else self.alignment.at(slice(-1, None))
+        logits = self.model.outputs(h[:, -1:], last, before[:, -1:], self.conditioning, alignment)
+        return self.model.head(logits, last)[:, 0]
 
     def extend(self, values: Tensor) -> Distribution:
         """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
@@ -148,6 +152,8 @@ class CachedDecoder(Decoder):
             self.firsts = self.firsts[:, : self.firsts.shape[1] - count]
         for cache in self.caches:
             cache.rewind(count)
+        if self.alignment is not None:
+            self.alignment = self.alignment.at(slice(0, self.alignment.last.shape[1] - count))
         if self.recent is not None:
             self.recent = self.recent[:, : self.recent.shape[1] - count]
 
@@ -158,13 +164,14 @@ class CachedDecoder(Decoder):
         self.start = self.start[rows]
         self.firsts = None if self.firsts is None else self.firsts[rows]
         self.conditioning = None if self.conditioning is None else self.conditioning.rows(rows)
+        self.alignment = None if self.alignment is None else Alignment(*(value[rows] for value in self.alignment))
         self.z = None if self.z is None else self.z[rows]
         self.recent = None if self.recent is None else self.recent[rows]
 
     def _next(self, before: Tensor) -> Categorical:
         """The conditionals of the next t slots from the values before them [n, t]."""
         h, here = self._stream(before)
-        return self.model.head(self.model.outputs(h, here, before, self.conditioning), here)
+        return self.model.head(self.model.outputs(h, here, before, self.conditioning, self.alignment), here)
 
     def _stream(self, before: Tensor) -> tuple[Tensor, slice]:
         """The stream of the next t slots [n, t, width] from the values before them [n, t], and these slots."""
@@ -182,6 +189,8 @@ class CachedDecoder(Decoder):
                 self.z[:, int(self.order[self.j - 1])] = before[:, 0]
             around = None if model.neighbours is None else model.neighbours.of(self.z, here)
         back = self._back(before)
+        covered = None if self.alignment is None else self.alignment.covered[:, -1:]
+        self.alignment = model.alignment(before, self.conditioning, covered)
         before = model.as_starts(before)
         if self.recent is not None and model.neighbours is not None:
             before_slot = model.neighbours.count - 1

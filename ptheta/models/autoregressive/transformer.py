@@ -151,9 +151,10 @@ class Transformer(Trunk):
     def _dictionary(self, wanted: bool) -> Lexicon | None:
         if not wanted:
             return None
-        if not isinstance(self.space, Document) or not isinstance(self.context_space, Document):
-            raise UsageError("a lexicon is for whole texts given texts", "leave out --lexicon")
-        levels, outputs = self.context_space.levels, self.space.levels
+        told = self.context_space
+        if not isinstance(self.space, Document) or not isinstance(told, Document) or not self.reads_on:
+            raise UsageError("a lexicon is for whole texts given texts, in their order", "leave out --lexicon")
+        levels, outputs = told.levels, self.space.levels
         if levels * outputs > MAX_LEXICON:
             what = f"a lexicon of {levels:,} by {outputs:,} tokens is too large"
             raise UsageError(what, "leave out --lexicon, or give a smaller --vocabulary")
@@ -229,7 +230,8 @@ class Transformer(Trunk):
         around = None if self.neighbours is None else self._around(z, previous, back)
         h = self.embed(previous, around, conditions, slots, None)
         h = self._through(h, self._turns(slots, None), conditions, back)
-        return self.head(self.outputs(h, slots, previous, conditions), slots)[:, first:]
+        alignment = self.alignment(previous, conditions)
+        return self.head(self.outputs(h, slots, previous, conditions, alignment), slots)[:, first:]
 
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
         """Values around all slots [n, m, s]."""
@@ -248,7 +250,7 @@ class Transformer(Trunk):
         before = self._shifted(z, self.head.size)
         h = self.embed(before, around, conditions, slots, sources)
         h = self._through(h, self._turns(slots, sources), conditions)
-        return self.head(self.outputs(h, slots, before, conditions), slots)
+        return self.head(self.outputs(h, slots, before), slots)
 
     def _in_slots(self, z: Tensor) -> Tensor:
         """Values [n, m] in visiting order → in the order in which parameters know dimensions."""

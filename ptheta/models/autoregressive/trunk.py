@@ -10,7 +10,7 @@ from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.conditions import ContextEncoder
 from ptheta.nn import Block, Conditioning, Layers, Rotary, Turn, norm
-from ptheta.nn.lexicon import Lexicon
+from ptheta.nn.lexicon import Alignment, Lexicon
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -96,12 +96,30 @@ class Trunk(LanguageModel):
             h = block(h, turns, back=back, memory=memory)
         return h
 
-    def outputs(self, h: Tensor, slots: Slots, before: Tensor, conditioning: Conditioning | None) -> Tensor:
-        """Logits [n, t, K] from the stream and the values before the slots [n, t]."""
+    def alignment(
+        self, before: Tensor, conditioning: Conditioning | None, covered: Tensor | None = None
+    ) -> Alignment | None:
+        """Where the values before some slots came from, by the lexicon; None without one."""
+        if self.dictionary is None or conditioning is None or conditioning.words is None:
+            return None
+        return self.dictionary.alignment(before, conditioning.words, covered)
+
+    def outputs(
+        self,
+        h: Tensor,
+        slots: Slots,
+        before: Tensor,
+        conditioning: Conditioning | None = None,
+        alignment: Alignment | None = None,
+    ) -> Tensor:
+        """Logits [n, t, K] from the stream, the values before the slots [n, t] and where those came from."""
         h = norm(h)
         logits = self.out(h)
-        if self.dictionary is not None and conditioning is not None and conditioning.words is not None:
-            logits = logits + self.dictionary(h, conditioning.words)
+        if alignment is not None:
+            assert self.dictionary is not None
+            assert conditioning is not None
+            assert conditioning.words is not None
+            logits = logits + self.dictionary(h, conditioning.words, alignment)
         if self.output_bias is not None:
             logits = logits + self.output_bias[slots]
         if self.ends is not None:  # nothing but ends follows an end
