@@ -98,7 +98,7 @@ def test_a_transformer_with_a_lexicon_is_a_distribution_and_decodes_as_it_scores
 
 def test_a_run_with_a_lexicon_is_saved_with_it_and_knows_words_at_once(tmp_path):
     g = np.random.default_rng(0)
-    words = "one two three four five six seven eight nine ten eleven twelve".split()
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     drawn = [g.choice(12, g.integers(4, 7), replace=False) for _ in range(300)]
     frame = pd.DataFrame({"en": [" ".join(words[i] for i in row) for row in drawn]})
     frame["xx"] = [" ".join(chr(0x430 + 2 * i) + chr(0x431 + 2 * i) for i in row) for row in drawn]
