@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ptheta.configs import REFIT
 from ptheta.data import Codec, ContextCodec, Split
-from ptheta.data.codecs import FrameCodec, LabelCodec, RowCodec, TextCodec
+from ptheta.data.codecs import DocumentCodec, FrameCodec, RowCodec, TextCodec
 from ptheta.data.columns.contexts import known_conditions
 from ptheta.data.holes import DRAWS, Holed, best_guess, opened
 from ptheta.data.reading import context_of, events_of_file
@@ -239,7 +239,7 @@ class RawUse(StoredRun):
                 parts.append(self.codec.encode(columns, place))
                 start += len(chunk[self.codec.names[0]])
             events = np.concatenate(parts)
-        elif isinstance(values, str | Path) and not isinstance(self.codec, LabelCodec) and self.codec.noun != "text":
+        elif isinstance(values, str | Path) and not isinstance(self.codec, TextCodec | DocumentCodec):
             events = events_of_file(self.codec, values)
         else:
             raw = values.detach().cpu().numpy() if isinstance(values, Tensor) else values

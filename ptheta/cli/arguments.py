@@ -170,7 +170,8 @@ def _group(title: str, flags: list[Argument]) -> inspect.Parameter:
             hint = "(inferred if left out)" if flag.otherwise == "inferred" else f"(if left out: {flag.otherwise})"
         switch = flag.kind is bool and flag.default is False
         metavar = flag.metavar or (None if flag.kind is bool else _metavar(flag.kind))
-        conf = tyro.conf.arg(help=flag.help, metavar=metavar, help_behavior_hint=hint)
+        aliases = [f"--{flag.alias}"] if flag.alias else None
+        conf = tyro.conf.arg(help=flag.help, metavar=metavar, help_behavior_hint=hint, aliases=aliases)
         kind: Any = Annotated[(flag.kind, *([tyro.conf.FlagCreatePairsOff] if switch else []), conf)]
         made.append((flag.name, kind, dataclasses.field(default=flag.default)))
     group: Any = dataclasses.make_dataclass(title, made)

@@ -24,6 +24,7 @@ class Argument:
         help: in the words of its field.
         otherwise: what is taken where it is left out, if that is not the default.
         metavar: its value in the help; empty: by its type.
+        alias: another name of the flag.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Argument:
     help: str
     otherwise: str = ""
     metavar: str = ""
+    alias: str = ""
 
 
 def of_data() -> dict[str, list[Argument]]:
@@ -53,7 +55,7 @@ def _option(group: type[OptionGroup], one: Field) -> Argument:
     about = one.metadata
     kind = types_of(group)[one.name] if about["flag"] is None else about["flag"] | None
     otherwise = about["otherwise"] if one.default is None else ""
-    return Argument(one.name, kind, one.default, about["help"], otherwise, about["metavar"] or "")
+    return Argument(one.name, kind, one.default, about["help"], otherwise, about["metavar"] or "", about["alias"])
 
 
 def of_text_tables() -> dict[str, dict[str, list[Argument]]]:

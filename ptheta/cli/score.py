@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
+from ptheta.listing import exists
 from ptheta.numbers import plural
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def score(
 
     Args:
         run: run folder
-        source: as for `ptheta fit`; the run's own source is split as it was in the fit
+        source: as for `ptheta fit`; the run's own source is split as it was in the fit; of a run of texts also a text
         split: of the source; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
@@ -102,12 +104,17 @@ def score(
     background = None if against is None else Run.load(against, place_of)
     if given and context is not None:
         raise UsageError("--context and --given both set the contexts", "leave out --context or --given")
-    own = fitted.same(source)
-    if own is not None and event is None and context is None:
+    text = as_text(fitted, source)
+    own = fitted.same(source) if text is None else None
+    if text is not None:
+        note([f"no file is called {text!r}, so it is scored as a text"])
+        column = fitted.config["data"]["request"].get("event")
+        data = _opened(fitted, {column if isinstance(column, str) else "text": [text]}, event, context, given)
+    elif own is not None and event is None and context is None:
         data = own
     else:
         most = None if isinstance(fitted.codec, TextCodec) else limit  # of text, documents are limited
-        data = _without_contexts(fitted, source, event) if given else fitted.read(source, event, context, limit=most)
+        data = _opened(fitted, source, event, context, given, most)
     note(data.remarks)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
@@ -132,6 +139,26 @@ def score(
         result, files = _events(detector, events, held_out, place, per_dimension, of)
     if json:
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
+
+
+PATH = re.compile(r"\.[A-Za-z]\w{0,7}$")
+"""The end of what is rather the name of a file than a text."""
+
+
+def as_text(run: Run, source: str) -> str | None:
+    """A source that is a text itself: of a run of texts, where no file is called so and none is likely to be meant."""
+    from ptheta.data.codecs import DocumentCodec, TextCodec
+
+    named = PATH.search(source) or ("/" in source and " " not in source) or source == "digits"
+    of_texts = isinstance(run.codec, TextCodec | DocumentCodec)
+    return source if of_texts and not named and not exists(Path(source)) else None
+
+
+def _opened(
+    run: Run, source: Any, event: str | None, context: str | None, given: list[str], limit: int | None = None
+) -> Data:
+    """A source as events of the run, without its contexts where they are given."""
+    return _without_contexts(run, source, event) if given else run.read(source, event, context, limit=limit)
 
 
 def _without_contexts(run: Run, source: str, event: str | None) -> Data:

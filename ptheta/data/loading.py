@@ -95,7 +95,14 @@ def _load(
     """The data, and the options that give them again."""
     about_text = codec is not None and kind_of(codec).options is Texts
     whole = options[Texts].whole or (codec is not None and kind_of(codec) is KINDS["document"])
-    choice = choose(source, event, context, as_text=about_text or bool(options[Texts].given), whole=whole)
+    choice = choose(
+        source,
+        event,
+        context,
+        excluded=options[Loading].except_columns,
+        as_text=about_text or bool(options[Texts].given),
+        whole=whole,
+    )
     kind, column = choice.kind, choice.event[0]
     _check_codecs(source, choice, codec, context_codec)
     _check_suits(source, choice, options)

@@ -21,6 +21,7 @@ def option(
     units: str = "",
     called: str = "",
     flag: type | None = None,
+    alias: str = "",
     metavar: str | None = None,
     of_events: bool = False,
 ) -> Any:
@@ -34,11 +35,14 @@ def option(
         units: what is counted, for the remedy of a number out of bounds.
         called: what a choice is called where a value is not one of them.
         flag: the type on the command line, if it is not that of the field.
+        alias: a shorter name of the flag.
         metavar: its value in the help, if it is more than its type.
         of_events: whether contexts have no use for it.
     """
     about = {"help": help, "otherwise": otherwise, "least": least, "most": most, "units": units, "called": called}
-    return field(default=default, metadata=about | {"flag": flag, "metavar": metavar, "of_events": of_events})
+    return field(
+        default=default, metadata=about | {"flag": flag, "alias": alias, "metavar": metavar, "of_events": of_events}
+    )
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,14 @@ class Loading(OptionGroup):
         flag=str,
         metavar="COLUMN[:VIEW][,…]",
     )
+    except_columns: str | list[str] | None = option(
+        None,
+        "column(s) that are neither x nor y, comma-separated, where x is inferred",
+        otherwise="none",
+        flag=str,
+        alias="except",
+        metavar="COLUMN[,…]",
+    )
     limit: int | None = option(
         None, "use at most this many events of each split, chosen by the seed; of text, the first", otherwise="all",
         least=1,

@@ -14,7 +14,7 @@ RICH = {"image": KINDS["picture"].what, "sound": KINDS["sound"].what}
 
 def candidates(source: Source, choice: Choice) -> str:
     """A sentence on the columns that could be the context: texts, pictures, sounds, or few classes."""
-    columns = source.columns
+    columns = {name: column for name, column in source.columns.items() if name not in choice.excluded}
     texts = texts_among(source, columns) - {n for n, c in columns.items() if c.kind == "document"}
     others = {n: "texts" if n in texts else RICH.get(c.kind) for n, c in columns.items() if n not in choice.event}
     rich = [(name, f"on {kind}") for name, kind in others.items() if kind]

@@ -25,15 +25,19 @@ class Choice:
         event: columns of the event.
         context: columns of the context; empty if there is none.
         notes: what was taken, in sentences.
+        excluded: columns that are neither.
     """
 
     kind: Kind
     event: list[str]
     context: list[Part]
     notes: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
 
 
-def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, whole: bool = False) -> Choice:
+def choose(
+    source: Source, event: Any, context: Any, *, excluded: Any = None, as_text: bool = False, whole: bool = False
+) -> Choice:
     """Take the columns asked for, or find the event from the kinds of columns.
 
     The event is the image column; else the sound column; else the one array column; else, where no column holds real
@@ -44,6 +48,7 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
         source: with its columns.
         event: comma-separated names or a list, or None.
         context: the same, each name perhaps with a view after a colon.
+        excluded: columns that are neither, however they are named.
         as_text: whether strings are text however short they are.
         whole: whether every text is an event of its own.
 
@@ -51,7 +56,9 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
         SourceError: unknown columns or views, or none that can be an event.
     """
     contexts = parts_of(context, source)
-    events = _names(event, source)
+    events, without = _names(event, source), _names(excluded, source)
+    if both := [name for name in [*events, *(part.column for part in contexts)] if name in without]:
+        raise SourceError(f"column {both[0]!r} is asked for and excluded", "leave it out of one of them")
     if twice := [part.column for part in contexts if part.column in events and not part.is_reduced]:
         remedy = "leave it out of one of them, or give the context a view such as :grey or :8x8 if it is a picture"
         raise SourceError(f"column {twice[0]!r} is both event and context", remedy)
@@ -61,14 +68,20 @@ def choose(source: Source, event: Any, context: Any, *, as_text: bool = False, w
     taken = {part.column for part in contexts if not part.is_reduced}
     columns = {name: regular(source, c) for name, c in source.columns.items() if name not in taken}
     text = texts_among(source, columns, as_text=as_text)
-    everywhere = {n: c for n, c in columns.items() if all(n in table.columns for table in source.tables.values())}
+    everywhere = {
+        name: column
+        for name, column in columns.items()
+        if name not in without and all(name in table.columns for table in source.tables.values())
+    }
     asked, events = events, events or _find(everywhere, text, source)
     _same_kinds(source, events + [part.column for part in contexts])
     kind = _kind(source, [columns[name] for name in events], text)
     if whole and not kind.apart:
         raise SourceError(f"the events of {source.name} are not texts", "leave out whole")
     kind = KINDS[kind.apart] if kind.apart and (whole or contexts) else kind
-    choice = Choice(kind, events, contexts)
+    choice = Choice(kind, events, contexts, excluded=without)
+    if without:
+        choice.notes.append(f"excluded: {_some(without)}")
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if kind is KINDS["table"] and not asked:
         _without_identifiers(choice, source)

@@ -1,0 +1,76 @@
+"""What can be asked of commands in few words: a text to score, columns to leave out, help that suits a run."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ptheta
+from ptheta.cli.main import main
+from ptheta.errors import SourceError
+
+SMALL = {"width": 8, "layers": 1, "heads": 1}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """A run of text."""
+    source = {"text": ["to be or not to be, that is the question. " * 4] * 40}
+    out = tmp_path_factory.mktemp("runs") / "texts"
+    return ptheta.fit("transformer", source, steps=2, out=out, hyperparameters=SMALL)
+
+
+def frame(n: int = 60) -> pd.DataFrame:
+    g = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"id": np.arange(n) * 7, "label": g.choice(["x", "y"], n), "a": g.normal(size=n), "b": g.normal(size=n)}
+    )
+
+
+@pytest.mark.parametrize("text", ["to be", "hello", "Привет, мир", "either/or not"])
+def test_a_text_is_scored_as_it_is_given(text, texts, tmp_path, capsys):
+    assert main(["score", str(texts.path), text, "--json", "--out", str(tmp_path / "scores.parquet")]) == 0
+    shown = capsys.readouterr()
+    assert f"no file is called {text!r}, so it is scored as a text" in shown.err
+    found = json.loads(shown.out.splitlines()[-1])
+    assert found["nats"] == pytest.approx(-texts.log_prob([text])[0], abs=1e-3)
+    assert found["bytes"] == len(text.encode())
+
+
+def test_what_is_rather_a_file_stays_a_missing_file(texts, capsys):
+    for name in ("nothere.txt", "a/b/nothere", "my notes.txt"):
+        assert main(["score", str(texts.path), name]) == 2
+        assert f"no file or folder is called {name}" in capsys.readouterr().err
+
+
+def test_columns_can_be_excluded(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    frame().to_csv(path, index=False)
+    for flag in ("--except", "--except-columns"):
+        run = tmp_path / flag
+        assert (
+            main(["fit", str(path), "made", flag, "id,label", "--steps", "1", "--width", "4", "--out", str(run)]) == 0
+        )
+        assert "excluded: id, label" in capsys.readouterr().err
+        loaded = ptheta.Run.load(run)
+        assert loaded.codec.names == ["a", "b"]  # type: ignore[attr-defined]
+        assert loaded.data.fingerprint == loaded.config["data"]["fingerprint"]  # read again as it was
+    given = ptheta.load(frame(), context="label", except_columns=["id"])
+    assert given.codec.names == ["a", "b"]
+    assert given.context_space is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"except_columns": "lable"}, "no column 'lable'; did you mean label?"),
+        ({"except_columns": "a", "event": "a,b"}, "column 'a' is asked for and excluded"),
+        ({"except_columns": "label", "context": "label"}, "column 'label' is asked for and excluded"),
+        ({"except_columns": "id,label,a,b"}, "no column that can be an event"),
+    ],
+)
+def test_exclusions_that_make_no_sense_are_named(options, problem):
+    with pytest.raises(SourceError) as caught:
+        ptheta.load(frame(), **options)
+    assert problem in str(caught.value)
