@@ -23,9 +23,8 @@ def texts(tmp_path_factory):
 
 def frame(n: int = 60) -> pd.DataFrame:
     g = np.random.default_rng(0)
-    return pd.DataFrame(
-        {"id": np.arange(n) * 7, "label": g.choice(["x", "y"], n), "a": g.normal(size=n), "b": g.normal(size=n)}
-    )
+    label, a, b = g.choice(["x", "y"], n), g.normal(size=n), g.normal(size=n)
+    return pd.DataFrame({"id": np.arange(n) * 7, "label": label, "a": a, "b": b})
 
 
 @pytest.mark.parametrize("text", ["to be", "hello", "Привет, мир", "either/or not"])
