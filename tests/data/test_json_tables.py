@@ -25,7 +25,7 @@ def read(path):
 @pytest.mark.parametrize("orient", ["records", "columns", "index", "split", "table"])
 def test_every_orient_of_pandas_gives_the_same_table(orient, index, tmp_path):
     frame = FRAME if index is None else FRAME.set_index(pd.Index(index))
-    frame.to_json(tmp_path / "t.json", orient=orient)
+    frame.to_json(tmp_path / "t.json", orient=orient, date_format="iso")
     cells, remarks = read(tmp_path / "t.json")
     assert list(cells) == ["g", "w", "k"]
     assert cells == {"g": ["b", "a", "b", None], "w": [1.5, None, -2.0, 0.25], "k": [3, 1, 4, 1]}

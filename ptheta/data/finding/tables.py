@@ -158,7 +158,8 @@ def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
             row = _row_of(table, name, word)
             raise SourceError(
                 f"column {name!r} holds numbers, but {word!r}{'' if row is None else f' at {table.place(row)}'}",
-                "correct or empty that cell, or make such columns categories with --columns mixed",
+                "correct or empty that cell (in a CSV file --missing WORD does), or make such columns categories with"
+                " --columns mixed",
             )
 
 
