@@ -77,6 +77,23 @@ def is_file(path: Path) -> bool:
     return status is not None and stat.S_ISREG(status.st_mode)
 
 
+def regular(path: str | Path, called: object = None) -> Path:
+    """The path, unless it leads to something that is there and is no file: a pipe or a device may never end.
+
+    Args:
+        path: to be opened.
+        called: names it in the error; None: the path itself.
+
+    Raises:
+        SourceError: it is no regular file.
+    """
+    path = Path(path)
+    if exists(path) and not is_file(path):
+        what = "is a folder" if is_folder(path) else "is not a regular file"
+        raise SourceError(f"{path if called is None else called} {what}", "give a file")
+    return path
+
+
 def exists(path: Path) -> bool:
     """Whether there is something, not counting a link to nothing.
 

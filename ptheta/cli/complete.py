@@ -19,7 +19,7 @@ from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.data.readers import check_form
 from ptheta.errors import SourceError, UsageError
-from ptheta.listing import unreadable
+from ptheta.listing import regular, unreadable
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Warp
 
@@ -213,6 +213,6 @@ def _content(file: Path) -> bytes:
     """
     check_form(file, "text")
     try:
-        return file.read_bytes()
+        return regular(file).read_bytes()
     except OSError as error:
         raise unreadable(file, error) from None

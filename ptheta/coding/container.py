@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ptheta.coding.errors import CodingError
+from ptheta.listing import regular
 
 MAGIC = b"ptheta\x00z"
 VERSION = 1
@@ -104,7 +105,7 @@ class FileBytes:
     """
 
     def __init__(self, path: Path):
-        self._file = path.open("rb")
+        self._file = regular(path).open("rb")
         self._size = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> FileBytes:

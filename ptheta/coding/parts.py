@@ -25,7 +25,7 @@ from ptheta.data.codecs.images import ImageCodec, PictureCodec
 from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import PthetaError
 from ptheta.foreign import guarded
-from ptheta.listing import unreadable
+from ptheta.listing import regular, unreadable
 
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
 
@@ -90,7 +90,7 @@ def read(path: Path, name: str, codec: Codec, values: Values, context: str | Non
 def _stored(path: Path, name: str, values: Values) -> Part:
     """A file as its bytes."""
     sha, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         while content := file.read(PIECE):
             sha.update(content)
             values.side.append(content)
@@ -124,7 +124,7 @@ def _text(path: Path, name: str, codec: Any, values: Values) -> Part | None:
 
 def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, context: str | None) -> Part | None:
     """A file as events; None if it would not come back identical."""
-    content, form = path.read_bytes(), FORMS[kind]
+    content, form = regular(path).read_bytes(), FORMS[kind]
     try:
         found = form.read(path, content, codec, context)
     except Exception:

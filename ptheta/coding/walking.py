@@ -8,16 +8,21 @@ once is never used: its rounding differs, and a decoder could not repeat it.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from ptheta.coding.errors import CodingError
 from ptheta.coding.tables import Coder
 from ptheta.distributions import Distribution
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.sampling.decoding import Decoder
+
+THREADS = 64
+"""More threads than this, and than four a processor, are refused."""
 
 
 def walk(
@@ -76,6 +81,8 @@ def reads_on(model: Autoregressive) -> bool:
 @contextlib.contextmanager
 def computing(model: Autoregressive, threads: int) -> Iterator[None]:
     """Evaluation mode, no gradients, and this many threads; all as before afterwards."""
+    if threads > (most := max(THREADS, 4 * (os.cpu_count() or 1))):
+        raise CodingError(f"{threads:,} threads are more than this machine has", f"at most {most} are used here")
     before, training = torch.get_num_threads(), model.training
     torch.set_num_threads(threads)
     model.eval()

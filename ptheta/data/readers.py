@@ -15,7 +15,7 @@ from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError, nearest
-from ptheta.listing import exists, is_file, is_folder, unreadable
+from ptheta.listing import exists, is_file, is_folder, regular, unreadable
 
 
 def check_form(path: str | Path, form: str) -> None:
@@ -98,6 +98,6 @@ def read_values(codec: ValueCodec, path: str | Path) -> np.ndarray:
 
 def _content(path: str | Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return regular(path).read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None

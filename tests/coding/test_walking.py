@@ -168,3 +168,11 @@ def test_a_categorical_is_one_symbol():
     with pytest.raises(StopIteration) as done:
         spelling.send(symbols)
     assert done.value.value.tolist() == [1]
+
+
+def test_more_threads_than_a_machine_can_have_are_refused():
+    model, before = zoo.model_of(CASES[0].values[0]), torch.get_num_threads()
+    problem = "4,096 threads are more than this machine has; at most"
+    with pytest.raises(CodingError, match=problem), computing(model, 4096):
+        pass
+    assert torch.get_num_threads() == before

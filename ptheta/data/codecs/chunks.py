@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptheta.listing import regular
+
 Text = str | bytes | Path
 """A text; a path stands for the text in that file."""
 
@@ -78,7 +80,7 @@ def size_of(document: Text) -> int:
 
 def _blocks(document: Text) -> Iterator[bytes]:
     if isinstance(document, Path):
-        with document.open("rb") as file:
+        with regular(document).open("rb") as file:
             while block := file.read(PIECE):
                 yield block
     else:

@@ -14,6 +14,7 @@ import numpy as np
 from ptheta.data.codecs.base import Place, nowhere
 from ptheta.errors import SourceError
 from ptheta.foreign import guarded
+from ptheta.listing import regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -118,7 +119,7 @@ def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Pictu
             if isinstance(value, pil.Image):
                 yield value
                 return
-            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else regular(value, place(0)))
             if picture.width * picture.height > MAX_PIXELS:
                 raise SourceError(
                     f"{place(0)} claims {picture.width} by {picture.height} pixels",

@@ -17,7 +17,7 @@ from ptheta.data.codecs.base import Place, nowhere
 from ptheta.errors import SourceError
 from ptheta.files import write_bytes
 from ptheta.foreign import guarded
-from ptheta.listing import unreadable
+from ptheta.listing import regular, unreadable
 
 MAX_SAMPLES = 2**28
 """Most samples of all channels that a sound may claim, checked before they are read."""
@@ -64,7 +64,7 @@ def read_channels(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
             f"{place(0)} is a {type(value).__name__}, not a sound", "give a file, its bytes, or samples [k]"
         )
     try:
-        content = value if isinstance(value, bytes) else Path(value).read_bytes()
+        content = value if isinstance(value, bytes) else regular(value, place(0)).read_bytes()
     except FileNotFoundError:
         raise SourceError(f"{place(0)} does not exist", "check the path") from None
     except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ptheta.data.sources.asked import Asked
 from ptheta.data.sources.cells import kind_of_cell
 from ptheta.errors import SourceError
-from ptheta.listing import unreadable
+from ptheta.listing import regular, unreadable
 from ptheta.numbers import plural
 from ptheta.remarks import remark
 
@@ -83,7 +83,7 @@ def read_bytes(path: str | Path) -> bytes:
     Raises:
         SourceError: it cannot be read, or unpacks to far more than a table does.
     """
-    path = Path(path)
+    path = regular(path)
     try:
         if path.suffix.lower() != ".gz":
             return path.read_bytes()

@@ -129,6 +129,11 @@ def _npy_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]
 
 def _claimed(shape: tuple[int, ...], itemsize: int, held: int, where: str) -> None:
     claimed = math.prod(shape) * itemsize
+    if itemsize == 0 or 0 in shape[1:]:
+        raise SourceError(
+            f"{where} has rows without values: shape {'×'.join(map(str, shape))}, {itemsize} bytes each",
+            "save arrays of numbers or of words that are not empty",
+        )
     if claimed != held or min(shape) < 0:
         sides = "×".join(map(str, shape))
         raise SourceError(

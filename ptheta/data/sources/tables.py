@@ -169,6 +169,7 @@ class ParquetTable(Table):
         handles = [pq.ParquetFile(file) for file in files]
         schema = handles[0].schema_arrow
         for file, handle in zip(files, handles):
+            _check_claims(file, handle)
             if handle.schema_arrow.names != schema.names:
                 raise SourceError(f"{file} has other columns than {files[0]}", "give files of one kind")
         columns = describe(schema, features)
@@ -209,6 +210,29 @@ def _categories_of(handle: Any) -> dict[str, Dtype]:
         }
         for name, array in arrays.items()
     }
+
+
+def _check_claims(file: Path, handle: Any) -> None:
+    """What a Parquet file says that it unpacks to, against its size.
+
+    Raises:
+        SourceError: far more than tables do.
+    """
+    about = handle.metadata
+    packed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    claimed, most = (
+        max(packed, about.num_rows * about.num_columns),
+        max(PACKED_LEAST, PACKED_MOST * file.stat().st_size),
+    )
+    if claimed > most:
+        raise SourceError(
+            f"{file} of {file.stat().st_size:,} bytes claims {about.num_rows:,} rows, {claimed:,} bytes or more",
+            f"at most {most:,} are read, {PACKED_MOST} times its size; save it as several files, or as CSV",
+        )
+
+
+PACKED_MOST, PACKED_LEAST = 500, 2**29
+"""A Parquet file may hold this many bytes for each of its own, eight a cell at least; the second number always."""
 
 
 @dataclass
