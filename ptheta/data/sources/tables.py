@@ -220,10 +220,8 @@ def _check_claims(file: Path, handle: Any) -> None:
     """
     about = handle.metadata
     packed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    claimed, most = (
-        max(packed, about.num_rows * about.num_columns),
-        max(PACKED_LEAST, PACKED_MOST * file.stat().st_size),
-    )
+    claimed = max(packed, 8 * about.num_rows * about.num_columns)
+    most = max(PACKED_LEAST, PACKED_MOST * file.stat().st_size)
     if claimed > most:
         raise SourceError(
             f"{file} of {file.stat().st_size:,} bytes claims {about.num_rows:,} rows, {claimed:,} bytes or more",
