@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from ptheta.data.columns.contexts import known_conditions
 from ptheta.data.holes import DRAWS, Holed, best_guess, opened
 from ptheta.data.reading import context_of, events_of_file
 from ptheta.data.sources.tables import Source
+from ptheta.data.splits import allocate
 from ptheta.data.views import parts_of
+from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import ContextError, PthetaError, RunError, UsageError
 from ptheta.evaluation.nats import elbos
 from ptheta.evaluation.results import Score
@@ -27,12 +28,8 @@ from ptheta.models import Autoregressive, Density, family
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import with_article
-from ptheta.sampling import generator_for
 from ptheta.stored_runs import StoredRun
 from ptheta.typed import typed
-
-TOGETHER = 2**16
-"""Rows drawn at once."""
 
 
 class RawUse(StoredRun):
@@ -297,8 +294,11 @@ def filled(
     context: Tensor | None,
     best: bool,
     seed: int | None,
+    warp: Warp = UNCHANGED,
 ) -> np.ndarray:
-    """Rows [b, m] with their missing cells drawn, [b, draws, m], or as one best guess, [b, 1, m]; rows go in groups.
+    """Rows [b, m] with their missing cells drawn, [b, draws, m], or as one best guess, [b, 1, m].
+
+    Beyond a gigabyte they lie in a temporary file.
 
     Args:
         model, codec: of the run.
@@ -307,19 +307,13 @@ def filled(
         context: b rows, or one.
         best: whether to guess.
         seed: of the draws.
+        warp: of what is drawn from.
     """
-    generator, size = generator_for(seed, None), max(1, TOGETHER // draws)
-    result = np.empty((len(rows), 1 if best else draws, rows.shape[1]))
-    for group in range(math.ceil(len(rows) / size)):
-        part = slice(group * size, (group + 1) * size)
-        own = context if context is None or len(context) == 1 else context[part]
-        result[part] = rows[part, None]
-        holes = np.isnan(rows[part]).any(1)
-        if not holes.any():
-            continue
-        own = own if own is None or len(own) == 1 else own[torch.from_numpy(holes)]
-        drawn = model.impute(rows[part][holes], draws, own, generator=generator).cpu().numpy()
-        result[np.flatnonzero(holes) + part.start] = best_guess(codec, drawn)[:, None] if best else drawn
+    result, done = allocate((len(rows), 1 if best else draws, rows.shape[1]), rows.dtype), 0
+    for part in model.imputed(rows, draws, context, seed=seed, warp=warp):
+        found = part.cpu().numpy()
+        result[done : done + len(found)] = best_guess(codec, found)[:, None] if best else found
+        done += len(found)
     return result
 
 

@@ -72,7 +72,7 @@ def test_what_is_drawn_is_what_the_model_draws(table, holed):
         values = [str(v) if name == "kind" else v for v in holed[name][there]]
         x[there, j] = [codec.cell(j, str(v)) for v in values]
     missing = np.isnan(x).any(1)
-    expected = table.model.impute(x[missing], 1, seed=5).numpy()[:, 0]
+    expected = table.model.impute(x, 1, seed=5).numpy()[missing, 0]
     drawn = table.impute(holed, seed=5)
     sizes = drawn["size"].to_numpy()[missing]
     np.testing.assert_array_equal(sizes, codec.decode(expected)["size"].to_numpy())
@@ -165,18 +165,15 @@ def test_mistakes_name_row_and_column(use, problem, table):
 
 
 def test_memory_does_not_grow_with_the_draws(table, monkeypatch):
-    monkeypatch.setattr("ptheta.raw_use.TOGETHER", 8)
+    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 8)
     frame = rows(30, 4)
     frame.loc[::2, "size"] = np.nan
     shapes = []
-    impute = type(table.model).impute
-    monkeypatch.setattr(
-        type(table.model),
-        "impute",
-        lambda self, x, n, *a, **k: (shapes.append(len(x) * n), impute(self, x, n, *a, **k))[1],
-    )
+    fill = type(table.model)._filled
+    monkeypatch.setattr(type(table.model), "_filled", lambda self, x, *a: (shapes.append(len(x)), fill(self, x, *a))[1])
     full = table.impute(frame, 4, best=True)
     assert full["size"].notna().all()
+    assert sum(shapes) == 15 * 4
     assert max(shapes) <= 8
 
 

@@ -17,19 +17,19 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
-from ptheta.data.holes import DRAWS, best_guess, merged
+from ptheta.data.holes import DRAWS, merged
 from ptheta.data.readers import check_form
 from ptheta.data.sources.asked import asking
 from ptheta.data.sources.cells import Writing, listed
 from ptheta.data.sources.delimited import TextTable
 from ptheta.data.sources.filling import fill_delimited
 from ptheta.data.sources.tables import Table
-from ptheta.data.splits import allocate
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import plural
+from ptheta.raw_use import filled
 from ptheta.remarks import remark
 from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns
@@ -113,12 +113,7 @@ def impute(
         raise UsageError(f"two of the files are called {twice[0]}", "complete them one at a time")
     rows = contexts(run, context, sum(map(len, tables)))
     clock = time.perf_counter()
-    x = np.concatenate(tables)
-    drawn, done = allocate((len(x), 1 if point else draws, x.shape[1]), x.dtype), 0
-    for part in model.imputed(x, draws, rows, seed=seed, warp=warp):
-        found = part.cpu().numpy()
-        drawn[done : done + len(found)] = best_guess(codec, found)[:, None] if point else found
-        done += len(found)
+    drawn = filled(model, codec, np.concatenate(tables), draws, rows, point, seed, warp)
     seconds = time.perf_counter() - clock
     written, start = [], 0
     with nullcontext(place) if single else replacing_folder(place) as folder:

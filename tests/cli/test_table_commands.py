@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ptheta.cli.cells import best_guess
 from ptheta.cli.main import main
 from ptheta.data.codecs import RowCodec
+from ptheta.data.holes import best_guess
 from ptheta.data.reading import events_of_file
 from ptheta.data.sources.filling import fill_delimited
 from ptheta.errors import SourceError
