@@ -54,14 +54,15 @@ def classify(
         run: run folder, whose context is a label, or several labels
         source: as for `ptheta fit`; the run's own source is split as it was in the fit
         prior: p(label): uniform, or how often each label occurs in the run's training data
-        split: of the source; test if there is one
+        split: split of the source to classify; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the labels; as in the fit if left out. Without labels nothing is judged
         limit: classify at most this many events, drawn with a fixed seed
         baselines: beside the most frequent training label, train logistic regression and support vectors, or for rows
             of a table gradient boosting, on at most 10,000 training events of the run, and classify the same events
-        out: a .csv or .parquet file with a row for each event: the label predicted and the probability of each
-        force: replace --out
+        out: a .csv or .parquet file with a row for each event: the predicted label and the probability of each
+            label
+        force: replace the file in --out
         device: auto, cpu or cuda
         json: print n, split, prior, notes, and of each label accuracy, auroc, average_precision, log_loss, brier (each
             with _se where it has one), calibration_error, labels (n, auroc and average_precision of each) and the same

@@ -53,10 +53,10 @@ def compare(
         models: names from `ptheta zoo`, or `module:Class`, comma-separated; if left out those that suit the data, with
             the one that `fit` chooses
         minutes: budget of each model that learns by gradients; 1 if no budget is given
-        steps: budget of each in optimiser steps
+        steps: budget of each model in optimiser steps
         out: folder for the runs; a new one under runs/ if left out
         force: replace what is in --out
-        seed: of splits, weights, shuffling and samples
+        seed: seed of splits, weights, shuffling and samples
         device: auto, cpu or cuda
         json: print the models' results as one JSON object on the last line
     """

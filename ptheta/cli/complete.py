@@ -58,29 +58,30 @@ def complete(
     device: str = "auto",
     json: Flag = False,
 ) -> None:
-    """Draw the missing part of events from its exact conditional distribution, several times; write texts on.
+    """Draw the missing part of events from its exact conditional distribution, several times; continue texts.
 
-    Of a table of mixed columns the empty cells are drawn, each given the other cells of its row, and columns that the
-    file lacks; everything else in the file stays.
+    In a table of mixed columns the empty cells are drawn, and the columns that the file lacks, each cell given the
+    others of its row; everything else in the file stays as it is.
 
     Args:
         run: run folder
         files: events in the form of the data: pictures, a table's rows, a text
-        keep: part that is kept, from the beginning of the model's order (the top of a picture, unless --order was given
-            to the fit; the beginning of a sound or a whole text); 0.5 if left out, but a text that a transformer goes
-            on from is kept whole
-        mask: a picture of the run's size, white where events are kept
-        tokens: of text, drawn after what is kept, at most; as many as an event has if left out
-        n: completions of each event, 4 if left out; of tables 1
-        point: of tables, fill each cell with one best guess instead: of -n draws (32) the most frequent category, the
-            median of numbers
-        context: for a model that has a context, as for `ptheta sample`; the events are shared out over several in order
-        seed: of the completions
+        keep: fraction of each event to keep, from the beginning of the model's order (the top of a picture,
+            unless --order was given to the fit; the beginning of a sound or a whole text); 0.5 if left out, but
+            a text that a transformer continues is kept whole
+        mask: a picture of the run's size that is white where pixels are kept
+        tokens: for text, the most tokens to draw after what is kept; as many as an event has if left out
+        n: number of completions of each event, 4 if left out; 1 for tables
+        point: for tables, fill each cell with one best guess: of -n draws (32 if left out) the most frequent
+            category, or the median of numbers
+        context: contexts, for a model that has one, as for `ptheta sample`; the events are divided among
+            several in order
+        seed: seed of the completions
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print files, kept, seconds, passes and seed as one JSON object on the last line; of texts, kept is the
-            number of tokens of each file; of tables files, missing, seconds and seed
+        json: print files, kept, seconds, passes and seed as one JSON object on the last line; for texts kept is
+            the number of tokens of each file, for tables it is files, missing, seconds and seed
     """
     import torch
 

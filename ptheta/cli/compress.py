@@ -48,7 +48,7 @@ def compress(
         run: run folder
         files: pictures, tables, arrays or texts like those that were fitted, any other files, or folders of them
         out: the compressed file, such as x.ptz
-        force: replace --out
+        force: replace the compressed file in --out
         context: labels, if the model has a context: one for all, or one for every event and every text; taken from a
             table's own column, or from the folders' names, if left out
         compare: also report the sizes of PNG, WebP, xz and zstd on the same files, one by one and in one stream

@@ -33,11 +33,11 @@ def decompress(
     """Give back the files of a compressed file; nothing is written before all of it is verified.
 
     Args:
-        run: run folder with which it was compressed
-        file: from `ptheta compress`
+        run: run folder with which the file was compressed
+        file: compressed file from `ptheta compress`
         out: folder to write to; must be new or empty
-        recover: of a damaged file, write what is intact and name what is not
-        device: auto, cpu or cuda, as when it was compressed
+        recover: write what is intact of a damaged file, and name what is lost
+        device: auto, cpu or cuda, the same as for compression
         json: print files, damaged, parts, blocks, bytes and seconds as one JSON object on the last line
     """
     from ptheta.coding import decompress as decode

@@ -42,10 +42,11 @@ def divergence(
     Args:
         run: run folder of p
         other: run folder of q
-        n: events drawn from each side where not all are listed
-        context: labels, or contexts of other kinds as for `ptheta sample`, at which to compare, averaged over; if left
-            out, all labels, and of other kinds p(x), which both must have learned too (--context-dropout)
-        seed: of the draws
+        n: number of events drawn from each side if not all can be listed
+        context: labels, or contexts of other kinds as for `ptheta sample`, at which to compare, averaged; if
+            left out, all labels, and for other kinds p(x), which both models must have learned too
+            (--context-dropout)
+        seed: seed of the draws
         device: auto, cpu or cuda
         json: print value, se, n, method … of each as one JSON object on the last line
     """

@@ -63,18 +63,18 @@ def evaluate(
     Args:
         run: run folder
         source: as for `ptheta fit`; the run's own if left out, and then split as in the fit
-        split: of the source; test if there is one
+        split: split of the source to judge; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
         limit: judge at most this many events, drawn with a fixed seed
         samples: events drawn for each context
-        beams: of the search for texts
-        length_penalty: texts are ranked by log p / length^penalty
-        guidance: of draws, see `ptheta sample`
-        against: run folder of p(x), fitted to the same events without a context; its nats are compared, pair by pair
+        beams: width of the beam search for texts
+        length_penalty: rank texts by log p / length^penalty
+        guidance: guidance of the samples, see `ptheta sample`
+        against: run folder of p(x), fitted to the same events without a context; nats are compared pair by pair
         judge: run folder of the opposite direction, p(text | picture) or p(text | sound)
-        seed: of draws and of the shuffled contexts
-        out: folder for what was made: texts.tsv, pictures with a sheet, WAV files
+        seed: seed of the samples and of the shuffled contexts
+        out: folder for the output: texts.tsv, pictures with a sheet, WAV files
         force: replace what is in --out
         device: auto, cpu or cuda
         json: print nats, gains, metrics, notes and examples as one JSON object on the last line

@@ -86,7 +86,7 @@ def fit(
     Args:
         source: `digits`, a file, a folder, or a Hugging Face data set folder or Hub id
         model: a name from `ptheta zoo`, or `module:Class` for a family of your own; chosen from the data if left out
-        preset: a recipe by name, see `ptheta zoo`; flags given beside it win
+        preset: recipe by name, see `ptheta zoo`; flags given with it override it
         minutes: budget in minutes, of the whole command; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
@@ -94,8 +94,9 @@ def fit(
         force: replace the run in --out
         resume: resume the unfinished run in --out
         resume_inexact: resume even with other data or another seed
-        seed: of splits, initial weights, shuffling, dropout and samples; 0 if left out
-        memory: GiB that the fit may take, and more is refused; seven tenths of what is available if left out
+        seed: seed of splits, initial weights, shuffling, dropout and samples; 0 if left out
+        memory: GiB that the fit may take; a fit that needs more is refused; seven tenths of what is available
+            if left out
         device: auto, cpu or cuda
         track: write TensorBoard scalars too
         json: print the results as one JSON object on the last line

@@ -43,11 +43,12 @@ def report(
 
     Args:
         run: run folder
-        source: where the run's own data are now, or other data to judge it by; its own, where they were, if left out
+        source: the run's own data at another place, or other data to judge it by; its own data, where they
+            were, if left out
         out: HTML file; RUN-report.html beside the run if left out
-        force: replace --out
-        n: look at this many events of every split, and as many samples; 64 to 1,000 by their size if left out
-        seed: of the choice of events, the samples and all else that is drawn
+        force: replace the file in --out
+        n: number of events of each split to look at, and of samples; 64 to 1,000 by their size if left out
+        seed: seed of the choice of events, the samples and everything else that is drawn
         device: auto, cpu or cuda
         json: print out, seconds and the main numbers as one JSON object on the last line
     """

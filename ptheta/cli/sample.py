@@ -63,34 +63,35 @@ def sample(
 ) -> None:
     """Draw events and write them in the form of the data: PNG files and a grid, WAV, CSV, text or NPY.
 
-    With --prompt a run on text continues the prompt instead, and prints: one text as it is drawn. Whole texts are
-    printed too. Options of sampling are those of the model's family: `ptheta sample RUN --help` lists them.
+    With --prompt, a run on text continues the prompt and prints the result, a single text as it is drawn. Whole texts
+    are printed too. Sampling options depend on the model's family: `ptheta sample RUN --help` lists them.
 
     Args:
         run: run folder
-        n: how many events in all, 64 if left out; with --prompt, how many texts from each prompt, 1 if left out
-        each: how many events for each context instead; if both are left out, 1 where events are texts or sounds, 4
-            where contexts are texts, pictures or sounds
-        prompt: beginnings of texts; "" for none
-        tokens: with --prompt, drawn after it, at most; 500 if left out
-        stop: with --prompt, ends a text where one of these occurs in what is drawn
-        draft: with --prompt, guess tokens and check them in one pass: the same text in fewer, larger passes, which pays
-            for text that repeats itself. ngram guesses what followed the same words before, fixed_point what the last
-            pass would draw
-        compile: with --prompt, compile the network's step first; pays for very many tokens only
-        context: what to draw for: labels, texts, numbers, files or a folder of pictures or sounds, a file of many
-            (.txt, one a line, or .csv), or NAME=VALUE for each part of a context; the n events are shared out over
-            several in order. Of a table also NAME=VALUE for cells of its columns, of which the others are then drawn
-        beams: of whole texts, the most probable one for each context, as far as a beam of this width sees, instead of
-            draws
-        length_penalty: with --beams, texts are ranked by log p / length^penalty; 1 if left out
-        seed: same seed, same machine, same samples; drawn and reported if left out
-        out: folder for pictures and sounds, else file or folder; a new one beside the run if left out, and none for
-            texts that are printed
+        n: number of events in all, 64 if left out; with --prompt, texts drawn for each prompt, 1 if left out
+        each: number of events for each context instead; if both are left out, 1 where events are texts or
+            sounds, 4 where contexts are texts, pictures or sounds
+        prompt: beginning of a text, or several; "" for none
+        tokens: with --prompt, the most tokens to draw after it; 500 if left out
+        stop: with --prompt, end a text when one of these occurs in what was drawn
+        draft: with --prompt, guess tokens and check them in one pass: the same text in fewer, larger passes,
+            which pays off for repetitive text. ngram guesses what followed the same words before, fixed_point
+            what the last pass would draw
+        compile: with --prompt, compile the network's step first; pays off only for very many tokens
+        context: contexts to draw for: labels, texts, numbers, files, a folder of pictures or sounds, a file of
+            many contexts (.txt with one a line, or .csv), or NAME=VALUE for each part of a context; the n
+            events are divided among several in order. For a table also NAME=VALUE to fix cells of its columns,
+            given which the others are drawn
+        beams: for whole texts: search for the most probable text for each context with a beam of this width,
+            instead of drawing
+        length_penalty: with --beams, rank texts by log p / length^penalty; 1 if left out
+        seed: the same seed gives the same samples on the same machine; drawn and reported if left out
+        out: folder for pictures and sounds, otherwise a file or folder; if left out, a new one beside the run,
+            and none for texts that are printed
         force: replace what is in --out
         device: auto, cpu or cuda
-        json: print files, n, seconds, passes and seed, with contexts also these, of texts also the texts, and with
-            --prompt tokens and nats, as one JSON object on the last line
+        json: print files, n, seconds, passes and seed (with contexts also these, for texts also the texts, with
+            --prompt also tokens and nats) as one JSON object on the last line
     """
     from ptheta.cli import whole_texts
     from ptheta.runs import Run

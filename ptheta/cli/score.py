@@ -63,26 +63,27 @@ def score(
 
     Args:
         run: run folder
-        source: as for `ptheta fit`; the run's own source is split as it was in the fit; of a run of texts also a text
-        split: of the source; test if there is one
+        source: as for `ptheta fit`; the run's own source is split as it was in the fit; for a run on text also a sentence
+        split: split of the source to score; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
-        given: context of all events, or one for each, as --context of `ptheta sample`; for sources without such a
-            column
+        given: context of all events, or one for each, as --context of `ptheta sample`, for sources without a
+            column of contexts
         anomaly: what ranks the events: surprise, −log p; neighbours, the mean distance to the nearest training events;
             either, the larger of these two, each in units of held-out events; typicality, how far −log p is from its
             usual value; ratio, log q − log p of a background q named with --against; complexity, −log p less the size
             of a compressed picture. If left out: ratio with --against; either, where there are p-values; else surprise,
             as for texts, waveforms and contexts other than a label
         against: run folder of the background, fitted to events of the same space
-        elbo: of a model with a lower bound on log p: score and rank by the bound, which has no p-values
-        draws: with --elbo, of the latent variables for each event: the bound is the tighter the more there are
+        elbo: for a model with a lower bound on log p: score and rank by the bound, without p-values
+        draws: with --elbo, draws of the latent variables for each event: the more, the tighter the bound
         calibrate: how many of the run's own held-out events the p-values rank an event among; 0 for no p-values
         out: Parquet file with a row for each event; scores.parquet beside the run if left out. Of texts a page of the
             same name, .html, shows the surprise of every token
-        force: replace --out
-        per_dimension: also write log p(x_j | x_<j) of every dimension or token, and for pictures a map of the surprise
-        limit: score at most so many events, or documents
+        force: replace the file in --out
+        per_dimension: also write log p(x_j | x_<j) of each dimension or token, and for pictures a map of the
+            surprise
+        limit: score at most this many events, or documents
         device: auto, cpu or cuda
         json: print nats, nats_se, bits_per_dim (or of another unit), n and out as one JSON object on the last line; of
             texts also bits_per_byte, nats_per_token, perplexity, tokens and bytes

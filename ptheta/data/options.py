@@ -84,7 +84,7 @@ class Loading(OptionGroup):
         otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
         least=0,
     )
-    seed: int = option(0, "of every draw", least=0, most=SEEDS - 1)
+    seed: int = option(0, "seed of every draw", least=0, most=SEEDS - 1)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Pictures(Quantised):
     a reduced view of it is cropped or padded alike.
     """
 
-    title = "pictures"
+    title = "picture"
 
     size: str | tuple[int, int] | Callable[..., tuple[int, int]] | None = option(
         None,
@@ -306,7 +306,7 @@ class Sounds(Quantised):
 class Tables(OptionGroup):
     """Options of rows of a table."""
 
-    title = "tables"
+    title = "table"
 
     columns: Columns = option(
         "auto",

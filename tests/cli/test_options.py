@@ -42,7 +42,7 @@ def test_no_help_shows_what_nobody_types(command, ptheta, capsys):
 
 def test_the_help_of_fit_is_in_groups(ptheta, capsys):
     said = help_of("fit", "digits", "transformer", ptheta=ptheta, capsys=capsys)
-    titles = ["data", "pictures", "text", "sound", "tables", "learning", "hyperparameters"]
+    titles = ["data", "picture", "text", "sound", "table", "learning", "hyperparameters"]
     places = [said.index(f"{title} options") for title in titles]
     assert places == sorted(places)
     flags = {"--validation": 0, "--size HxW": 1, "--tokenizer": 2, "--hop FLOAT": 3, "--columns": 4, "--warmup": 5}
