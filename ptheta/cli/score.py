@@ -63,7 +63,8 @@ def score(
 
     Args:
         run: run folder
-        source: as for `ptheta fit`; the run's own source is split as it was in the fit; for a run on text also a sentence
+        source: as for `ptheta fit`; the run's own source is split as it was in the fit; for a run on text also a
+            sentence
         split: split of the source to score; test if there is one
         event: column(s) of x; as in the fit if left out
         context: column(s) of the context; as in the fit if left out
