@@ -11,6 +11,9 @@ from collections.abc import Sequence
 CLOSE = 0.75
 """Similarity from which a word is proposed in place of another: a slip of the fingers, not another word."""
 
+LISTED, SHOWN, COMPARED = 20, 5, 100_000
+"""Most words that a remedy lists; of more, how many are shown, and how many are compared."""
+
 
 class PthetaError(Exception):
     """Base of all errors meant for the user.
@@ -71,13 +74,19 @@ class Terminated(KeyboardInterrupt):
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A clause that names the known word nearest to `name`, or lists them all.
+    """A clause that names the known word nearest to `name`, or lists them all; of many, those that are most like it.
 
     >>> nearest("transfomer", ["made", "transformer"])
     'did you mean transformer?'
+    >>> nearest("tenfold", [f"no. {k}" for k in range(100)] + ["tenth"])
+    'choose one of 101, such as tenth, no. 0, no. 1, no. 2, no. 3'
     """
-    close = closest(name, known)
-    return f"choose one of {', '.join(known)}" if close is None else f"did you mean {close}?"
+    if (close := closest(name, known)) is not None:
+        return f"did you mean {close}?"
+    if len(known) <= LISTED:
+        return f"choose one of {', '.join(known)}"
+    alike = sorted(known[:COMPARED], key=lambda word: -_likeness(name, word))[:SHOWN]
+    return f"choose one of {len(known):,}, such as {', '.join(alike)}"
 
 
 def closest(name: str, known: Sequence[str]) -> str | None:
@@ -93,6 +102,17 @@ def closest(name: str, known: Sequence[str]) -> str | None:
     cutoff = min(CLOSE, 1 - 1 / max(len(asked), 3)) - 1e-9  # of three letters one may be wrong
     close = difflib.get_close_matches(asked, list(bare), n=1, cutoff=cutoff)
     return bare[close[0]] if close else None
+
+
+def _likeness(name: str, word: str) -> float:
+    """How alike a name and a word are, 0 to 2: above 1 if one holds the other, else by how long they begin alike."""
+    asked, other = _bare(name), _bare(word)
+    if not asked or not other:
+        return 0.0
+    if asked in other or other in asked:
+        return 1.0 + min(len(asked), len(other)) / max(len(asked), len(other))
+    same = next((k for k, (a, b) in enumerate(zip(asked, other)) if a != b), min(len(asked), len(other)))
+    return same / max(len(asked), len(other))
 
 
 def _bare(word: str) -> str:

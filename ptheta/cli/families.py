@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from ptheta.cli.arguments import Groups, call, flag_of, take
 from ptheta.cli.groups import Argument, apart, described
 from ptheta.cli.options import Flag
+from ptheta.cli.suiting import unsuited
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def of_sampling(run: str | None) -> dict[str, list[Argument]]:
 
 
 def call_with_options(function: Callable[..., None], args: list[str], prog: str, groups: Groups | None = None) -> None:
-    """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family.
+    """Call a command whose parameter `words` gets the options of sampling; its help lists those of the run's family,
+    and no flags that are for other data than the run's.
 
     Args:
         function: the command.
@@ -141,7 +143,9 @@ def call_with_options(function: Callable[..., None], args: list[str], prog: str,
     every = of_all(sampling, own)
     words, rest = take(args, every)
     if wants_help:
-        call(function, rest, prog, groups={"words": of_sampling(run), **groups})
+        others = set() if run is None else unsuited(run) & inspect.signature(function).parameters.keys()
+        hidden: dict[str, Any] = dict.fromkeys(others)
+        call(function, rest, prog, groups={"words": of_sampling(run), **groups}, **hidden)
     call(function, rest, prog, map(flag_of, every), groups, words=words)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ptheta.data.kinds import option_groups
 from ptheta.data.sources.opening import BUILT_IN
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import UsageError, closest, nearest
 from ptheta.listing import exists
 from ptheta.models import Model, family
 from ptheta.models.zoo import is_family
@@ -60,12 +60,9 @@ def _meant(name: str, value: Any, known: list[str], model: Any) -> str:
     """What an unknown keyword may be: a setting, a hyperparameter, an option of `load`, or a keyword of `fit`."""
     of_model = _hyperparameters(model)
     of_data = [one.name for group in option_groups() for one in group.options()]
-    found = nearest(name, [*known, *OWN, *of_model, *of_data])
-    if not found.startswith("did you mean"):
-        return nearest(name, known)
-    word = found.removeprefix("did you mean ").removesuffix("?")
-    if word in known or word in OWN:
-        return found
+    word = closest(name, [*known, *OWN, *of_model, *of_data])
+    if word is None or word in known or word in OWN:
+        return nearest(name, [*known, *OWN])
     shown = repr(value) if len(repr(value)) < 40 else "…"
     if word in of_model:
         return f"{word} is a hyperparameter: give hyperparameters={{{word!r}: {shown}}}"

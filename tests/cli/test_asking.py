@@ -73,3 +73,55 @@ def test_exclusions_that_make_no_sense_are_named(options, problem):
     with pytest.raises(SourceError) as caught:
         ptheta.load(frame(), **options)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("run", "command", "shown", "hidden"),
+    [
+        ("pictures", "sample", ["-n", "--seed"], ["--prompt", "--beams", "--stop", "--context", "--each"]),
+        ("texts", "sample", ["--prompt", "--stop"], ["--beams", "--each", "--context"]),
+        ("pictures", "complete", ["--keep", "--mask"], ["--tokens", "--point", "--context"]),
+        ("labelled", "sample", ["--context", "--each"], ["--prompt", "--beams"]),
+    ],
+)
+def test_help_shows_what_suits_a_run(run, command, shown, hidden, texts, pictures, labelled, capsys):
+    path = {"texts": texts, "pictures": pictures, "labelled": labelled}[run].path
+    with pytest.raises(SystemExit):
+        main([command, str(path), "--help"])
+    lines = [line.strip(" │") for line in capsys.readouterr().out.splitlines()]
+    flags = {word.strip(",") for line in lines if line.startswith("-") for word in line.split() if word.startswith("-")}
+    assert set(shown) <= flags
+    assert not set(hidden) & flags
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    every = capsys.readouterr().out
+    assert all(flag in every for flag in [*shown, *hidden])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    x = np.random.default_rng(0).integers(0, 2, (40, 4, 4)).astype(np.uint8)
+    return ptheta.fit("independent", x, out=tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A run given one of 30 labels, of which every event has one."""
+    names = np.array([f"kind {k}" for k in range(29)] + ["Master of Arts"])
+    data = ptheta.load({"x": np.arange(120).reshape(60, 2) % 3, "kind": np.tile(names, 2)}, "x", "kind")
+    small = {"width": 4, "layers": 1, "context_dropout": 0.0}
+    return ptheta.fit("made", data, steps=1, out=tmp_path_factory.mktemp("runs") / "run", hyperparameters=small)
+
+
+def test_many_labels_are_not_all_listed(labelled, capsys):
+    for name, problem in (
+        ("Master", "choose one of 30, such as Master of Arts, kind 0"),
+        ("Master of Art", "did you mean Master of Arts?"),
+        ("xyz", "choose one of 30, such as"),
+    ):
+        assert main(["sample", str(labelled.path), "--context", name]) == 2
+        line = capsys.readouterr().err
+        assert problem in line
+        assert len(line) < 300
+    assert main(["sample", str(labelled.path), "-n", "2"]) == 2
+    assert "needs a context; choose from --context" in capsys.readouterr().err
