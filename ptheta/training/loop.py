@@ -37,7 +37,7 @@ VALIDATION_STEPS = 10
 VALIDATIONS = 25
 """Validations of a fit, at most; fewer if they would take over a tenth of the time."""
 
-VALIDATED = 2**18
+VALIDATED = 2**16
 """Values of validation events that judge a fit in steps or epochs, however short it is; more if they cost at most a
 tenth of its steps, where a step costs three times as much for an event as its score."""
 

@@ -23,7 +23,7 @@ LEAST = 0.2
 PATIENCE = 60.0
 """Seconds that the final score of a fit in steps or epochs may take, or as long as the fit took."""
 
-LOOKED_AT = 10.0
+LOOKED_AT = 20.0
 """Seconds that samples and pictures of such a fit may take, or half as long as the fit took."""
 
 

@@ -20,6 +20,7 @@ import torch
 
 import ptheta.cli.fit
 import ptheta.fitting.agreement
+import ptheta.fitting.defaults
 import ptheta.models
 from ptheta.cli.main import main
 from ptheta.reporting import FitProgress
@@ -51,8 +52,8 @@ SABOTAGE = {
     "an older torch": lambda: setattr(
         ptheta.fitting.agreement, "versions", lambda made=ptheta.fitting.agreement.versions: made() | {"torch": "1.0"}
     ),
-    "killed while it loads": lambda: setattr(ptheta, "load", lambda *_, **__: os._exit(9)),
-    "a program error": lambda: setattr(ptheta, "load", lambda *_, **__: {}["bug"]),
+    "killed while it loads": lambda: setattr(ptheta.fitting.defaults, "load", lambda *_, **__: os._exit(9)),
+    "a program error": lambda: setattr(ptheta.fitting.defaults, "load", lambda *_, **__: {}["bug"]),
     "killed as it learns": lambda: setattr(ptheta.models.MADE, "train", lambda *_: os._exit(9)),
 }
 """What befalls a process, by name."""
