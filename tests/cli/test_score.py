@@ -123,6 +123,13 @@ def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
     assert ptheta("fit", "fruit.csv", "markov_chain", "--columns", "categories", "--out", "fruit").code == 0
     result = ptheta("score", "fruit", "odd.csv", "--out", "s.parquet", "--json")
     assert result.json["strangest"][0] == 2
+    assert result.json["anomaly"] == "either"
+    assert ", by either; all are in s.parquet" in result.err
+    assert "(improbable)" in result.err or "(far from training)" in result.err
+    assert (pd.read_parquet("s.parquet")["distance"].idxmax(), result.json["calibrated"]) == (2, 30)
+    assert ptheta("score", "fruit", "odd.csv", "--calibrate", "0", "--json").json["anomaly"] == "surprise"
+    near = ptheta("score", "fruit", "odd.csv", "--anomaly", "neighbours", "--out", "n.parquet", "--json").json
+    assert (near["anomaly"], near["strangest"][0]) == ("neighbours", 2)
     line = next(line for line in result.err.splitlines() if line.startswith("  row 2"))
     assert "nats above the average: fruit = lime " in line
     run = Run.load("fruit")
