@@ -138,7 +138,7 @@ def finish_reals(codec: Codec, splits: Splits, options: Options, known: bool) ->
     """
     if not known:
         check_range(codec, splits)
-    return codec, splits, remarks(codec, splits["train"]) if "train" in splits and not known else []
+    return codec, splits, remarks(codec, splits) if "train" in splits and not known else []
 
 
 def find_numbers(source: Source, parts: list[Part], options: Options, masks: Masks) -> tuple[NumberCodec, list[str]]:

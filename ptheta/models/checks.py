@@ -79,5 +79,6 @@ def remedy_for(space: Space, spaces: tuple[type[Space], ...]) -> str:
     columns = [columns for kind, columns in COLUMNS.items() if kind in spaces and not isinstance(space, kind)]
     columns = [name for name in columns if name != "categories" or not isinstance(space, Real)]
     rows = type(space) in COLUMNS and len(space.shape) == 1 and columns
-    of_tables = f"of a table take --columns {' or '.join(columns)}; " if rows else ""
+    cells = ", or fit the model table" if isinstance(space, Table) else ""
+    of_tables = f"of a table take --columns {' or '.join(columns)}{cells}; " if rows else ""
     return f"its spaces are {fits}; {of_tables}see `ptheta zoo`"

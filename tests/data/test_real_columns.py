@@ -81,6 +81,8 @@ def test_distant_and_repeated_values_are_reported():
     notes = load(frame, columns="real").notes
     assert "column b (1e+09): a few values lie far from all others, and dominate the mean of log p; check them" in notes
     assert any(n.startswith("column a (0 in 3") and "a density there means little" in n for n in notes)
+    only_test = {"train": frame[["c"]], "test": frame[["c"]].assign(c=np.r_[Z[:-1], 1e9])}
+    assert any(n.startswith("column c (1e+09): a few values lie far") for n in load(only_test).notes)
     mixed = load(frame).notes
     assert "values with a probability of their own: a 1" in mixed
     assert any(n.startswith("column b (1e+09)") for n in mixed)

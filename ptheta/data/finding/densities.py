@@ -16,7 +16,7 @@ SMALLEST = 1e-304
 """Columns whose values differ by less cannot be learned, unless all are alike."""
 
 EVENTS = 10_000
-"""Training events from which remarks are made, at most."""
+"""Events of a split from which remarks are made, at most."""
 
 DIMENSIONS = 1_000
 """Dimensions of which remarks are made, at most, evenly spaced."""
@@ -60,11 +60,11 @@ def check_range(codec: Codec, splits: dict[str, Split]) -> None:
         )
 
 
-def remarks(codec: Codec, train: Split) -> list[str]:
-    """Sentences on real numbers of training events of which most or many are one value, or a few lie far out."""
+def remarks(codec: Codec, splits: dict[str, Split]) -> list[str]:
+    """Sentences on real numbers of which most or many of training are one value, or a few of any split lie far out."""
     repeated, spiked, distant = [], [], []
     dimensions = _real(codec)
-    x = _flat(train.x[:EVENTS])
+    x, *others = (_flat(splits[name].x[:EVENTS]) for name in sorted(splits, key=lambda name: name != "train"))
     for j in dimensions[:: max(1, -(-len(dimensions) // DIMENSIONS))]:
         values, name = x[:, j].astype(np.float64), _name(codec, j)
         values = values[~np.isnan(values)]
@@ -78,9 +78,10 @@ def remarks(codec: Codec, train: Split) -> list[str]:
                 share = f"{counts.max() / len(values):.0%}"
                 spiked.append(f"{name} ({distinct[counts.argmax()]:g} in {share} of the events)")
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-        far = np.abs(values / DISTANT - middle / DISTANT) > high / 1.349 - low / 1.349
-        if low < high and 0 < far.sum() <= len(values) / FEW:
-            distant.append(f"{name} ({values[far][0]:g})")
+        every = np.concatenate([values, *(other[:, j].astype(np.float64) for other in others)])
+        far = np.abs(every / DISTANT - middle / DISTANT) > high / 1.349 - low / 1.349
+        if low < high and 0 < far.sum() <= len(every) / FEW:
+            distant.append(f"{name} ({every[far][0]:g})")
     rows = isinstance(codec, FrameCodec)
     mass = "carry probability mass, and a density there means little"
     mass += "" if rows else "; as columns of a data frame they would have probabilities"
