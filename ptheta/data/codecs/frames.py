@@ -144,10 +144,12 @@ class FrameCodec(Codec):
             table = None if table is None else table.add_column(place, name, [list(values)])
         if table is None:
             return write_bytes(path, self._text(frame), flush=False)
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
+        types = pa.Schema.from_pandas(frame, preserve_index=False).metadata  # of pandas, which Arrow's do not tell
         with replacing(path, flush=False) as temporary:
-            pq.write_table(table, temporary)
+            pq.write_table(table.replace_schema_metadata(types), temporary)
         return path
 
     def _text(self, frame: pd.DataFrame) -> bytes:
