@@ -130,7 +130,7 @@ class RawUse(StoredRun):
         if n < 1:
             raise UsageError(f"n is {n}", "give at least 1")
         if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
-            raise UsageError(f"{self.path} draws no missing cells", "fit the model `table` to a table of mixed columns")
+            raise UsageError(f"{self.path} cannot fill in missing cells", "fit `table` to mixed columns")
         held = Holed(values, self.codec)
         rows = self._contexts(context, len(held.rows), values)
         if best:
@@ -179,7 +179,7 @@ class RawUse(StoredRun):
         if isinstance(self.codec, TextCodec) and isinstance(model, LanguageModel) and model.streams:
             return self._continued(self.codec, model, _listed(values), n, context, tokens, seed, options)
         if tokens is not None:
-            raise UsageError(f"{self.path} holds events of a fixed size", "leave out tokens")
+            raise UsageError(f"{self.path} models events of a fixed size", "leave out tokens")
         x, rows = self._events(values, context)
         drawn = model.complete(x, keep, n, rows, seed=seed, **options).cpu()
         return [self.codec.decode(each) for each in drawn]

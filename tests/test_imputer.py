@@ -113,7 +113,7 @@ def test_it_is_a_step_of_pipelines():
     [
         ({"strategy": "mean"}, "no strategy is called 'mean'"),
         ({"draws": 0}, "draws is 0; give at least 1"),
-        ({"model": "made"}, "made draws no missing cells; use the model `table`"),
+        ({"model": "made"}, "made cannot fill in missing cells; use the model `table`"),
         ({"hyperparameters": {"widht": 3}}, "did you mean width"),
     ],
 )

@@ -145,7 +145,7 @@ def test_only_a_test_split_is_divided(tmp_path):
         picture(tmp_path / "test" / f"{i}.png", i)
     data = ptheta.load(tmp_path)
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 10, "validation": 1, "test": 1}
-    assert data.remarks == [f"{tmp_path} has only a test split: it is divided as undivided data are"]
+    assert data.remarks == [f"{tmp_path} has only a test split: it is divided like undivided data"]
     known = ptheta.load(tmp_path, codec=data.codec)
     assert list(known.splits) == ["test"]
     assert known.remarks == []

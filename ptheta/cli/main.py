@@ -84,8 +84,8 @@ def _run(args: list[str]) -> int:
             return fail(known, as_json=wants_json(args))
         command = shlex.join(["ptheta", *args])
         unexpected = PthetaError(
-            f"a fault of ptheta, {type(error).__name__}: {error}".removesuffix(": "),
-            f"report it with the traceback that this shows: {TRACEBACK}=1 {command}",
+            f"internal error, {type(error).__name__}: {error}".removesuffix(": "),
+            f"please report it with the traceback that this command shows: {TRACEBACK}=1 {command}",
         )
         fail(unexpected, as_json=wants_json(args))
         return 1

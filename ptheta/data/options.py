@@ -93,13 +93,11 @@ class TextTables(OptionGroup):
 
     title = "csv"
 
-    encoding: str | None = option(None, "of CSV and TSV files, such as cp1252, latin-1 or utf-16", metavar="NAME")
+    encoding: str | None = option(None, "of CSV and TSV files: cp1252, latin-1, utf-16 or another", metavar="NAME")
     separator: str | None = option(
-        None, f"between the cells of a CSV file: a character, or {', '.join(list(SEPARATORS)[:5])}", metavar="CHARACTER"
+        None, f"between cells of a CSV file: a character, or {', '.join(list(SEPARATORS)[:5])}", metavar="CHARACTER"
     )
-    decimal: Decimal | None = option(
-        None, "mark before the fraction of a number in a CSV file; the other one separates thousands"
-    )
+    decimal: Decimal | None = option(None, "decimal mark of numbers in a CSV file; the other one separates thousands")
     header: Header | None = option(None, "whether the first row of a CSV file contains the names of its columns")
     missing: str | list[str] | None = option(
         None,

@@ -27,18 +27,14 @@ def check_form(path: str | Path, form: str) -> None:
     if is_folder(Path(path)):
         raise SourceError(f"{path} is a folder", "name the files in it")
     if exists(Path(path)) and not is_file(Path(path)):
-        raise SourceError(f"{path} is not a regular file", f"give {_article(form)} file")
+        raise SourceError(f"{path} is not a regular file", f"give {with_article(form)} file")
     suffix = Path(path).suffix.lower()
     actual = next((name for name, suffixes in FORMS.items() if suffix in suffixes), form)
     if actual != form:
         raise SourceError(
-            f"{path} is {_article(actual)}, not {_article(form)}",
-            f"give {_article(form)} file, such as x{FORMS[form][0]}",
+            f"{path} is {with_article(actual)}, not {with_article(form)}",
+            f"give {with_article(form)} file, such as x{FORMS[form][0]}",
         )
-
-
-def _article(form: str) -> str:
-    return f"an {form}" if form[0] in "aeiou" else f"a {form}"
 
 
 def read_value(codec: Codec, path: str | Path) -> np.ndarray:

@@ -97,7 +97,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.draws < 1:
             raise UsageError(f"draws is {self.draws}", "give at least 1")
         if not issubclass(class_of(self.model), TableTransformer):
-            raise UsageError(f"{self.model} draws no missing cells", "use the model `table`")
+            raise UsageError(f"{self.model} cannot fill in missing cells", "use the model `table`")
         self.estimator_ = DensityEstimator(
             self.model,
             minutes=self.minutes,

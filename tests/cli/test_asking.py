@@ -64,8 +64,8 @@ def test_columns_can_be_excluded(tmp_path, capsys):
     ("options", "problem"),
     [
         ({"except_columns": "lable"}, "no column 'lable'; did you mean label?"),
-        ({"except_columns": "a", "event": "a,b"}, "column 'a' is asked for and excluded"),
-        ({"except_columns": "label", "context": "label"}, "column 'label' is asked for and excluded"),
+        ({"except_columns": "a", "event": "a,b"}, "column 'a' is both requested and excluded"),
+        ({"except_columns": "label", "context": "label"}, "column 'label' is both requested and excluded"),
         ({"except_columns": "id,label,a,b"}, "no column that can be an event"),
     ],
 )

@@ -101,7 +101,7 @@ def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
         ({"metadata.jsonl": ['{"file_name": "a.wav"}', "{"]}, "line 2 of metadata.jsonl is not valid JSON"),
         (
             {"metadata.csv": ["file_name,text", "a.wav,x"], "metadata.jsonl": ['{"file_name": "b.wav", "t": "y"}']},
-            "column 't' is in one of .*metadata.csv and .*metadata.jsonl only",
+            "column 't' is in only one of .*metadata.csv and .*metadata.jsonl",
         ),
         (
             {"metadata.csv": ["file_name,n", "a.wav,x"], "metadata.jsonl": ['{"file_name": "b.wav", "n": 3}']},

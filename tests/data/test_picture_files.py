@@ -138,7 +138,7 @@ def test_transparent_arrays_are_shown_on_white_as_pillow_does():
         data = load(array)
         assert data.space == Image(5, 6, 3)
         assert [text.split(": ")[1] for text in data.remarks] == [
-            "arrays of four channels are red, green, blue and how opaque, shown on white"
+            "arrays of four channels are red, green, blue and opacity, shown on white"
         ]
 
 

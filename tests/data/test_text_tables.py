@@ -105,7 +105,7 @@ def test_damaged_text_is_named_and_not_guessed_at(tmp_path):
     half = "grün,schön,weiß\n".encode()
     with pytest.raises(SourceError, match=r"is not UTF-8 text.* at byte 58"):
         read(written(tmp_path, half * 3 + b"a\xff,b,c\n"))
-    with pytest.raises(SourceError, match="is not text: it holds bytes of zero"):
+    with pytest.raises(SourceError, match="is not text: it contains zero bytes"):
         read(written(tmp_path, b"a,b\n1,\x00\n" + b"1,2\n" * 9))
     with pytest.raises(SourceError, match="quote that is never closed"):
         read(written(tmp_path, 'a,b\n1,"2\n3,4\n'))
@@ -239,7 +239,7 @@ def test_a_folder_is_read_as_its_file_is(tmp_path):
     cells, _ = read(tmp_path / "d")
     assert (cells["color"][-1], cells["x"][-1], len(cells["x"])) == ("01", 7.0, 61)
     written(tmp_path / "d", "y;color\n7;01\n", "b.csv")
-    with pytest.raises(SourceError, match=r"column 'x' is in one of .*a\.csv and .*b\.csv only"):
+    with pytest.raises(SourceError, match=r"column 'x' is in only one of .*a\.csv and .*b\.csv"):
         read(tmp_path / "d")
 
 

@@ -62,7 +62,7 @@ def test_identifiers_and_notes_are_left_out_unless_they_are_asked_for():
     assert load(made, columns="mixed").codec.names == ["height"]
     alone = load(made[["name"]])
     assert alone.codec.names == ["name"]
-    assert "most rows have a value of their own, which draws repeat: name" in alone.notes
+    assert "most rows have a value of their own, which samples repeat: name" in alone.notes
 
 
 def test_what_a_run_knows_is_not_left_out_of_new_data():

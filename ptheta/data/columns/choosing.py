@@ -58,7 +58,7 @@ def choose(
     contexts = parts_of(context, source)
     events, without = _names(event, source), _names(excluded, source)
     if both := [name for name in [*events, *(part.column for part in contexts)] if name in without]:
-        raise SourceError(f"column {both[0]!r} is asked for and excluded", "leave it out of one of them")
+        raise SourceError(f"column {both[0]!r} is both requested and excluded", "leave it out of one of them")
     if twice := [part.column for part in contexts if part.column in events and not part.is_reduced]:
         remedy = "leave it out of one of them, or give the context a view such as :grey or :8x8 if it is a picture"
         raise SourceError(f"column {twice[0]!r} is both event and context", remedy)
@@ -108,10 +108,10 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
             f"{_some(own)}; name {them} in --event to keep {them}"
         )
     elif own:
-        choice.notes.append(f"most rows have a value of their own, which draws repeat: {_some(own)}")
+        choice.notes.append(f"most rows have a value of their own, which samples repeat: {_some(own)}")
     if dates:
         choice.notes.append(
-            f"dates or times, taken as categories without an order, of which draws repeat known ones: {_some(dates)}"
+            f"dates or times, treated as unordered categories, so samples repeat known ones: {_some(dates)}"
         )
 
 

@@ -83,7 +83,7 @@ def remarks(codec: Codec, splits: dict[str, Split]) -> list[str]:
         if low < high and 0 < far.sum() <= len(every) / FEW:
             distant.append(f"{name} ({every[far][0]:g})")
     rows = isinstance(codec, FrameCodec)
-    mass = "carry probability mass, and a density there means little"
+    mass = "carry probability mass, so a density there means little"
     mass += "" if rows else "; as columns of a data frame they would have probabilities"
     found = [
         (repeated, f"most values repeat, so they {mass}"),

@@ -222,7 +222,7 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
     elif kind == "array":
         _, channels, height, width = channels_first(as_numpy(first, name)[:1]).shape
         if channels == 4:
-            remark(f"{name}: arrays of four channels are red, green, blue and how opaque, shown on white")
+            remark(f"{name}: arrays of four channels are red, green, blue and opacity, shown on white")
             channels = 3
         if source.white is None and _largest(source, name) <= 1:
             white = 1

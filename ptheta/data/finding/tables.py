@@ -78,7 +78,7 @@ def _category_codec(source: Source, names: list[str]) -> TableCodec:
     many = [name for name in names if len(values[name]) > MAX_CATEGORIES]
     if many:
         rest = [name for name in names if name not in many]
-        remedy = f"choose columns of fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
+        remedy = f"choose columns with fewer, such as --event {','.join(rest)}" if rest else "choose --columns mixed"
         raise SourceError(
             f"column {many[0]!r} has more than {MAX_CATEGORIES:,} different values, too many for categories", remedy
         )

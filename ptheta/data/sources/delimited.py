@@ -59,7 +59,7 @@ class _Files:
         for file in files[1:]:
             if other := sorted(set(file.names) ^ set(first.names)):
                 raise SourceError(
-                    f"column {other[0]!r} is in one of {first.layout.path} and {file.layout.path} only",
+                    f"column {other[0]!r} is in only one of {first.layout.path} and {file.layout.path}",
                     "give files of the same columns",
                 )
         columns, meanings = typed(files, self.options, words)

@@ -58,7 +58,7 @@ def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path],
             raise SourceError(f"{file} has no column {FILE!r}", f"name a {noun} in each row, relative to the file")
         if set(columns) != set(names):
             other = sorted(set(columns) ^ set(names))[0]
-            raise SourceError(f"column {other!r} is in one of {metadata[0]} and {file} only", "give both the same")
+            raise SourceError(f"column {other!r} is in only one of {metadata[0]} and {file}", "give both the same")
         for row, name in enumerate(columns[FILE], 1):
             if not isinstance(name, str):
                 raise SourceError(f"row {row:,} of {file} names no {noun}", "fill it in or remove that row")

@@ -126,7 +126,7 @@ def decoded(content: bytes, path: str | Path, asked: Asked, *, guess: bool = Tru
         remedy = "name another --encoding" if asked.options.encoding else remedy
         raise SourceError(f"{path} is not {name} text: {getattr(error, 'reason', error)}{at}", remedy) from None
     if "\0" in text:
-        raise SourceError(f"{path} is not text: it holds bytes of zero", "save it again, or name its --encoding")
+        raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
     if encoding != "utf-8" and not asked.options.encoding:
         why = "by the mark at its beginning" if mark else "since it is not UTF-8"
         remark(f"{Path(path).name} is read as {encoding}, {why}" + ("" if mark else "; --encoding names another"))
@@ -140,7 +140,7 @@ def _unmarked(content: bytes, path: str | Path) -> str:
         if len(zeros) > 1 and zeros.count(0) > len(zeros) / 2 and others.count(0) < len(others) / 100 + 1:
             return encoding
     if b"\0" in head:
-        raise SourceError(f"{path} is not text: it holds bytes of zero", "save it again, or name its --encoding")
+        raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
     try:
         content.decode("utf-8")
         return "utf-8"
@@ -184,7 +184,7 @@ def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8",
                 " (--header yes takes that row as names)"
             )
         elif why:
-            remark(f"{name}: its first row {why}, and is taken as its header (--header no takes it as data)")
+            remark(f"{name}: its first row {why} and is taken as its header (--header no takes it as data)")
     if separator != usual and not asked.options.separator:
         remark(f"{name} is read with the separator {separator!r}")
     if comments:

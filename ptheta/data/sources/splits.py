@@ -64,7 +64,7 @@ def divisible(source: Source) -> Source:
     if len(source.tables) > 1 or not {"validation", "test"} & source.tables.keys():
         return source
     ((split, table),) = source.tables.items()
-    remark(f"{source.origin} has only a {split} split: it is divided as undivided data are")
+    remark(f"{source.origin} has only a {split} split: it is divided like undivided data")
     return replace(source, tables={"all": table})
 
 
