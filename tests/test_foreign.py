@@ -48,10 +48,10 @@ def test_memory_and_permission_have_remedies_of_their_own():
 
 
 FAULTS = [
-    (ZeroDivisionError("division by zero"), 1, "internal error, ZeroDivisionError: division by zero; report it"),
-    (Panic("out of bounds"), 1, "internal error, Panic: out of bounds; report it"),
+    (ZeroDivisionError("division by zero"), 1, "internal error, ZeroDivisionError: division by zero; please report it"),
+    (Panic("out of bounds"), 1, "internal error, Panic: out of bounds; please report it"),
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.png"), 2, "a.png: No space left on device; free disk space"),
-    (OSError(errno.EROFS, os.strerror(errno.EROFS), "a.png"), 2, "a.png: Read-only file system; choose a place"),
+    (OSError(errno.EROFS, os.strerror(errno.EROFS), "a.png"), 2, "a.png: Read-only file system; choose a writable"),
     (RuntimeError("CUDA out of memory"), 2, "out of memory; choose a smaller model"),
 ]
 

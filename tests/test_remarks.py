@@ -252,7 +252,7 @@ def test_complete_and_compress_report_what_they_read_differently(classes, tmp_pa
     assert main(["score", "run", "new.png"]) == 0
     err = capsys.readouterr().err
     assert "image: 1 of 1 pictures are turned upright, as their EXIF orientation says, such as new.png" in err
-    assert "pictures of 8×8 pixels, brought to 6×6" in err
+    assert "pictures of 8×8 pixels, resized to 6×6" in err
 
 
 def test_metadata_may_name_files_in_full(classes, tmp_path):

@@ -16,6 +16,7 @@ from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import exists, is_file, is_folder, regular, unreadable
+from ptheta.numbers import with_article
 
 
 def check_form(path: str | Path, form: str) -> None:

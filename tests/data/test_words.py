@@ -75,7 +75,7 @@ def test_dates_are_reported_once_as_what_they_are_taken_for(tmp_path):
     made = pd.DataFrame({"month": pd.date_range("1900", periods=N, freq="MS").strftime("%Y-%m"), "height": HEIGHT})
     data = load(made)
     assert data.codec.names == ["month", "height"]
-    assert any(note.startswith("dates or times, taken as categories without an order") for note in data.notes)
+    assert any(note.startswith("dates or times, treated as unordered categories") for note in data.notes)
     made.to_csv(tmp_path / "t.csv", index=False)
     data = load(tmp_path / "t.csv")  # whose reader reports them
     assert sum("1900-01" in note or note.startswith("dates") for note in data.notes) == 1
