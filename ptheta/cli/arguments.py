@@ -248,8 +248,20 @@ def fail(error: PthetaError, *, as_json: bool) -> int:
         return 2
     if as_json:
         print(json_line({"error": error.problem, "remedy": error.remedy}))
-    print(f"ptheta: {' '.join(str(error).split())}", file=sys.stderr)
+    line = f"ptheta: {' '.join(str(error).split())}"
+    print(line, file=sys.stderr)
+    tell_torchrun(line)
     return 2
+
+
+def tell_torchrun(line: str) -> None:
+    """Give torchrun, if it started this process, the line for its own report, which has no cause otherwise."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path is None:
+        return
+    about = {"py_callstack": line, "timestamp": str(int(time.time()))}
+    with contextlib.suppress(OSError):
+        Path(path).write_text(json.dumps({"message": {"message": line, "extraInfo": about}}))
 
 
 def print_json(value: Mapping[str, Any]) -> None:

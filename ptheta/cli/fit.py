@@ -17,6 +17,7 @@ from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, ModelArgument
 from ptheta.errors import UsageError
+from ptheta.listing import exists
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
@@ -49,6 +50,20 @@ def _main(args: list[str], since: float) -> None:
         hidden: dict[str, Any] = {"since": since} if name else {"since": since, "hyperparameters": hyperparameters}
         call(fit, rest, prog, (), shown, **hidden)
     call(fit, rest, "ptheta fit", map(flag_of, every), groups(), hyperparameters=hyperparameters, since=since)
+
+
+def check_places(source: str | None, model: str | None) -> None:
+    """Check that the source is not the model.
+
+    Raises:
+        UsageError: it is one, and no file is called so.
+    """
+    from ptheta.models.zoo import is_family
+
+    if source is None or not is_family(source) or exists(Path(source)) or (model is not None and is_family(model)):
+        return
+    swapped = f"give it after them: ptheta fit {model or 'SOURCE'} {source}"
+    raise UsageError(f"{source} is a model, and the data come first", swapped)
 
 
 def groups(objectives: Collection[str] | None = None) -> dict[str, dict[str, list[Argument]]]:
@@ -126,6 +141,7 @@ def fit(
                 f"--{next(iter(options))} cannot change in a resumed fit", "leave it out; it is taken from the run"
             )
     else:
+        check_places(source, model)
         if source is None:
             raise UsageError("there is nothing to fit", "name a SOURCE, for example: ptheta fit digits")
         recipe = None if preset is None else find_preset(preset)

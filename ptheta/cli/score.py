@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ptheta import terminal
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.contexts import has_columns
 from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
-from ptheta.errors import ContextError, PthetaError, UsageError, nearest
+from ptheta.errors import ContextError, PthetaError, SourceError, UsageError, nearest
 from ptheta.listing import exists
 from ptheta.numbers import plural
 
@@ -159,13 +160,28 @@ def as_text(run: Run, source: str) -> str | None:
 def _opened(
     run: Run, source: Any, event: str | None, context: str | None, given: list[str], limit: int | None = None
 ) -> Data:
-    """A source as events of the run, without its contexts where they are given."""
-    return _without_contexts(run, source, event) if given else run.read(source, event, context, limit=limit)
+    """A source as events of the run, without its contexts where they are given.
+
+    Raises:
+        ContextError: the run needs contexts, and they are neither given nor a column.
+    """
+    if given:
+        return _without_contexts(run, source, event)
+    asked = run.config["data"]["request"].get("context")
+    try:
+        return run.read(source, event, context, limit=limit)
+    except SourceError as error:
+        if context is not None or run.model.context_space is None or has_columns(source, asked):
+            raise
+        names = asked if isinstance(asked, str) else ", ".join(map(str, asked))
+        raise ContextError(
+            f"{run.path} needs a context, and the source has no column {names}",
+            "give it with --given, or name its column with --context",
+        ) from error
 
 
 def _without_contexts(run: Run, source: str, event: str | None) -> Data:
     """A source as events of the run, whether or not it has the run's column of contexts."""
-    from ptheta.cli.contexts import has_columns
     from ptheta.data import load
 
     if run.model.context_space is None:

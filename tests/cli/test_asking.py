@@ -125,3 +125,27 @@ def test_many_labels_are_not_all_listed(labelled, capsys):
         assert len(line) < 300
     assert main(["sample", str(labelled.path), "-n", "2"]) == 2
     assert "needs a context; choose from --context" in capsys.readouterr().err
+
+
+def test_torchrun_is_given_the_line_for_its_report(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(path))
+    assert main(["fit", "nothere.csv"]) == 2
+    line = capsys.readouterr().err.strip()
+    assert line.startswith("ptheta: no file or folder is called nothere.csv; ")
+    told = json.loads(path.read_text())["message"]
+    assert told["message"] == told["extraInfo"]["py_callstack"] == line
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "missing" / "error.json"))
+    assert main(["fit", "nothere.csv"]) == 2
+
+
+def test_a_context_that_is_lacking_and_words_in_the_wrong_order_have_their_remedies(labelled, tmp_path, capsys):
+    np.save(tmp_path / "new.npy", np.zeros((3, 2), int))
+    score = ["score", str(labelled.path), str(tmp_path / "new.npy"), "--out", str(tmp_path / "s.parquet")]
+    assert main(score) == 2
+    assert "needs a context, and the source has no column kind; give it with --given" in capsys.readouterr().err
+    assert main([*score, "--given", "kind 3"]) == 0
+    capsys.readouterr()
+    for words, swapped in ((["made", "digits"], "ptheta fit digits made"), (["made"], "ptheta fit SOURCE made")):
+        assert main(["fit", *words]) == 2
+        assert f"made is a model, and the data come first; give it after them: {swapped}" in capsys.readouterr().err
