@@ -101,7 +101,7 @@ def test_without_a_place_no_file_is_replaced_and_a_named_one_only_if_forced(pthe
     assert Path("pic-scores.parquet").read_bytes() != before
 
 
-def test_maps_of_surprise_say_which_row_and_how_many_nats(ptheta, pictures, monkeypatch):
+def test_maps_of_surprise_say_which_file_and_how_many_nats(ptheta, pictures, monkeypatch):
     from ptheta.reporting.exhibits import pictures as shown
 
     seen = []
@@ -109,7 +109,7 @@ def test_maps_of_surprise_say_which_row_and_how_many_nats(ptheta, pictures, monk
     monkeypatch.setattr(shown, "surprise_grid", lambda *a, **k: seen.append(k["captions"]) or draw(*a, **k))
     table = _scored(ptheta, "pic", "new", "--per-dimension")
     order = table["log_prob"].argsort()
-    assert seen == [[f"{row}: {-table['log_prob'][row]:.2f}" for row in order]]
+    assert seen == [[f"{Path(table['file'][row]).stem}: {-table['log_prob'][row]:.2f}" for row in order]]
 
 
 def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
