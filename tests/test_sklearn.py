@@ -344,3 +344,19 @@ def test_frames_of_polars_are_read_like_those_of_pandas():
 def test_what_has_no_exact_density_is_refused_before_it_is_fitted(name):
     with pytest.raises(DensityError, match="score_samples returns log p itself; fit it with"):
         DensityEstimator(name).fit(np.zeros((20, 2)))
+
+
+def test_frames_of_numbers_and_words_are_categories_to_families_that_know_levels_only():
+    g = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": g.integers(0, 30, 200).astype("uint8"), "b": g.choice(["x", "y"], 200)})
+    drawn = DensityEstimator("independent", random_state=0).fit(frame).sample(50)
+    assert drawn.dtypes.equals(frame.dtypes)
+    assert set(drawn["a"]) <= set(frame["a"])
+    with pytest.raises(PthetaError, match="its spaces are Discrete"):
+        DensityEstimator("independent").fit(frame.assign(c=g.normal(size=200)))
+
+
+def test_numbers_too_close_together_are_refused_by_column():
+    x = np.random.default_rng(0).normal(size=(60, 2)) * [1, 1e-310]
+    with pytest.raises(PthetaError, match="the values of column 1 differ by less than 1e-304"):
+        DensityEstimator("flow", steps=1).fit(x)

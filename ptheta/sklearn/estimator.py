@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import warnings
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ptheta.data import Split
-from ptheta.errors import DensityError, UsageError, nearest
+from ptheta.errors import DensityError, SourceError, UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Density, Model
@@ -134,7 +135,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             raise UsageError("context names columns, and X is an array", "give a data frame")
         if is_frame(X) and (_models_tables(cls) or self.context is not None or not _is_numeric(X)):
             validate_data(self, X, skip_check_array=True)
-            self._rows: Rows = Loaded(X, "mixed" if _models_tables(cls) else "auto", self.context)
+            self._rows: Rows = self._loaded(cls, X)
             for remark in self._rows.remarks:
                 warnings.warn(remark, DataWarning, stacklevel=2)
         else:
@@ -192,6 +193,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         import pandas as pd
 
         return pd.DataFrame(drawn, columns=names)
+
+    def _loaded(self, cls: type[Model], X: Any) -> Loaded:
+        """The rows of a data frame as the family models them: its columns as categories where it knows levels only."""
+        rows = Loaded(X, "mixed" if _models_tables(cls) else "auto", self.context)
+        if not isinstance(rows.space, cls.spaces) and Discrete in cls.spaces:
+            with contextlib.suppress(SourceError):  # real numbers: the family says what it models
+                return Loaded(X, "categories", self.context)
+        return rows
 
     def _kind(self, cls: type[Model], X: np.ndarray) -> str:
         """What the columns of an array are."""

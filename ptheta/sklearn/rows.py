@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ptheta.data import load
 from ptheta.data.codecs import TableCodec
+from ptheta.data.finding.densities import check_numbers
 from ptheta.errors import UsageError, nearest
 from ptheta.spaces import Discrete, Real, Space
 from ptheta.values import inferred, resolution_of, shortest, snapped
@@ -46,6 +47,7 @@ class Reals(Rows):
     def __init__(self, X: np.ndarray, bins: int):
         self.space = Real((X.shape[1],))
         self.resolutions = _resolutions(X)
+        check_numbers([_values(X, self.resolutions)], lambda j: f"column {j}")
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
         """The rows, float64."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ptheta.data.codecs import Codec, FrameCodec
@@ -38,7 +40,21 @@ def check_range(codec: Codec, splits: dict[str, Split]) -> None:
         SourceError: they are; the column is named.
     """
     dimensions = _real(codec)
-    parts = [_flat(split.x)[:, dimensions] for split in splits.values() if len(split)] if len(dimensions) else []
+    if len(dimensions):
+        parts = [_flat(split.x)[:, dimensions] for split in splits.values() if len(split)]
+        check_numbers(parts, lambda j: _name(codec, int(dimensions[j])))
+
+
+def check_numbers(parts: list[np.ndarray], name: Callable[[int], str]) -> None:
+    """The same of arrays [n, m]; NaN is no number.
+
+    Args:
+        parts: of all rows.
+        name: number of a column → what to call it.
+
+    Raises:
+        SourceError: numbers that cannot be learned.
+    """
     if not parts:
         return
     low = np.fmin.reduce([np.fmin.reduce(x, 0) for x in parts]).astype(np.float64)  # not NaN, where there is any number
@@ -47,15 +63,13 @@ def check_range(codec: Codec, splits: dict[str, Split]) -> None:
     close = (low < high) & (high / 2 - low / 2 < SMALLEST / 2)
     if far.any():
         j = int(far.argmax())
-        name = _name(codec, int(dimensions[j]))
         raise SourceError(
-            f"{name} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be learned",
+            f"{name(j)} goes from {low[j]:g} to {high[j]:g}, beyond the ±{LARGEST:g} that can be learned",
             "divide it by a constant, or leave it out",
         )
     if close.any():
-        name = _name(codec, int(dimensions[int(close.argmax())]))
         raise SourceError(
-            f"the values of {name} differ by less than {SMALLEST:g}, too little to be learned",
+            f"the values of {name(int(close.argmax()))} differ by less than {SMALLEST:g}, too little to be learned",
             "multiply it by a constant, or leave it out",
         )
 
