@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from ptheta.errors import SourceError
@@ -46,12 +49,16 @@ def files_below(folder: Path, *, hidden: bool = True, follow: bool = False) -> l
 
 def _below(folder: Path, wanted: Callable[[Path], bool], follow: bool, above: tuple[str, ...]) -> Iterator[Path]:
     for path in filter(wanted, entries(folder)):
-        if path.is_symlink() and not follow:
+        link = path.is_symlink()
+        if link and not follow:
             yield path
-        elif is_folder(path):
-            real = (*above, os.path.realpath(folder))
-            if os.path.realpath(path) in real:
-                raise SourceError(f"{path} is a link to a folder above it", "remove it")
+            continue
+        real, is_below = (*above, os.path.realpath(folder)), is_folder(path)
+        if is_below and os.path.realpath(path) in real:
+            raise SourceError(f"{path} is a link to a folder above it", "remove it")
+        if link and exists(path):
+            inside(path)
+        if is_below:
             yield from _below(path, wanted, follow, real)
         else:
             yield path
@@ -91,7 +98,60 @@ def regular(path: str | Path, called: object = None) -> Path:
     if exists(path) and not is_file(path):
         what = "is a folder" if is_folder(path) else "is not a regular file"
         raise SourceError(f"{path if called is None else called} {what}", "give a file")
+    inside(path, called)
     return path
+
+
+_BOUNDS: ContextVar[tuple[str, ...]] = ContextVar("ptheta_bounds", default=())
+"""Real paths of the folders in which paths named by data stay; none: anywhere."""
+
+
+@contextmanager
+def staying_in(*folders: Path) -> Iterator[None]:
+    """Within, what data name, by paths and links, lies in these folders; of none, anywhere."""
+    token = _BOUNDS.set(tuple(os.path.realpath(folder) for folder in folders))
+    try:
+        yield
+    finally:
+        _BOUNDS.reset(token)
+
+
+def inside(path: str | Path, called: object = None) -> None:
+    """Check that a path that data name stays where the data are.
+
+    Args:
+        path: named by data, or a link among them.
+        called: names it in the error; None: the path itself.
+
+    Raises:
+        SourceError: it leads elsewhere.
+    """
+    bounds, real = _BOUNDS.get(), os.path.realpath(path)
+    if not bounds or any(_lies_in(real, folder) for folder in (*bounds, *_UNPACKED)):
+        return
+    if (datasets := sys.modules.get("datasets")) and any(
+        _lies_in(real, os.path.realpath(folder))
+        for folder in (datasets.config.HF_DATASETS_CACHE, datasets.config.HF_CACHE_HOME)
+    ):
+        return
+    where = "" if called in (None, str(path)) else f"{called}: "
+    raise SourceError(
+        f"{where}{path} leads out of the folder of the data, to {real}",
+        "copy it there, or allow it with --follow-paths",
+    )
+
+
+_UNPACKED: set[str] = set()
+"""Folders into which this process has unpacked archives."""
+
+
+def unpacked_to(folder: Path) -> None:
+    """What an archive was unpacked to is where its data are."""
+    _UNPACKED.add(os.path.realpath(folder))
+
+
+def _lies_in(real: str, folder: str) -> bool:
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def exists(path: Path) -> bool:

@@ -30,6 +30,12 @@ def remark(text: str) -> None:
         listener(text)
 
 
+def announce(text: str) -> None:
+    """Say what is about to be done, to whoever listens; where nobody does, it is not worth a warning."""
+    if (listener := _LISTENER.get()) is not None:
+        listener(text)
+
+
 @contextmanager
 def collecting() -> Iterator[list[str]]:
     """Within, remarks are added to the list that this gives, in order.

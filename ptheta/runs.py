@@ -36,6 +36,7 @@ from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
 from ptheta.models import Model
 from ptheta.raw_use import RawUse
+from ptheta.remarks import announce
 from ptheta.typed import typed
 from ptheta.weights import digest
 
@@ -73,7 +74,10 @@ class Run(RawUse):
     def data(self) -> Data:
         """The data of the fit, loaded again from their source if need be."""
         if self._data is None:
-            self._data = self.reload(self.config["data"]["request"].get("source"))
+            source = self.config["data"]["request"].get("source")
+            if source is not None:
+                announce(f"opening {source}, the data that {self.path} was fitted on")
+            self._data = self.reload(source)
         return self._data
 
     @property
@@ -126,6 +130,7 @@ class Run(RawUse):
                 codec=self.codec,
                 context_codec=self.context_codec,
                 limit=limit,
+                follow_paths=bool(request.get("follow_paths")),
             )
 
     def reading(self) -> AbstractContextManager[Any]:

@@ -164,7 +164,7 @@ def test_leftovers_of_interrupted_commands_are_neither_archived_nor_learned(here
 def test_a_class_behind_a_link_is_learned_as_well(here):
     shutil.move(here / "pics/cat", here / "elsewhere")
     (here / "pics/cat").symlink_to(here / "elsewhere")
-    data = ptheta.load("pics", context="label")
+    data = ptheta.load("pics", context="label", follow_paths=True)
     assert data.context_space.names == ("cat", "dog")
     assert sum(map(len, data.splits.values())) == len(PICTURES)
 
@@ -175,7 +175,7 @@ def test_tables_behind_a_link_are_not_passed_over(here):
     with pytest.raises(
         SourceError, match="tables/deep is a link to a folder, which is not followed for data files; put"
     ):
-        ptheta.load("tables")
+        ptheta.load("tables", follow_paths=True)
 
 
 def test_links_that_lead_nowhere_or_upwards_stop_the_command(here):

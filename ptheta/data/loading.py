@@ -24,7 +24,7 @@ from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, UsageError, nearest
-from ptheta.listing import exists
+from ptheta.listing import exists, is_folder, staying_in
 from ptheta.remarks import collecting, remark
 
 
@@ -59,7 +59,8 @@ def load(
     asked = Options.of(option_groups(), {"event": event, "context": context, **options})
     text = asked[TextTables]
     names = _names_expected(event, context, codec, context_codec)
-    with collecting() as found, asking(text, names, words_of(codec, None, None, None)) as reader:
+    bounded = staying_in(*([] if asked[Loading].follow_paths else _folders(source)))
+    with collecting() as found, bounded, asking(text, names, words_of(codec, None, None, None)) as reader:
         opened = open_source(source) if codec is not None else divisible(open_source(source))
         if text.given and not reader.used:
             raise UsageError(f"{opened.origin} is not a text table", f"leave out {' and '.join(text.given)}")
@@ -75,6 +76,13 @@ def load(
     values = {name: None if callable(value) else value for name, value in planned.values().items()}
     data.request = {"source": address(source)} | values
     return data
+
+
+def _folders(source: Any) -> list[Path]:
+    """Where the files that the data name must lie; none of values in memory, which may name any."""
+    if not isinstance(source, str | Path) or not exists(path := Path(source)):
+        return []
+    return [path] if is_folder(path) else [path.absolute().parent, path.resolve().parent]
 
 
 def address(source: Any) -> str | None:

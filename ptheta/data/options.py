@@ -84,6 +84,10 @@ class Loading(OptionGroup):
         otherwise="a tenth, at most 10,000; of undivided text in order, a twentieth",
         least=0,
     )
+    follow_paths: bool = option(
+        False,
+        "open files that data name, by paths or symbolic links, wherever they are; else those beside the data only",
+    )
     seed: int = option(0, "seed of every draw", least=0, most=SEEDS - 1)
 
 

@@ -19,7 +19,7 @@ from ptheta.data.sources.folders import open_folder
 from ptheta.data.sources.splits import PUBLISHED
 from ptheta.data.sources.tables import ArrayTable, Source, Table
 from ptheta.errors import SourceError
-from ptheta.listing import entries, files_below, is_folder
+from ptheta.listing import entries, files_below, is_folder, unpacked_to
 from ptheta.remarks import collecting, remark
 
 STREAMS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
@@ -108,6 +108,7 @@ def _content(path: Path) -> Path:
     key = (str(path.resolve()), status.st_mtime_ns, status.st_size)
     if key not in _unpacked:
         made = tempfile.TemporaryDirectory(prefix="ptheta-unpacked-")
+        unpacked_to(Path(made.name))
         try:
             _unpack(path, Path(made.name))
         except OSError as error:

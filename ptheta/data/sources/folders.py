@@ -44,7 +44,7 @@ def open_folder(path: Path) -> Source:
         what = "is a link to nothing" if strange.is_symlink() else "is not a regular file"
         raise SourceError(f"{printable(strange)} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
-        return open_saved(path)
+        return open_saved(path, files)
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
     sounds = [f for f in files if f.suffix.lower() in SOUNDS]
     media, name = (pictures, "image") if pictures else (sounds, "audio")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import tempfile
 import urllib.parse
@@ -17,7 +18,7 @@ from ptheta.data.sources.faults import one_line
 from ptheta.data.sources.json_tables import open_json_tables
 from ptheta.data.sources.left_out import left_out
 from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
-from ptheta.listing import is_file
+from ptheta.listing import inside, is_file
 from ptheta.numbers import plural
 from ptheta.remarks import remark
 
@@ -34,13 +35,20 @@ def open_hub(name: str) -> Source:
     return Source(name.split("/")[-1], name, named_splits(tables_of(loaded, name), name))
 
 
-def open_saved(path: Path) -> Source:
-    """Open a folder written by `Dataset.save_to_disk`."""
+def open_saved(path: Path, files: Sequence[Path]) -> Source:
+    """Open a folder written by `Dataset.save_to_disk`.
+
+    Args:
+        path: of the folder.
+        files: all in it.
+    """
     from ptheta.data.sources.splits import named_splits
 
     with one_line(str(path), "save it again with save_to_disk"):
         import datasets
 
+        for file in [path / "dataset_dict.json", *(one for one in files if one.name == "state.json")]:
+            _check_named(file)
         tables = tables_of(datasets.load_from_disk(str(path)), path.name)
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
@@ -64,6 +72,8 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
             builder = datasets.load_dataset_builder(str(path), cache_dir=unknown)
         form = type(builder).__module__.rpartition(".")[2]
         groups = {str(split): [Path(one) for one in own] for split, own in (builder.config.data_files or {}).items()}
+        for file in _flat(groups):
+            inside(file, f"a data file of {path}")
         read = [file.resolve() for file in _flat(groups)]
         if form == "parquet":
             tables: dict[str, Table] = {
@@ -99,6 +109,19 @@ def _is_plain(builder: Any) -> bool:
 def _is_own(file: Path) -> bool:
     """Whether it is a file that the readers of single files open."""
     return is_file(file) and file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl"))
+
+
+def _check_named(file: Path) -> None:
+    """What a file of `save_to_disk` names stays in its folder.
+
+    Raises:
+        SourceError: it leads elsewhere.
+    """
+    if not file.is_file():
+        return
+    about = json.loads(file.read_text(encoding="utf-8"))
+    for name in [*about.get("splits", []), *(one["filename"] for one in about.get("_data_files", []))]:
+        inside(file.parent / name, file)
 
 
 def tables_of(loaded: Any, origin: str = "") -> dict[str, Table]:

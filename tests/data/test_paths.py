@@ -1,0 +1,120 @@
+"""What data name, by paths and links, lies beside them, unless it is allowed to lie elsewhere."""
+
+import json
+import os
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from ptheta.cli.main import main
+from ptheta.data import load
+from ptheta.errors import SourceError
+
+OUT = r"leads out of the folder of the data, to .*; copy it there, or allow it with --follow-paths"
+
+
+def picture(path):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    pixels = np.random.default_rng(len(str(path))).integers(0, 256, (4, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A folder of data, and a picture elsewhere."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for i in range(11):
+        picture(tmp_path / "data" / f"{i}.png")
+    picture(tmp_path / "elsewhere" / "secret.png")
+    return tmp_path / "data", tmp_path / "elsewhere"
+
+
+def described(inside, outside, name):
+    names = [f"{i}.png" for i in range(11)] + [name]
+    (inside / "metadata.csv").write_text("file_name,label\n" + "\n".join(f"{one},a" for one in names) + "\n")
+    return inside
+
+
+def linked_file(inside, outside):
+    (inside / "link.png").symlink_to(outside / "secret.png")
+    return inside
+
+
+def linked_folder(inside, outside):
+    (inside / "link").symlink_to(outside)
+    return inside
+
+
+def parquet(inside, outside):
+    paths = [str(inside / f"{i}.png") for i in range(11)] + [str(outside / "secret.png")]
+    cells = pa.array([{"bytes": None, "path": path} for path in paths])
+    pq.write_table(pa.table({"image": cells}), inside / "t.parquet")
+    return inside / "t.parquet"
+
+
+WAYS = {
+    "a link to a file": linked_file,
+    "a link to a folder": linked_folder,
+    "metadata.csv": lambda inside, outside: described(inside, outside, "../elsewhere/secret.png"),
+    "metadata.csv, absolute": lambda inside, outside: described(inside, outside, str(outside / "secret.png")),
+    "the path of a cell": parquet,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pictures_elsewhere_are_opened_only_if_that_is_allowed(way, places):
+    source = WAYS[way](*places)
+    with pytest.raises(SourceError, match=OUT):
+        load(source, event="image")
+    data = load(source, event="image", follow_paths=True)
+    assert sum(map(len, data.splits.values())) == 12
+    assert data.request["follow_paths"] is True
+
+
+def test_a_saved_data_set_names_files_of_its_own(tmp_path):
+    for name in ("one", "other"):
+        datasets.Dataset.from_dict({"x": np.arange(12.0)}).save_to_disk(tmp_path / name)
+    state = tmp_path / "one" / "state.json"
+    about = json.loads(state.read_text())
+    about["_data_files"][0]["filename"] = "../other/data-00000-of-00001.arrow"
+    state.write_text(json.dumps(about))
+    with pytest.raises(SourceError, match=OUT):
+        load(tmp_path / "one")
+    assert len(load(tmp_path / "one", follow_paths=True).train) > 0
+
+
+def test_a_card_names_data_files_of_its_own(places):
+    inside, outside = places
+    for file in inside.iterdir():
+        file.unlink()
+    (outside / "t.csv").write_text("a,b\n" + "1.5,2.5\n" * 12)
+    (inside / "t.csv").write_text("a,b\n" + "1.5,2.5\n" * 12)
+    (inside / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: ../elsewhere/t.csv\n---\n"
+    )
+    with pytest.raises(SourceError, match=r"leads out of the folder of the data|cannot load"):
+        load(inside)
+
+
+def test_links_within_the_folder_and_a_linked_source_are_followed(places, tmp_path):
+    inside, _ = places
+    os.symlink(inside / "3.png", inside / "again.png")
+    os.symlink(inside, tmp_path / "source")
+    assert sum(map(len, load(tmp_path / "source").splits.values())) == 12
+
+
+def test_the_flag(places, monkeypatch, capsys):
+    inside, outside = places
+    monkeypatch.chdir(inside.parent)
+    linked_file(inside, outside)
+    assert main(["fit", "data", "independent", "--out", "run"]) == 2
+    assert "link.png leads out of the folder of the data" in capsys.readouterr().err
+    assert main(["fit", "data", "independent", "--out", "run", "--follow-paths"]) == 0
+    assert main(["score", "run", "data"]) == 0
+    capsys.readouterr()
+    assert main(["report", "run"]) == 0
+    assert f"opening {inside.resolve()}, the data that run was fitted on\n" in capsys.readouterr().err
