@@ -75,8 +75,8 @@ def decompress(
         raise unreadable(file, error) from None
     with data, guarded(file, FETCH, error=CodingError, problem="{origin} cannot be decompressed"):
         header, offset = read_header(data, str(file), limits)
+        _check_model(header, file.name, run)
         archive = Archive(header, file.name, model, limits)
-        archive.check_model(identity(run), run.name)
         restored = Restored(directory, blocks=len(archive.blocks))
         with computing(model, archive.threads):
             archive.check_probe()
@@ -99,6 +99,21 @@ def decompress(
                     )
     restored.seconds = time.perf_counter() - clock
     return restored
+
+
+def _check_model(header: Any, name: str, run: Run) -> None:
+    """The run must be the one the file was made with; checked first, since all else depends on it.
+
+    Raises:
+        CodingError: it is another one.
+    """
+    family, made = str(header["model"]["family"]), str(header["model"]["sha256"])
+    if made != (here := identity(run)):
+        raise CodingError(
+            f"{name} was compressed with another model: {family} with hash {made[:12]}…, and "
+            f"this {run.name} has {here[:12]}…",
+            "give the run it was made with",
+        )
 
 
 class Archive:
@@ -153,18 +168,8 @@ class Archive:
         self.blocks = list(plan(side, self.events, m, texts, self.cut))
         self.there = {str(key): str(value) for key, value in header["environment"].items()}
         self.threads = int(self.there["threads"])
-        self.family, self.identity = str(header["model"]["family"]), str(header["model"]["sha256"])
         if not 1 <= self.threads <= 4096:
             raise ValueError("a number of threads")
-
-    def check_model(self, here: str, family: str) -> None:
-        """The run must be the one the file was made with."""
-        if self.identity != here:
-            raise CodingError(
-                f"{self.name} was compressed with another model: {self.family} with hash {self.identity[:12]}…, and "
-                f"this {family} has {here[:12]}…",
-                "give the run it was made with",
-            )
 
     def check_probe(self) -> None:
         """The model must compute here what it computed there."""

@@ -145,6 +145,14 @@ def test_another_model_is_refused_before_anything_is_decoded(runs, here, picture
     assert not (here / "out").exists()
 
 
+@pytest.mark.parametrize("other", ["labelled", "bytes", "rows"])
+def test_a_model_of_another_context_or_kind_is_another_model_and_no_damage(other, runs, here, pictures):
+    with pytest.raises(
+        CodingError, match=r"x\.ptz was compressed with another model: .*; give the run it was made with"
+    ):
+        decompress(runs[other], "x.ptz", "out")
+
+
 def test_a_codec_that_reads_the_levels_otherwise_is_another_model(runs, here, pictures):
     from ptheta import Run
 
