@@ -195,7 +195,7 @@ def test_the_remedy_works(tmp_path, monkeypatch):
 
 def test_a_step_longer_than_the_budget_is_refused(tmp_path):
     data = ptheta.load(np.zeros((12, 24, 24, 3), np.uint8))
-    with pytest.raises(FitError, match=r"a step of .* would take .* and .*s, there are .* s to learn"):
+    with pytest.raises(FitError, match=r"a step of .* would take .* and .*s, and .* GB and .* s of learning are"):
         ptheta.fit("pixelcnn", data, minutes=1e-6, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

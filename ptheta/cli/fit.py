@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
+from ptheta.cli.clock import began
 from ptheta.cli.families import families_among, hyperparameters_of, named, of_all, of_family
 from ptheta.cli.families import hyperparameters as of_flags
 from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
@@ -27,7 +27,7 @@ Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positi
 
 def main(args: list[str]) -> None:
     """Parse and run, together with the other processes if torchrun started several."""
-    since = time.perf_counter()  # before torch is imported, for the budget is that of the whole command
+    since = began()
     from ptheta.training import together
 
     with together():

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
+from ptheta.cli.clock import timed
 from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Terminated, UsageError, nearest
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         SIGTERM.
     """
     args = sys.argv[1:] if argv is None else argv
-    with safe():
+    with safe(), timed(whole_process=argv is None):
         return _run(args)
 
 

@@ -254,7 +254,7 @@ class Affording:
     def _again(self, cost: Cost) -> Cost:
         """A cost whose seconds are the least of two measurements."""
         try:
-            other = self._estimate(self.hyperparameters).at(self.data.space, self.x)
+            other = self.estimate.at(self.data.space, self.x)
         except Exceeded:
             return cost
         return replace(cost, **{name: min(getattr(cost, name), getattr(other, name)) for name in ("pace", "update")})
@@ -279,7 +279,7 @@ class Affording:
             if batch == 1:
                 events = "one event"
             if seconds is not None:
-                there += f" and {duration(seconds)} to learn"
+                there = f"and {amount(limit)} and {duration(seconds)} of learning are available"
             problem = (
                 f"{values}a step of {events} would take {amount(step.memory)} and {duration(step.seconds)}, {there}"
             )

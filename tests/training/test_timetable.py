@@ -4,12 +4,16 @@ The clock is one of the tests' own: a step, and the score of an event, take as l
 """
 
 import math
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 
 import ptheta
+from ptheta.cli import clock
 from ptheta.data import Split
 from ptheta.models.autoregressive.made import MADE
 from ptheta.numbers import rounded
@@ -92,6 +96,18 @@ def test_what_comes_before_learning_may_take_most_of_the_time_but_not_all():
     times.pace = 0.001
     assert times.learning(0.0) == pytest.approx(WHOLE - 0.01 - LOOKING * WHOLE)
     assert Timetable().expected() is None
+
+
+def test_a_command_began_with_its_process_and_within_another_program_when_it_was_called():
+    code = "import time; time.sleep(0.5); from ptheta.cli import clock; print(clock.age())"
+    started = time.perf_counter()
+    age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 0.4 <= age <= time.perf_counter() - started + 0.1
+    with clock.timed(whole_process=False):
+        assert time.perf_counter() - clock.began() < 0.1
+    with clock.timed(whole_process=True):
+        assert time.perf_counter() - clock.began() == pytest.approx(clock.age(), abs=0.1)
+    assert clock.began() == pytest.approx(time.perf_counter(), abs=0.1)
 
 
 def test_a_resumed_fit_counts_what_passed_in_both_commands(monkeypatch, tmp_path):
