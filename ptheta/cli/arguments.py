@@ -261,7 +261,7 @@ def tell_torchrun(line: str) -> None:
         return
     about = {"py_callstack": line, "timestamp": str(int(time.time()))}
     with contextlib.suppress(OSError):
-        Path(path).write_text(json.dumps({"message": {"message": line, "extraInfo": about}}))
+        Path(path).write_text(json.dumps({"message": {"message": line, "extraInfo": about}}), encoding="utf-8")
 
 
 def print_json(value: Mapping[str, Any]) -> None:
