@@ -40,6 +40,9 @@ from ptheta.remarks import announce
 from ptheta.typed import typed
 from ptheta.weights import digest
 
+MISSING_BEFORE = ["none", "NA", "N/A", "NaN", "nan", "null", "NULL"]
+"""Words for missing cells in a run from before they could be asked for."""
+
 
 class Run(RawUse):
     """A fitted model with its codec and history.
@@ -101,7 +104,8 @@ class Run(RawUse):
         request = self.config["data"]["request"] | columns
         if "fit" not in request and self._has_pictures():  # of a run made before pictures were cropped
             request |= {"size": request.get("size") or "native", "fit": "stretch"}
-        return load(source, **{k: v for k, v in request.items() if k != "source"})
+        with self.reading(alone=True):
+            return load(source, **{k: v for k, v in request.items() if k != "source"})
 
     def _has_pictures(self) -> bool:
         """Whether events or contexts are read from pictures."""
@@ -133,11 +137,16 @@ class Run(RawUse):
                 follow_paths=bool(request.get("follow_paths")),
             )
 
-    def reading(self) -> AbstractContextManager[Any]:
-        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators."""
+    def reading(self, *, alone: bool = False) -> AbstractContextManager[Any]:
+        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators.
+
+        Args:
+            alone: whatever else is asked.
+        """
         request = self.config["data"]["request"]
         given = {one.name: request[one.name] for one in TextTables.options() if one.name in request}
-        return asking(TextTables(**given), usually=True)
+        given.setdefault("missing", MISSING_BEFORE)
+        return asking(TextTables(**given), usually=True, alone=alone)
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
         """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.

@@ -13,6 +13,7 @@ import numpy as np
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, warned
+from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument
 from ptheta.cli.places import output
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(classify, args, "ptheta classify")
+    call(read_as_asked(classify), args, "ptheta classify", groups=of_text_tables())
 
 
 def classify(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import tyro
 
 from ptheta.cli.arguments import call, print_json
+from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument
 from ptheta.cli.places import output
@@ -32,7 +33,7 @@ SHOWN = 8
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(evaluate, args, "ptheta evaluate")
+    call(read_as_asked(evaluate), args, "ptheta evaluate", groups=of_text_tables())
 
 
 def evaluate(

@@ -72,9 +72,13 @@ def read_as_asked(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, text_tables: dict[str, Any], **kwargs: Any) -> Any:
         from ptheta.data.options import TextTables
         from ptheta.data.sources.asked import asking
+        from ptheta.remarks import remark
 
-        with asking(TextTables(**text_tables)):
-            return function(*args, **kwargs)
+        with asking(TextTables(**text_tables)) as asked:
+            result = function(*args, **kwargs)
+        if text_tables and not asked.used:
+            remark(f"no CSV file was read, so {' and '.join(text_tables)} had no effect")
+        return result
 
     return wrapped
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
+from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.needs import Needs
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output
@@ -38,7 +39,7 @@ def main(args: list[str]) -> None:
     for flag in ("--prompt", "--stop"):
         if flag in args[-1:] or any(a == flag and re.match("--?[A-Za-z]", b) for a, b in itertools.pairwise(args)):
             raise UsageError(f"{flag} needs a text", 'give one, "" for none')
-    call_with_options(sample, args, "ptheta sample")
+    call_with_options(read_as_asked(sample), args, "ptheta sample", of_text_tables())
 
 
 def sample(

@@ -338,3 +338,16 @@ def test_pandas_reads_back_what_is_filled(tmp_path):
     assert filled == 'sep=;\n# c\na;b\n"x;y"; 1,5\n# mid\n z ;"q"\n'
     frame = pd.read_csv(io.StringIO(filled), sep=";", skiprows=2, comment="#", decimal=",")
     assert [cell.strip() for cell in frame["b"]] == ["1,5", "q"]
+
+
+def test_flags_without_a_text_table_are_reported_and_old_runs_read_as_they_did(german, tmp_path, capsys):
+    run = Run.load(german / "run")
+    with collecting():
+        run.codec.write_frame(run.model.sample(3, seed=0), tmp_path / "new.parquet")
+    asked = ["score", str(german / "run"), str(tmp_path / "new.parquet"), "--separator", "|"]
+    assert main([*asked, "--out", str(tmp_path / "s.parquet")]) == 0
+    assert "no CSV file was read, so separator had no effect" in capsys.readouterr().err
+    path = written(tmp_path, "x,y\n?,1\nNA,2\n")
+    del run.config["data"]["request"]["missing"]
+    with run.reading():
+        assert read(path)[0]["x"] == ["?", None]

@@ -42,6 +42,7 @@ def asking(
     words: Mapping[str, Sequence[str]] | None = None,
     *,
     usually: bool = False,
+    alone: bool = False,
 ) -> Iterator[Asked]:
     """Within, text tables are read so; what an option leaves open is as asked outside.
 
@@ -49,12 +50,13 @@ def asking(
         options: for text tables.
         names, words: of columns, see `Asked`.
         usually: whether what is asked outside comes first.
+        alone: whether what is asked outside does not count.
 
     >>> with asking(TextTables(separator=";")), asking(TextTables(decimal=",")) as inner:
     ...     inner.options.separator, inner.options.decimal
     (';', ',')
     """
-    outer, options = asked(), options or TextTables()
+    outer, options = Asked(TextTables()) if alone else asked(), options or TextTables()
     first, second = (options, outer.options) if usually else (outer.options, options)
     given = {one.name: getattr(second, one.name) for one in fields(options)}
     merged = replace(first, **{name: value for name, value in given.items() if value is not None})
