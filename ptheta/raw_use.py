@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ptheta.configs import REFIT
 from ptheta.data import Codec, ContextCodec, Split
-from ptheta.data.codecs import DocumentCodec, FrameCodec, RowCodec, TextCodec
+from ptheta.data.codecs import DocumentCodec, FrameCodec, PictureCodec, RowCodec, TextCodec
 from ptheta.data.columns.contexts import known_conditions
 from ptheta.data.holes import DRAWS, Holed, best_guess, opened
 from ptheta.data.reading import context_of, events_of_file
@@ -24,6 +24,7 @@ from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import ContextError, PthetaError, RunError, UsageError
 from ptheta.evaluation.nats import elbos
 from ptheta.evaluation.results import Score
+from ptheta.foreign import guarded
 from ptheta.models import Autoregressive, Density, family
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.table import TableTransformer
@@ -220,30 +221,33 @@ class RawUse(StoredRun):
 
     def _events(self, values: Any, context: Any) -> tuple[Tensor, Tensor | None]:
         """Events of raw values, and their contexts."""
-        if isinstance(self.codec, FrameCodec):
-            table = opened(values, self.codec)
-            parts = [np.empty((0, *self.codec.space.shape), self.codec.dtype)]
-            lacking = [name for name in self.codec.names if name not in table.columns]
-            if lacking:
-                raise UsageError(f"the table has no column {lacking[0]!r}", "give all columns that the run models")
-            start = 0
-            for chunk in table.chunks(self.codec.names):
-
-                def place(row: int, start: int = start) -> str:
-                    return f"row {start + row + 1:,}"
-
-                columns = {name: self.codec.named(chunk[name], table.columns[name], place) for name in self.codec.names}
-                parts.append(self.codec.encode(columns, place))
-                start += len(chunk[self.codec.names[0]])
-            events = np.concatenate(parts)
-        elif isinstance(values, str | Path) and not isinstance(self.codec, TextCodec | DocumentCodec):
+        if isinstance(values, str | Path) and not isinstance(self.codec, TextCodec | DocumentCodec):
             events = events_of_file(self.codec, values)
+        elif isinstance(self.codec, FrameCodec):
+            values = _named(values, self.codec.names)
+            events = self._rows(self.codec, values)
         else:
-            raw = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-            events = self.codec.encode([raw] if isinstance(raw, str | bytes) else raw, lambda row: f"value {row + 1}")
+            with guarded("the values", f"give events of {self.model.space}", problem="{origin} cannot be read"):
+                events = self.codec.encode(_plain(values, self.codec), lambda row: f"value {row + 1}")
         x = torch.from_numpy(np.ascontiguousarray(events))
         x = self.model.space.validate(x if x.is_floating_point() else x.long())
         return x, self._contexts(context, len(x), values)
+
+    def _rows(self, codec: FrameCodec, values: Any) -> np.ndarray:
+        """Events of a table of which all cells are given."""
+        table = opened(values, codec)
+        parts, start = [np.empty((0, *codec.space.shape), codec.dtype)], 0
+        if lacking := [name for name in codec.names if name not in table.columns]:
+            raise UsageError(f"the table has no column {lacking[0]!r}", "give all columns that the run models")
+        for chunk in table.chunks(codec.names):
+
+            def place(row: int, start: int = start) -> str:
+                return f"row {start + row + 1:,}"
+
+            columns = {name: codec.named(chunk[name], table.columns[name], place) for name in codec.names}
+            parts.append(codec.encode(columns, place))
+            start += len(chunk[codec.names[0]])
+        return np.concatenate(parts)
 
     def _contexts(self, context: Any, n: int, values: Any = None) -> Tensor | None:
         """Context rows, n or one; None without."""
@@ -326,4 +330,27 @@ def _listed(values: Any) -> list[Any]:
     listed = list(values)
     if wrong := [i for i, value in enumerate(listed) if not isinstance(value, str | bytes)]:
         raise UsageError(f"text {wrong[0] + 1} is {with_article(type(listed[wrong[0]]).__name__)}", "give strings")
+    return listed
+
+
+def _named(values: Any, names: list[str]) -> Any:
+    """An array [n, m] as columns in the order of the run's; other tables as they are."""
+    if not isinstance(values, np.ndarray | Tensor) or values.ndim != 2 or values.shape[1] != len(names):
+        return values
+    return dict(zip(names, (values.detach().cpu().numpy() if isinstance(values, Tensor) else values).T))
+
+
+def _plain(values: Any, codec: Codec) -> Any:
+    """Values as a codec takes them: texts and pictures in a list, anything else in an array."""
+    if isinstance(codec, DocumentCodec):
+        return _listed(values)
+    if isinstance(values, Tensor):
+        return values.detach().cpu().numpy()
+    if not isinstance(codec, PictureCodec):
+        return values
+    from PIL import Image
+
+    listed = [values] if isinstance(values, Image.Image) else values
+    if isinstance(listed, list | tuple):
+        return [Image.fromarray(value) if isinstance(value, np.ndarray) else value for value in listed]
     return listed

@@ -202,6 +202,13 @@ def test_pictures_are_pictures(tmp_path):
     assert all(isinstance(picture, Image.Image) for picture in drawn)
     expected = run.model.log_prob(run.model.sample(3, seed=0)).detach().numpy()
     np.testing.assert_allclose(run.log_prob(drawn), expected, atol=1e-6)
+    arrays = [np.asarray(picture) for picture in drawn]
+    for given in (arrays, np.stack(arrays) // 255, drawn[0]):
+        np.testing.assert_allclose(run.log_prob(given), expected[: 1 if given is drawn[0] else 3], atol=1e-6)
+    drawn[0].save(tmp_path / "one.png")
+    np.testing.assert_allclose(run.log_prob(tmp_path / "one.png"), expected[:1], atol=1e-6)
+    with pytest.raises(SourceError, match="the values cannot be read"):
+        run.log_prob(pd.DataFrame({"a": [1]}))
     completed = run.complete(drawn, 0.5, 2, seed=1)
     assert [len(each) for each in completed] == [2, 2, 2]
     top = np.asarray(drawn[0])[:2]
@@ -231,3 +238,15 @@ def test_arrays_are_arrays(tmp_path, walks):
     assert run.sample(3).shape == (3, 4)
     with pytest.raises(SourceError, match="value 2 holds 9"):
         run.log_prob(np.where(np.arange(5)[:, None] == 1, 9, x))
+
+
+def test_rows_of_numbers_may_be_an_array(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    run = ptheta.fit("made", frame, steps=1, out=tmp_path / "run", hyperparameters={"width": 4, "layers": 1})
+    expected = run.log_prob(frame)
+    np.testing.assert_array_equal(run.log_prob(frame.to_numpy()), expected)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    np.testing.assert_allclose(run.log_prob(tmp_path / "t.csv"), expected)
+    assert list(run.sample(2, seed=0).columns) == ["a", "b"]
+    with pytest.raises(UsageError, match="fit `table`"):
+        run.impute(frame)
