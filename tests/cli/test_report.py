@@ -36,7 +36,7 @@ def test_data_that_have_moved_are_named(here, ptheta):
     (here / "elsewhere").mkdir()
     (here / "moved.csv").rename(here / "elsewhere" / "numbers.csv")
     assert ptheta("report", "mine", "elsewhere/numbers.csv", "-n", "20", "--out", "a.html").code == 0
-    assert "judged by other data" not in (here / "a.html").read_text()
+    assert "judged on other data" not in (here / "a.html").read_text()
 
 
 def test_labels_are_given_and_shown(here, ptheta):

@@ -242,7 +242,7 @@ def test_other_data_are_judged_and_said_to_be_other(reals, tmp_path):
     x = np.random.default_rng(5).normal(size=(40, 2))
     other = ptheta.load(x, codec=reals.codec)
     page, numbers = report(reals, tmp_path / "a.html", data=other)
-    assert "judged by other data than it was fitted on" in page.words
+    assert "judged on other data than those it was fitted to" in page.words
     mean = -float(reals.model.log_prob(torch.from_numpy(x)).detach().mean())
     found = next(v for k, v in numbers.items() if k.startswith("surprise_") and not k.endswith("_se"))
     assert found == pytest.approx(mean)
