@@ -29,6 +29,7 @@ from ptheta.configs import (
     versions,
 )
 from ptheta.data import Data, load
+from ptheta.data.codecs import FrameCodec
 from ptheta.data.options import TextTables
 from ptheta.data.sources.asked import asking
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
@@ -104,6 +105,8 @@ class Run(RawUse):
         request = self.config["data"]["request"] | columns
         if "fit" not in request and self._has_pictures():  # of a run made before pictures were cropped
             request |= {"size": request.get("size") or "native", "fit": "stretch"}
+        if isinstance(self.codec, FrameCodec):  # what was inferred once is not inferred again
+            request |= {"event": request.get("event") or self.codec.names, "columns": self.codec.taken_as}
         with self.reading(alone=True):
             return load(source, **{k: v for k, v in request.items() if k != "source"})
 

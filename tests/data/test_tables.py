@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ptheta
 import ptheta.data.splits
 from ptheta.data import Codec, load
 from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError, SpaceError, UsageError
 from ptheta.fitting import load_for
 from ptheta.models.counting.tables import MarkovChain
+from ptheta.runs import Run
 from ptheta.spaces import Column, Discrete, Document, Real, Table
 
 
@@ -261,3 +263,17 @@ def test_a_family_takes_the_columns_of_a_table_as_it_can(cats):
         load_for("independent", numbers.assign(r=np.random.default_rng(0).normal(size=120)))
     with pytest.raises(SpaceError, match=r"Markov.*--columns categories"):
         MarkovChain(load(numbers).space)
+
+
+@pytest.mark.parametrize("columns", ["categories", "real", "mixed"])
+def test_a_run_reads_its_data_as_its_codec_does_whatever_would_be_inferred_today(columns, tmp_path):
+    made = pd.DataFrame({"a": np.arange(120) % 40, "b": np.arange(120) % 31, "id": [f"n{i}" for i in range(120)]})
+    made.to_csv(tmp_path / "t.csv", index=False)
+    event = ["a", "b"] if columns == "real" else ["a", "b", "id"]
+    data = load(tmp_path / "t.csv", event=event, columns=columns)
+    model = {"categories": "independent", "real": "made", "mixed": "table"}[columns]
+    run = ptheta.fit(model, data, steps=None if columns == "categories" else 1, out=tmp_path / "run", verbose=False)
+    run = Run.load(run.path)
+    run.config["data"]["request"] |= {"event": None, "columns": "auto"}  # as older runs have it
+    assert run.own_data.codec == data.codec
+    assert run.data.fingerprint == data.fingerprint

@@ -63,6 +63,11 @@ class FrameCodec(Codec):
         """The values of a category; None for a column of numbers."""
 
     @property
+    def taken_as(self) -> str:
+        """The value of the option `columns` that gives this codec again."""
+        return "mixed"
+
+    @property
     def words(self) -> dict[str, list[str]]:
         """Columns whose values are texts, whatever they look like → those values."""
         known = {name: self.levels_of(name) for name in self.names}

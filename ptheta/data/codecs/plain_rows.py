@@ -77,6 +77,13 @@ class TableCodec(FrameCodec):
         """Compact integers, or the real type."""
         return np.dtype(self.real) if self.values is None else compact(max(len(v) for v in self.values))
 
+    @property
+    def taken_as(self) -> str:
+        """Real numbers or categories; fractions are categories only if nothing else is asked for."""
+        if self.values is None:
+            return "real"
+        return "auto" if any(isinstance(values[0], float) for values in self.values) else "categories"
+
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Events [n, m] of a data frame, or of a dict from column name to array."""
         x = np.empty((len(raw[self.columns[0]]) if self.columns[0] in raw else 0, len(self.columns)), self.dtype)
