@@ -30,7 +30,7 @@ import torch
 import ptheta
 from benchmarks import adult_cells, adult_rows
 from benchmarks.common import DATA, machine, table
-from ptheta.cli.cells import DRAWS, best_guess
+from ptheta.data.holes import DRAWS, best_guess
 from ptheta.evaluation.baselines import CountedTable, Numbers
 from ptheta.evaluation.nats import log_probs
 from ptheta.training import loop

@@ -152,6 +152,7 @@ def test_scores_of_a_frame_are_those_of_its_events(table):
         (lambda run: run.log_prob(rows(3).assign(size=[1.0, np.nan, 2.0])), "'size' is missing at row 2"),
         (lambda run: run.impute(3), "an int is not a source"),
         (lambda run: run.impute(pd.DataFrame({"a": [1]})), "the table has none of the run's columns"),
+        (lambda run: run.impute(rows(3).rename(columns={"size": "Size"})), "a column 'Size' and none called 'size'"),
         (lambda run: run.impute(rows(3), n=0), "n is 0; give at least 1"),
         (lambda run: run.impute(rows(3), sede=1), "impute has no argument 'sede'; did you mean seed?"),
         (lambda run: run.impute(rows(3), context="cat"), "has no context; leave the context out"),

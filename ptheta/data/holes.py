@@ -12,7 +12,7 @@ import torch
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.sources.memory import table_of
 from ptheta.data.sources.tables import Table
-from ptheta.errors import SourceError, nearest
+from ptheta.errors import SourceError, closest, nearest
 from ptheta.remarks import remark
 
 DRAWS = 32
@@ -42,6 +42,9 @@ class Holed:
         if lacking := [name for name in codec.names if name not in names]:
             if not names:
                 raise SourceError("the table has none of the run's columns", nearest("", lacking))
+            for name in table.columns:
+                if name not in names and (meant := closest(name, lacking)) is not None:
+                    raise SourceError(f"the table has a column {name!r} and none called {meant!r}", "rename it")
             remark(f"columns that the table lacks are drawn: {', '.join(lacking[:8])}{' …' * (len(lacking) > 8)}")
         self.rows = np.concatenate([np.empty((0, len(codec.names))), *_chunks(table, codec, names)])
         self.missing = np.isnan(self.rows)
