@@ -7,11 +7,13 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ptheta.data import Data
 from ptheta.errors import FitError, PthetaError, RunError
@@ -19,6 +21,7 @@ from ptheta.foreign import guarded
 from ptheta.listing import entries, is_file, is_folder
 from ptheta.models import Model, family
 from ptheta.models.building import seeded
+from ptheta.models.limits import Limited
 from ptheta.models.zoo import stored_name
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
@@ -147,11 +150,19 @@ def _storable(model: Model) -> dict[str, Any]:
     return found
 
 
-def build_model(config: Mapping[str, Any]) -> Model:
-    """The model a config describes, with fresh weights; the global random state is untouched."""
+def build_model(config: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None) -> Model:
+    """The model a config describes, with fresh weights; the global random state is untouched.
+
+    Args:
+        config: of a run.
+        weights: that it is to have; it is not built where it would be far larger. None: whatever its size.
+    """
+    held = 0 if weights is None else sum(tensor.nbytes for tensor in weights.values())
+    size = 0 if weights is None else len(weights)
+    limit = nullcontext() if weights is None else Limited(10_000 + 200 * size, 2**30 + 16 * held)
     with guarded("the config", REFIT, error=RunError, problem="{origin} does not describe a model"):
         try:
-            with seeded(config["seed"]):
+            with seeded(config["seed"]), limit:
                 return _built(config["model"], config["space"], config["context_space"])
         except RunError:
             raise

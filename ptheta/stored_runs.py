@@ -177,7 +177,7 @@ class StoredRun:
         with guarded(path, REFIT, error=RunError, problem="{origin} cannot be loaded"):
             config = read_config(path)
             tensors, metadata = _weights(path, config)
-            model = build_model(config)
+            model = build_model(config, tensors)
             _check_tensors(path, model, tensors)
             model.load_state_dict(tensors)
             if metadata.get("config") != config["sha256"]:

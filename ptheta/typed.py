@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 import types
 from collections.abc import Callable, Mapping
@@ -155,7 +156,7 @@ def _number(value: Any, kind: type) -> Any:
         return operator.index(value)
     except TypeError:
         pass
-    if kind is float and isinstance(value, float | np.floating):
+    if kind is float and isinstance(value, float | np.floating) and not math.isnan(value):
         return float(value)
     return _WRONG
 

@@ -85,6 +85,9 @@ def call(
         raise UsageError(f"unknown {what} {unknown[0]}", hint if "did you mean" in hint else f"see {prog} --help")
     positional, named = bound
     _check_needs(signature.parameters, named)
+    for name, value in named.items():
+        for one, number in vars(value).items() if name in titled else [(name, value)]:
+            _check_number(one, number)
     given: dict[str, Any] = {}
     for parameter, titles in groups.items():
         values = [(flag, getattr(named[title], flag.name)) for title, flags in titles.items() for flag in flags]
@@ -116,6 +119,18 @@ def _help() -> Iterator[None]:
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = before
+
+
+def _check_number(name: str, value: Any) -> None:
+    """No flag takes what is no number, or a whole number that computers do not hold.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if isinstance(value, float) and math.isnan(value):
+        raise UsageError(f"{flag_of(name)} is nan", "give a number")
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise UsageError(f"{flag_of(name)} is {value!s:.40}", "give a number below 2^64")
 
 
 NARROWEST = 40

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ptheta.errors import UsageError, nearest
+from ptheta.foreign import guarded
 from ptheta.models.base import Model
 from ptheta.models.zoo import family
 from ptheta.spaces import Space
@@ -61,7 +62,9 @@ def build(
     kinds = cls.hyperparameter_signature()
     for name in given.keys() & kinds.keys():
         given[name] = checked(f"{name} of {cls.__name__}", given[name], kinds[name].annotation)
-    with seeded(seed):
+    values = ", ".join(f"{name} {value}" for name, value in given.items())
+    problem = f"{cls.__name__} cannot be built with {values or 'its defaults'}"
+    with seeded(seed), guarded("", "choose other values", error=UsageError, problem=problem.replace("{", "(")):
         return cls(space, context_space, **given)
 
 
