@@ -255,12 +255,10 @@ def test_complete_and_compress_report_what_they_read_differently(classes, tmp_pa
     assert "pictures of 8×8 pixels, resized to 6×6" in err
 
 
-def test_metadata_may_name_files_in_full(classes, tmp_path):
+def test_metadata_may_name_files_in_full(classes):
     rows = [f"{path},{path.parent.name}" for path in sorted(classes.rglob("*.png"))]
-    (tmp_path / "described").mkdir()
-    (tmp_path / "described" / "metadata.csv").write_text("\n".join(["file_name,kind", *rows]))
-    picture(tmp_path / "described" / "a.png")
-    data = ptheta.load(tmp_path / "described", context="kind")
+    (classes / "metadata.csv").write_text("\n".join(["file_name,kind", *rows]))
+    data = ptheta.load(classes, context="kind")
     assert data.context_space == Label(("cat", "dog"))
     assert sum(map(len, data.splits.values())) == len(rows)
 

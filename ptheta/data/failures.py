@@ -28,7 +28,7 @@ class UnusableFiles(SourceError):
         listed = ", ".join(error.problem for error in found[:SHOWN])
         remedies = {error.remedy for error in found}
         remedy = first.remedy if len(remedies) == 1 else "remove them or save them again"
-        super().__init__(f"{len(found):,} cannot be used: {listed}{more}", remedy)
+        super().__init__(f"{len(found):,} files cannot be used: {listed}{more}", remedy)
 
     def __reduce__(self):
         return type(self), (self.found,)
@@ -44,7 +44,7 @@ class Failures:
     >>> failures.end()
     Traceback (most recent call last):
     ...
-    ptheta.data.failures.UnusableFiles: 2 cannot be used: a is damaged, b is damaged; remove it
+    ptheta.data.failures.UnusableFiles: 2 files cannot be used: a is damaged, b is damaged; remove it
     """
 
     def __init__(self):

@@ -114,15 +114,17 @@ def test_all_damaged_pictures_are_named_together(tmp_path):
     (tmp_path / "03.png").write_bytes(b"no picture")
     whole = (tmp_path / "07.png").read_bytes()
     (tmp_path / "07.png").write_bytes(whole[:60])
-    with pytest.raises(SourceError, match=r"2 cannot be used: \S+/03\.png is not a picture, \S+/07\.png is damaged"):
+    with pytest.raises(
+        SourceError, match=r"2 files cannot be used: \S+/03\.png is not a picture, \S+/07\.png is damaged"
+    ):
         load(tmp_path)
     (tmp_path / "03.png").write_bytes(whole)
     (tmp_path / "09.png").write_bytes(whole[:70])
-    with pytest.raises(SourceError, match=r"2 cannot be used: \S+/07\.png is damaged.*\S+/09\.png is damaged"):
+    with pytest.raises(SourceError, match=r"2 files cannot be used: \S+/07\.png is damaged.*\S+/09\.png is damaged"):
         load(tmp_path)
     for i in range(12):
         (tmp_path / f"{i:02}.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"12 cannot be used: .* and 7 more; remove it or save it again as PNG"):
+    with pytest.raises(SourceError, match=r"12 files cannot be used: .* and 7 more; remove it or save it again as PNG"):
         load(tmp_path)
 
 

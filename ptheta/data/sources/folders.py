@@ -139,7 +139,7 @@ def _labels(path: Path, groups: dict[str, list[Path]], what: str) -> dict[Path, 
     for label, names in spellings.items():
         places = sorted({folder.as_posix() for folder in folders.values() if folder.name in names})
         if len(places) > 1:
-            shown = ", ".join(map(repr, places[:4])) + ", …" * (len(places) > 4)
+            shown = ", ".join(map(repr if len(names) == 1 else ascii, places[:4])) + ", …" * (len(places) > 4)
             remark(f"folders of one name are one label, {label!r}: {shown}")
     label_of = {name: label for label, names in spellings.items() for name in names}
     labels = {file: label_of.get(folder.name) for file, folder in folders.items()}
