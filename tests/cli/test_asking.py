@@ -1,6 +1,7 @@
 """What can be asked of commands in few words: a text to score, columns to leave out, help that suits a run."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -88,8 +89,8 @@ def test_help_shows_what_suits_a_run(run, command, shown, hidden, texts, picture
     path = {"texts": texts, "pictures": pictures, "labelled": labelled}[run].path
     with pytest.raises(SystemExit):
         main([command, str(path), "--help"])
-    lines = [line.strip(" │") for line in capsys.readouterr().out.splitlines()]
-    flags = {word.strip(",") for line in lines if line.startswith("-") for word in line.split() if word.startswith("-")}
+    found = (re.match(r"\W*?(--?\w[\w-]*)", line) for line in capsys.readouterr().out.splitlines())
+    flags = {match[1] for match in found if match}
     assert set(shown) <= flags
     assert not set(hidden) & flags
     with pytest.raises(SystemExit):
