@@ -60,6 +60,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder, verified against its hash."""
     file = path / "config.json"
     recover(path)
+    if is_file(path):
+        what = "a compressed file" if path.suffix == ".ptz" else "a file"
+        raise RunError(f"{path} is {what}, not a run folder", "give the folder that `ptheta fit` printed")
     if not is_folder(path):
         raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
     inside = entries(path)
@@ -70,6 +73,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if links:
         raise RunError(f"{path} contains the link {sorted(links)[0]}, which is never followed", "remove it")
     if not is_file(file):
+        if runs := [entry.name for entry in inside if is_file(entry / "config.json")]:
+            raise RunError(f"{path} is a folder of runs", f"name one of them, such as {path / runs[0]}")
         raise RunError(
             f"{path} is not a run folder: it has no config.json", "give the folder that `ptheta fit` printed"
         )

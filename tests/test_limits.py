@@ -74,3 +74,19 @@ def test_a_dropout_that_is_no_probability_is_refused(value):
 def test_flags_that_are_no_numbers(words, problem, capsys):
     assert main(words) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_a_wrong_kind_of_file_is_called_what_it_is(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(run.path.parent)
+    (tmp_path / "x.ptz").write_bytes(b"ptheta")
+    wrong = {
+        ("info", str(tmp_path / "x.ptz")): "x.ptz is a compressed file, not a run folder",
+        ("info", __file__): "is a file, not a run folder",
+        ("info", "."): ". is a folder of runs; name one of them, such as run",
+        ("fit", str(tmp_path / "x.ptz")): "is a compressed file, not data; unpack it with ptheta decompress RUN",
+        ("fit", "run"): "run is a run folder, not data",
+        ("fit", "."): ". is a folder of runs, such as run, not data",
+    }
+    for words, problem in wrong.items():
+        assert main([*words]) == 2
+        assert problem in capsys.readouterr().err

@@ -117,7 +117,7 @@ ODD = {
 
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_environments(odd, tmp_path):
-    source = tmp_path / os.fsdecode(b"caf\xe9-\xc3\xa9.csv")
+    source = tmp_path / "café.csv"
     source.write_text("größe,b\n" + "1.5,ä\n2.5,ö\n" * 20, encoding="utf-8")
     words, changes = ODD[odd]
     command = [sys.executable, "-m", "ptheta", *(str(source) if word == "source" else word for word in words)]

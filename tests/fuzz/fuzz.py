@@ -67,7 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="folder for the mutants that failed")
     asked = parser.parse_args(arguments)
     clock = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        tempfile.tempdir = folder  # what is unpacked goes with it
         os.environ["HF_DATASETS_CACHE"] = f"{folder}/cache"
         place = Path(folder, "files")
         place.mkdir()

@@ -45,6 +45,8 @@ def open_file(path: Path) -> Source:
     if is_idx(path):
         return Source(path.stem, str(path), named_splits(idx_tables(path), str(path)))
     suffix = Path(name.removesuffix(".gz")).suffix if name.endswith((".csv.gz", ".tsv.gz")) else path.suffix.lower()
+    if suffix == ".ptz":
+        raise SourceError(f"{path} is a compressed file, not data", f"unpack it with ptheta decompress RUN {path}")
     if suffix not in OPENERS:
         raise SourceError(f"{path} is of an unknown kind", f"known are IDX files and {', '.join(OPENERS)}")
     tables = OPENERS[suffix](path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,13 @@ def _object(source: Any) -> Source:
 
 def _named(source: str | Path) -> Source:
     path = Path(source)
-    if printable(path) != str(path):  # no run could write down where its data lie
+    if printable(path).encode() != os.fsencode(path):  # no run could write down where its data lie
         raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
         if {"config.json", "model.safetensors"} <= {entry.name for entry in entries(path)}:
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
+        if runs := [entry.name for entry in entries(path) if exists(entry / "model.safetensors")]:
+            raise SourceError(f"{path} is a folder of runs, such as {runs[0]}, not data", "name the data")
         from ptheta.data.sources.folders import open_folder
 
         return open_folder(path)
