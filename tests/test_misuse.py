@@ -134,7 +134,7 @@ def test_a_hyperparameter_has_its_type(value, problem, data, tmp_path):
         (lambda run: ptheta.load("digits", limit="a"), "limit is 'a', not a whole number"),
         (lambda run: ptheta.load("digits", event=3), "event is 3, not a string"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_arguments_of_a_run_are_named(use, problem, run):
     with pytest.raises(PthetaError) as caught:
