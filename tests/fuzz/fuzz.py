@@ -35,6 +35,9 @@ from ptheta.errors import PthetaError
 LONGEST = 10.0
 """Seconds that reading may take."""
 
+BROKEN = 3
+"""Exit status of a child in which the fuzzer itself failed."""
+
 MOST = 2**30
 """Bytes that it may take."""
 
@@ -127,13 +130,19 @@ def _read_all(chosen: list[Reader], mutants: list[Mutant], seed: int) -> tuple[l
         while start < len(mutants):
             child = os.fork()
             if child == 0:
-                _child(chosen, mutants, start, seed, state, report)
+                try:
+                    _child(chosen, mutants, start, seed, state, report)
+                except BaseException as error:  # of the fuzzer itself; the parent cleans up, and not this process
+                    report.write(f"the fuzzer\t{traceback.format_exception(error)!r}\n")
+                    report.flush()
+                finally:
+                    os._exit(BROKEN)
             status = _watched(child, state)
             at = struct.unpack_from("q", state)[0]
             if status != 0:
                 what = "it hangs" if status == signal.SIGKILL else f"it ends the process (status {status})"
                 failures.append(Failure(_name(chosen, mutants[at]), what))
-            start = at + 1
+            start = at + 1 if status != BROKEN else len(mutants)
             _restore(chosen)
         report.seek(0)
         for line in report:

@@ -329,7 +329,9 @@ def _runs(folder: Path) -> list[Reader]:
         weights = dict(run.model.state_dict())
         name = sorted(weights)[int(random.integers(len(weights)))]
         others = [weights[name][:0], weights[name][None], weights[name].double(), torch.zeros(7), weights[name] / 0]
-        weights[name if random.random() < 0.8 else "other"] = others[int(random.integers(len(others)))].contiguous()
+        weights[name if random.random() < 0.8 else "other"] = (
+            others[int(random.integers(len(others)))].contiguous().clone()
+        )
         about = {"config": run.config["sha256"]}
         return save(weights, about | {"sha256": digest(weights, about)})
 
