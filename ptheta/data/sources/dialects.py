@@ -40,8 +40,9 @@ MARKS = {
 }
 """Mark of the byte order → encoding."""
 
-PACKED_MOST, PACKED_LEAST = 200, 2**26
-"""A gzipped table may unpack to so many times its bytes, or to so many bytes, whichever is more."""
+PACKED_TIMES, PACKED_LEAST, PACKED_MOST = 200, 2**26, 2**29
+"""A gzipped table may unpack to so many times its bytes, but always to the second number of bytes and never to more than
+the third, since it is unpacked in memory."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read_bytes(path: str | Path) -> bytes:
     try:
         if path.suffix.lower() != ".gz":
             return path.read_bytes()
-        most = max(PACKED_LEAST, PACKED_MOST * path.stat().st_size)
+        most = min(max(PACKED_LEAST, PACKED_TIMES * path.stat().st_size), PACKED_MOST)
         with gzip.open(path) as file:
             content = file.read(most + 1)
     except OSError as error:
@@ -95,7 +96,7 @@ def read_bytes(path: str | Path) -> bytes:
             raise SourceError(f"{path} is not a gzip file: {error}", "fetch it again") from None
         raise unreadable(path, error) from None
     if len(content) > most:
-        raise SourceError(f"{path} unpacks to more than {PACKED_MOST} times its size", "unpack it first")
+        raise SourceError(f"{path} unpacks to more than {most:,} bytes", "unpack it first")
     return content
 
 
