@@ -25,6 +25,10 @@ _PLAIN = (OSError, ValueError, EOFError, SyntaxError)
 """Exceptions whose message says what is wrong without the exception's name."""
 
 
+class Signal(Exception):
+    """Control flow of our own, which is no error and passes every guard."""
+
+
 @contextlib.contextmanager
 def guarded(
     origin: object,
@@ -42,7 +46,7 @@ def guarded(
         problem: what went wrong, before the cause.
 
     Raises:
-        PthetaError: ours as they are, anything else as `error`. An interrupt and the end of the process pass.
+        PthetaError: ours as they are, anything else as `error`. An interrupt, the end of the process and a `Signal` pass.
 
     >>> with guarded("a.json"):
     ...     {}["columns"]
@@ -52,7 +56,7 @@ def guarded(
     """
     try:
         yield
-    except (PthetaError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (PthetaError, Signal, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as raised:  # a panic of a library in Rust is no Exception
         root = raised.__cause__ or raised

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from ptheta.foreign import Signal
 from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.models import Model
@@ -64,7 +65,7 @@ EASY = 2**24
 """Events × dimensions × parameters of a step below which it needs no estimate: a tenth of a second, 100 MB."""
 
 
-class Exceeded(Exception):
+class Exceeded(Signal):
     """A model or a pass takes more than it may."""
 
 

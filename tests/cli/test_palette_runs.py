@@ -35,7 +35,7 @@ def test_a_palette_run_speaks_of_palette_tokens_everywhere(run, here, ptheta):
     assert asked.json["results"] == run.json
     compare = ptheta("compare", "rgb", "--palette", "8", "--models", "independent,empirical", "--out", "both")
     assert "bits/palette" in compare.out
-    assert "over Grid(8×8, 8 levels)" in compare.out
+    assert "Grid(8×8, 8 levels)" in compare.err
     said = [text for result in (run, score, info, asked, compare) for text in (result.out, result.err)]
     files = [file for folder in ("pal", "both") for file in (here / folder).rglob("*") if file.is_file()]
     said += [file.read_bytes().decode(errors="ignore") for file in files]

@@ -30,7 +30,9 @@ def test_data_that_have_moved_are_named(here, ptheta):
     (here / "numbers.csv").rename(here / "moved.csv")
     result = ptheta("report", "mine")
     assert result.code == 2
-    (line,) = result.err.splitlines()
+    announced, line = result.err.splitlines()
+    assert announced.startswith("opening ")
+    assert line.startswith("ptheta: ")
     assert "numbers.csv" in line
     assert not list(here.glob("*.html"))
     (here / "elsewhere").mkdir()

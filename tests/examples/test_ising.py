@@ -59,14 +59,15 @@ def test_the_energy_of_aligned_and_alternating_spins(ising):
 
 def test_the_last_line_tells_the_free_energies_per_site(ising, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "sys.argv", ["ising.py", "--size", "4", "--minutes", "0.05", "--out", str(tmp_path / "run"), "--json"]
+        "sys.argv", ["ising.py", "--size", "4", "--minutes", "0.1", "--out", str(tmp_path / "run"), "--json"]
     )
     ising.main()
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["exact"] == pytest.approx(-brute_force(4, 4, 0.44) / (0.44 * 16), rel=1e-12)
     assert told["exact"] - 4 * told["free_energy_se"] < told["free_energy"] < told["exact"] + 0.1
     assert abs(told["importance_weighted"] - told["exact"]) < 5 * told["importance_weighted_se"] + 1e-3
-    assert (told["size"], told["beta"], told["n"]) == (4, 0.44, 10_000)
+    assert (told["size"], told["beta"]) == (4, 0.44)
+    assert 200 <= told["n"] <= 10_000
     assert 0 < told["ess"] <= told["n"]
     assert told["parameters"] > 0
     assert told["seconds"] > 3

@@ -65,7 +65,7 @@ def test_without_a_context_so_many_as_asked_for():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(UsageError, match="0 beams"):
+    with pytest.raises(UsageError, match="beams is 0; give at least 1"):
         model().beam_search(["cat"], beams=0)
     with pytest.raises(UsageError, match="length penalty"):
         model().beam_search(["cat"], length_penalty=-1.0)

@@ -74,7 +74,6 @@ def test_one_rate_reaches_all_groups():
         ({"batch_size": 0}, "batch_size is 0; give at least 1"),
         ({"accumulate": 0}, "accumulate is 0; give at least 1"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan; give a number above 0"),
         ({"average": 1.0}, "average is 1.0; give a number from 0 to below 1"),
         ({"hold": 1.0}, "hold is 1.0; give a number from 0 to below 1"),
         ({"checkpoint_seconds": -1.0}, "checkpoint_seconds is -1.0; give a number of at least 0"),

@@ -18,6 +18,9 @@ from ptheta.names import printable
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
 
+RUN = {"config.json", "model.safetensors"}
+"""Files that every run folder has."""
+
 
 def open_source(source: Any) -> Source:
     """Open whatever `source` names or is, reading as little as possible.
@@ -41,9 +44,9 @@ def _named(source: str | Path) -> Source:
     if printable(path).encode() != os.fsencode(path):  # no run could write down where its data lie
         raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
-        if {"config.json", "model.safetensors"} <= {entry.name for entry in entries(path)}:
+        if _is_run(path):
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
-        if runs := [entry.name for entry in entries(path) if exists(entry / "model.safetensors")]:
+        if runs := [entry.name for entry in entries(path) if is_folder(entry) and _is_run(entry)]:
             raise SourceError(f"{path} is a folder of runs, such as {runs[0]}, not data", "name the data")
         from ptheta.data.sources.folders import open_folder
 
@@ -64,6 +67,10 @@ def _named(source: str | Path) -> Source:
         f"no file or folder is called {source}",
         hint if hint.startswith("did") else f"check the path; built in is {', '.join(BUILT_IN)}",
     )
+
+
+def _is_run(folder: Path) -> bool:
+    return {entry.name for entry in entries(folder)} >= RUN
 
 
 def open_digits() -> Source:
