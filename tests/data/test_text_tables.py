@@ -200,6 +200,31 @@ def test_cells_are_what_people_mean(cells, values, reported, tmp_path):
     assert reported in " ".join(remarks) if reported else remarks == []
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["3.2", "4.1", "5.3"],
+        ["3,2", "4,1", "5,3"],
+        ["3%", "4%", "5%"],
+        ["$3", "$4", "$5"],
+        ["3 000", "4 000", "5 000"],
+        ["3.000", "4.000", "1.005.000"],
+        ["3,2", "-", "5,3"],
+    ],
+)
+def test_a_word_among_numbers_is_refused_however_these_are_written(cells, tmp_path):
+    path = written(tmp_path, "y;x\n" + "".join(f"1;{cell}\n" for cell in [*cells, "n.k.", *cells]))
+    with pytest.raises(SourceError, match=r"column 'x' holds numbers, but 'n\.k\.' at row 4 of t\.csv"):
+        load(path)
+    data = load(path, columns="mixed")
+    assert any("'n.k.' at row 4 of t.csv, and is taken as unordered categories" in said for said in data.remarks)
+
+
+def test_whole_numbers_that_name_classes_may_stand_beside_a_word(tmp_path):
+    data = load(written(tmp_path, "y;x\n" + "1;1\n2;2\n1;none of these\n" * 9))
+    assert data.codec.values[1] == ["1", "2", "none of these"]
+
+
 def test_missing_words_are_asked_for(tmp_path):
     path = written(tmp_path, "y,x\na,-9\nb,?\nc,4\nd,\n")
     assert read(path)[0]["x"] == [-9, None, 4, None]

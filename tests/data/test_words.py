@@ -80,3 +80,15 @@ def test_dates_are_reported_once_as_what_they_are_taken_for(tmp_path):
     data = load(tmp_path / "t.csv")  # whose reader reports them
     assert sum("1900-01" in note or note.startswith("dates") for note in data.notes) == 1
     assert data.codec.names == ["month", "height"]
+
+
+@pytest.mark.parametrize("odd", ["kaputt", "-"])
+def test_dates_with_an_odd_cell_are_reported(odd, tmp_path):
+    months = pd.date_range("1900", periods=N, freq="MS").strftime("%Y-%m").tolist()
+    for few in (months, months[:3] * 40):
+        made = pd.DataFrame({"month": few, "height": HEIGHT})
+        made.loc[7, "month"] = odd
+        made.to_csv(tmp_path / "t.csv", index=False)
+        for source in (made, tmp_path / "t.csv"):
+            notes = load(source).notes
+            assert sum(note.startswith("dates") and note.endswith(f"month (but for {odd!r})") for note in notes) == 1

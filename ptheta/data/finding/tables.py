@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from ptheta.data.codecs.plain_rows import TableCodec
 from ptheta.data.finding.labels import alike
 from ptheta.data.finding.mixed_columns import dtypes_of, is_plain, rows_codec
 from ptheta.data.resolutions import column_resolution
+from ptheta.data.sources.cells import kind_of_cell
 from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
+from ptheta.remarks import remark
 
 MANY = 32
 """This many distinct whole numbers among strings are figures rather than names."""
@@ -47,9 +50,12 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     if columns == "categories":
         return _category_codec(source, names)
     found = rows_codec(source, names, masks)
+    words = {c["name"]: c["values"] for c in found.columns if c["name"] in text}
     if columns == "mixed":
+        for name, word, place in _mistyped(source, words):
+            remark(f"column {name!r} holds numbers, but {word!r}{place}, and is taken as unordered categories")
         return found
-    _refuse_words(source, {c["name"]: c["values"] for c in found.columns if c["name"] in text})
+    _refuse_words(source, words)
     if all(map(is_plain, found.columns)):
         precision, types = _precision(source, names), [c["type"] for c in found.columns]
         return TableCodec(names, None, precision, found.resolutions, types=types, dtypes=found.dtypes)
@@ -141,26 +147,39 @@ def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
     )
 
 
-def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
-    """Refuse a column of strings that is numbers but for some words, which a slip of the hand leaves behind.
+def _mistyped(source: Source, values: dict[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """Columns of strings that are numbers but for some words, which a slip of the hand leaves behind: at least half of
+    the different values are numbers, some with a fraction, a unit or thousands, or very many.
 
-    Raises:
-        SourceError: at least half of its different values are numbers, some with a fraction or very many of them.
+    Yields:
+        The column, a word, and where it is.
     """
+    is_text = any(table.is_text for table in source.tables.values())
     for name, known in values.items():
         if source.columns[name].names:
             continue
-        numbers = [value for value in known if _is_number(value)]
-        figures = len(numbers) > MANY or any(not float(value).is_integer() for value in numbers)
+        numbers = {value for value in known if (kind_of_cell(value) == "number" if is_text else _is_number(value))}
+        figures = len(numbers) > MANY or any(not _is_whole(value) for value in numbers)
         if len(known) / 2 <= len(numbers) < len(known) and figures:
             table = next(iter(source.tables.values()))
-            word = next(value for value in known if not _is_number(value))
+            words = [value for value in known if value not in numbers]
+            word = next((value for value in words if kind_of_cell(value)), words[0])
             row = _row_of(table, name, word)
-            raise SourceError(
-                f"column {name!r} holds numbers, but {word!r}{'' if row is None else f' at {table.place(row)}'}",
-                "correct or empty that cell (in a CSV file --missing WORD does), or make such columns categories with"
-                " --columns mixed",
-            )
+            yield name, word, "" if row is None else f" at {table.place(row)}"
+
+
+def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
+    """Refuse columns of numbers and words.
+
+    Raises:
+        SourceError: there is one.
+    """
+    for name, word, place in _mistyped(source, values):
+        raise SourceError(
+            f"column {name!r} holds numbers, but {word!r}{place}",
+            "correct or empty that cell (in a CSV file --missing WORD does), or make such columns categories with"
+            " --columns mixed",
+        )
 
 
 def _is_number(text: str) -> bool:
@@ -168,6 +187,11 @@ def _is_number(text: str) -> bool:
         return np.isfinite(float(text))
     except ValueError:
         return False
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a number is a whole one and written like one."""
+    return _is_number(text) and float(text).is_integer()
 
 
 def _row_of(table: Any, name: str, value: str) -> int | None:

@@ -20,8 +20,8 @@ FEWEST = 50
 OWN = 0.5
 """Part of the rows that have a value of their own, beyond which a column tells rows apart and not kinds of them."""
 
-DATED = 0.9
-"""Part of the different values that are dates or times in a column of these."""
+UNDATED = 0.1
+"""Part of the different values of a column of dates and times that may be none; one always may."""
 
 _DATE = re.compile(DATE)
 
@@ -31,8 +31,8 @@ _FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D
 
 def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str]]:
     """Columns of words that are identifiers or free text, since more than half of the rows have a value of their own;
-    and those that are dates or times, which readers of text report themselves. Figures that are spelled, such as
-    24.9%, are neither.
+    and those that are dates or times, unless all are such in a text table, the reader of which reports that. Figures
+    that are spelled, such as 24.9%, are neither.
 
     Args:
         source: with its tables, of each of which a chunk is looked at.
@@ -43,9 +43,10 @@ def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str
     names = [name for name in names if source.columns[name].kind == "string" and name not in declared]
     own, dates = [], []
     for name, counts in _counts(source, names):
-        is_date = sum(map(bool, map(_DATE.fullmatch, counts))) >= DATED * len(counts) and len(counts) > 0
-        if is_date and not is_text:
-            dates.append(name)
+        others = [value for value in counts if not _DATE.fullmatch(value)]
+        is_date = len(others) <= max(1, UNDATED * len(counts)) and 2 * len(others) < len(counts)
+        if is_date and (others or not is_text):
+            dates.append(f"{name} (but for {others[0]!r})" if others else name)
         rows, single = sum(counts.values()), sum(count == 1 for count in counts.values())
         spelled = sum(bool(_FIGURE.fullmatch(value)) and not value.isdigit() for value in counts) > len(counts) / 2
         if rows >= FEWEST and single > OWN * rows and not is_date and not spelled:

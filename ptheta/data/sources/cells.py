@@ -104,7 +104,11 @@ def _grouped(mark: str, decimal: str) -> str:
 
 _AROUND = re.compile(rf"\s*([{CURRENCIES}]|%)\s*")
 _NUMBER = re.compile(
-    "|".join(f"(?:{pattern})" for d, m in ((".", ","), (",", ".")) for pattern in (_real(d), _grouped(m, d)))
+    "|".join(
+        f"(?:{pattern})"
+        for decimal, other in (".,", ",.")
+        for pattern in (_real(decimal), *(_grouped(mark, decimal) for mark in (other, *GROUPS)))
+    )
 )
 _DATE = re.compile(DATE)
 
@@ -112,8 +116,8 @@ _DATE = re.compile(DATE)
 def kind_of_cell(cell: str) -> str:
     """What a cell looks like by itself: number, date, word, or empty, if nothing is there.
 
-    >>> [kind_of_cell(cell) for cell in ("1,5", "12%", "2020-01-31", "red", "?")]
-    ['number', 'number', 'date', 'word', '']
+    >>> [kind_of_cell(cell) for cell in ("1,5", "12%", "1 000", "2020-01-31", "red", "?")]
+    ['number', 'number', 'number', 'date', 'word', '']
     """
     if cell in MISSING or cell.casefold() in MISSING_NUMBERS:
         return ""
