@@ -41,8 +41,8 @@ MARKS = {
 """Mark of the byte order → encoding."""
 
 PACKED_TIMES, PACKED_LEAST, PACKED_MOST = 200, 2**26, 2**29
-"""A gzipped table may unpack to so many times its bytes, but always to the second number of bytes and never to more than
-the third, since it is unpacked in memory."""
+"""A gzipped table may unpack to so many times its bytes, but always to the second number of bytes and never to more
+than the third, since it is unpacked in memory."""
 
 
 @dataclass(frozen=True)
