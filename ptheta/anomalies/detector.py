@@ -301,8 +301,7 @@ def _check_same_events(run: Run, against: Run) -> None:
     Raises:
         UsageError: they do not, or the background needs a context that the run has not.
     """
-    codecs = [{k: v for k, v in one.codec.to_json().items() if k not in READING} for one in (run, against)]
-    if run.model.space != against.model.space or codecs[0] != codecs[1]:
+    if run.model.space != against.model.space or not run.codec.means_as(against.codec):
         which = f"{against.model.space}, not {run.model.space}"
         if run.model.space == against.model.space:
             which = "other values of the same space"
@@ -310,7 +309,3 @@ def _check_same_events(run: Run, against: Run) -> None:
     labels = against.model.context_space
     if labels is not None and labels != run.model.context_space:
         raise UsageError(f"{against.path} needs a context in {labels}", "fit the background without --context")
-
-
-READING = ("resize", "convert", "fit", "aspect", "resolution", "resolutions", "numbered")
-"""Options of a codec that say which pictures it takes, not what an event means."""

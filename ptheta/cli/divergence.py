@@ -57,7 +57,7 @@ def divergence(
     p, q = Run.load(run, place), Run.load(other, place)
     if n < 2:
         raise UsageError(f"-n is {n}", "give at least 2")
-    if p.model.space == q.model.space and p.codec != q.codec:
+    if p.model.space == q.model.space and not p.codec.means_as(q.codec):
         raise UsageError(
             f"{run} and {other} encode their events differently",
             "load the data of both with the same columns, sizes, tokens and units",

@@ -90,7 +90,7 @@ def check_rival(run: Run, against: Run) -> None:
     Raises:
         RunError: it is of others, or conditional.
     """
-    if against.model.space != run.model.space or against.codec != run.codec:
+    if against.model.space != run.model.space or not run.codec.means_as(against.codec):
         raise RunError(
             f"the events of {against.path} are {against.model.space}, encoded differently from those of {run.path}",
             "fit it to the same event column, with the same options, and no --context (--whole for texts)",

@@ -5,10 +5,13 @@ import json
 import pandas as pd
 import pytest
 
+import ptheta
 from ptheta.data import load
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError
+from ptheta.fitting.folders import with_data
 from ptheta.remarks import collecting
+from ptheta.runs import Run
 
 FRAME = pd.DataFrame({"g": ["b", "a", "b", None], "w": [1.5, None, -2.0, 0.25], "k": [3, 1, 4, 1]})
 
@@ -98,3 +101,33 @@ def test_a_folder_is_read_as_its_files_are(tmp_path, monkeypatch):
     assert cells["w"][4:] == [None] * 4
     (table,) = open_source(tmp_path / "d").tables.values()
     assert table.place(4) == "row 1 of b.json"
+
+
+def test_a_run_knows_its_data_whatever_type_of_strings_a_reader_chose(tmp_path):
+    rows = [{"g": "xyz"[i % 3], "n": i % 7, "f": i / 8} for i in range(60)]
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    run = ptheta.fit("table", tmp_path / "t.json", steps=1, out=tmp_path / "run", verbose=False)
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    first = config["codec"]["columns"][0]
+    assert first["type"] in ("string", "large_string", "string_view")
+    for kind in ("string", "large_string", "string_view"):
+        first["type"] = kind
+        old = {name: config["codec"][name] for name in ("kind", "columns", "resolutions", "numbered")}
+        again = Run(run.path, run.config | {"codec": old}, run.model)
+        assert again.same(str(tmp_path / "t.json")) is not None
+        assert with_data(again, str(tmp_path / "t.json")).data.fingerprint == run.data.fingerprint
+    config["codec"]["columns"][2]["type"] = "float"  # whose numbers are others
+    assert Run(run.path, config, run.model).same(str(tmp_path / "t.json")) is None
+
+
+def test_codecs_of_one_table_in_other_dialects_mean_the_same(tmp_path):
+    frame = pd.DataFrame({"g": list("xyz") * 20, "n": [i % 40 for i in range(60)], "f": [i / 8 for i in range(60)]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "b.csv", index=False, sep=";", decimal=",", encoding="utf-16")
+    frame.to_json(tmp_path / "c.json", orient="records")
+    frame.astype({"n": "Int64"}).to_parquet(tmp_path / "d.parquet")
+    first, *others = [load(path).codec for path in sorted(tmp_path.iterdir())]
+    assert all(first.means_as(other) and first == other for other in others)
+    assert others[0].to_json() != first.to_json()
+    other = load(frame.assign(g=list("xyw") * 20)).codec
+    assert not first.means_as(other)

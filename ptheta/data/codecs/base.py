@@ -39,6 +39,8 @@ class Codec(ABC):
     """What a person calls an event: picture, text, sound, label or other; tasks are chosen by it."""
     named_unit: ClassVar[str] = "dim"
     """`unit`, of codecs of this kind."""
+    choosy: ClassVar[tuple[str, ...]] = ()
+    """Fields that say which raw values are taken, not what an event means."""
     _kinds: ClassVar[dict[str, type[Codec]]] = {}
 
     def __init_subclass__(cls, **kwargs):
@@ -127,6 +129,12 @@ class Codec(ABC):
         """Nats of an event as bits per dimension in print; a unit of the codec's own making names its space."""
         of = "" if self.unit == Codec.named_unit else f" of {self.space}"
         return f"{self.bits(nats):.4f} {self.bits_label}{of}"
+
+    def means_as(self, other: Codec) -> bool:
+        """Whether an event stands for the same value in another codec, whichever raw values that one takes."""
+        return type(self) is type(other) and self == dataclasses.replace(
+            other, **{name: getattr(self, name) for name in self.choosy}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; `Codec.from_json` is its inverse."""

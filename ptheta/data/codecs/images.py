@@ -125,6 +125,7 @@ class ImageCodec(PictureCodec):
     deep: int = DEPTHS[-1]
 
     kind = "image"
+    choosy = ("resize", "convert", "fit", "aspect")
 
     def __post_init__(self):
         if self.channels not in (1, 3):

@@ -35,6 +35,10 @@ class JointCodec(ContextCodec):
 
     kind = "joint"
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the parts are the same, in the same order, however completely they are written down."""
+        return isinstance(other, JointCodec) and list(self.codecs.items()) == list(other.codecs.items())
+
     @cached_property
     def codecs(self) -> dict[str, ContextCodec]:
         """Name → codec of the part."""

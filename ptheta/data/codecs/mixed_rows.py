@@ -58,6 +58,10 @@ class RowCodec(FrameCodec):
     def __post_init__(self):
         check_resolutions(self.resolutions, self.columns)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the columns hold the same values, whatever Arrow types of them a reader chooses."""
+        return isinstance(other, RowCodec) and [*map(_meaning, self.columns)] == [*map(_meaning, other.columns)]
+
     @property
     def names(self) -> list[str]:
         """Columns, in the order of the dimensions."""
@@ -244,6 +248,11 @@ def exact_numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.nda
             "choose other columns with --event, or save that column as text",
         )
     return found
+
+
+def _meaning(column: dict[str, Any]) -> dict[str, Any]:
+    """A column without its Arrow type, of which only the resolution of its numbers matters to events."""
+    return column | {"type": None if column["values"] else stored_in(column["type"])}
 
 
 def _cell_of(column: dict[str, Any]) -> Column:

@@ -47,6 +47,7 @@ class PaletteCodec(PictureCodec):
     deep: int = DEPTHS[-1]
 
     kind = "palette"
+    choosy = ("resize", "fit")
     named_unit = "palette token"
 
     def __post_init__(self):
