@@ -192,6 +192,34 @@ def test_the_command_line_finds_it_in_the_working_folder(folder, data, tmp_path,
     forget(monkeypatch)
 
 
+def test_only_the_word_in_the_place_of_the_model_is_imported(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    forget(monkeypatch)
+    (folder / "own_family:Data").mkdir()
+    for words in (
+        ["own_family:Own"],
+        ["own_family:Data", "made"],
+        ["none.csv", "own_family:Data"],  # a path
+        ["none.csv", "--missing", "na", "own_family:Own"],
+        ["none.csv", "--event", "own_family:Own", "made"],
+        ["--out", "own_family:Own", "none.csv", "mode"],
+        ["--width", "3", "none.csv", "--except", "own_family:Own", "mode"],
+        ["--event", "b", "--force", "own_family:Own", "made"],
+        ["none.csv", "made", "own_family:Own"],
+    ):
+        assert main(["fit", *words, "--json"]) == 2, words
+        assert "own_family" not in sys.modules, words
+    assert main(["fit", "none.csv", "own_family:Data"]) == 2
+    assert "own_family:Data is a path, not a model" in capsys.readouterr().err
+    assert main(["compare", "own_family:Own", "--models", "own_family:Data"]) == 2
+    assert "own_family" not in sys.modules
+    for flags in (["--json"], ["--missing", "n:a", "--steps", "1"], ["--validation", "0.2"], ["--layers", "2"]):
+        assert main(["fit", "none.csv", *flags, "own_family:Own"]) == 2
+        assert "own_family" in sys.modules, flags
+        forget(monkeypatch)
+
+
 def test_a_run_of_another_process_is_loaded_once_its_module_is_imported(own, folder, data, tmp_path):
     run = ptheta.fit(own.Own, data, steps=1, out=tmp_path / "run")
     code = f"""

@@ -229,10 +229,33 @@ def take(args: list[str], parameters: Mapping[str, inspect.Parameter]) -> tuple[
     return taken, rest
 
 
+def positionals(args: list[str], kinds: Mapping[str, Any]) -> list[str]:
+    """The arguments that are neither flags nor values of flags; a flag that is not known has one value.
+
+    Args:
+        args: from the command line.
+        kinds: parameter → type.
+
+    >>> positionals(["a", "--missing", "na", "n:a", "--json", "b"], {"missing": list[str], "json": bool})
+    ['a', 'b']
+    """
+    found, left = [], 0.0
+    for word in args:
+        if re.match(r"--?[A-Za-z]", word):
+            flag, inline, _ = word.partition("=")
+            left = 0 if inline else _values(kinds.get(flag.removeprefix("--").replace("-", "_"), str))
+        elif left:
+            left -= 1
+        else:
+            found.append(word)
+    return found
+
+
 def _values(annotation: Any) -> float:
     """How many words the value of such a parameter takes, at most."""
+    annotation = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     kinds = [annotation, *get_args(annotation)]
-    if any(get_origin(kind) is tuple for kind in kinds):
+    if any(get_origin(kind) in (tuple, list) for kind in kinds):
         return math.inf
     return 0 if annotation is bool else 1
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from ptheta.cli.arguments import Groups, call, flag_of, take
+from ptheta.cli.arguments import Groups, call, flag_of, positionals, take
 from ptheta.cli.groups import Argument, apart, described
-from ptheta.cli.options import Flag
 from ptheta.cli.suiting import unsuited
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
+from ptheta.listing import exists
 
 if TYPE_CHECKING:
     from ptheta.models import Model
@@ -66,33 +66,34 @@ def of_family(name: str) -> dict[str, list[Argument]]:
     }
 
 
-def families_among(args: list[str], command: Callable[..., None]) -> list[str]:
-    """The families of one's own, `module:Class`, that arguments of a command name; their modules are imported.
+def own_model(args: list[str], kinds: Mapping[str, Any]) -> list[str]:
+    """The family of one's own, `module:Class`, that is the second positional argument; its module is imported.
 
-    A word after a flag is the flag's value, unless the flag is a switch.
+    Args:
+        args: from the command line; all that stand elsewhere, sources and values of flags, are never imported.
+        kinds: parameter → type of the command's flags; those of the families of the zoo are known.
 
     Raises:
-        UsageError: a module cannot be imported, or has no such family.
+        UsageError: the module cannot be imported, or has no such family; or the word is a path.
     """
     from ptheta.models.zoo import OWN
 
-    kinds = inspect.signature(command, eval_str=True).parameters
-    switches = {flag_of(name) for name, one in kinds.items() if one.annotation == Flag}
-    before = ["", *args]
-    words = [word for flag, word in zip(before, args) if not flag.startswith("--") or "=" in flag or flag in switches]
-    return [named(word) for word in words if OWN.fullmatch(word)]
+    words = positionals(take(args, of_all(hyperparameters_of))[1], kinds)
+    return [named(word) for word in words[1:2] if OWN.fullmatch(word)]
 
 
 def named(word: str) -> str:
     """The name of a family as it was typed; one's own are imported, from the working folder too.
 
     Raises:
-        UsageError: there is none; the nearest name is given.
+        UsageError: there is none; the nearest name is given. Or it is a file or folder.
     """
     from ptheta.models import family
     from ptheta.models.zoo import admit
 
     if ":" in word:
+        if exists(Path(word)):
+            raise UsageError(f"{word} is a path, not a model", "choose a model, see `ptheta zoo`")
         see_working_folder()
     admit(word)
     return family(word).name

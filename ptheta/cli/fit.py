@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -11,8 +12,8 @@ import tyro
 
 from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
 from ptheta.cli.clock import began
-from ptheta.cli.families import families_among, hyperparameters_of, named, of_all, of_family
 from ptheta.cli.families import hyperparameters as of_flags
+from ptheta.cli.families import hyperparameters_of, named, of_all, of_family, own_model
 from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, ModelArgument
@@ -38,7 +39,7 @@ def _main(args: list[str], since: float) -> None:
     """Parse and run; hyperparameters are flags typed from the model's own signature."""
     from ptheta.models import ZOO
 
-    own = families_among(args, fit)
+    own = own_model(args, kinds())
     every = of_all(hyperparameters_of, own)
     hyperparameters, rest = take(args, every)
     models = own + [word.replace("-", "_") for word in rest if word.replace("-", "_") in ZOO]
@@ -69,6 +70,13 @@ def check_places(source: str | None, model: str | None) -> None:
 def groups(objectives: Collection[str] | None = None) -> dict[str, dict[str, list[Argument]]]:
     """The flags that come from options of data and from settings of learning, of some objectives or of all."""
     return {"options": of_data(), "settings": of_learning(objectives)}
+
+
+def kinds() -> dict[str, Any]:
+    """Parameter → type of all flags but hyperparameters."""
+    flags = [flag for titles in groups().values() for group in titles.values() for flag in group]
+    own = {name: one.annotation for name, one in inspect.signature(fit, eval_str=True).parameters.items()}
+    return own | {"help": bool} | {name: flag.kind for flag in flags for name in (flag.name, flag.alias)}
 
 
 def fit(
@@ -133,7 +141,7 @@ def fit(
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     data = None
     if resume or resume_inexact:
-        chosen = None if out is None else model or read_config(out)["model"]["family"]
+        chosen = None if out is None else named(model) if model else read_config(out)["model"]["family"]
         values = of_flags(chosen, hyperparameters) if chosen else {}
         data = source
         if options:
