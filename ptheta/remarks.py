@@ -6,10 +6,15 @@ the notes of its data; a command prints what nobody collected.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parent)
+"""Where the code lies that no warning points to."""
 
 _LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("ptheta_remarks", default=None)
 
@@ -25,9 +30,17 @@ def remark(text: str) -> None:
     """
     listener = _LISTENER.get()
     if listener is None:
-        warnings.warn(text, DataWarning, stacklevel=2)
+        warn(text)
     else:
         listener(text)
+
+
+def warn(text: str) -> None:
+    """A `DataWarning` that points to the line outside this package from which it was called."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, DataWarning, stacklevel=level)
 
 
 def announce(text: str) -> None:

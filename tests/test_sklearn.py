@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ptheta.errors import DensityError, PthetaError, UsageError
+from ptheta.remarks import DataWarning
 from ptheta.sklearn import DensityEstimator
 from ptheta.values import shortest
+
+pytestmark = pytest.mark.filterwarnings("ignore::ptheta.remarks.DataWarning")
 
 QUICK = {"steps": 2, "settings": {"batch_size": 32}}
 SMALL = {
@@ -360,3 +364,30 @@ def test_numbers_too_close_together_are_refused_by_column():
     x = np.random.default_rng(0).normal(size=(60, 2)) * [1, 1e-310]
     with pytest.raises(PthetaError, match="the values of column 1 differ by less than 1e-304"):
         DensityEstimator("flow", steps=1).fit(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "said"),
+    [
+        (
+            "flow",
+            [[float(i % 7), i * 1.37 % 5] for i in range(100)],
+            "column a: most values repeat",
+        ),
+        (
+            "independent",
+            [[float(i % 7), i * 1.37 % 5] for i in range(100)],
+            "column a: whole numbers, cut into 16",
+        ),
+    ],
+)
+def test_what_is_doubtful_is_a_warning_that_points_to_the_line_of_the_fit(model, x, said):
+    estimator = DensityEstimator(model, steps=1, random_state=0)
+    with pytest.warns(DataWarning, match=said) as caught:
+        estimator.fit(pd.DataFrame(x, columns=pd.Index(["a", "b"])))
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(DataWarning, match=said.replace("column a", "column 0")):
+        estimator.fit(np.array(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator.fit(two_clusters(60))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Density, Model
 from ptheta.models.building import build, check_names
 from ptheta.models.zoo import class_of
-from ptheta.remarks import DataWarning
+from ptheta.remarks import warn
 from ptheta.reporting.waiting import console_for
 from ptheta.sklearn.lines import Lines
 from ptheta.sklearn.rows import KINDS, Loaded, Rows, as_context
@@ -136,11 +135,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         if is_frame(X) and (_models_tables(cls) or self.context is not None or not _is_numeric(X)):
             validate_data(self, X, skip_check_array=True)
             self._rows: Rows = self._loaded(cls, X)
-            for remark in self._rows.remarks:
-                warnings.warn(remark, DataWarning, stacklevel=2)
         else:
             X = validate_data(self, X, dtype="numeric")
-            self._rows = KINDS[self._kind(cls, X)](X, self.bins)
+            self._rows = KINDS[self._kind(cls, X)](X, self.bins, self._names(X))
+        for remark in self._rows.remarks:
+            warn(remark)
         events, contexts, _ = self._rows.encode(X)
         self._contexts = contexts
         self.model_ = self._learned(self._build(cls, seed), events, contexts, seed).double().eval()
@@ -201,6 +200,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             with contextlib.suppress(SourceError):  # real numbers: the family says what it models
                 return Loaded(X, "categories", self.context)
         return rows
+
+    def _names(self, X: np.ndarray) -> list[str]:
+        """What the columns of an array are called: as in the data frame, else by number."""
+        return [str(name) for name in getattr(self, "feature_names_in_", range(X.shape[1]))]
 
     def _kind(self, cls: type[Model], X: np.ndarray) -> str:
         """What the columns of an array are."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ptheta.data import load
 from ptheta.data.codecs import TableCodec
-from ptheta.data.finding.densities import check_numbers
+from ptheta.data.finding.densities import NAMED, check_numbers, of_numbers
 from ptheta.errors import UsageError, nearest
 from ptheta.spaces import Discrete, Real, Space
 from ptheta.values import inferred, resolution_of, shortest, snapped
@@ -42,12 +42,15 @@ class Reals(Rows):
     Args:
         X: rows of the fit [n, m].
         bins: not used.
+        names: of the columns.
     """
 
-    def __init__(self, X: np.ndarray, bins: int):
+    def __init__(self, X: np.ndarray, bins: int, names: Sequence[str]):
         self.space = Real((X.shape[1],))
         self.resolutions = _resolutions(X)
-        check_numbers([_values(X, self.resolutions)], lambda j: f"column {j}")
+        values = _values(X, self.resolutions)
+        check_numbers([values], lambda j: f"column {names[j]}")
+        self.remarks = of_numbers([values], names)
 
     def encode(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, float]:
         """The rows, float64."""
@@ -64,9 +67,10 @@ class Levels(Rows):
     Args:
         X: rows of the fit [n, m].
         bins: not used.
+        names: of the columns.
     """
 
-    def __init__(self, X: np.ndarray, bins: int):
+    def __init__(self, X: np.ndarray, bins: int, names: Sequence[str]):
         columns = [np.unique(column).tolist() for column in _whole(X).T]
         self.codec = TableCodec([f"column {j}" for j in range(X.shape[1])], columns)
         self.space = self.codec.space
@@ -87,13 +91,16 @@ class Bins(Rows):
     Args:
         X: rows of the fit [n, m].
         bins: of one width, over the range of every column.
+        names: of the columns.
     """
 
-    def __init__(self, X: np.ndarray, bins: int):
+    def __init__(self, X: np.ndarray, bins: int, names: Sequence[str]):
         if bins < 1:
             raise UsageError(f"bins is {bins}", "give at least 1")
         self.resolutions = _resolutions(X)
         X = _values(X, self.resolutions)
+        if (whole := (np.round(X) == X).all(0)).any():
+            self.remarks = [_binned([names[j] for j in np.flatnonzero(whole)], bins)]
         low, high = X.min(0), X.max(0)
         low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
         with np.errstate(all="ignore"):
@@ -166,9 +173,10 @@ class Mixed(Rows):
     Args:
         X: rows of the fit [n, m].
         bins: not used.
+        names: of the columns.
     """
 
-    def __init__(self, X: np.ndarray, bins: int):
+    def __init__(self, X: np.ndarray, bins: int, names: Sequence[str]):
         self.type = X.dtype
         self.loaded = Loaded(framed(X), "mixed")
         self.space, self.remarks = self.loaded.space, self.loaded.remarks
@@ -182,7 +190,7 @@ class Mixed(Rows):
         return self.loaded.decode(events, contexts, generator).to_numpy(self.type)
 
 
-KINDS: dict[str, Callable[[np.ndarray, int], Rows]] = {
+KINDS: dict[str, Callable[[np.ndarray, int, Sequence[str]], Rows]] = {
     "real": Reals,
     "discrete": Levels,
     "binned": Bins,
@@ -215,6 +223,15 @@ def _values(X: np.ndarray, resolutions: list[str]) -> np.ndarray:
     """The values that numbers [n, m] stand for in columns of these resolutions, float64."""
     columns = [snapped(column, resolution) for column, resolution in zip(shortest(X).T, resolutions)]
     return np.stack(columns, 1) if columns else np.empty(X.shape)
+
+
+def _binned(names: list[str], bins: int) -> str:
+    """That whole numbers become bins."""
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return (
+        f"column{'s' * (len(names) > 1)} {listed}: whole numbers, cut into {bins} bins, so scores are densities;"
+        ' values="discrete" gives each number a probability'
+    )
 
 
 def _whole(X: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -76,16 +76,30 @@ def check_numbers(parts: list[np.ndarray], name: Callable[[int], str]) -> None:
 
 def remarks(codec: Codec, splits: dict[str, Split]) -> list[str]:
     """Sentences on real numbers of which most or many of training are one value, or a few of any split lie far out."""
+    order = sorted(splits, key=lambda name: name != "train")
+    parts = [_flat(splits[name].x[:EVENTS])[:, _real(codec)] for name in order]
+    names = [_name(codec, j) for j in _real(codec)]
+    return of_numbers(parts, names, density=isinstance(codec.space, Real), rows=isinstance(codec, FrameCodec))
+
+
+def of_numbers(parts: list[np.ndarray], names: Sequence[str], *, density: bool = True, rows: bool = True) -> list[str]:
+    """The same of real numbers.
+
+    Args:
+        parts: arrays [n, m], that of training first.
+        names: of the m columns.
+        density: whether they are modelled by a density alone, which gives no value a probability.
+        rows: whether they are columns, not places in an array.
+    """
     repeated, spiked, distant = [], [], []
-    dimensions = _real(codec)
-    x, *others = (_flat(splits[name].x[:EVENTS]) for name in sorted(splits, key=lambda name: name != "train"))
-    for j in dimensions[:: max(1, -(-len(dimensions) // DIMENSIONS))]:
-        values, name = x[:, j].astype(np.float64), _name(codec, j)
+    x, *others = (part[:EVENTS] for part in parts)
+    for j in range(0, len(names), max(1, -(-len(names) // DIMENSIONS))):
+        values, name = x[:, j].astype(np.float64), names[j]
         values = values[~np.isnan(values)]
         if len(values) < 2:
             continue
         distinct, counts = np.unique(values, return_counts=True)
-        if isinstance(codec.space, Real):
+        if density:
             if len(distinct) < max(2, len(values) / 10):
                 repeated.append(name)
             elif counts.max() >= max(10, len(values) / FEW):
@@ -96,7 +110,6 @@ def remarks(codec: Codec, splits: dict[str, Split]) -> list[str]:
         far = np.abs(every / DISTANT - middle / DISTANT) > high / 1.349 - low / 1.349
         if low < high and 0 < far.sum() <= len(every) / FEW:
             distant.append(f"{name} ({every[far][0]:g})")
-    rows = isinstance(codec, FrameCodec)
     mass = "carry probability mass, so a density there means little"
     mass += "" if rows else "; as columns of a data frame they would have probabilities"
     found = [
