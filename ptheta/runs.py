@@ -141,7 +141,8 @@ class Run(RawUse):
             )
 
     def reading(self, *, alone: bool = False) -> AbstractContextManager[Any]:
-        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators.
+        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators, and
+        the decimal marks of columns that leave them open.
 
         Args:
             alone: whatever else is asked.
@@ -149,7 +150,7 @@ class Run(RawUse):
         request = self.config["data"]["request"]
         given = {one.name: request[one.name] for one in TextTables.options() if one.name in request}
         given.setdefault("missing", MISSING_BEFORE)
-        return asking(TextTables(**given), usually=True, alone=alone)
+        return asking(TextTables(**given), decimals=self.codec.decimals, usually=True, alone=alone)
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
         """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.

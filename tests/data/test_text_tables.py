@@ -83,6 +83,27 @@ def test_what_is_asked_for_comes_first(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "values", "says"),
+    [
+        ("y;x\na;1.000\nb;2.000\nc;10.000\n", [1, 2, 10], "are read as 1.0 (--decimal , reads 1000)"),
+        ("y;x\na;1,000\nb;250\n", [1, 250], "are read as 1.0 (--decimal . reads 1000)"),
+        ("y;x\na;1.000 €\nb;2.500 €\n", [1000, 2500], "are read as 1000 (--decimal . reads 1.0)"),
+        ("y;x\na;$1,000\nb;$2,500\n", [1000, 2500], "are read as 1000 (--decimal , reads 1.0)"),
+        ("y;x\na;1.000\nb;-\n", [1, None], "'1.000' have either a fraction or thousands"),
+        ("y;x\n0,5;1.000\n0,7;2.000\n", [1000, 2000], ""),
+        ("y;x\na;1.000\nb;0.001\n", [1, 0.001], ""),
+        ("y;x\na;1.000\nb;1.000.000\n", [1000, 1000000], ""),
+        ("y,x\na,1.000\nb,2.000\n", [1, 2], ""),
+    ],
+)
+def test_thousands_that_may_be_fractions_are_reported(text, values, says, tmp_path):
+    cells, remarks = read(written(tmp_path, text))
+    assert cells["x"] == values
+    assert ("either a fraction or thousands" in " ".join(remarks)) == bool(says)
+    assert says in " ".join(remarks)
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"encoding": "utf-9"}, "no encoding is called 'utf-9'; did you mean utf-8"),
@@ -341,6 +362,36 @@ def test_a_run_reads_new_tables_as_its_own(german, tmp_path, capsys):
         main(["score", run, str(path), "--separator", ";", "--decimal", ".", "--out", str(tmp_path / "t.parquet")]) == 2
     )
     assert "'Größe'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "reported"),
+    [
+        ("Größe\n1.234\n5.678\n", [1234, 5678], "'1.234' are read as 1234"),
+        ("Größe;b\n1.234;x\n5.678;y\n", [1234, 5678], "'1.234' are read as 1234"),
+        ("Größe;b\n1.234;0.5\n5.678;0.25\n", [1.234, 5.678], "the decimal mark '.', unlike in the fit"),
+        ("Größe\n1.5\n5.678\n", [1.5, 5.678], "'1.5' are read with the decimal mark '.', unlike in the fit"),
+        ("Größe;b\n1,5;x\n5,678;y\n", [1.5, 5.678], "'1,5' are read as 1.5"),
+    ],
+)
+def test_a_run_remembers_how_its_numbers_are_written(german, text, values, reported, tmp_path):
+    run = Run.load(german / "run")
+    with run.reading():
+        cells, remarks = read(written(tmp_path, text))
+    assert cells["Größe"] == values
+    assert any(reported in said for said in remarks)
+    with run.reading():
+        assert read(written(tmp_path, "Größe\n1.234\n"), decimal=".")[0]["Größe"] == [1.234]
+
+
+def test_events_of_a_file_are_read_by_what_a_run_remembers(german, tmp_path):
+    run = Run.load(german / "run")
+    with collecting():
+        x = run.events(written(tmp_path, "Ort;Größe;Anteil;plz\nKöln;1.234;5%;01001\n"))
+        data = run.read(written(tmp_path, "Ort;Größe;Anteil;plz\n" + "Köln;1.234;5%;01001\n" * 9))
+    column = run.codec.names.index("Größe")
+    assert x[0, column] == 1234
+    assert data.splits["all"].events()[0][0, column] == 1234
 
 
 def test_contexts_are_read_as_tables_are(tmp_path):

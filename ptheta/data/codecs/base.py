@@ -58,6 +58,11 @@ class Codec(ABC):
     def dtype(self) -> np.dtype:
         """Compact type in which events are kept."""
 
+    @property
+    def decimals(self) -> dict[str, str]:
+        """Columns of numbers that Python writes differently → their decimal mark in the text table they come from."""
+        return {}
+
     @abstractmethod
     def encode(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Events [n, *space.shape] of raw values.

@@ -73,6 +73,11 @@ class FrameCodec(Codec):
         known = {name: self.levels_of(name) for name in self.names}
         return {name: found.values for name, found in known.items() if found is not None and _are_texts(found.values)}
 
+    @property
+    def decimals(self) -> dict[str, str]:
+        """Columns of numbers that Python writes differently → their decimal mark in the text table they come from."""
+        return {name: way["decimal"] for name, way in self.writing.get("columns", {}).items()}
+
     def named(self, values: Any, column: Column, place: Place, *, missing: bool = False) -> Any:
         """A chunk's column as `encode` takes it: class numbers as names, unless this codec knows the numbers.
 

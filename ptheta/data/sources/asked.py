@@ -18,12 +18,14 @@ class Asked:
         options: as given; None where they are to be inferred.
         names: columns that are wanted, if they are known: a first row that has one of them is a header.
         words: columns that hold words → values of them that are known.
+        decimals: columns of numbers → their decimal mark, if a file leaves it open.
         used: whether a text table has been read.
     """
 
     options: TextTables
     names: tuple[str, ...] = ()
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    decimals: Mapping[str, str] = field(default_factory=dict)
     used: bool = False
 
 
@@ -40,6 +42,7 @@ def asking(
     options: TextTables | None = None,
     names: Iterable[str] = (),
     words: Mapping[str, Sequence[str]] | None = None,
+    decimals: Mapping[str, str] | None = None,
     *,
     usually: bool = False,
     alone: bool = False,
@@ -48,7 +51,7 @@ def asking(
 
     Args:
         options: for text tables.
-        names, words: of columns, see `Asked`.
+        names, words, decimals: of columns, see `Asked`.
         usually: whether what is asked outside comes first.
         alone: whether what is asked outside does not count.
 
@@ -60,7 +63,7 @@ def asking(
     first, second = (options, outer.options) if usually else (outer.options, options)
     given = {one.name: getattr(second, one.name) for one in fields(options)}
     merged = replace(first, **{name: value for name, value in given.items() if value is not None})
-    inner = Asked(merged, tuple(names) or outer.names, words or outer.words)
+    inner = Asked(merged, tuple(names) or outer.names, words or outer.words, decimals or outer.decimals)
     token = _ASKED.set(inner)
     try:
         yield inner

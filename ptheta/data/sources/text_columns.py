@@ -12,8 +12,9 @@ import numpy as np
 
 from ptheta.data.options import AS_THEY_STAND
 from ptheta.data.sources.asked import Asked
-from ptheta.data.sources.cells import Meaning, compute, decimals_of, meaning_of, missing_words, numbers_of
+from ptheta.data.sources.cells import Meaning, compute, decimals_of, listed, meaning_of, missing_words, numbers_of
 from ptheta.data.sources.text_files import TextFile
+from ptheta.remarks import remark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,11 +30,25 @@ def typed(
     commas = files[0].layout.dialect.separator == ","
     asked_for = options.options.decimal or ""
     votes = Counter(mark for column in found.values() if len(only := column.decimals) == 1 for mark in only)
-    usual = asked_for or (votes.most_common(1)[0][0] if len(votes) == 1 else "")
+    usual = votes.most_common(1)[0][0] if len(votes) == 1 else ""
     columns, meanings = {}, {}
+    unlike: list[str] = []
     for name, column in found.items():
-        marks = [asked_for] if asked_for else [usual, ""] if usual in column.decimals else [""]
-        columns[name], meanings[name] = column.typed(marks[0], commas)
+        before = options.decimals.get(name, "")
+        mark = asked_for or next((mark for mark in (usual, before) if mark in column.decimals), "")
+        columns[name], meanings[name] = column.typed(mark, commas)
+        if options.names and name not in options.names:
+            continue
+        if not (mark or commas) and column.is_open:
+            mark = column.likelier(meanings[name])
+            columns[name], meanings[name] = column.typed(mark, commas)
+            remark(f"{name}: {column.both_readings(mark)}")
+        if before and column.marked and meanings[name].is_number and meanings[name].writing.decimal != before:
+            unlike.append(name)
+    if unlike and not asked_for:
+        mark = meanings[unlike[0]].writing.decimal
+        cell = found[unlike[0]].marked
+        remark(f"{listed(unlike)}: numbers such as {cell!r} are read with the decimal mark {mark!r}, unlike in the fit")
     return columns, meanings
 
 
@@ -81,6 +96,39 @@ class _Column:
             return set()
         found = decimals_of(self._taken(~self.absent))
         return found or (decimals_of(self._taken(~self.absent & ~self.dashes)) if self.dashes.any() else found)
+
+    @cached_property
+    def marked(self) -> str:
+        """A cell with a mark that separates a fraction or thousands; empty: none."""
+        cells = self._taken(~self.absent & ~self.dashes)
+        marks = compute().match_substring_regex(cells, "[0-9][.,]|[.,][0-9]")
+        return next(iter(cells.filter(marks).slice(0, 1).to_pylist()), "")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its cells are numbers by either decimal mark, and not the same ones."""
+        return len(self.decimals) == 2 and bool(self.marked)
+
+    def likelier(self, meaning: Meaning) -> str:
+        """The decimal mark of cells that leave it open: as they are read, but that money is rather counted in thousands
+        than in thousandths."""
+        way = meaning.writing
+        if (way.before or way.after) and not way.after.endswith("%"):
+            return "," if "." in self.marked else "."
+        return way.decimal
+
+    def both_readings(self, decimal: str) -> str:
+        """What a decimal mark makes of its cells, and the other one, in print."""
+        import pyarrow as pa
+
+        other = "." if decimal == "," else ","
+        one, two = (self.typed(mark, False)[1] for mark in (decimal, other))
+        cell = pa.array([self.marked])
+        read, else_read = (numbers_of(cell, found)[0].as_py() for found in (one, two))
+        return (
+            f"numbers such as {self.marked!r} have either a fraction or thousands, and are read as {read}"
+            f" (--decimal {other} reads {else_read})"
+        )
 
     def _taken(self, where: np.ndarray) -> pa.Array:
         import pyarrow as pa
