@@ -46,7 +46,7 @@ def guarded(
         problem: what went wrong, before the cause.
 
     Raises:
-        PthetaError: ours as they are, anything else as `error`. An interrupt, the end of the process and a `Signal` pass.
+        PthetaError: ours as they are, anything else as `error`. Interrupts, the end of the process and a `Signal` pass.
 
     >>> with guarded("a.json"):
     ...     {}["columns"]

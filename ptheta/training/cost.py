@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from ptheta.foreign import Signal
 from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
+from ptheta.foreign import Signal
 from ptheta.models import Model
 from ptheta.spaces import Discrete, Space
 from ptheta.training.extrapolation import by_power, extrapolated
