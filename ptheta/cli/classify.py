@@ -270,7 +270,7 @@ def _write(events: Split, answers: Sequence[Answer], path: Path) -> Path:
 
     from ptheta.files import replacing
 
-    columns: dict[str, Any] = {"row": np.arange(len(events))}
+    columns: dict[str, Any] = {"row": events.source_rows}
     if events.files is not None:
         columns["file"] = events.files
     for answer in answers:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 CALIBRATED = 1000
 """Events that p-values rank an event among, at most, unless asked otherwise."""
 
+WRITTEN = (".parquet", ".csv")
+"""Kinds of files that scores are written as."""
+
 SHOWN = 3
 """Strangest events that are printed."""
 
@@ -80,8 +83,9 @@ def score(
         elbo: for a model with a lower bound on log p: score and rank by the bound, without p-values
         draws: with --elbo, draws of the latent variables for each event: the more, the tighter the bound
         calibrate: how many of the run's own held-out events the p-values rank an event among; 0 for no p-values
-        out: Parquet file with a row for each event; scores.parquet beside the run if left out. Of texts a page of the
-            same name, .html, shows the surprise of every token
+        out: .parquet or .csv file with a row for each event, whose index in the source, from 0 on, is in the column
+            `row`; a Parquet file beside the run if left out. Of texts a page of the same name, .html, shows the
+            surprise of every token
         force: replace the file in --out
         per_dimension: also write log p(x_j | x_<j) of each dimension or token, and for pictures a map of the
             surprise
@@ -102,6 +106,11 @@ def score(
         raise UsageError(f"--calibrate is {calibrate}", "give 0 for no p-values, or more")
     if draws < 1:
         raise UsageError(f"--draws is {draws}", "give at least 1")
+    if out is not None and out.suffix.lower() not in WRITTEN:
+        what = f"as a {out.suffix} file" if out.suffix else "into a folder"
+        raise UsageError(f"scores cannot be written {what}", "name a .parquet or .csv file")
+    if out is not None and out.suffix.lower() == ".csv" and per_dimension:
+        raise UsageError("lists of nats cannot be written as CSV", "name a .parquet file, or leave out --per-dimension")
     place_of = choose_device(device)
     fitted = Run.load(run, place_of)
     background = None if against is None else Run.load(against, place_of)
@@ -123,10 +132,8 @@ def score(
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
     events = _with_contexts(fitted, data.splits[name], given) if given else data.splits[name]
-    if out is not None and out.suffix != ".parquet":
-        raise UsageError(f"scores are written as Parquet, not {out.suffix or 'into a folder'}", "name a .parquet file")
     place = output(out, beside(run, "-scores.parquet"), force)
-    of = f"{data.name} ({name})"
+    of = f"{data.name} ({name if name == 'all' else f'{name} split'})"
     if isinstance(events, TextSplit) and reads_documents(fitted):
         if background is not None or anomaly not in (None, "surprise"):
             raise UsageError("texts are ranked by bits/byte", "leave out --anomaly and --against")
@@ -268,10 +275,11 @@ def _events(
     if name:
         print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
     strangest = scores.ranking[:SHOWN]
-    print(f"most anomalous, by {detector.method}; all are in {', '.join(map(str, files))}", file=sys.stderr)
+    places = ", ".join(map(str, files))
+    print(f"most anomalous, by {detector.method}; all are in {places} (rows are counted from 0)", file=sys.stderr)
     for row in strangest.tolist():
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
-    ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": events.rows[strangest].tolist()}
+    ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": events.source_rows[strangest].tolist()}
     if events.files is not None:
         ranking["strangest_files"] = [events.files[row] for row in strangest.tolist()]
     return {**_result(run, score, score.bits_per_dim), **rates, **ranking}, files
@@ -281,8 +289,8 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     """A line about an event: which, how strange, and of a table by which columns."""
     from ptheta.reporting import nats, reasons
 
-    number = events.rows[row]
-    parts = [f"row {number}" if events.files is None else f"row {number}, {events.files[row]}"]
+    number = f"row index {events.source_rows[row]}"
+    parts = [number if events.files is None else f"{number}, {events.files[row]}"]
     parts[0] += f": {'≤ ' * scores.is_bound}{nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
         why = "" if scores.is_far is None else " (far from training)" if scores.is_far[row] else " (improbable)"
@@ -307,7 +315,7 @@ def _documents(
     many = len(split.ends) if limit is None else min(limit, len(split.ends))
     with track("scoring", many, console) as advance:
         found = score_documents(run, split, limit=limit, per_token=per_token, advance=advance)
-    files = write_document_scores(run, found, place, f"{run.name} on {of}", split.files)
+    files = write_document_scores(run, found, place, f"{run.name} on {of}")
     rates, score = found.rates, Score.of(found.log_prob, 1)
     print(
         f"document {nats(score.nats, score.nats_se)} nats: mean −log p of {plural(many, 'document')} of {of}\n"
@@ -329,7 +337,7 @@ def _documents(
 
 def _most_surprising(rows: list[int], values: list[str], files: list[Path]) -> None:
     """Name the most surprising rows, with how surprising they are."""
-    surprising = ", ".join(f"{row} ({value})" for row, value in zip(rows, values))
+    surprising = ", ".join(f"row index {row} ({value})" for row, value in zip(rows, values))
     print(f"most surprising: {surprising}; all are in {', '.join(map(str, files))}", file=sys.stderr)
 
 

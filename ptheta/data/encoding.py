@@ -39,8 +39,9 @@ def encode(
             splits[split] = Split(x, y)
             rows = np.flatnonzero(mask)
             splits[split].files = table.files_of(rows)
-            if len(masks[name]) == 1 and len(rows) < len(mask):
-                splits[split].numbers = rows
+            if len(rows) < len(mask):
+                splits[split].drawn = rows
+                splits[split].numbers = rows if len(masks[name]) == 1 else None
         _fill(table, choice, codec, given, masks[name], splits)
     choice.kind.settle(codec, splits, seed)
     return {name: splits[name] for name in ("all", "train", "validation", "test") if name in splits}

@@ -45,6 +45,8 @@ class Split:
         white: the grey value that is drawn as 1 with probability 1.
         files: the file of each event, or of each document of a text, if each came from its own; else None.
         numbers: of the events in the split that this is a part of, [n]; None: 0 … n − 1.
+        drawn: index, in the source's table, of each event's row, or of each document's of a text, [n], where the split
+            is a part of the table; None: `rows`.
     """
 
     x: np.ndarray
@@ -53,6 +55,7 @@ class Split:
     white: int = 255
     files: list[str] | None = None
     numbers: np.ndarray | None = None
+    drawn: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -87,6 +90,11 @@ class Split:
         """The number of each event in the split that this is a part of, [n]."""
         return np.arange(len(self)) if self.numbers is None else self.numbers
 
+    @property
+    def source_rows(self) -> np.ndarray:
+        """The index of each event's row in the table of the source that it came from, from 0 on, [n]."""
+        return self.rows if self.drawn is None else self.drawn
+
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """All events in order, `size` rows at a time, in their compact type (uint8, int16, int32 or floating point)."""
         for start in range(0, len(self), size):
@@ -102,7 +110,8 @@ class Split:
         pick = (None if a is None else a[rows] for a in (self.context, self.greys))
         files = None if self.files is None else [self.files[row] for row in rows]
         numbers = rows if self.numbers is None else self.numbers[rows]
-        return Split(self.x[rows], *pick, white=self.white, files=files, numbers=numbers)
+        drawn = None if self.drawn is None else self.drawn[rows]
+        return Split(self.x[rows], *pick, white=self.white, files=files, numbers=numbers, drawn=drawn)
 
 
 @dataclass(repr=False)

@@ -44,6 +44,16 @@ class TextSplit(Split):
         """Stream and ends."""
         return self.stream, self.ends
 
+    @property
+    def source_rows(self) -> np.ndarray:
+        """The number of each block, from 0 on, [n]: blocks are no rows of a table."""
+        return self.rows
+
+    @property
+    def document_rows(self) -> np.ndarray:
+        """The index of each document's row in the table of the source that it came from, from 0 on, [D]."""
+        return np.arange(len(self.ends)) if self.drawn is None else self.drawn
+
     def document(self, i: int) -> np.ndarray:
         """Tokens of document i, with its end token if there is one."""
         return self.stream[int(self.ends[i - 1]) if i else 0 : int(self.ends[i])]

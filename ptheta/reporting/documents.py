@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ptheta.data.codecs import TextCodec
 from ptheta.data.streams import TextSplit
-from ptheta.files import replacing, write_text
+from ptheta.files import write_text
 from ptheta.models import Autoregressive
 from ptheta.numbers import nats, plural
+from ptheta.reporting.columns import write_columns
 from ptheta.reporting.surprise import Span, page, spans
 from ptheta.runs import Run
 
@@ -114,13 +115,14 @@ class DocumentScores:
     """What scoring documents gave.
 
     Attributes:
-        rows: numbers of the documents in their split [n].
+        rows: the index of each document in the source, from 0 on [n].
         log_prob: nats [n] float64.
         tokens, bytes: of each, [n].
         pieces: nats of every token of each, if they were asked for.
         shown: row, and spans of the beginning, of the first documents.
         worst: row, and spans of the beginning, of the document that is most surprising per byte.
         cut: whether `shown` is less than all.
+        files: of each, if each came from its own.
     """
 
     rows: np.ndarray
@@ -131,6 +133,7 @@ class DocumentScores:
     shown: list[tuple[int, list[Span]]]
     worst: tuple[int, list[Span]]
     cut: bool
+    files: list[str] | None = None
 
     @property
     def rates(self) -> Rates:
@@ -171,7 +174,9 @@ def score_documents(
     sizes = np.diff(split.ends, prepend=0)[rows]
     log_prob = torch.zeros(len(rows), dtype=torch.float64)
     sizes_in_bytes = np.zeros(len(rows), np.int64)
-    found = DocumentScores(rows, log_prob, sizes, sizes_in_bytes, [], [], (0, []), False)
+    numbers = split.document_rows[rows]
+    found = DocumentScores(numbers, log_prob, sizes, sizes_in_bytes, [], [], (0, []), False)
+    found.files = None if split.files is None else [split.files[row] for row in rows]
     room, most = SHOWN, -math.inf
     for group in _groups(sizes):
         documents = [split.document(int(rows[i])) for i in group]
@@ -182,12 +187,12 @@ def score_documents(
             if per_token:
                 found.pieces.append(pieces.numpy())
             if room > 0:
-                found.shown.append((int(rows[i]), spans(codec, document[:room], pieces[:room])))
+                found.shown.append((int(numbers[i]), spans(codec, document[:room], pieces[:room])))
             found.cut |= room < len(document)
             room = max(0, room - len(document))
             surprise = -float(log_prob[i]) / int(sizes_in_bytes[i]) if sizes_in_bytes[i] else -math.inf
             if not found.worst[1] or surprise > most:
-                most, found.worst = surprise, (int(rows[i]), spans(codec, document[:SHOWN], pieces[:SHOWN]))
+                most, found.worst = surprise, (int(numbers[i]), spans(codec, document[:SHOWN], pieces[:SHOWN]))
         advance(len(group))
     return found
 
@@ -212,31 +217,27 @@ def _groups(sizes: np.ndarray) -> Iterator[list[int]]:
         yield group
 
 
-def write_document_scores(
-    run: Run, found: DocumentScores, path: Path, heading: str, places: list[str] | None = None
-) -> list[Path]:
-    """Write scores of documents as Parquet, and beside it a page on which every token shows its surprise.
+def write_document_scores(run: Run, found: DocumentScores, path: Path, heading: str) -> list[Path]:
+    """Write scores of documents as Parquet or CSV, and beside it a page on which every token shows its surprise.
 
-    Columns: `row`, the document's number in its split; `file`, if each came from its own; `log_prob` in nats; `tokens`;
-    `bytes`; `bits_per_byte`, null for an empty document; and `log_prob_per_dimension`, a list of nats, if the pieces
-    were kept.
+    Columns: `row`, the document's index in the source, from 0 on; `file`, if each came from its own; `log_prob` in
+    nats; `tokens`; `bytes`; `bits_per_byte`, null for an empty document; and `log_prob_per_dimension`, a list of nats,
+    if the pieces were kept.
 
     Args:
         run: that scored.
         found: the scores.
-        path: of the Parquet file; the page has the same name and ends with .html.
+        path: of the file; the page has the same name and ends with .html.
         heading: of the page.
-        places: the file of each document of the split.
 
     Returns:
         The files written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {
         "row": found.rows,
-        **({} if places is None else {"file": [places[row] for row in found.rows]}),
+        **({} if found.files is None else {"file": found.files}),
         "log_prob": found.log_prob.numpy(),
         "tokens": found.tokens,
         "bytes": found.bytes,
@@ -245,8 +246,7 @@ def write_document_scores(
     if found.pieces:
         offsets = pa.array(np.concatenate([[0], np.cumsum(found.tokens)]).astype(np.int32))
         columns["log_prob_per_dimension"] = pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(found.pieces)))
-    with replacing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_columns(columns, path)
     parts = [
         (f"document {row}: {nats(total)} nats" + f", {bits:.4f} bits/byte" * math.isfinite(bits), several)
         for (row, several), total, bits in zip(found.shown, (-found.log_prob).tolist(), found.bits_per_byte.tolist())

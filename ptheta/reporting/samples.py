@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ptheta.anomalies import Scores
 from ptheta.data import Split
-from ptheta.files import replacing
 from ptheta.models import Autoregressive
+from ptheta.reporting.columns import write_columns
 from ptheta.reporting.contexts import given_of, names_of
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.pictures import save_picture
@@ -42,9 +42,9 @@ def write_events(
 
 
 def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Path]:
-    """Write scores of events as a Parquet file.
+    """Write scores of events as a Parquet or CSV file.
 
-    Columns: `row`, the event's number in what is scored; `file`, if each event came from its own; `log_prob` in nats,
+    Columns: `row`, the event's index in the source, from 0 on; `file`, if each came from its own; `log_prob` in nats,
     or `elbo`, a lower bound on it; `anomaly`, higher is stranger; `p_value`, its rank among the calibration events, if
     there were any; `reference`, nats that log p(x) was compared with, if any; `distance` from the nearest training
     events, of the scores that use it; with a context, `context`; and if they were kept, `log_prob_per_dimension`, a
@@ -54,15 +54,14 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
         run: that scored.
         events: what was scored.
         scores: of the events.
-        path: of the Parquet file.
+        path: of the Parquet or CSV file.
 
     Returns:
         The files written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {"row": events.rows}
+    columns: dict[str, Any] = {"row": events.source_rows}
     if events.files is not None:
         columns["file"] = events.files
     columns["elbo" if scores.is_bound else "log_prob"], columns["anomaly"] = scores.log_prob, scores.anomaly
@@ -77,8 +76,7 @@ def write_scores(run: Run, events: Split, scores: Scores, path: Path) -> list[Pa
     if scores.pieces is not None:
         flat = pa.array(scores.pieces.flatten().numpy())
         columns["log_prob_per_dimension"] = pa.FixedSizeListArray.from_arrays(flat, run.model.space.dimensions)
-    with replacing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_columns(columns, path)
     files = [path]
     pieces, contexts = scores.pieces, columns.get("context")
     strangest = None if pieces is None else exhibit_of(run.codec).strangest(events, scores, contexts)

@@ -37,8 +37,8 @@ def test_the_rank_among_held_out_events_is_the_p_value(ptheta, pictures):
     assert (result.json["anomaly"], result.json["calibrated"]) == ("surprise", 3)
     worst = table["anomaly"].argsort()[::-1].tolist()
     assert result.json["strangest"] == worst
-    first = next(line for line in result.err.splitlines() if line.startswith("  row "))
-    assert first.startswith(f"  row {worst[0]}, new/{'abc'[worst[0]]}.png: ")
+    first = next(line for line in result.err.splitlines() if line.startswith("  row index "))
+    assert first.startswith(f"  row index {worst[0]}, new/{'abc'[worst[0]]}.png: ")
     assert f"p = {table['p_value'][worst[0]]:.2g}" in first
     assert "p-values: ranks among 3 test events of pictures" in result.err
 
@@ -130,7 +130,7 @@ def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
     assert ptheta("score", "fruit", "odd.csv", "--calibrate", "0", "--json").json["anomaly"] == "surprise"
     near = ptheta("score", "fruit", "odd.csv", "--anomaly", "neighbours", "--out", "n.parquet", "--json").json
     assert (near["anomaly"], near["strangest"][0]) == ("neighbours", 2)
-    line = next(line for line in result.err.splitlines() if line.startswith("  row 2"))
+    line = next(line for line in result.err.splitlines() if line.startswith("  row index 2"))
     assert "nats above the average: fruit = lime " in line
     run = Run.load("fruit")
     pieces = run.model.log_prob_per_dimension(events_of_file(run.codec, "odd.csv"))[2]
@@ -188,3 +188,30 @@ def test_complexity_is_for_pictures_and_texts_are_ranked_by_rate(ptheta, here):
 def _scored(ptheta, *arguments):
     assert ptheta("score", *arguments, "--out", "scored.parquet").code == 0
     return pd.read_parquet("scored.parquet")
+
+
+def test_a_row_is_that_of_the_source_however_it_was_divided(ptheta, here):
+    result = ptheta("score", "lab", "table.csv", "--out", "s.csv", "--json")
+    assert "events of table (test split)" in result.err
+    table, frame, run = pd.read_csv("s.csv"), pd.read_csv("table.csv"), Run.load("lab")
+    assert 0 < len(table) < len(frame)
+    assert table["row"].tolist() != list(range(len(table)))
+    named = frame.iloc[table["row"]]
+    np.testing.assert_allclose(table["log_prob"], run.log_prob(named), atol=1e-6)
+    assert list(table["context"]) == list(named["kind"])
+    worst = result.json["strangest"]
+    assert set(worst) <= set(table["row"])
+    assert f"  row index {worst[0]}: " in result.err
+    few = ptheta("score", "lab", "table.csv", "--limit", "3", "--split", "train", "--out", "few.parquet")
+    assert few.code == 0, few.err
+    part = pd.read_parquet("few.parquet")
+    assert set(part["row"]).isdisjoint(table["row"])
+    np.testing.assert_allclose(part["log_prob"], run.log_prob(frame.iloc[part["row"]]), atol=1e-6)
+
+
+def test_scores_go_to_parquet_or_csv_and_others_are_refused_before_anything_is_read(ptheta, here):
+    for name, words in (("s.json", "as a .json file; name a .parquet or .csv file"), ("s", "into a folder")):
+        assert words in ptheta("score", "lab", "nothing.csv", "--out", name).err
+    refused = ptheta("score", "num", "numbers.csv", "--per-dimension", "--out", "s.csv")
+    assert "lists of nats cannot be written as CSV; name a .parquet file" in refused.err
+    assert not Path("s.csv").exists()

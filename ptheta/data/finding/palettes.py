@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def palette_codec(
     palette, how = find_palette(codec, train, colours, seed)
     size, colour = (codec.height, codec.width), palette.tolist()
     made = PaletteCodec(*size, colour, codec.channels, codec.white, codec.resize, codec.fit, codec.deep)
-    tokens = {name: Split(_tokens(made, split.x), split.context, files=split.files) for name, split in splits.items()}
+    tokens = {name: replace(split, x=_tokens(made, split.x)) for name, split in splits.items()}
     error = _error(codec, train, palette, tokens["train"].x)
     lost = f"mean squared error {error:.2f} per 8-bit sub-pixel of train, PSNR {_psnr(error):.1f} dB"
     return made, tokens, [f"palette: {how}; {lost if error else 'nothing is lost on train'}"]

@@ -114,7 +114,9 @@ def _encode(source: Source, name: str, codec: TextCodec, masks: Masks) -> dict[s
     splits = {split: writer.split(codec.length) for split, writer in writers.items()}
     for title, table in source.tables.items():
         for split, mask in masks[title].items():
-            splits[split].files = table.files_of(np.flatnonzero(mask))
+            rows = np.flatnonzero(mask)
+            splits[split].files = table.files_of(rows)
+            splits[split].drawn = rows if len(rows) < len(mask) else None
     return splits
 
 

@@ -175,7 +175,9 @@ class Pictures(Exhibit[PictureT]):
         if scores.pieces is None:
             return None
         rows = scores.ranking[:STRANGEST]
-        names = [str(row) for row in events.rows] if events.files is None else [Path(f).stem for f in events.files]
+        names = (
+            [str(row) for row in events.source_rows] if events.files is None else [Path(f).stem for f in events.files]
+        )
         captions = [f"{shortened(names[row], NAME)}: {nats(-float(scores.log_prob[row]))}" for row in rows]
         if contexts is not None:
             captions = [f"{text}, {shortened(contexts[row], NAME)}" for text, row in zip(captions, rows)]

@@ -90,11 +90,8 @@ class Evidence:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Numbers of the events that are judged, in their split."""
-        whole = len(self.data.splits[self.heldout])
-        if self.n >= whole:
-            return np.arange(whole)
-        return np.sort(np.random.default_rng(self.seed).choice(whole, self.n, replace=False))  # as Split.subset draws
+        """The index of each event that is judged, in the source, from 0 on."""
+        return self.real.source_rows
 
     @cached_property
     def log_prob(self) -> dict[str, Tensor]:
