@@ -61,7 +61,7 @@ def test_documents_are_scored_whole_with_their_ends(name, cli, tmp_path):
     assert first.endswith("nats: mean −log p of 3 documents of new (all)")
     assert f"{found['bits_per_byte']:.4f} bits/byte" in second
     assert second.endswith(f"per token, {count:,} tokens, {sum(sizes):,} bytes")
-    assert third.startswith(f"most surprising: {table['bits_per_byte'].idxmax()} (")
+    assert third.startswith(f"most surprising: row index {table['bits_per_byte'].idxmax()} (")
 
 
 def test_the_page_shows_exactly_the_text_and_all_of_its_bits(cli, tmp_path):
