@@ -36,6 +36,10 @@ class PthetaError(Exception):
     def __reduce__(self):
         return type(self), (self.problem, self.remedy)
 
+    def within(self, place: str) -> PthetaError:
+        """The same error, of what a place holds."""
+        return type(self)(f"{place}: {self.problem}", self.remedy)
+
 
 class UsageError(PthetaError):
     """An argument, flag or name that does not exist or cannot be combined."""

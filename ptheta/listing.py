@@ -116,6 +116,19 @@ def staying_in(*folders: Path) -> Iterator[None]:
         _BOUNDS.reset(token)
 
 
+_FOLLOWING: ContextVar[bool] = ContextVar("ptheta_following", default=False)
+
+
+@contextmanager
+def following() -> Iterator[None]:
+    """Within, what data name may lie anywhere, whichever options they are loaded with: a person allowed it."""
+    token = _FOLLOWING.set(True)
+    try:
+        yield
+    finally:
+        _FOLLOWING.reset(token)
+
+
 def inside(path: str | Path, called: object = None) -> None:
     """Check that a path that data name stays where the data are.
 
@@ -127,7 +140,7 @@ def inside(path: str | Path, called: object = None) -> None:
         SourceError: it leads elsewhere.
     """
     bounds, real = _BOUNDS.get(), os.path.realpath(path)
-    if not bounds or any(_lies_in(real, folder) for folder in (*bounds, *_UNPACKED)):
+    if not bounds or _FOLLOWING.get() or any(_lies_in(real, folder) for folder in (*bounds, *_UNPACKED)):
         return
     if (datasets := sys.modules.get("datasets")) and any(
         _lies_in(real, os.path.realpath(folder))

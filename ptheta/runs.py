@@ -97,7 +97,10 @@ class Run(RawUse):
         return data
 
     def reload(self, source: Any, **columns: str) -> Data:
-        """The data of the fit from `source`, split and drawn as they were; `columns` take the place of the fit's."""
+        """The data of the fit from `source`, split and drawn as they were; `columns` take the place of the fit's.
+
+        Paths that the data name are followed within `ptheta.listing.following`, and never because a run says so.
+        """
         if not self.has_data:
             raise _no_data(self.path)
         if source is None:
@@ -108,7 +111,7 @@ class Run(RawUse):
         if isinstance(self.codec, FrameCodec):  # what was inferred once is not inferred again
             request |= {"event": request.get("event") or self.codec.names, "columns": self.codec.taken_as}
         with self.reading(alone=True):
-            return load(source, **{k: v for k, v in request.items() if k != "source"})
+            return load(source, **{k: v for k, v in request.items() if k not in ("source", "follow_paths")})
 
     def _has_pictures(self) -> bool:
         """Whether events or contexts are read from pictures."""
@@ -119,7 +122,13 @@ class Run(RawUse):
         return any(codec.noun == "picture" for codec in codecs if codec is not None)
 
     def read(
-        self, source: Any, event: str | None = None, context: str | None = None, *, limit: int | None = None
+        self,
+        source: Any,
+        event: str | None = None,
+        context: str | None = None,
+        *,
+        limit: int | None = None,
+        follow_paths: bool = False,
     ) -> Data:
         """Another source as events of this run, through its codec.
 
@@ -127,6 +136,7 @@ class Run(RawUse):
             source: anything `ptheta.load` takes.
             event, context: columns; None: named as in the fit.
             limit: read at most this many events of each split; of text, the first.
+            follow_paths: open files that the source names wherever they are; a run's own option has no say in that.
         """
         request = self.config["data"]["request"]
         with self.reading():
@@ -137,7 +147,7 @@ class Run(RawUse):
                 codec=self.codec,
                 context_codec=self.context_codec,
                 limit=limit,
-                follow_paths=bool(request.get("follow_paths")),
+                follow_paths=follow_paths,
             )
 
     def reading(self, *, alone: bool = False) -> AbstractContextManager[Any]:

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
@@ -20,6 +20,7 @@ from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Terminated, UsageError, nearest
 from ptheta.foreign import TRACEBACK, out_of_memory
+from ptheta.listing import following
 from ptheta.terminal import safe
 
 COMMANDS = {
@@ -44,6 +45,7 @@ EPILOGUE = """\
   ptheta sample runs/digits-transformer -n 16
   ptheta COMMAND --help                          help for one command
   ptheta COMMAND … --allow-module NAME           import a module that a run's model is of
+  ptheta COMMAND … --follow-paths                open files that data name, wherever they are
 """
 
 
@@ -143,6 +145,9 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+FOLLOW, LOADING = "--follow-paths", ("fit", "compare")
+"""Allows data to name files elsewhere, in every command; an option of `load` in these."""
+
 ALLOW = "--allow-module"
 
 
@@ -185,7 +190,10 @@ def _dispatch(args: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"no command is called {name!r}", nearest(name, list(COMMANDS)))
     command = importlib.import_module(f"ptheta.cli.{name}")
-    with holding(), printing_remarks():
+    with holding(), printing_remarks(), ExitStack() as stack:
+        if FOLLOW in rest and (name not in LOADING or "--resume" in rest):
+            stack.enter_context(following())
+            rest = [word for word in rest if word != FOLLOW]
         command.main(rest)
     return 0
 

@@ -33,6 +33,10 @@ class UnusableFiles(SourceError):
     def __reduce__(self):
         return type(self), (self.found,)
 
+    def within(self, place: str) -> SourceError:
+        """The same error, of what a place holds."""
+        return SourceError(f"{place}: {self.problem}", self.remedy)
+
 
 class Failures:
     """Goes on after a file that cannot be used, and raises the errors of all in the end.

@@ -13,6 +13,7 @@ from ptheta.data.readers import check_form
 from ptheta.data.sources.delimited import in_row, read_cells
 from ptheta.data.sources.faults import reading
 from ptheta.errors import UsageError, nearest
+from ptheta.listing import staying_in
 
 
 def events_of_file(codec: Codec, path: str | Path) -> np.ndarray:
@@ -79,6 +80,6 @@ def _parts_of_file(codec: JointCodec, path: str | Path) -> np.ndarray:
         raise UsageError(f"no part of the context is called {unknown[0]!r}", nearest(unknown[0], list(codec.parts)))
     found = []
     for number, row in enumerate(rows, 1):
-        with in_row(number, path):
+        with in_row(number, path), staying_in(Path(path).absolute().parent, Path(path).resolve().parent):
             found.append(_of_parts(codec, {name: cell for name, cell in zip(names, row) if cell}))
     return np.concatenate(found)

@@ -10,9 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import ptheta
 from ptheta.cli.main import main
 from ptheta.data import load
+from ptheta.data.codecs import JointCodec
+from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError
+from ptheta.listing import following
 
 OUT = r"leads out of the folder of the data, to .*; copy it there, or allow it with --follow-paths"
 
@@ -114,7 +118,40 @@ def test_the_flag(places, monkeypatch, capsys):
     assert main(["fit", "data", "independent", "--out", "run"]) == 2
     assert "link.png leads out of the folder of the data" in capsys.readouterr().err
     assert main(["fit", "data", "independent", "--out", "run", "--follow-paths"]) == 0
-    assert main(["score", "run", "data"]) == 0
+    assert main(["score", "run", "data"]) == 2
+    assert main(["score", "run", "data", "--follow-paths"]) == 0
     capsys.readouterr()
-    assert main(["report", "run"]) == 0
+    assert main(["report", "run", "--follow-paths"]) == 0
     assert f"opening {inside.resolve()}, the data that run was fitted on\n" in capsys.readouterr().err
+
+
+def test_a_run_allows_nothing_that_the_command_at_hand_does_not(places, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    source = linked_file(*places)
+    data = load(source, follow_paths=True, levels=2)
+    path = str(ptheta.fit("independent", data, out=tmp_path / "run", verbose=False).path)
+    run = ptheta.Run.load(path)
+    for read in (lambda: run.read(str(source)), lambda: run.data, lambda: run.reload(str(source))):
+        with pytest.raises(SourceError, match=OUT):
+            read()
+    assert sum(map(len, run.read(str(source), follow_paths=True).splits.values())) == 12
+    with following():
+        assert run.own_data.fingerprint == data.fingerprint
+    assert main(["score", path, str(source)]) == 2
+    assert "allow it with --follow-paths" in capsys.readouterr().err
+    assert main(["score", path, str(source), "--follow-paths", "--calibrate", "0", "--out", "s.parquet"]) == 0
+    assert "(test)" in capsys.readouterr().err  # divided as in the fit
+
+
+def test_a_table_of_contexts_names_files_beside_it(places):
+    inside, outside = places
+    image = load(inside, levels=2).codec.to_json()
+    codec = JointCodec({"p": image, "n": {"kind": "number", "column": "n"}})
+    (inside / "c.csv").write_text(f"p,n\n{inside / '0.png'},1\n")
+    assert events_of_file(codec, inside / "c.csv").shape == (1, 17)
+    for name in (outside / "secret.png", inside / "../elsewhere/secret.png"):
+        (inside / "c.csv").write_text(f"p,n\n{name},1\n")
+        with pytest.raises(SourceError, match=r"row 1 of .*c\.csv: .*" + OUT):
+            events_of_file(codec, inside / "c.csv")
+        with following():
+            assert events_of_file(codec, inside / "c.csv").shape == (1, 17)

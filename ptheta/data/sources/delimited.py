@@ -217,4 +217,4 @@ def in_row(number: int, path: str | Path) -> Iterator[None]:
     try:
         yield
     except PthetaError as error:
-        raise type(error)(f"row {number:,} of {path}: {error.problem}", error.remedy) from None
+        raise error.within(f"row {number:,} of {path}") from None
