@@ -150,8 +150,8 @@ def test_damaged_text_is_named_and_not_guessed_at(tmp_path):
         ("2020-01-01,5\n2020-01-02,6\n", ["0", "1"], "no header"),
         ("5,0\n17,2\n", ["0", "1"], "no header"),
         ("0,1,2\n4,4,0\n2,3,1\n", ["0", "1", "2"], "counts the columns"),
-        ("0,1,2,2\n4,4,0,-1.29\n2,3,1,-0.47\n", ["0", "1", "2", "2.1"], "several columns called 2"),
-        ("name,2019,2020\nann,5,6.5\nbob,7,8.5\n", ["name", "2019", "2020"], ""),
+        ("0,1,2,2\n4,4,0,-1.29\n2,3,1,-0.47\n", ["0", "1", "2", "2.1"], "counts the columns"),
+        ("name,2019,2020\nann,5,6.5\nbob,7,8.5\n", ["name", "2019", "2020"], "its first row holds years"),
         (",0,1,2\n0,5,3,1\n1,6,3,2\n", ["0", "1", "2"], "numbers the rows"),
         (",x,y\n0,5.5,a\n1,6.5,b\n", ["x", "y"], "numbers the rows"),
         ("name,price\nann,?\nbob,NA\n", ["name", "price"], ""),
@@ -163,13 +163,24 @@ def test_damaged_text_is_named_and_not_guessed_at(tmp_path):
         ("#id,b\n1,x\n2,y\n", ["#id", "b"], ""),
         ("a,b\n1,x\n# the end\n2,y\n", ["a", "b"], "1 comment line"),
         ("name, age, h\nann, , 170.5\n", ["name", "age", "h"], ""),
+        ("2020-01-01,2020-01-02\n5,6\n7,8\n", ["2020-01-01", "2020-01-02"], ""),
+        ("name,2020-01-01\nann,5\nbob,6\n", ["name", "2020-01-01"], ""),
+        ("english,russian\n" + "".join(f"w{i},v{i}\n" for i in range(40)) + "english,x\n", ["english", "russian"], ""),
+        ("red\n" + "".join(f"w{i % 5}\n" for i in range(40)) + "red\n", ["0"], "'red' occurs again"),
+        ("en,ru\n" + "".join(f"w{i},v{i}\n" for i in range(40)) + "en,ru\n", ["0", "1"], "'en' occurs again"),
+        ("1950,2001\n1960,2005\n1987,1999\n", ["0", "1"], "no header"),
+        ("2001,2002,2003\n2002,2003,2004\n", ["0", "1", "2"], "no header"),
+        ("2019,2020,2021\n5,6,8\n7,8,9\n", ["2019", "2020", "2021"], "its first row holds years"),
+        ("5,6,7\n1,1,8\n", ["5", "6", "7"], "its first row holds consecutive numbers"),
+        ("\n,\n1,2\n", ["Unnamed: 0", "Unnamed: 1"], ""),
     ],
 )
 def test_a_header_is_what_looks_like_one(text, names, reported, tmp_path):
     cells, remarks = read(written(tmp_path, text))
     assert list(cells) == names
     assert reported in " ".join(remarks)
-    data = [line for line in text.splitlines() if not line.startswith("# ")]
+    assert reported or not any("first row" in said for said in remarks)
+    data = [line for line in text.splitlines() if line and not line.startswith("# ")]
     headless = "no header" in " ".join(remarks)
     assert {len(column) for column in cells.values()} == {len(data) - (not headless)}
 
@@ -291,9 +302,10 @@ def test_a_folder_is_read_as_its_file_is(tmp_path):
 
 @pytest.mark.parametrize("text", ["a\n", "a,b\n", "\n\n", "# only\n"])
 def test_tables_without_rows_are_one_line(text, tmp_path):
-    with pytest.raises(SourceError, match="has no rows") as caught:
-        load(written(tmp_path, text))
+    with collecting() as remarks, pytest.raises(SourceError, match="has no rows") as caught:
+        open_source(written(tmp_path, text))
     assert "\n" not in str(caught.value)
+    assert not any("numbers" in said for said in remarks)
 
 
 # Runs

@@ -6,7 +6,6 @@ import codecs
 import csv
 import gzip
 import io
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ptheta.data.sources.asked import Asked
 from ptheta.data.sources.cells import kind_of_cell
+from ptheta.data.sources.headers import header_of
 from ptheta.errors import SourceError
 from ptheta.listing import regular, unreadable
 from ptheta.numbers import plural
@@ -177,7 +177,7 @@ def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8",
     if asked.options.header is not None:
         header = asked.options.header == "yes"
     else:
-        header, why = _header(rows, asked.names)
+        header, why = header_of(rows, asked.names)
         if not header:
             last = max(map(len, rows[:1]), default=1) - 1
             remark(
@@ -244,60 +244,3 @@ def _comments(lines: Sequence[str], separator: str, truncated: bool) -> int:
     ):
         count -= 1  # a name or a value that begins with #
     return count
-
-
-def _header(rows: Sequence[list[str]], names: Sequence[str]) -> tuple[bool, str]:
-    """Whether the first row holds names, and what suggests so where that is not plain."""
-    if not rows:
-        return True, ""
-    first, rest = rows[0], rows[1:]
-    numbered = [str(j) for j in range(len(first))]
-    if names and all(map(str.isdigit, names)):
-        return (True, "") if list(first) == numbered else (False, "is not that of a table whose columns have numbers")
-    if names and set(first) & set(names):
-        return True, ""
-    kinds = [kind_of_cell(cell) for cell in first]
-    above, alike, again = [], [], []
-    for j, (cell, kind) in enumerate(zip(first, kinds)):
-        below = [row[j] for row in rest if j < len(row)]
-        found = {kind_of_cell(other) for other in below} - {""}
-        if not kind or not found:
-            continue
-        if found == {"word"}:
-            again += [j] if cell in below else []
-        elif "word" not in found:
-            (above if kind == "word" else alike).append(j)
-    if above:
-        return True, ""
-    if not rest:
-        return not kinds or not all(kind in ("number", "date") for kind in kinds), "holds numbers"
-    if again and not alike:
-        return False, f"looks like data: {first[again[0]]!r} occurs again below it"
-    if not alike:
-        return True, ""
-    if _is_numbering([first[j] for j in alike], [[row[j] for row in rest if j < len(row)] for j in alike]):
-        return (
-            (False, f"looks like data: {first[again[0]]!r} occurs again below it")
-            if again
-            else (
-                True,
-                "counts the columns",
-            )
-        )
-    return False, "looks like data"
-
-
-def _is_numbering(first: list[str], below: list[list[str]]) -> bool:
-    """Whether numbers above numbers are names: 0, 1, 2 …, or years."""
-    if not all(re.fullmatch(r"\d+", cell) for cell in first):
-        return False
-    numbers = [int(cell) for cell in first]
-    again = [cell in column for cell, column in zip(first, below)]
-    steps = {after - before for before, after in itertools.pairwise(numbers)}
-    if numbers[0] == 0 and steps <= {1}:
-        return len(numbers) > 2 or not all(again)
-    fractions = any(all(not re.fullmatch(r"-?\d*", cell) for cell in column) for column in below)
-    if numbers[0] == 0 and steps == {0, 1} and fractions:  # 0, 1, 2, 2: two tables side by side
-        return True
-    years = all(1900 <= number <= 2100 for number in numbers)
-    return (years or (len(numbers) > 2 and steps == {1})) and not any(again)

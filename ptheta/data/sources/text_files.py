@@ -235,7 +235,7 @@ def _without_empty(cells: dict[str, pa.Array], first: Sequence[str], path: Path,
         if pc.all(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py():
             del kept[name]
             remark(f"{path.name}: a column without name and values is left out")
-        elif any(column.equals(pa.array(map(str, range(k, k + rows)), column.type)) for k in (0, 1)):
+        elif rows > 1 and any(column.equals(pa.array(map(str, range(k, k + rows)), column.type)) for k in (0, 1)):
             del kept[name]
             remark(f"{path.name}: a column without a name that numbers the rows is left out")
     if not kept:
