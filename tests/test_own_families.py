@@ -1,5 +1,6 @@
 """A family of one's own: named as `module:Class` or by its class, it is fitted, saved, loaded and used as any other."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import torch
 
 import ptheta
 from ptheta.cli.main import main
+from ptheta.coding import compress
 from ptheta.errors import FitError, RunError, UsageError
 from ptheta.models import ZOO, Family
 from ptheta.models.counting.tables import Independent
@@ -57,6 +59,26 @@ class Own(Model):
 class Forgetful(Own):
     def __init__(self, space, context_space=None, width: int = 3):
         super().__init__(space, context_space)
+
+
+class Shapeless(Own):
+    def _log_prob(self, x, context):
+        return super()._log_prob(x, context).mean()
+
+
+class Broad(Own):
+    def _log_prob(self, x, context):
+        return super()._log_prob(x, context)[:, None]
+
+
+class Flat(Own):
+    def _sample(self, n, context, generator):
+        return super()._sample(n, context, generator).flatten(1)[:, :1]
+
+
+class Floating(Own):
+    def _sample(self, n, context, generator):
+        return super()._sample(n, context, generator).float()
 
 
 class Strange(Own):
@@ -147,6 +169,33 @@ def test_what_does_not_suit_is_named_and_nothing_is_left(model, kind, problem, d
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Shapeless", r"own_family:Shapeless._log_prob returned shape \[\], not \[n\] for n = \d+; return a tensor"),
+        ("Broad", r"own_family:Broad._log_prob returned shape \[\d+, 1\], not \[n\]"),
+    ],
+)
+def test_a_log_probability_of_a_wrong_shape_is_named(name, problem, own, data, tmp_path):
+    with pytest.raises(FitError, match=problem):
+        ptheta.fit(f"own_family:{name}", data, steps=1, out=tmp_path / "run")
+    with pytest.raises(FitError, match=problem):
+        getattr(own, name)(data.space).log_prob(data.splits["test"].x)
+
+
+def test_samples_of_a_wrong_shape_or_type_are_named(own, data):
+    with pytest.raises(FitError, match=r"own_family:Flat._sample returned shape \[3, 1\], not \[n, \d+.*\] for n = 3"):
+        own.Flat(data.space).sample(3, seed=0)
+    with pytest.raises(FitError, match=r"Floating._sample returned torch.float32, not whole numbers; return whole"):
+        own.Floating(data.space).sample(3, seed=0)
+
+
+def test_a_family_without_conditionals_is_not_called_one_of_real_numbers(own, data, tmp_path):
+    run = ptheta.fit(own.Own, data, steps=1, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="Own is not autoregressive: it gives no conditionals"):
+        compress(run, [tmp_path / "x.npy"], tmp_path / "x.ptz")
+
+
 def test_a_class_that_cannot_be_found_again_is_refused_and_an_old_run_survives_that(data, tmp_path):
     class Mine(Independent):
         pass
@@ -175,6 +224,13 @@ def test_the_command_line_finds_it_in_the_working_folder(folder, data, tmp_path,
     run = str(tmp_path / "run")
     fit = ["fit", str(tmp_path / "walks.npy"), "own_family:Own", "--steps", "1", "--out", run]
     assert main([*fit, "--scale", "0.5", "--word", "other"]) == 0
+    hints = re.findall(r"next: ptheta (.*)", capsys.readouterr().err)
+    assert [words.split()[0] for words in hints] == ["sample", "report"]
+    assert "--allow-module own_family" in (tmp_path / "run" / "README.md").read_text()
+    for words in hints:
+        forget(monkeypatch)
+        assert main([*words.split(), *(["--out", str(tmp_path / "tried")] if "report" not in words else [])]) == 0
+    forget(monkeypatch)
     assert main(["fit", "x", "own_family:Own", "--scael", "3"]) == 2
     assert "unknown flag --scael; did you mean --scale?" in capsys.readouterr().err
     with pytest.raises(SystemExit):

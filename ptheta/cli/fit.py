@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -204,9 +203,9 @@ def fit(
 
 def what_next(run: Run) -> list[str]:
     """Commands that use a run."""
-    from ptheta.reporting.contexts import given_words
+    from ptheta.reporting.contexts import given_words, run_words
 
-    folder = shlex.quote(str(run.path))
+    folder = run_words(run)
     commands = [f"ptheta sample {folder}{given_words(run)}"]
     if run.has_data:
         commands.append(f"ptheta report {folder}")

@@ -199,6 +199,11 @@ def codable(run: Run) -> Autoregressive:
             f"{run.name} has {model.density.phrase}, and a code needs probabilities",
             "compress with an autoregressive model, see `ptheta zoo`",
         )
+    if not isinstance(model, Autoregressive) and model.space.countable:
+        raise UsageError(
+            f"{run.name} is not autoregressive: it gives no conditionals, one value after the other, to code with",
+            "compress with an autoregressive model, see `ptheta zoo`",
+        )
     if not isinstance(model, Autoregressive) or isinstance(model.space, Real):
         raise UsageError(
             f"{run.name} on {model.space} has densities of real numbers, which no finite number of bits codes",

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, remedy_for
+from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, remedy_for, returned
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.sampling import generator_for
@@ -132,7 +132,7 @@ class Model(nn.Module, ABC):
             x, context: as `space.validate` returns them, n rows; see `without_some` for the context.
         """
         if self.density is Density.EXACT:
-            return self._log_prob(x, context)
+            return returned(self, "_log_prob", self._log_prob(x, context), (len(x),), True)
         if self.density is Density.IMPLICIT:
             raise self._no_density()
         noise = torch.randn(len(x), self.noise_size, device=self.device, dtype=self.dtype)
@@ -260,7 +260,7 @@ class Model(nn.Module, ABC):
         if len(x) == 0:  # no family meets an empty batch
             return torch.zeros(0, dtype=torch.float64, device=self.device)
         with evaluating(self):
-            return self._log_prob(x, context)
+            return returned(self, "_log_prob", self._log_prob(x, context), (len(x),), True)
 
     @typed
     def elbo(
@@ -337,7 +337,8 @@ class Model(nn.Module, ABC):
         n, options = checked_count(n), self._checked_options(options)
         context = self._validated_context(context, n)
         with torch.no_grad(), evaluating(self):
-            return self._sample(n, context, generator_for(seed, generator), **options)
+            drawn = self._sample(n, context, generator_for(seed, generator), **options)
+        return returned(self, "_sample", drawn, (n, *self.space.shape), not self.space.countable)
 
     def _checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of `sample`, each of its type."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import get_args
+from typing import Any, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ptheta.errors import UsageError
+from ptheta.errors import FitError, UsageError
 from ptheta.spaces import Discrete, Real, Space, Table
 from ptheta.typed import checked
 
@@ -34,6 +34,33 @@ class evaluating:
     def __exit__(self, *_):
         training, torch.backends.cudnn.allow_tf32 = self.before
         self.module.train(training)
+
+
+def returned(model: nn.Module, method: str, value: Any, shape: tuple[int, ...], floats: bool | None = None) -> Tensor:
+    """What a family's own method returned, if it is what was agreed on.
+
+    Args:
+        model: whose method it is.
+        method: its name.
+        value: what it returned.
+        shape: that it has to have, with n, the number of events, in front.
+        floats: whether it has to hold floating-point numbers, or whole ones; None: either.
+
+    Raises:
+        FitError: it is another thing.
+    """
+    cls = type(model)
+    name = f"{cls.__module__}:{cls.__qualname__}.{method}"
+    agreed = f"[{', '.join(['n', *map(str, shape[1:])])}]"
+    remedy = f"return a tensor {agreed}, a row for each of n events"
+    if not isinstance(value, Tensor):
+        raise FitError(f"{name} returned a {type(value).__name__}, not a tensor", remedy)
+    if tuple(value.shape) != shape:
+        raise FitError(f"{name} returned shape {list(value.shape)}, not {agreed} for n = {shape[0]}", remedy)
+    if floats is not None and (value.is_floating_point() != floats or value.dtype == torch.bool):
+        kind = "floating-point" if floats else "whole"
+        raise FitError(f"{name} returned {value.dtype}, not {kind} numbers", f"return {kind} numbers")
+    return value
 
 
 def checked_count(n: int) -> int:

@@ -8,7 +8,7 @@ from ptheta.evaluation.results import Score
 from ptheta.files import write_text
 from ptheta.models import Density, family
 from ptheta.numbers import count, nats, plural
-from ptheta.reporting.contexts import given_words
+from ptheta.reporting.contexts import given_words, run_words
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.overview import file_lines
 from ptheta.run_folders import sealed, spare_card
@@ -47,8 +47,8 @@ def card(run: Run) -> str:
         "",
         *file_lines(run, "copies", "surprise"),
         "```sh",
-        f"ptheta sample {run.path}{given_words(run)}    # draw from it",
-        *(f"ptheta {words.format(run=run.path, source='FILE')}    # {what}" for words, what in scoring(run)),
+        f"ptheta sample {run_words(run)}{given_words(run)}    # draw from it",
+        *(f"ptheta {words.format(run=run_words(run), source='FILE')}    # {what}" for words, what in scoring(run)),
         "```",
     ]
     return "\n".join(lines) + "\n"

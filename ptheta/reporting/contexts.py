@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data.codecs import ContextCodec, JointCodec
+from ptheta.models import Model
 from ptheta.reporting.exhibits import Exhibit, Given, exhibit_of
 from ptheta.runs import Run
 from ptheta.spaces import Label
@@ -119,6 +120,13 @@ def shown_contexts(run: Run) -> Tensor | None:
     context = split.events(rows)[1]
     assert context is not None
     return context.repeat_interleave(exhibit.repeats, 0)
+
+
+def run_words(run: Run) -> str:
+    """The run as a command names it: its path, and the modules that it needs, where families are a person's own."""
+    own = {type(m).__module__ for m in run.model.modules() if isinstance(m, Model)}
+    own = sorted(name for name in own if name.partition(".")[0] != "ptheta")
+    return " ".join([shlex.quote(str(run.path)), *(f"--allow-module {name}" for name in own)])
 
 
 def given_words(run: Run) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +19,7 @@ from ptheta.evaluation.results import Score
 from ptheta.models import Density
 from ptheta.numbers import count, plural
 from ptheta.reporting.card import free_energy_text, scored_events
+from ptheta.reporting.contexts import run_words
 from ptheta.reporting.exhibits import exhibit_of
 from ptheta.reporting.waiting import waiting
 from ptheta.runs import Run
@@ -205,7 +205,7 @@ class FitProgress:
             return
         kept = "the weights so far are in" if (self.run.path / "model.safetensors").exists() else "no weights yet in"
         self.say(f"stopped; {kept} {self.run.path}")
-        self.say(f"resume with: ptheta fit --resume --out {shlex.quote(str(self.run.path))}")
+        self.say(f"resume with: ptheta fit --resume --out {run_words(self.run)}")
 
     def finished(self, results: dict[str, Any]) -> None:
         """The final score."""

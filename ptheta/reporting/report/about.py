@@ -15,7 +15,7 @@ from ptheta.listing import files_below
 from ptheta.models import Autoregressive, Counting, Density, family
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows, scoring
-from ptheta.reporting.contexts import given_words
+from ptheta.reporting.contexts import given_words, run_words
 from ptheta.reporting.markup import Html, command, facts, figure, joined, panels, paragraph, table, tag
 from ptheta.reporting.report.charts import S1, S2, Line, curves
 from ptheta.reporting.report.evidence import Evidence
@@ -197,7 +197,7 @@ def files(evidence: Evidence) -> Section:
         rows.append(
             (path.relative_to(run.path).as_posix(), f"{path.stat().st_size:,}", tag("code", digest.hexdigest()))
         )
-    where, context = shlex.quote(str(run.path)), given_words(run)
+    where, context = run_words(run), given_words(run)
     source = shlex.quote(run.config["data"]["request"].get("source") or "SOURCE")
     completes = isinstance(run.model, Autoregressive)
     commands = [
