@@ -116,7 +116,7 @@ def test_events_that_neither_density_allows_gain_nothing():
 
 
 def test_categories_are_judged_by_the_most_probable_one(fit):
-    run = fit("categories", "made", "kind", "img", steps=150)
+    run = fit("categories", "made", "kind", "img", steps=50)
     found = judge(run, run.data.test).findings
     x, y = run.data.test.events()
     space, n = run.model.space, len(x)
