@@ -100,7 +100,7 @@ class Bins(Rows):
         self.resolutions = _resolutions(X)
         X = _values(X, self.resolutions)
         if (whole := (np.round(X) == X).all(0)).any():
-            self.remarks = [_binned([names[j] for j in np.flatnonzero(whole)], bins)]
+            self.remarks = [_binned([names[int(j)] for j in np.flatnonzero(whole)], bins)]
         low, high = X.min(0), X.max(0)
         low, high = np.where(high > low, (low, high), (low - 0.5, high + 0.5))
         with np.errstate(all="ignore"):
