@@ -1,10 +1,15 @@
 """Names, notes and dates in tables: recognised, reported, kept on request."""
 
+import base64
+import hashlib
+import uuid
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ptheta.data import load
+from ptheta.data.codecs import DocumentCodec, TextCodec
 from ptheta.data.finding.words import unusual_words
 from ptheta.data.sources.opening import open_source
 
@@ -63,6 +68,34 @@ def test_identifiers_and_notes_are_left_out_unless_they_are_asked_for():
     alone = load(made[["name"]])
     assert alone.codec.names == ["name"]
     assert "most rows have a value of their own, which samples repeat: name" in alone.notes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda i: str(uuid.UUID(int=i * 7919 + 2**120)),
+        lambda i: hashlib.sha256(str(i).encode()).hexdigest(),
+        lambda i: base64.b64encode(hashlib.sha256(str(i).encode()).digest()).decode(),
+        lambda i: f"{i:030d}7",
+        lambda i: f"https://example.org/item/{i}",
+        lambda i: f"2020-01-01T{i // 60:02d}:{i % 60:02d}:00.000+00:00",
+    ],
+)
+def test_long_identifiers_are_no_texts(name):
+    made = pd.DataFrame({"id": [name(i) for i in range(N)], "kind": np.repeat(["a", "b"], N // 2), "n": range(N)})
+    data = load(made)
+    assert {"kind", "n"} <= set(data.codec.names)
+    assert any("id" in note.split(": ")[-1] for note in data.notes if note.startswith(("left out", "dates")))
+
+
+@pytest.mark.parametrize(
+    "text", ["It was one of 12 dark nights.", "ACDEFGHIKLMNPQRSTVWYACDEFGHI", "CC1=CC(=O)NC(=C1)C2=CC=CC=C2"]
+)
+def test_texts_are_the_event_and_what_is_beside_them_is_reported(text):
+    made = pd.DataFrame({"note": [text + "A" * (i % 7) for i in range(N)], "kind": np.repeat(["a", "b"], N // 2)})
+    data = load(made)
+    assert isinstance(data.codec, TextCodec | DocumentCodec)
+    assert "left out beside note: kind" in data.notes
 
 
 def test_what_a_run_knows_is_not_left_out_of_new_data():

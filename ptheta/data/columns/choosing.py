@@ -85,6 +85,10 @@ def choose(
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if kind is KINDS["table"] and not asked:
         _without_identifiers(choice, source)
+    if kind is not KINDS["table"] and not asked:
+        beside = [name for name in everywhere if name not in events]
+        if beside:
+            choice.notes.append(f"left out beside {', '.join(events)}: {_some(beside)}")
     if others and not asked:
         listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others]
         choice.notes.append(f"left out, neither numbers nor names: {_some(listed)}")

@@ -15,6 +15,10 @@ TEXT_LENGTH = 24
 """Mean number of characters from which a string column is text rather than a name."""
 
 
+IDENTIFIER = r"^[A-Za-z0-9_:./+-]*[0-9][A-Za-z0-9_:./+-]*={0,2}$"
+"""UUIDs, hashes, long numbers and the like, none of which is a text however long it is: one word, with digits."""
+
+
 def texts_among(source: Source, columns: dict[str, Column], *, as_text: bool = False) -> set[str]:
     """The columns that hold texts: documents; strings that are long on average, or in a column called `text`."""
     strings = [name for name, c in columns.items() if c.kind == "string"]
@@ -67,12 +71,14 @@ def _fills_a_byte(source: Source, name: str) -> bool:
 
 
 def _long(values: Any) -> bool:
-    """Whether strings are texts rather than names: long on average."""
+    """Whether strings are texts rather than names: long on average, and most of them no identifiers."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     strings = values.dictionary if isinstance(values, pa.DictionaryArray) else as_arrow(values)
-    return (pc.mean(pc.utf8_length(strings)).as_py() or 0) >= TEXT_LENGTH  # type: ignore[attr-defined]
+    if (pc.mean(pc.utf8_length(strings)).as_py() or 0) < TEXT_LENGTH:  # type: ignore[attr-defined]
+        return False
+    return (pc.mean(pc.match_substring_regex(strings, IDENTIFIER)).as_py() or 0) <= 0.5  # type: ignore[attr-defined]
 
 
 def as_arrow(values: Any) -> Any:
