@@ -30,11 +30,13 @@ from ptheta.configs import (
 )
 from ptheta.data import Data, load
 from ptheta.data.codecs import FrameCodec
+from ptheta.data.loading import address
 from ptheta.data.options import TextTables
 from ptheta.data.sources.asked import asking
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
 from ptheta.evaluation.nats import evaluate
 from ptheta.evaluation.results import KEYS, Score
+from ptheta.listing import exists
 from ptheta.models import Model
 from ptheta.raw_use import RawUse
 from ptheta.remarks import announce
@@ -43,6 +45,9 @@ from ptheta.weights import digest
 
 MISSING_BEFORE = ["none", "NA", "N/A", "NaN", "nan", "null", "NULL"]
 """Words for missing cells in a run from before they could be asked for."""
+
+CHANGED = "have changed since the fit, or this version of ptheta reads them differently"
+"""What is known of data of other events than those of the fit."""
 
 
 class Run(RawUse):
@@ -93,7 +98,7 @@ class Run(RawUse):
         """
         data = self.data
         if not self._fits(data):
-            raise RunError(f"the data of {self.path} have changed since the fit", "restore them, or fit again")
+            raise RunError(f"the data of {self.path} {CHANGED}", "restore them, or fit again")
         return data
 
     def reload(self, source: Any, **columns: str) -> Data:
@@ -177,6 +182,18 @@ class Run(RawUse):
         except PthetaError:  # other data, which the options of the fit do not suit
             return None
         return data if self._fits(data) else None
+
+    def doubt(self, source: str) -> str | None:
+        """That a source holds the data of the fit but not their events, in a sentence; None of any other source.
+
+        Args:
+            source: a path or name that `same` did not take for the data of the fit.
+        """
+        own = self.config["data"]["request"].get("source")
+        moved = own is not None and not exists(Path(own)) and Path(own).name == Path(source).name
+        if own is None or (address(source) != own and not moved):
+            return None
+        return f"the data of {self.path} {CHANGED}, so events that it learned from may be among those of {source}"
 
     def _fits(self, data: Data) -> bool:
         """Whether data are those of the fit: the same events, made alike of their values."""

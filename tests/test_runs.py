@@ -7,10 +7,12 @@ import pickle
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import ptheta
+from ptheta.cli.main import main
 from ptheta.configs import config_digest, read_config
 from ptheta.errors import RunError, SpaceError
 from ptheta.models import ZOO, Counting, Density
@@ -104,7 +106,42 @@ def test_data_of_the_fit_are_recognised_until_they_change(array_file, tmp_path):
     assert run.same(str(array_file)).fingerprint == run.config["data"]["fingerprint"]
     assert run.same("digits") is None
     np.save(array_file, np.load(array_file)[::-1])
-    assert ptheta.Run.load(run.path).same(str(array_file)) is None
+    again = ptheta.Run.load(run.path)
+    assert again.same(str(array_file)) is None
+    assert "or this version of ptheta reads them differently, so events that it learned from" in again.doubt(
+        str(array_file)
+    )
+    assert again.doubt("digits") is None
+    np.save(tmp_path / "other.npy", np.load(array_file))
+    assert again.doubt(str(tmp_path / "other.npy")) is None
+
+
+@pytest.mark.parametrize("cause", ["the file", "its reading"])
+def test_data_that_no_longer_give_the_events_of_the_fit_may_have_been_learned_from(
+    cause, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    text = "code,kind\n" + "\n".join(f"00{i % 3},{'xy'[i % 2]}" for i in range(60))
+    (tmp_path / "t.csv").write_text(text)
+    data = ptheta.load("t.csv", columns="categories")
+    if cause == "its reading":  # as versions before codes were texts read them
+        data = ptheta.load(pd.DataFrame({"code": [i % 3 for i in range(60)], "kind": list("xy") * 30}),
+                           columns="categories")  # fmt: skip
+        data.request["source"] = str(tmp_path / "t.csv")
+    else:
+        (tmp_path / "t.csv").write_text(text.replace("002", "003"))
+    ptheta.fit("made", data, steps=2, out="run", hyperparameters={"width": 8}, verbose=False)
+    with pytest.raises(RunError, match="have changed since the fit, or this version of ptheta reads them differently"):
+        _ = ptheta.Run.load("run").own_data
+    with pytest.raises(RunError, match=r"reads them differently; restore them, or fit again"):
+        ptheta.fit(None, out="run", resume=True, steps=4, verbose=False)
+    capsys.readouterr()
+    main(["score", "run", "t.csv"])
+    said = capsys.readouterr().err
+    assert (
+        "warning: the data of run have changed since the fit, or this version of ptheta reads them differently" in said
+    )
+    assert "so events that it learned from may be among those of t.csv" in said
 
 
 def test_loading_leaves_the_random_state_alone(fitted):

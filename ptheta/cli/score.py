@@ -118,6 +118,8 @@ def score(
         raise UsageError("--context and --given both set the contexts", "leave out --context or --given")
     text = as_text(fitted, source)
     own = fitted.same(source) if text is None else None
+    if text is None and own is None and (doubt := fitted.doubt(source)) is not None:
+        note([f"warning: {doubt}"])
     if text is not None:
         note([f"no file is called {text!r}, so it is scored as a text"])
         column = fitted.config["data"]["request"].get("event")
@@ -231,8 +233,10 @@ def _held_out(run: Run, known: Data | None, scored: str, most: int) -> tuple[str
         own = known or run.data
     except PthetaError as error:
         return f"no p-values: {error.problem}", None
+    from ptheta.runs import CHANGED
+
     if own.fingerprint != run.config["data"]["fingerprint"]:
-        return "no p-values: the data of the fit have changed", None
+        return f"no p-values: the data of the fit {CHANGED}", None
     if known is not None and scored not in known.splits:
         return f"no p-values: the events scored include those held out of {own.name}", None
     for name in ("test", "validation"):

@@ -19,7 +19,7 @@ from ptheta.listing import entries
 from ptheta.models import Model, family, name_of
 from ptheta.models.zoo import stored_name
 from ptheta.numbers import plural
-from ptheta.runs import Run
+from ptheta.runs import CHANGED, Run
 from ptheta.training import OBJECTIVES, Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
 from ptheta.training.state import load_state
 
@@ -170,6 +170,8 @@ def with_data(run: Run, source: Any) -> Run:
     if (given.space, given.context_space) != spaces or codecs != (run.codec, run.context_codec):
         had, have = (f"{x}" if y is None else f"{x} | {y}" for x, y in (spaces, (given.space, given.context_space)))
         what = f"{had}, the data are {have}" if had != have else f"{had}, encoded differently from these"
+        if run.doubt(str(given.request.get("source"))):
+            raise RunError(f"{path} was fitted on {what}: the data {CHANGED}", "restore them, or fit again")
         raise RunError(f"{path} was fitted on {what}", "resume with its own data")
     return run
 

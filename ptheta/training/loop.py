@@ -99,7 +99,7 @@ class Trainer:
             return
         position, groups = load_state(self.checkpoint, inexact=inexact)
         if not inexact and (position.seed, position.fingerprint) != (self.position.seed, self.position.fingerprint):
-            what = "seed" if position.seed != self.position.seed else "data"
+            what = "seed" if position.seed != self.position.seed else "data, or these are read differently now"
             raise RunError(
                 f"{self.checkpoint} was made with different {what}", "use the same, or continue with --resume-inexact"
             )

@@ -140,7 +140,7 @@ def test_a_run_allows_nothing_that_the_command_at_hand_does_not(places, tmp_path
     assert main(["score", path, str(source)]) == 2
     assert "allow it with --follow-paths" in capsys.readouterr().err
     assert main(["score", path, str(source), "--follow-paths", "--calibrate", "0", "--out", "s.parquet"]) == 0
-    assert "(test)" in capsys.readouterr().err  # divided as in the fit
+    assert "of data (test" in capsys.readouterr().err  # divided as in the fit
 
 
 def test_a_table_of_contexts_names_files_beside_it(places):

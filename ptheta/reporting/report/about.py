@@ -20,7 +20,7 @@ from ptheta.reporting.markup import Html, command, facts, figure, joined, panels
 from ptheta.reporting.report.charts import S1, S2, Line, curves
 from ptheta.reporting.report.evidence import Evidence
 from ptheta.reporting.report.page import Section
-from ptheta.runs import Run
+from ptheta.runs import CHANGED, Run
 from ptheta.training import OBJECTIVES, Settings
 
 DENSITIES = {
@@ -78,9 +78,11 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
     about = [paragraph(f"{run.name}: {family(run.name).summary}. ", DENSITIES[run.model.density])]
     if not evidence.own:
         words = f"The run is judged on other data than those it was fitted to: {evidence.data.source}."
+        if doubt := run.doubt(evidence.data.source):
+            words = f"{doubt[0].upper()}{doubt[1:]}."
         about.append(paragraph(words, cls="warning"))
     elif evidence.data.fingerprint != data["fingerprint"]:
-        words = "The data have changed since the fit, so held-out events may be events it was trained on."
+        words = f"The data {CHANGED}, so held-out events may be events it was trained on."
         about.append(paragraph(words, cls="warning"))
     about += [paragraph(f"{remark}.", cls="warning") for remark in run.remarks]
     if zero := results.get("zero_probability"):
