@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,6 +85,10 @@ def compress(
         print_json(report.to_json() | others)
 
 
+SHOWN = 3
+"""Reasons why files are stored that are printed, at most."""
+
+
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar that learns its total with the first step."""
@@ -129,6 +134,12 @@ def _say(report: Report, others: dict[str, Any]) -> None:
     if report.stored:
         more = f" and {len(report.stored) - 3} more" if len(report.stored) > 3 else ""
         lines.append(f"stored, since the model cannot give them back exactly: {', '.join(report.stored[:3])}{more}")
+        reasons = Counter(report.why)
+        for why, count in reasons.most_common(SHOWN):
+            which = report.stored[report.why.index(why)] if count == 1 else f"{count:,} of them"
+            lines.append(f"{which} {'is' if count == 1 else 'are'} {why}")
+        if not report.values:
+            lines.append("the model is of no use for these files: it codes none of them")
     for grouping, sizes in others.items():
         listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items() if size is not None)
         lines.append(f"{grouping.replace('_', ' ')}: {listed} bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -112,6 +113,19 @@ def _example(run: Run) -> str:
     return f"give{given_words(run)}"
 
 
+PATH = re.compile(r"\.[A-Za-z]\w{0,7}$")
+"""The end of what is rather the name of a file than a text."""
+
+
+def names_file(word: str) -> bool:
+    """Whether a word is rather the path of a file than a text.
+
+    >>> [names_file(word) for word in ("a.png", "runs/a", "a red car", "It rained. He left")]
+    [True, True, False, False]
+    """
+    return PATH.search(word) is not None or ("/" in word and " " not in word)
+
+
 def has_columns(source: str, asked: Any) -> bool:
     """Whether a source has the columns of an event or a context, as they were asked for."""
     from ptheta.data.sources.faults import reading
@@ -157,6 +171,8 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
         named, _, rest = word.partition("=")
         value = rest if word not in known and VIEW.sub("", named) == column and "=" in word else word
         expanded = _expanded(codec, value, column, known)
+        if exhibit.is_text and value is word and [asked.value for asked in expanded] == [word] and names_file(word):
+            raise SourceError(f"{word} does not exist", f"check the path, or give the text as {column}={word}")
         found += expanded
         unnamed = value is word and named != word and VIEW.sub("", named).isidentifier()
         if unnamed and exhibit.is_text and [asked.value for asked in expanded] == [word]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ptheta import terminal
 from ptheta.anomalies import Detector, Method, Scores
 from ptheta.cli.arguments import call, print_json
-from ptheta.cli.contexts import has_columns
+from ptheta.cli.contexts import has_columns, names_file
 from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
@@ -153,15 +152,11 @@ def score(
         print_json({**result, "split": name, "out": str(files[0]), "files": files})
 
 
-PATH = re.compile(r"\.[A-Za-z]\w{0,7}$")
-"""The end of what is rather the name of a file than a text."""
-
-
 def as_text(run: Run, source: str) -> str | None:
     """A source that is a text itself: of a run of texts, where no file is called so and none is likely to be meant."""
     from ptheta.data.codecs import DocumentCodec, TextCodec
 
-    named = PATH.search(source) or ("/" in source and " " not in source) or source == "digits"
+    named = names_file(source) or source == "digits"
     of_texts = isinstance(run.codec, TextCodec | DocumentCodec)
     return source if of_texts and not named and not exists(Path(source)) else None
 

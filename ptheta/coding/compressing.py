@@ -107,6 +107,7 @@ def _compress(
         bytes_in=sum(part.size for part in found),
         files=[part.name for part in found],
         stored=[part.name for part in found if part.kind == parts.STORED],
+        why=[part.why for part in found if part.kind == parts.STORED],
         model_bytes=sum((run.path / name).stat().st_size for name in ("config.json", "model.safetensors")),
         threads=threads,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ptheta.coding import arrays, pictures, tabular
 from ptheta.coding.blocks import Values
-from ptheta.coding.errors import CodingError
+from ptheta.coding.errors import CodingError, NotCoded
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
 from ptheta.data.codecs.frames import FrameCodec
@@ -26,6 +26,9 @@ from ptheta.data.codecs.text import TextCodec
 from ptheta.errors import PthetaError
 from ptheta.foreign import guarded
 from ptheta.listing import regular, unreadable
+
+UNLIKE = "not exactly what the model's own values would be written as"
+"""Of a file that is read, and would come back otherwise."""
 
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
 
@@ -47,6 +50,7 @@ class Part:
         side: number of bytes that are stored beside the values.
         how: what the way back needs to know, JSON.
         labels: names of the events' labels, if the file holds them.
+        why: of a stored file, what it is that the model cannot give back; not written to the compressed file.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Part:
     side: int = 0
     how: dict[str, Any] = field(default_factory=dict)
     labels: list[str] | None = None
+    why: str = ""
 
 
 def read(path: Path, name: str, codec: Codec, values: Values, context: str | None = None) -> Part:
@@ -72,6 +77,7 @@ def read(path: Path, name: str, codec: Codec, values: Values, context: str | Non
     Raises:
         SourceError: it cannot be read.
     """
+    why = "of a kind that the model does not read"
     try:
         for kind, form in FORMS.items():
             if path.stat().st_size and form.suits(codec, path):
@@ -80,9 +86,10 @@ def read(path: Path, name: str, codec: Codec, values: Values, context: str | Non
                     if kind == TEXT
                     else _events(path, name, kind, codec, values, context)
                 )
-                if part is not None:
+                if isinstance(part, Part):
                     return part
-        return _stored(path, name, values)
+                why = part
+        return replace(_stored(path, name, values), why=why)
     except OSError as error:
         raise unreadable(path, error) from None
 
@@ -98,8 +105,8 @@ def _stored(path: Path, name: str, values: Values) -> Part:
     return Part(name, STORED, size, sha.hexdigest(), side=size)
 
 
-def _text(path: Path, name: str, codec: Any, values: Values) -> Part | None:
-    """A file as tokens, each piece compared with the file; None if it is not such a text."""
+def _text(path: Path, name: str, codec: Any, values: Values) -> Part | str:
+    """A file as tokens, each piece compared with the file; what it is instead, if it is not such a text."""
     sha, size = hashlib.sha256(), 0
 
     def pieces() -> Iterator[np.ndarray]:
@@ -118,24 +125,22 @@ def _text(path: Path, name: str, codec: Any, values: Values) -> Part | None:
     try:
         count = values.add_text(pieces())
     except Exception:
-        return None
+        return UNLIKE
     return Part(name, TEXT, size, sha.hexdigest(), count)
 
 
-def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, context: str | None) -> Part | None:
-    """A file as events; None if it would not come back identical."""
+def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, context: str | None) -> Part | str:
+    """A file as events; what it is instead, if it would not come back identical."""
     content, form = regular(path).read_bytes(), FORMS[kind]
     try:
         found = form.read(path, content, codec, context)
-    except Exception:
-        return None  # whatever is wrong with it as a picture or a table, its bytes can be stored
-    if found is None:
-        return None
+    except Exception as error:  # whatever is wrong with it as a picture or a table, its bytes can be stored
+        return str(error) if isinstance(error, NotCoded) else UNLIKE
     x, side, how, labels = found
     again, digest = restore(kind, codec, x, side, how)
     same = kind in (PICTURE, TABLE) and digest == how.pop("digest", None)
     if not same and again != content:
-        return None
+        return UNLIKE
     values.side.append(side)
     values.add_events(x)
     return Part(name, kind, len(content), digest if same else sha256(content), len(x), len(side), how, labels)
@@ -162,6 +167,8 @@ def sha256(content: bytes) -> str:
 
 
 Found = tuple[np.ndarray, bytes, dict[str, Any], list[str] | None]
+
+NOTHING: Found = (np.empty(0), b"", {}, None)
 """Values, side data, how to restore, labels."""
 
 
@@ -172,14 +179,14 @@ class Form:
     Attributes:
         codecs: that do.
         suffixes: of the files; none for any.
-        read: path, its bytes, codec and column of the labels → what is coded; None if the file would change.
+        read: path, its bytes, codec and column of the labels → what is coded; it raises if the file would change.
         restore: values, side data, codec and how → the file, and a digest of what comes back if that is not its bytes.
             Texts are read and restored in pieces instead.
     """
 
     codecs: tuple[type[Codec], ...]
     suffixes: tuple[str, ...]
-    read: Callable[[Path, bytes, Any, str | None], Found | None] = lambda *_: None
+    read: Callable[[Path, bytes, Any, str | None], Found] = lambda *_: NOTHING
     restore: Callable[[np.ndarray, bytes, Any, dict[str, Any]], tuple[bytes, str | None]] = lambda *_: (b"", None)
 
     def suits(self, codec: Codec, path: Path) -> bool:
@@ -187,11 +194,8 @@ class Form:
         return isinstance(codec, self.codecs) and (not self.suffixes or path.suffix.lower() in self.suffixes)
 
 
-def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Found | None:
-    found = pictures.read(content, codec)
-    if found is None:
-        return None
-    event, chunks, digest = found
+def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Found:
+    event, chunks, digest = pictures.read(content, codec)
     return event, chunks, {"digest": digest}, None
 
 

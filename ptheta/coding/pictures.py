@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 
+from ptheta.coding.errors import NotCoded
 from ptheta.data.codecs.images import PictureCodec
 from ptheta.data.codecs.picture_files import MAX_PIXELS, open_picture
 
@@ -21,37 +22,37 @@ _IDAT = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
 """Stands for the pixels among the chunks that are kept."""
 
 
-def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str] | None:
+def read(content: bytes, codec: PictureCodec) -> tuple[np.ndarray, bytes, str]:
     """The event of a PNG picture whose pixels it gives back.
 
     Returns:
-        event [1, *shape], the chunks beside the pixels, and a digest; None if a pixel would change, or the picture is
-        not a still one of 8 bits in grey or RGB.
+        event [1, *shape], the chunks beside the pixels, and a digest.
+
+    Raises:
+        NotCoded: a pixel would change, or the picture is not a still one of 8 bits in grey or RGB.
     """
     from PIL import Image as pil
 
     chunks = _chunks(content)
-    if (
-        not chunks
-        or chunks[0][0] != b"IHDR"
-        or len(chunks[0][1]) != _HEAD_BYTES
-        or any(name in (b"PLTE", b"acTL") for name, _ in chunks)
-    ):
-        return None
+    if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != _HEAD_BYTES:
+        raise NotCoded("damaged")
+    if any(name in (b"PLTE", b"acTL") for name, _ in chunks):
+        raise NotCoded("of a palette, or moving")
     width, height, depth, colour = struct.unpack_from(">IIBB", chunks[0][1], 8)
     if depth != 8 or colour not in (_GREY, _RGB) or width * height > MAX_PIXELS:
-        return None
-    if (height, width) != codec.space.shape[-2:]:
-        return None
+        raise NotCoded("not of 8 bits in grey or RGB")
+    rows, columns = codec.space.shape[-2:]
+    if (height, width) != (rows, columns):
+        raise NotCoded(f"of another size: {height}×{width}, and the model's events are {rows}×{columns}")
     picture = open_picture(content, upright=False)
     if picture.mode != ("L" if colour == _GREY else "RGB"):
-        return None
+        raise NotCoded("not in plain grey or RGB")
     pixels = np.asarray(picture)
     event = codec.encode([pil.fromarray(pixels)])  # as they lie in the file, whichever way is up
     kept = _kept(chunks)
     shown = np.asarray(codec.picture(event[0]))
     if not np.array_equal(shown, pixels):
-        return None
+        raise NotCoded("of other colours or grey levels than the model's")
     return event, kept, _digest(shown, kept)
 
 

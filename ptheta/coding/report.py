@@ -22,6 +22,7 @@ class Report:
         side_bytes: spent on what was only stored.
         files: names of all files.
         stored: names of those that the model could not code exactly, and that were stored.
+        why: of each of those, what it is.
         blocks: number of them.
         value_blocks: those of them that hold values which the model was asked to code.
         stored_blocks: those of these that are smaller without the model, or that it could not repeat.
@@ -41,6 +42,7 @@ class Report:
     side_bytes: int = 0
     files: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
     blocks: int = 0
     value_blocks: int = 0
     stored_blocks: int = 0
@@ -68,6 +70,7 @@ class Report:
             "side_bytes": self.side_bytes,
             "files": len(self.files),
             "stored_files": self.stored,
+            "stored_why": self.why,
             "blocks": self.blocks,
             "value_blocks": self.value_blocks,
             "stored_blocks": self.stored_blocks,

@@ -28,6 +28,9 @@ def test_pictures_and_other_files_there_and_back(here, ptheta):
     assert said["seconds"] > 0
     assert "3 files" in done.err
     assert "stored, since the model cannot give them back exactly: pictures/3.png, text.txt" in done.err
+    assert "pictures/3.png is of other colours or grey levels than the model's" in done.err
+    assert "text.txt is of a kind that the model does not read" in done.err
+    assert "of no use" not in done.err
     back = ptheta("decompress", "pic", "x.ptz", "--out", "deep/out", "--json")
     assert back.json["files"] == ["coarse.png", "pictures/3.png", "text.txt"]
     assert back.json["damaged"] == []
@@ -36,6 +39,13 @@ def test_pictures_and_other_files_there_and_back(here, ptheta):
     assert found["pictures/3.png"] == (here / "pictures" / "3.png").read_bytes()
     with Image.open(here / "deep" / "out" / "coarse.png") as picture:
         assert np.array_equal(np.asarray(picture), level)
+
+
+def test_why_a_picture_is_stored_is_reported(here, ptheta):
+    done = ptheta("compress", "pic", "big.png", "--out", "x.ptz", "--json")
+    assert done.json["stored_why"] == ["of another size: 9×8, and the model's events are 8×8"]
+    assert "big.png is of another size: 9×8" in done.err
+    assert "the model is of no use for these files" in done.err
 
 
 def test_a_folder_with_labels_of_a_table(here, ptheta):

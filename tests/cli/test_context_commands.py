@@ -268,6 +268,23 @@ def test_pairs_are_scored_given_their_contexts(at, tmp_path):
     assert table["context"].tolist() == run.context_codec.names(run.data.test.context)
 
 
+def test_the_text_beside_a_single_picture_is_its_context(at, tmp_path):
+    (tmp_path / "one.png").write_bytes(png((90, 90, 90), 7))
+    (tmp_path / "one.txt").write_text("a red car\n")
+    words = ["OUT/one.png", "--event", "image", "--context", "text", "--out", "OUT/s.parquet"]
+    found = at("score", "draw", *words, "--json")
+    assert found.code == 0, found.err
+    run = Run.load("draw")
+    row = torch.from_numpy(run.context_codec.encode(["a red car"]).astype(np.int64))
+    assert found.json["nats"] == pytest.approx(
+        -float(run.model.log_prob(run.events(tmp_path / "one.png"), row).detach()), abs=1e-4
+    )
+
+
+def test_what_looks_like_a_file_is_a_text_where_it_is_named_so(at):
+    assert at("sample", "draw", "--context", "text=nofile.png", "--out", "OUT/n").code == 0
+
+
 def test_events_without_a_column_of_contexts_are_scored_given_one(at, tmp_path):
     run = Run.load("draw")
     x = torch.cat([run.events(f"photos/{name}.png") for name in ("one", "two")])
@@ -373,6 +390,10 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample kind --context rde", "no kind is called 'rde'; did you mean red?"),
         ("sample colour --context no.png", "no.png does not exist"),
         ("sample draw --context no.txt", "no.txt does not exist"),
+        (
+            "sample draw --context nofile.png",
+            "nofile.png does not exist; check the path, or give the text as text=nofile.png",
+        ),
         ("sample draw --context red.png", "red.png is a file, and the context is Document"),
         ("sample say --context wide.png", "wide.png is 4x5 pixels, not 4x4"),
         ("sample hear --context silent.wav", "silent.wav is silent: all 800 samples are 0; remove it"),

@@ -12,8 +12,9 @@ from typing import IO
 
 import numpy as np
 
-from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
+from ptheta.data.formats import CAPTIONS, PICTURES, SOUNDS, TEXTS
 from ptheta.data.sources.arrow_files import arrow_file
+from ptheta.data.sources.captions import caption, captions_of
 from ptheta.data.sources.delimited import text_table
 from ptheta.data.sources.json_tables import json_table
 from ptheta.data.sources.memory import arrays_table
@@ -59,13 +60,22 @@ def _text(path: Path) -> Table:
 
 
 def _picture(path: Path) -> Table:
-    files = [{"path": str(path), "bytes": None}]
-    return ArrayTable(path.name, {"image": Column("image", "image")}, {"image": files}, [str(path)])
+    return _captioned(path, Column("image", "image"))
 
 
 def _sound(path: Path) -> Table:
-    files = [{"path": str(path), "bytes": None}]
-    return ArrayTable(path.name, {"audio": Column("audio", "sound")}, {"audio": files}, [str(path)])
+    return _captioned(path, Column("audio", "sound"))
+
+
+def _captioned(path: Path, column: Column) -> Table:
+    """One row: the file, and the text of the same name beside it, as in a folder."""
+    columns = {column.name: column}
+    arrays: dict[str, list] = {column.name: [{"path": str(path), "bytes": None}]}
+    beside = [path.with_suffix(suffix) for suffix in CAPTIONS]
+    if text := captions_of([path], [file for file in beside if is_file(file)]).get(path):
+        columns["text"] = Column("text", "string")
+        arrays["text"] = [caption(text)]
+    return ArrayTable(path.name, columns, arrays, [str(path)])
 
 
 def read_npy(path: Path) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ptheta.data.formats import CAPTIONS, PICTURES, SOUNDS, TEXTS
-from ptheta.data.sources.delimited import read_text
+from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
+from ptheta.data.sources.captions import caption, captions_of
 from ptheta.data.sources.described import METADATA, described_files
 from ptheta.data.sources.files import OPENERS, is_idx, open_file
 from ptheta.data.sources.hub import open_dataset_folder, open_saved
@@ -26,9 +26,6 @@ COLUMNS = {
     "text": Column("text", "document"),
 }
 """The column of a folder of files."""
-
-LONGEST_CAPTION = 2**20
-"""Bytes of a text beside a picture or a sound, at most."""
 
 
 def open_folder(path: Path) -> Source:
@@ -94,7 +91,7 @@ def _folder_of_files(path: Path, files: list[Path], rows: list[Path], name: str)
         name: of their column.
     """
     groups = split_folders(path, rows)
-    captions = {} if name == "text" else _captions(rows, files)
+    captions = {} if name == "text" else captions_of(rows, files)
     what = {"image": "pictures", "audio": "sounds", "text": "texts"}[name]
     left_out(files, {*rows, *captions.values()}, f"not {what}")
     labels = _labels(path, groups, what)
@@ -114,7 +111,7 @@ def _folder_of_files(path: Path, files: list[Path], rows: list[Path], name: str)
             arrays["label"] = [number_of.get(labels[file]) for file in group]
         if captions:
             columns["text"] = Column("text", "string")
-            arrays["text"] = [_caption(captions.get(file)) for file in group]
+            arrays["text"] = [caption(captions.get(file)) for file in group]
         tables[split or "all"] = ArrayTable(split or path.name, columns, arrays, [printable(file) for file in group])
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
@@ -147,28 +144,3 @@ def _labels(path: Path, groups: dict[str, list[Path]], what: str) -> dict[Path, 
         count = f"{len(stray):,} of {len(labels):,} {what}"
         remark(f"no label for {count}, which lie beside the folders of the others: such as {printable(stray[0])}")
     return labels
-
-
-def _captions(rows: list[Path], files: list[Path]) -> dict[Path, Path]:
-    """Picture or sound → the text of the same name beside it.
-
-    Raises:
-        SourceError: two rows or two texts of one name.
-    """
-    texts = {file.with_suffix(""): file for file in reversed(files) if file.suffix.lower() in CAPTIONS}
-    found = {row: texts[row.with_suffix("")] for row in rows if row.with_suffix("") in texts}
-    owners: dict[Path, Path] = {}
-    for row, text in found.items():
-        if owners.setdefault(text, row) != row:
-            both = f"{printable(owners[text])} and {printable(row)}"
-            raise SourceError(f"{printable(text)} may be the text of {both}", "give each a name of its own")
-    return found
-
-
-def _caption(file: Path | None) -> str | None:
-    """A text beside a picture or a sound, without the ends of its lines' last one."""
-    if file is None:
-        return None
-    if file.stat().st_size > LONGEST_CAPTION:
-        raise SourceError(f"{printable(file)} is longer than {LONGEST_CAPTION:,} bytes", "give shorter texts")
-    return read_text(file).strip()
