@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from ptheta.data import Split
 from ptheta.fitting.advice import advice
 from ptheta.fitting.affording import Affording, Means
 from ptheta.models import family
+from ptheta.reporting.progress import FitProgress
 from ptheta.spaces import Real
+from ptheta.terminal import console
 from ptheta.training import Timetable
+from ptheta.training.state import Position
 
 
 def asked(data, name, steps=20, *, minutes=2.0, before=0.0, **hyperparameters):
@@ -76,3 +80,25 @@ def test_reading_less_is_proposed_where_reading_many_events_took_long():
     assert "--limit" in asked(data, "made", before=60.0)
     assert "--limit" not in asked(data, "made", before=5.0)
     assert "--size" not in asked(data, "made"), "rows of numbers have no size"
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        [20.0, 2.0, 1.0] + [0.5] * 400,  # compiling
+        [1.0, 0.3, 0.3] + [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4] * 100,  # with validations
+        [9.0, 2.0, 14.0] + [14.0] * 9,  # too few for a warm-up
+    ],
+)
+def test_steps_are_foreseen_from_those_after_the_first_few(seconds, monkeypatch, tmp_path):
+    now, budget, foreseen = 0.0, 90.0, []
+    run = ptheta.fit("independent", ptheta.load("digits", limit=30), out=tmp_path / "run")
+    progress = FitProgress(run, run.data, None, console=console(sys.stderr), is_main=True)
+    progress.advise = foreseen.append
+    monkeypatch.setattr("ptheta.reporting.progress.time.perf_counter", lambda: now)
+    step = 0
+    while now < budget:
+        now += seconds[step]
+        step += 1
+        progress.advance(now / budget, Position(0, "", step=step, seconds=now))
+    assert foreseen == [pytest.approx(step, rel=0.35 if len(seconds) > 900 else 0.1)]

@@ -271,3 +271,33 @@ def test_categories_that_look_alike_are_reported_and_stay_apart():
         said = f"a: spellings of 'é' look alike, and are categories of their own: {other!a}, '\\xe9'"
         assert data.remarks == [said]
         assert data.codec.encode(frame[columns.split(",")]).shape[0] == 30
+
+
+def test_columns_of_one_value_are_reported():
+    g = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": g.choice(["x", "y"], 60), "class": "k", "n": g.normal(size=60), "z": 1.5})
+    assert "columns class, z have one value only" in ptheta.load(frame).notes
+    assert "column class has one value only" in ptheta.load(frame.drop(columns="z")).notes
+    assert not [line for line in ptheta.load(frame[["a", "n"]]).notes if "one value" in line]
+
+
+def test_a_validation_of_all_rows_is_refused_with_a_smaller_one():
+    frame = pd.DataFrame({"a": ["x", "y"] * 30})
+    with pytest.raises(SourceError, match=r"give a smaller validation \(--validation\)"):
+        ptheta.load(frame, validation=60)
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "rest"),
+    [
+        ([f"c{i}" for i in range(9)] + ["income"], "income", "…"),
+        (["label", *(f"c{i}" for i in range(9))], "label", "…"),
+        ([f"c{i}" for i in range(5)] + ["income"], "income", None),
+    ],
+)
+def test_columns_like_labels_are_the_first_that_could_be_the_context(names, first, rest):
+    g = np.random.default_rng(0)
+    columns = {name: g.choice(list("abcd"[: 2 + i % 3]), 80) for i, name in enumerate(names)}
+    [hint] = [line for line in ptheta.load(pd.DataFrame(columns)).notes if line.startswith("context: none; ")]
+    assert hint.startswith(f"context: none; --context {first} would condition on ")
+    assert ("…" in hint) == (rest is not None)

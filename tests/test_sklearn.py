@@ -391,3 +391,5 @@ def test_what_is_doubtful_is_a_warning_that_points_to_the_line_of_the_fit(model,
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         estimator.fit(two_clusters(60))
+    with pytest.warns(DataWarning, match="column one has one value only"):
+        quick("table").fit(pd.DataFrame({"a": list("xyz") * 20, "one": 1.5}))

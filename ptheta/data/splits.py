@@ -213,7 +213,9 @@ def divide(
         parts = {name: count for name, count in parts.items() if count}
         if sum(parts.values()) >= n:
             wanted = " and ".join(f"{count:,} for {name}" for name, count in parts.items())
-            raise SourceError(f"{source.origin} has {n:,} {rows}, too few to hold out {wanted}", f"give more {rows}")
+            fewer = bool(parts.get("validation")) and loading.validation is not None
+            remedy = "give a smaller validation (--validation)" if fewer and n > 2 else f"give more {rows}"
+            raise SourceError(f"{source.origin} has {n:,} {rows}, too few to hold out {wanted}", remedy)
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
             drawn = " and ".join(f"{name}: {count:,} {rows}" for name, count in parts.items())

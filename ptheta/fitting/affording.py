@@ -16,7 +16,7 @@ from ptheta.data.codecs.sizes import MODEST
 from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError
 from ptheta.models import Model
-from ptheta.numbers import amount, duration, many, plural
+from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Grid, Image, Sequence, Space
 from ptheta.training import Settings, World
 from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, is_easy, within
@@ -219,11 +219,9 @@ class Affording:
             raise self._refused(cost, batch, chosen.accumulate)
         notes: list[str] = []
         if step.batch < batch:
-            assert means.seconds is not None
-            steps = int(means.seconds / step.seconds)
             notes.append(
-                f"a step of {batch} events would take {duration(whole)}: batches of {step.batch}, for about"
-                f" {plural(steps, 'step')}; --batch-size sets another"
+                f"a step of {batch} events would take {duration(whole)}: batches of {step.batch}; "
+                "--batch-size sets another"
             )
             chosen = replace(chosen, batch_size=step.batch)
         if step.parts > min(chosen.accumulate, step.batch):

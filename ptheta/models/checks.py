@@ -100,12 +100,14 @@ def remedy_for(space: Space, spaces: tuple[type[Space], ...]) -> str:
     """What to do about a space that is none of those that a family models.
 
     >>> remedy_for(Discrete((2,), 3), (Real,))
-    'its spaces are Real; of a table take --columns real; see `ptheta zoo`'
+    'its spaces are Real; of a table take columns="real" (--columns real); see `ptheta zoo`'
     """
     fits = " or ".join(s.__name__ for s in spaces)
     columns = [columns for kind, columns in COLUMNS.items() if kind in spaces and not isinstance(space, kind)]
     columns = [name for name in columns if name != "categories" or not isinstance(space, Real)]
     rows = type(space) in COLUMNS and len(space.shape) == 1 and columns
     cells = ", or fit the model table" if isinstance(space, Table) else ""
-    of_tables = f"of a table take --columns {' or '.join(columns)}{cells}; " if rows else ""
+    named = " or ".join(f'columns="{name}"' for name in columns)
+    flags = f"--columns {' or '.join(columns)}"
+    of_tables = f"of a table take {named} ({flags}){cells}; " if rows else ""
     return f"its spaces are {fits}; {of_tables}see `ptheta zoo`"

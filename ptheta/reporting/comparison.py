@@ -13,7 +13,7 @@ from torch import Tensor
 from ptheta.data import Data, Split
 from ptheta.evaluation.baselines import Baseline
 from ptheta.evaluation.results import Score
-from ptheta.evaluation.samples import Distinguished, distinguished, drawn_within
+from ptheta.evaluation.samples import FEWEST, Distinguished, distinguished, drawn_within
 from ptheta.models import family
 from ptheta.numbers import count, plural
 from ptheta.reporting.exhibits import exhibit_of
@@ -175,9 +175,13 @@ def remarks(quality: Mapping[str, Distinguished], rows: Sequence[Row], data: Dat
         n = max(found.n for found in quality.values())
         floor = f"; {quality['train']} of training events" if "train" in quality else ""
         lines.append(
-            f"AUROC: how well a classifier distinguishes up to {n:,} samples from real events, "
-            f"0.5 if it cannot{floor}; empty where drawing takes over {PATIENCE:.0f} s or there are too few events"
+            f"AUROC: how well a classifier distinguishes up to {n:,} samples from real events, 0.5 if it cannot{floor}"
         )
+    few = min(len(held_out(data)), JUDGED)
+    if few < FEWEST:
+        lines.append(f"AUROC is left out: {plural(few, 'event')} to compare samples with, and {FEWEST} are needed")
+    elif lacking := [row.name for row in rows if row.run is not None and row.name not in quality]:
+        lines.append(f"AUROC is left out of {', '.join(lacking)}: drawing {few:,} samples takes over {PATIENCE:.0f} s")
     return lines
 
 

@@ -20,7 +20,7 @@ from ptheta.reporting.exhibits import exhibit_of
 from ptheta.runs import Run
 from ptheta.sampling import Effort, PatienceError
 
-FEWER = (16, 4)
+FEWER = (16, 8, 4, 2, 1)
 """Events in the overview if more would take too long."""
 
 DRAWING = 0.6

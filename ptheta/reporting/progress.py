@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -33,10 +35,16 @@ LINES = 8
 """Validations that are lines where there is no terminal, beside the first one, about."""
 
 FORESEEN = 0.1
-"""Part of the budget after which the number of steps is foreseen; twice that before `WARM` steps."""
+"""Part of the budget after which the number of steps is foreseen, if enough of them were timed."""
 
-WARM = 5
-"""Steps after which their pace is known."""
+LATEST = 0.5
+"""Part of it after which few timed steps are enough."""
+
+WARM = 3
+"""First steps of a process, which take longer than all others: nothing is foreseen from them."""
+
+TIMED = 5
+"""Steps after those whose median time is that of all that are to come."""
 
 
 @contextmanager
@@ -92,7 +100,7 @@ class FitProgress:
         self.steps, self.advised = 0, False
         self.milestone = 0.0  # progress from which the next validation is a line, where there is no bar
         self.line: str | None = None
-        self.begun: tuple[int, float] | None = None  # step and progress after the first step of this process
+        self.ends: list[float] = []  # when the first steps of this process ended, seconds
         columns = _plain("{task.description}"), BarColumn(bar_width=24), _plain("{task.fields[state]}")
         self.live = self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4, disable=not self.live)
@@ -157,10 +165,10 @@ class FitProgress:
             self.say(self.line)
             self.milestone = progress + 1 / LINES
         self.line = None
-        began, at = self.begun = self.begun or (position.step, progress)  # the first step takes longer
-        if position.step > began and progress >= (FORESEEN if position.step >= began + WARM else 2 * FORESEEN):
-            self._foresee(position.step + round((1 - progress) * (position.step - began) / max(progress - at, 1e-9)))
         now = time.perf_counter()
+        if not self.advised:
+            self.ends.append(now)
+            self._foresee(progress, position)
         first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
         rate = (position.step - first_step) / max(now - first_time, 1e-9)
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
@@ -173,11 +181,14 @@ class FitProgress:
         state = "  ".join([*filter(None, parts), f"{rate:.1f} steps/s", f"{_time(left)} left"])
         self.bar.update(self.task, completed=min(progress, 1.0), state=state)
 
-    def _foresee(self, steps: int) -> None:
-        """Say that there will be few steps, once."""
-        if self.advised:
+    def _foresee(self, progress: float, position: Position) -> None:
+        """Say that there will be few steps, once their pace is known; the median leaves validations out."""
+        timed = [b - a for a, b in pairwise(self.ends[WARM - 1 :])]
+        if not timed or progress < (FORESEEN if len(timed) >= TIMED else LATEST):
             return
         self.advised = True
+        left = position.seconds * (1 / progress - 1)
+        steps = position.step + round(left / max(median(timed), 1e-9))
         if line := self.advise(steps):
             self.say(f"about {plural(steps, 'step')} fit into {self.budget}: {line}")
 

@@ -48,7 +48,10 @@ class Decoder(ABC):
 
 
 PROBED = 1.0
-"""Seconds after which it is clear how long a draw takes."""
+"""Seconds after which it is clear how long a draw takes; less where less than some of them are left."""
+
+SHARE = 0.2
+"""Part of the patience that finding that out takes, at most: fewer events can be drawn in what is left."""
 
 
 class PatienceError(Exception):
@@ -96,7 +99,9 @@ class Effort:
             PatienceError: at this rate it takes longer than `patience`.
         """
         seconds = time.perf_counter() - self._clock
-        if self._patience is not None and part > 0 and seconds > PROBED and seconds / part > self._patience:
+        if self._patience is None or part <= 0:
+            return
+        if seconds > min(PROBED, SHARE * self._patience) and seconds / part > self._patience:
             raise PatienceError(seconds / part)
 
 

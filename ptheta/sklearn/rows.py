@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ptheta.data import load
 from ptheta.data.codecs import TableCodec
-from ptheta.data.finding.densities import NAMED, check_numbers, of_numbers
+from ptheta.data.finding.densities import NAMED, check_numbers, of_numbers, remarks
 from ptheta.errors import UsageError, nearest
 from ptheta.spaces import Discrete, Real, Space
 from ptheta.values import inferred, resolution_of, shortest, snapped
@@ -149,7 +149,8 @@ class Loaded(Rows):
             raise UsageError(f"X has no column {unknown[0]!r}", nearest(unknown[0], self.order))
         self.names = [name for name in self.order if name not in self.given]
         found = load(frame, self.names, self.given or None, columns=columns)
-        self.codec, self.context_codec, self.remarks = found.codec, found.context_codec, found.remarks
+        self.codec, self.context_codec = found.codec, found.context_codec
+        self.remarks = [*found.remarks, *(remarks(found.codec, found.splits) if "train" in found.splits else [])]
         self.space, self.context_space = found.space, found.context_space
 
     def encode(self, X: Any) -> tuple[np.ndarray, np.ndarray | None, float]:

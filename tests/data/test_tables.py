@@ -258,7 +258,8 @@ def test_a_family_takes_the_columns_of_a_table_as_it_can(cats):
     with pytest.raises(SpaceError, match=r"Table.*on a grid.*--columns real"):
         load_for("flow", numbers)
     with pytest.raises(
-        SpaceError, match="'r' holds real numbers; its spaces are Discrete; of a table take --columns cat"
+        SpaceError,
+        match=r"'r' holds real numbers; its spaces are Discrete; of a table take columns=.categories. .--columns cat",
     ):
         load_for("independent", numbers.assign(r=np.random.default_rng(0).normal(size=120)))
     with pytest.raises(SpaceError, match=r"Markov.*--columns categories"):

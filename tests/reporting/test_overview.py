@@ -166,7 +166,7 @@ def test_pictures_that_were_given_stand_in_the_report_and_texts_are_marked(tmp_p
     assert "Ranked anomalies" not in page
 
 
-@pytest.mark.parametrize(("most", "drawn"), [(64, 64), (5, 4), (3, None)])
+@pytest.mark.parametrize(("most", "drawn"), [(64, 64), (9, 8), (1, 1), (0, None)])
 def test_of_samples_that_take_too_long_fewer_are_drawn_and_that_is_reported(most, drawn, tmp_path, monkeypatch):
     run = ptheta.fit("independent", ptheta.load("digits", limit=100), out=tmp_path / "run")
     (run.path / "samples.png").unlink()
@@ -185,7 +185,8 @@ def test_of_samples_that_take_too_long_fewer_are_drawn_and_that_is_reported(most
     assert ("samples.png" in files) == (drawn is not None)
     said = {
         64: [],
-        4: ["4 samples, since 64 would take about 99 s; ptheta sample draws more"],
+        8: ["8 samples, since 64 would take about 99 s; ptheta sample draws more"],
+        1: ["1 sample, since 64 would take about 99 s; ptheta sample draws more"],
         None: ["no samples were written: 64 would take about 99 s; ptheta sample draws them"],
     }
     assert [line for line in lines if "would take" in line] == said[drawn]

@@ -11,6 +11,12 @@ from ptheta.data.sources.tables import CHUNK, Column, Source
 RICH = {"image": KINDS["picture"].what, "sound": KINDS["sound"].what}
 """Kind of column → what one would condition on."""
 
+TARGETS = {"label", "labels", "class", "target", "y", "category", "outcome", "diagnosis"}
+"""What the column that one would condition on is often called."""
+
+CLASSES = 20
+"""Classes that a last column has at most to be taken for such a one."""
+
 
 def candidates(source: Source, choice: Choice) -> str:
     """A sentence on the columns that could be the context: texts, pictures, sounds, or few classes."""
@@ -22,12 +28,14 @@ def candidates(source: Source, choice: Choice) -> str:
     if not found:
         return "context: none"
     listed = ", ".join(f"--context {name} would condition {on}" for name, on in found[:3])
-    rest = f", and {', '.join(name for name, _ in found[3:8])} could be one too" if len(found) > 3 else ""
+    others = [name for name, _ in found[3:8]] + ["…"] * (len(found) > 8)
+    rest = f", and {', '.join(others)} could be one too" if len(found) > 3 else ""
     return f"context: none; {listed}{rest}"
 
 
 def _classes(source: Source, choice: Choice, columns: dict[str, Column], texts: set[str]) -> list[tuple[str, str]]:
-    """Columns of few classes, and far fewer than rows, and how many."""
+    """Columns of few classes, and far fewer than rows, and how many: first those that are called as what is asked for,
+    then a last column, where that usually is, then those of fewest classes."""
     table = next(iter(source.tables.values()))
     usable = {name for name, column in columns.items() if column.kind != "other"}
     whole_table = choice.kind is KINDS["table"] and set(choice.event) == usable
@@ -46,8 +54,9 @@ def _classes(source: Source, choice: Choice, columns: dict[str, Column], texts: 
             break
     counts |= {name: len(found) for name, found in values.items() if len(found) <= max(2, seen / 4)}
     least = "" if seen == len(table) or not seen else "at least "
-    return [
-        (name, f"{'' if columns[name].names else least}{count:,} classes")
-        for name, count in counts.items()
-        if 2 <= count <= MAX_NAMES
-    ]
+    last = next(reversed(table.columns), None)
+    ranked = sorted(
+        (name for name, count in counts.items() if 2 <= count <= MAX_NAMES),
+        key=lambda name: (name.lower() not in TARGETS, name != last or counts[name] > CLASSES, counts[name]),
+    )
+    return [(name, f"{'' if columns[name].names else least}{counts[name]:,} classes") for name in ranked]

@@ -79,7 +79,19 @@ def remarks(codec: Codec, splits: dict[str, Split]) -> list[str]:
     order = sorted(splits, key=lambda name: name != "train")
     parts = [_flat(splits[name].x[:EVENTS])[:, _real(codec)] for name in order]
     names = [_name(codec, j) for j in _real(codec)]
-    return of_numbers(parts, names, density=isinstance(codec.space, Real), rows=isinstance(codec, FrameCodec))
+    return constants(codec, splits) + of_numbers(
+        parts, names, density=isinstance(codec.space, Real), rows=isinstance(codec, FrameCodec)
+    )
+
+
+def constants(codec: Codec, splits: dict[str, Split]) -> list[str]:
+    """A sentence on the columns of a table that are one value in all of training, if there are any."""
+    x = splits["train"].x
+    if not isinstance(codec, FrameCodec) or len(x) < 2:
+        return []
+    alike = [j for j in np.flatnonzero((x[:EVENTS] == x[0]).all(0)) if (x[:, j] == x[0, j]).all()]
+    names = [_name(codec, int(j)) for j in alike]
+    return [f"{_listed(names, True)} {'has' if len(names) == 1 else 'have'} one value only"] if names else []
 
 
 def of_numbers(parts: list[np.ndarray], names: Sequence[str], *, density: bool = True, rows: bool = True) -> list[str]:
