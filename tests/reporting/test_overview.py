@@ -15,7 +15,7 @@ from ptheta.reporting.exhibits import base, pictures
 from ptheta.reporting.lettering import text_width
 from ptheta.reporting.report import write_report
 from ptheta.reporting.samples import sheet
-from ptheta.sampling import PatienceError
+from ptheta.sampling import Effort, PatienceError
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +190,16 @@ def test_of_samples_that_take_too_long_fewer_are_drawn_and_that_is_reported(most
         None: ["no samples were written: 64 would take about 99 s; ptheta sample draws them"],
     }
     assert [line for line in lines if "would take" in line] == said[drawn]
+
+
+@pytest.mark.parametrize(("patience", "given_up_after"), [(1.0, 0.2), (30.0, 1.0)])
+def test_a_draw_that_takes_too_long_leaves_time_for_a_smaller_one(patience, given_up_after, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("ptheta.sampling.decoding.time.perf_counter", lambda: now)
+    effort = Effort(patience)
+    now = 0.99 * given_up_after
+    effort.check(0.001)
+    now = 1.01 * given_up_after
+    effort.check(0.99)
+    with pytest.raises(PatienceError):
+        effort.check(0.001)

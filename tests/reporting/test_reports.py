@@ -22,7 +22,7 @@ from ptheta.evaluation.baselines import baselines
 from ptheta.fitting.results import on_the_same_events
 from ptheta.models.counting.tables import Independent, MarkovChain
 from ptheta.reporting import card_rows, count, nats, plural, write_events
-from ptheta.reporting.comparison import Row, comparison, drawn, lecture_counts, ranked, sample_quality, sheet
+from ptheta.reporting.comparison import Row, comparison, drawn, lecture_counts, ranked, remarks, sample_quality, sheet
 from ptheta.reporting.lettering import text_width
 from ptheta.reporting.progress import FitProgress, _time, track
 from ptheta.reporting.waiting import console_for, waiting
@@ -187,6 +187,13 @@ def test_all_models_are_compared_on_the_same_events_and_shown_on_one_sheet(pictu
     written = io.StringIO()
     comparison(rows, {}, data, written)
     assert f"of 4 of {len(data.splits['test'])} test events" in written.getvalue()
+    unseen = len(data.splits["test"])
+    monkeypatch.setitem(remarks.__globals__, "FEWEST", unseen + 1)
+    assert any(line.startswith(f"AUROC is left out: {unseen} events to compare") for line in remarks({}, rows, data))
+    monkeypatch.setitem(remarks.__globals__, "FEWEST", 1)
+    assert f"AUROC is left out of made, independent: drawing {unseen} samples takes over 30 s" in remarks(
+        {}, rows, data
+    )
     samples = drawn(runs, data, 0)
     one = sheet(rows[:1], samples, data, 0)
     assert one is not None
