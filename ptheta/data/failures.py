@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ptheta.errors import SourceError
+from ptheta.listing import is_folder
 
 SHOWN = 5
 """Files that an error names."""
@@ -24,11 +26,9 @@ class UnusableFiles(SourceError):
         if not others:
             super().__init__(first.problem, first.remedy)
             return
-        more = f" and {len(found) - SHOWN:,} more" * (len(found) > SHOWN)
-        listed = ", ".join(error.problem for error in found[:SHOWN])
         remedies = {error.remedy for error in found}
         remedy = first.remedy if len(remedies) == 1 else "remove them or save them again"
-        super().__init__(f"{len(found):,} files cannot be used: {listed}{more}", remedy)
+        super().__init__(f"{len(found):,} files cannot be used{_listed([e.problem for e in found])}", remedy)
 
     def __reduce__(self):
         return type(self), (self.found,)
@@ -36,6 +36,29 @@ class UnusableFiles(SourceError):
     def within(self, place: str) -> SourceError:
         """The same error, of what a place holds."""
         return SourceError(f"{place}: {self.problem}", self.remedy)
+
+
+def _listed(problems: list[str]) -> str:
+    """The first of some problems, without the folder that all share; what all say of a file is said once.
+
+    >>> _listed(["1.png is no picture", "2.png is no picture"]), _listed(["1.png is red", "2.png is no picture"])
+    (': 1.png, 2.png: each is no picture', ': 1.png is red, 2.png is no picture')
+    """
+    folder = _start_of(problems).rpartition("/")[0]
+    folder = folder if folder and is_folder(Path(folder)) else ""
+    names = [problem.removeprefix(f"{folder}/") if folder else problem for problem in problems]
+    end = _start_of([name[::-1] for name in names])[::-1]
+    end = end[end.find(" ") :] if " " in end else ""
+    heads = [name.removesuffix(end).rstrip(":") for name in names]
+    end = "" if not end or any(" " in head for head in heads) else f": each{end}"
+    more = f" and {len(problems) - SHOWN:,} more" * (len(problems) > SHOWN)
+    return (f" in {folder}" if folder else "") + f": {', '.join((heads if end else names)[:SHOWN])}{more}{end}"
+
+
+def _start_of(texts: list[str]) -> str:
+    """What all texts begin with."""
+    unlike = (i for i, letters in enumerate(zip(*texts)) if len(set(letters)) > 1)
+    return texts[0][: next(unlike, min(map(len, texts)))]
 
 
 class Failures:
@@ -48,7 +71,7 @@ class Failures:
     >>> failures.end()
     Traceback (most recent call last):
     ...
-    ptheta.data.failures.UnusableFiles: 2 files cannot be used: a is damaged, b is damaged; remove it
+    ptheta.data.failures.UnusableFiles: 2 files cannot be used: a, b: each is damaged; remove it
     """
 
     def __init__(self):

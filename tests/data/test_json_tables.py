@@ -131,3 +131,9 @@ def test_codecs_of_one_table_in_other_dialects_mean_the_same(tmp_path):
     assert others[0].to_json() != first.to_json()
     other = load(frame.assign(g=list("xyw") * 20)).codec
     assert not first.means_as(other)
+
+
+def test_a_column_that_cannot_be_an_event_says_why(tmp_path):
+    (tmp_path / "mix.json").write_text(json.dumps([{"a": 1}, {"a": "1"}] * 20))
+    with pytest.raises(SourceError, match=r"mix has no column that can be an event: 'a' holds .*; choose one with"):
+        load(tmp_path / "mix.json")

@@ -439,3 +439,17 @@ def test_flags_without_a_text_table_are_reported_and_old_runs_read_as_they_did(g
     del run.config["data"]["request"]["missing"]
     with run.reading():
         assert read(path)[0]["x"] == ["?", None]
+
+
+def test_a_table_in_another_encoding_than_its_source_is_reported(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"name,n\n" + "é,1\nü,2\n".encode("latin-1") * 20)
+    codec = load(tmp_path / "t.csv", encoding="latin-1", columns="categories").codec
+    events = np.zeros((1, 2), np.int64)
+    with collecting() as remarks:
+        codec.write_frame(events, tmp_path / "a.csv", {"context": ["œ"]})
+    assert remarks == ["latin-1, the encoding of the source, lacks 'œ', so the table is written in UTF-8"]
+    assert (tmp_path / "a.csv").read_text("utf-8").splitlines()[1].startswith("œ,")
+    with collecting() as remarks:
+        codec.write_frame(events, tmp_path / "b.csv", {"context": ["ß"]})
+    assert remarks == []
+    assert (tmp_path / "b.csv").read_text("latin-1").splitlines()[1].startswith("ß,")

@@ -14,6 +14,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import Codec, Place, nowhere
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import replacing, write_bytes
+from ptheta.remarks import remark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,7 +175,9 @@ class FrameCodec(Codec):
         text = buffer.getvalue()
         try:
             return bytes.fromhex(own.get("mark", "")) + text.encode(encoding)
-        except UnicodeEncodeError:  # captions of contexts may be in any script
+        except UnicodeEncodeError as error:  # captions of contexts may be in any script
+            missing = text[error.start : error.end][:1]
+            remark(f"{encoding}, the encoding of the source, lacks {missing!r}, so the table is written in UTF-8")
             return text.encode()
 
 

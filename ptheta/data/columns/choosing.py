@@ -148,6 +148,10 @@ def _same_kinds(source: Source, names: list[str]) -> None:
                 )
 
 
+REASONS = 3
+"""Columns of which an error says why they cannot be an event."""
+
+
 def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[str]:
     kinds = {name: recognised(source, column, text, "event") for name, column in columns.items()}
     leading = [name for name, kind in kinds.items() if kind is not None and kind.leads]
@@ -165,7 +169,9 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
         return ["text"] if "text" in alone else alone[:1]
     found = [name for name, c in columns.items() if c.kind != "other"]
     if not found:
-        raise SourceError(f"{source.name} has no column that can be an event", "choose one with --event")
+        whys = [f"{c.name!r} holds {c.why}" for c in list(columns.values())[:REASONS] if c.why]
+        why = f": {', '.join(whys)}" if whys else ""
+        raise SourceError(f"{source.name} has no column that can be an event{why}", "choose one with --event")
     return found
 
 
