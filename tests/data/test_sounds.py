@@ -394,7 +394,7 @@ def test_averaged_channels_are_counted_and_cancelled_ones_named(tmp_path):
 def test_all_damaged_sounds_are_named_together(folder):
     for name in ("low/03", "high/07"):
         (folder / f"{name}.wav").write_bytes(b"no sound")
-    with pytest.raises(SourceError, match=r"2 files cannot be used in \S+: high/07\.wav, low/03\.wav is not "):
+    with pytest.raises(SourceError, match=r"2 files cannot be used in \S+: high/07\.wav, low/03\.wav: each is not "):
         load(folder)
 
 
