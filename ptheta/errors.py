@@ -96,13 +96,19 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def closest(name: str, known: Sequence[str]) -> str | None:
     """The known word of which `name` is a slip of the pen, in capitals or small letters; None if there is none.
 
-    >>> closest("Grösse ", ["Farbe", "Größe"])
-    'Größe'
+    >>> closest("Grösse ", ["Farbe", "Größe"]), closest("age", ["image"])
+    ('Größe', None)
     """
     import difflib
 
-    bare = {_bare(word): word for word in reversed(known)}
     asked = _bare(name)
+    longer = max(1, len(asked) // 4)  # a slip of the pen adds or loses few letters
+    bare = {_bare(word): word for word in reversed(known)}
+    bare = {
+        word: whole
+        for word, whole in bare.items()
+        if abs(len(word) - len(asked)) <= longer or word.startswith(asked) or asked.startswith(word)
+    }
     cutoff = min(CLOSE, 1 - 1 / max(len(asked), 3)) - 1e-9  # of three letters one may be wrong
     close = difflib.get_close_matches(asked, list(bare), n=1, cutoff=cutoff)
     return bare[close[0]] if close else None

@@ -33,6 +33,7 @@ def call(
     prog: str,
     known: Iterable[str] = (),
     groups: Groups | None = None,
+    stray: Mapping[str, str] | None = None,
     **hidden: Any,
 ) -> Any:
     """Call a function with arguments parsed by its signature; its docstring is the help.
@@ -44,6 +45,7 @@ def call(
         known: further flags to propose when one is unknown.
         groups: further flags, in groups; the parameter of the function gets those that were given another value than
             their default.
+        stray: flag → the remedy for a word too many after it.
         hidden: arguments of the function that are given here and are not flags.
 
     Raises:
@@ -77,12 +79,14 @@ def call(
     except SystemExit as error:
         if not error.code:
             raise
-        raise UsageError(_first_sentence(errors.getvalue()), f"see {prog} --help") from None
+        raise _refused(_first_sentence(errors.getvalue()), prog) from None
     if unknown:
         flags = [*map(flag_of, names), *known]
         what = "flag" if unknown[0].startswith("-") else "argument"
         hint = nearest(unknown[0].split("=")[0], flags) if what == "flag" else f"see {prog} --help"
-        raise UsageError(f"unknown {what} {unknown[0]}", hint if "did you mean" in hint else f"see {prog} --help")
+        hint = hint if "did you mean" in hint else f"see {prog} --help"
+        before = next((word for word in reversed(args[: args.index(unknown[0])]) if word.startswith("--")), "")
+        raise UsageError(f"unknown {what} {unknown[0]}", (stray or {}).get(before, hint) if what != "flag" else hint)
     positional, named = bound
     _check_needs(signature.parameters, named)
     for name, value in named.items():
@@ -93,6 +97,17 @@ def call(
         values = [(flag, getattr(named[title], flag.name)) for title, flags in titles.items() for flag in flags]
         given[parameter] = {flag.name: value for flag, value in values if value != flag.default}
     return function(*positional, **{k: v for k, v in named.items() if k not in titled}, **given, **hidden)
+
+
+def _refused(problem: str, prog: str) -> UsageError:
+    """The error for what the parser refused: the choices of a flag in order, and the one that was nearly given."""
+    found = re.search(r"(\S+ is '(.*)', not one of )('.*')$", problem)
+    if found is None:
+        return UsageError(problem, f"see {prog} --help")
+    choices = sorted(set(re.findall(r"'([^']*)'", found[3])) - {"None"})
+    hint = nearest(found[2], choices)
+    listed = ", ".join(map(repr, choices))
+    return UsageError(found[1] + listed, hint if hint.startswith("did") else f"see {prog} --help")
 
 
 def _check_needs(parameters: Mapping[str, inspect.Parameter], values: Mapping[str, Any]) -> None:

@@ -24,7 +24,8 @@ DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,tabl
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    call(compare, args, "ptheta compare", groups={"options": of_data()})
+    stray = {"--models": "names are comma-separated, as in --models made,transformer"}
+    call(compare, args, "ptheta compare", groups={"options": of_data()}, stray=stray)
 
 
 def suits(model: type[Model], data: Data) -> bool:

@@ -16,6 +16,7 @@ from ptheta.data.codecs import Codec, ContextCodec
 from ptheta.data.options import Loading
 from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
+from ptheta.numbers import plural
 from ptheta.spaces import Space
 
 HELD_OUT = 0.1
@@ -215,7 +216,8 @@ def divide(
             wanted = " and ".join(f"{count:,} for {name}" for name, count in parts.items())
             fewer = bool(parts.get("validation")) and loading.validation is not None
             remedy = "give a smaller validation (--validation)" if fewer and n > 2 else f"give more {rows}"
-            raise SourceError(f"{source.origin} has {n:,} {rows}, too few to hold out {wanted}", remedy)
+            held = plural(n, rows.removesuffix("s"))
+            raise SourceError(f"{source.origin} has {held}, too few to hold out {wanted}", remedy)
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
             drawn = " and ".join(f"{name}: {count:,} {rows}" for name, count in parts.items())

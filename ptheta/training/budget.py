@@ -33,7 +33,7 @@ class Budget:
         given = {k: v for k, v in vars(self).items() if v is not None}
         for name, value in given.items():
             if not 0 < value < math.inf:
-                raise FitError(f"{name} is {value}", "give a number above 0")
+                raise FitError(f"--{name} is {value:g}", "give a number above 0")
         if len(given) != 1:
             flags = joined([f"--{name}" for name in given])
             problem = f"{flags} are given together" if given else "there is no budget"

@@ -164,7 +164,8 @@ def test_documents_name_their_files(cli, tmp_path):
     [
         ("--anomaly ratio", "needs a background"),
         ("--anomaly surprise --against ind", "surprise has no background"),
-        ("--anomaly strange", "--anomaly is 'strange', not one of"),
+        ("--anomaly strange", "'strange', not one of 'complexity', 'either', 'neighbours', 'ratio', 'surprise', 'typ"),
+        ("--anomaly suprise", "'typicality'; did you mean surprise?"),
         ("--against num", "num models Real"),
         ("--against nowhere", "no run folder nowhere"),
         ("--calibrate -1", "--calibrate is -1"),

@@ -84,7 +84,7 @@ def test_distant_and_repeated_values_are_reported():
     only_test = {"train": frame[["c"]], "test": frame[["c"]].assign(c=np.r_[Z[:-1], 1e9])}
     assert any(n.startswith("column c (1e+09): a few values lie far") for n in load(only_test).notes)
     mixed = load(frame).notes
-    assert "values with a probability of their own: a 1" in mixed
+    assert "frequent values have a probability of their own: 1 value of a" in mixed
     assert any(n.startswith("column b (1e+09)") for n in mixed)
     assert not any("column" in n for n in load(frame[["c"]]).notes)
 

@@ -19,6 +19,7 @@ from ptheta.data.finding.labels import alike
 from ptheta.data.sources.tables import Source, Table, named
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
+from ptheta.numbers import plural
 from ptheta.spaces.table import ON_GRID
 from ptheta.values import inferred, snapped
 
@@ -91,13 +92,13 @@ def is_plain(column: dict[str, Any]) -> bool:
 def described(codec: RowCodec) -> list[str]:
     """Sentences on what was inferred."""
     space = codec.space
-    atoms = [f"{c.name} {len(c.atoms):,}" for c in space.columns if c.atoms]
+    atoms = [f"{plural(len(c.atoms), 'value')} of {c.name}" for c in space.columns if c.atoms]
     notes = []
     grids = [c.name for c in space.columns if c.per]
     if grids:
         notes.append(f"on a grid, each point with a probability: {_listed(grids)}")
     if atoms:
-        notes.append(f"values with a probability of their own: {_listed(atoms)}")
+        notes.append(f"frequent values have a probability of their own: {_listed(atoms)}")
     if missing := [c.name for c in space.columns if c.missing]:
         notes.append(f"missing is an outcome of {_listed(missing)}")
     if real := [c.name for c in space.columns if not c.is_category and not c.per]:
