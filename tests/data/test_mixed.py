@@ -239,7 +239,7 @@ def test_columns_decides():
 def test_notes_say_what_was_found():
     notes = "\n".join(load(frame()).notes)
     assert "on a grid, each point with a probability: age" in notes
-    assert "gain 1" in notes
+    assert "1 value of gain" in notes
     assert "missing is an outcome of gap" in notes
     assert "a density, in nats per unit of gain" in notes
 
