@@ -64,16 +64,25 @@ def test_all_metadata_files_of_a_split_are_read(tmp_path):
     assert {split: len(rows["text"]) for split, rows in rows_of(test).items()} == {"train": 12, "test": 2}
 
 
-def test_cells_of_metadata_are_taken_as_they_are_written(tmp_path):
-    lines = ["file_name,code,said,n,level", "a.wav,007,NA,1,0.5", 'b.wav,012,"null, they say",-2,1e3', "c.wav,0,,,2"]
-    (rows,) = rows_of(described(tmp_path, {"metadata.csv": lines})).values()
-    del rows["audio"]
-    assert rows == {
-        "code": ["007", "012", "0"],
-        "said": ["NA", "null, they say", None],
+def test_cells_of_metadata_mean_what_they_do_in_any_csv_file(tmp_path):
+    lines = ["file_name,code,said,n,level,share", 'a.wav,007,NA,1,0.5,10%', 'b.wav,012,"null, they say",-2,1e3,5%',
+             'c.wav,000,,,2,0%']  # fmt: skip
+    described(tmp_path / "of", {"metadata.csv": lines})
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = []
+    for source in (tmp_path / "of", tmp_path / "t.csv"):
+        with collecting() as remarks:
+            (rows,) = rows_of(source).values()
+        found.append(({name: rows[name] for name in lines[0].split(",")[1:]}, remarks))
+    assert found[0] == found[1]
+    assert found[0][0] == {
+        "code": ["007", "012", "000"],
+        "said": [None, "null, they say", None],
         "n": [1, -2, None],
         "level": [0.5, 1000.0, 2.0],
+        "share": [10.0, 5.0, 0.0],
     }
+    assert any(said.startswith("code") for said in found[0][1])
 
 
 def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):

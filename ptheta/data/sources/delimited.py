@@ -162,6 +162,31 @@ def read_cells(path: str | Path, known: Mapping[str, Sequence[str]] | None = Non
     Raises:
         SourceError: damaged, without rows, or with rows of other lengths than the header; the row is named.
     """
+    file, rows = _strict(path)
+    return file.names, rows if known is None else _plain(file, asked(), known)
+
+
+def read_values(paths: Sequence[Path], words: Sequence[str]) -> dict[str, list[Any]]:
+    """Column → values of all rows of CSV files of the same columns, one after the other, as of any text table.
+
+    Args:
+        paths: of the files.
+        words: columns that hold words, whatever they look like.
+
+    Raises:
+        SourceError: as `read_cells`.
+    """
+    options = asked()
+    columns, meanings = typed(
+        [_strict(path)[0] for path in paths], options, {**options.words, **dict.fromkeys(words, ())}
+    )
+    for sentence in reports({name: found for name, found in meanings.items() if name not in words}):
+        remark(sentence)
+    return {name: values.to_pylist() for name, values in columns.items()}
+
+
+def _strict(path: str | Path) -> tuple[TextFile, list[list[str]]]:
+    """A CSV file whose rows all have as many cells as its header, and these rows."""
     import pyarrow as pa
 
     options = asked()
@@ -192,10 +217,8 @@ def read_cells(path: str | Path, known: Mapping[str, Sequence[str]] | None = Non
         if len(row) != len(names):
             problem = f"row {number:,} of {path} has {len(row)} cells, but its header {len(names)}"
             raise SourceError(problem, f"correct it; quote cells that hold {dialect.separator!r}")
-    if known is None:
-        return names, rows
     cells = {name: pa.array([row[j] for row in rows], pa.large_string()) for j, name in enumerate(names)}
-    return names, _plain(TextFile(Layout(Path(path), dialect, names, len(rows)), cells), options, known)
+    return TextFile(Layout(Path(path), dialect, names, len(rows)), cells), rows
 
 
 def _plain(file: TextFile, options: Asked, known: Mapping[str, Sequence[str]]) -> list[list[str]]:

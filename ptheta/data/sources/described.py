@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ptheta.data.sources.delimited import read_cells
+from ptheta.data.sources.delimited import read_cells, read_values
 from ptheta.data.sources.json_lines import objects
 from ptheta.data.sources.splits import named_splits, split_folders
 from ptheta.data.sources.tables import ArrayTable, Column, Source, Table, describe
@@ -22,10 +21,6 @@ METADATA = ("metadata.csv", "metadata.jsonl")
 
 FILE = "file_name"
 """Column that names a file, relative to the metadata file."""
-
-WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
-REAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-"""Cells that are numbers and not names: 7 and 0.5, but not 007."""
 
 
 def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path], column: Column) -> Source | None:
@@ -48,7 +43,7 @@ def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path],
     import pyarrow as pa
 
     noun = {"image": "picture"}.get(column.kind, column.kind)
-    read = {file: _columns(file) for file in metadata}
+    read = _read(metadata)
     if column.kind == "image" and not any(FILE in columns for columns in read.values()):
         return None  # `datasets` has other ways to name pictures
     names = list(read[metadata[0]])
@@ -87,33 +82,39 @@ def described_files(path: Path, metadata: Sequence[Path], files: Sequence[Path],
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
-def _columns(file: Path) -> dict[str, list[Any]]:
-    """Column → value of every row; of a CSV file as it is written, None where a cell is empty."""
+def _read(metadata: Sequence[Path]) -> dict[Path, dict[str, list[Any]]]:
+    """File → column → value of every row; CSV files of the same columns are read together, as any text tables are."""
+    columns = {file: _names(file) for file in metadata}
+    tables: dict[frozenset[str], list[Path]] = {}
+    for file in metadata:
+        if file.suffix == ".csv":
+            tables.setdefault(frozenset(columns[file]), []).append(file)
+    found = {file: values for file, values in columns.items() if file.suffix != ".csv"}
+    for files in tables.values():
+        values, start = read_values(files, [FILE]), 0
+        for file in files:
+            end = start + len(columns[file][next(iter(columns[file]))])
+            found[file] = {name: column[start:end] for name, column in values.items()}
+            start = end
+    return {file: found[file] for file in metadata}
+
+
+def _names(file: Path) -> dict[str, list[Any]]:
+    """Column → value of every row, of a CSV file as they are written."""
     if file.suffix == ".csv":
         names, rows = read_cells(file)
-        return {name: [row[j] or None for row in rows] for j, name in enumerate(names)}
+        return {name: [row[j] for row in rows] for j, name in enumerate(names)}
     found = [row for _, _, row in objects(file)]
     names = list(dict.fromkeys(name for row in found for name in row))
     return {name: [row.get(name) for row in found] for name in names}
 
 
 def _array(name: str, values: dict[Path, list[Any]]) -> Any:
-    """A column of all files as one Arrow array; cells of CSV files are numbers if all of them are."""
+    """A column of all files as one Arrow array."""
     import pyarrow as pa
 
-    cells = [cell for file, column in values.items() if file.suffix == ".csv" for cell in column if cell is not None]
-    kind: Callable[[str], Any] = str
-    if cells and name != FILE:
-        kind = next(
-            (made for spelled, made in ((WHOLE, int), (REAL, float)) if all(map(spelled.fullmatch, cells))), str
-        )
-    flat = [
-        kind(value) if file.suffix == ".csv" and value is not None else value
-        for file, column in values.items()
-        for value in column
-    ]
     try:
-        return pa.array(flat)
+        return pa.array([value for column in values.values() for value in column])
     except (pa.ArrowException, OverflowError):
         where = " and ".join(str(file) for file in values)
         raise SourceError(f"column {name!r} holds values of different kinds in {where}", "make them the same") from None
