@@ -69,7 +69,9 @@ class Fit:
         """As a row of the table."""
         results, late = self.results, self.seconds / (60 * minutes)
         said = any("that is little" in line for line in self.lines)
-        steps = f"{results['steps']:,}" + (" (reported)" if said else " (NOT reported)" if results["steps"] < FEW else "")
+        steps = f"{results['steps']:,}" + (
+            " (reported)" if said else " (NOT reported)" if results["steps"] < FEW else ""
+        )
         gain = self.baseline - results["nats"]
         return [
             self.name,
