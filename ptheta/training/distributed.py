@@ -8,10 +8,12 @@ meeting, and none is left waiting.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -198,7 +200,10 @@ def together() -> Iterator[None]:
     _party = _Party(rank, size)
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        if not isinstance(error, Exception):
+            raise
         if _is_lost(error):
             raise _lost(rank, size) from error
         if not _party.learning and not getattr(error, "shared", False):
@@ -207,7 +212,17 @@ def together() -> Iterator[None]:
     finally:
         _party = None
         if joined:
-            torch.distributed.destroy_process_group()
+            _leave()
+
+
+def _leave() -> None:
+    """Leave the processes, after everything that averages gradients over them has gone.
+
+    A data-parallel module that outlives the group, in the frames of an exception or in a circle, is the last to hold it
+    and joins the group's threads while it holds the interpreter's lock, for which one of them may wait: a deadlock.
+    """
+    gc.collect()
+    torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+import ptheta
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ising.py"
 
 
@@ -58,9 +60,8 @@ def test_the_energy_of_aligned_and_alternating_spins(ising):
 
 
 def test_the_last_line_tells_the_free_energies_per_site(ising, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "sys.argv", ["ising.py", "--size", "4", "--minutes", "0.1", "--out", str(tmp_path / "run"), "--json"]
-    )
+    monkeypatch.setattr("sys.argv", ["ising.py", "--size", "4", "--out", str(tmp_path / "run"), "--json"])
+    monkeypatch.setattr(ptheta, "fit", lambda *given, minutes, fit=ptheta.fit, **more: fit(*given, steps=200, **more))
     ising.main()
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["exact"] == pytest.approx(-brute_force(4, 4, 0.44) / (0.44 * 16), rel=1e-12)
@@ -70,4 +71,4 @@ def test_the_last_line_tells_the_free_energies_per_site(ising, tmp_path, monkeyp
     assert 200 <= told["n"] <= 10_000
     assert 0 < told["ess"] <= told["n"]
     assert told["parameters"] > 0
-    assert told["seconds"] > 3
+    assert told["seconds"] > 0

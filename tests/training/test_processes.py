@@ -128,6 +128,8 @@ ALIKE = {
 
 
 GAME = "toy_gan --width 16 --batch-size 8 --steps 9 --average 0.9"
+STOPPED = {f"stopped {i}": f"fit a.npy {GAME} --out runs/stopped" for i in range(6)}
+"""Ctrl-C in both processes, again and again: a deadlock of leaving them shows in one of five."""
 TWO_PLAYERS = {
     "whole": (f"fit a.npy {GAME} --out runs/game-whole", None),
     "part": (f"fit a.npy {GAME} --out runs/game-part", "Ctrl-C after four steps"),
@@ -157,6 +159,10 @@ def outcomes(tmp_path_factory):
         name: {"commands": [command, command], "sabotage": [sabotage, sabotage]}
         for name, (command, sabotage) in TWO_PLAYERS.items()
     }
+    cases |= {
+        name: {"commands": [f"{command} --force"] * 2, "sabotage": ["Ctrl-C after four steps"] * 2}
+        for name, command in STOPPED.items()
+    }
     (folder / "cases.json").write_text(json.dumps(cases))
     command = [sys.executable, str(Path(__file__).with_name("processes.py")), "cases.json"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
@@ -185,6 +191,11 @@ def test_processes_that_do_not_differ_go_on(case, outcomes):
     ended = outcomes[case]["ended"]
     assert [code for code, *_ in ended] == [0, 0], ended
     assert ended[1][1:] == ["", ""]
+
+
+@pytest.mark.parametrize("case", STOPPED)
+def test_interrupted_processes_leave_each_other(case, outcomes):
+    assert [code for code, *_ in outcomes[case]["ended"]] == [130, 130], outcomes[case]["ended"]
 
 
 @pytest.mark.parametrize(
