@@ -2,7 +2,7 @@
 
 from ptheta.distributions.base import Distribution
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture, codes_of, real_columns
+from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture, codes_of, log_of_cells, real_columns
 from ptheta.distributions.discretised import DiscretisedLogisticMixture, bin_log_mass, level_value
 from ptheta.distributions.heads import CategoricalHead, Head, MixtureHead, MixtureKind, head_for
 from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, LogisticMixture, bounded
@@ -27,5 +27,6 @@ __all__ = [
     "codes_of",
     "head_for",
     "level_value",
+    "log_of_cells",
     "real_columns",
 ]

@@ -158,12 +158,7 @@ class Cell(Distribution):
             return named
         number = torch.where(torch.isnan(x), self.scale.centre[self.j], x)
         other = log_code[..., -1].double() + self.log_other(number)
-        is_other = code == self.column.codes - 1
-        if not self.column.per:
-            return torch.where(is_other, other, named)
-        atom = code < len(self.column.atoms)  # a point of the grid besides
-        both = torch.logaddexp(torch.where(is_other, 0.0, named), other)
-        return torch.where(is_other, other, torch.where(atom, both, named))
+        return log_of_cells(self.column, code, named, other)
 
     def log_other(self, x: Tensor) -> Tensor:
         """log of the mass (grid) or density (real) of numbers x [...] among the other numbers, float64."""
@@ -351,6 +346,23 @@ class Row(Distribution):
         if isinstance(columns, int):
             return self.cells[columns][rows]
         return Row([cell[rows] for cell in self.cells[columns]])
+
+
+def log_of_cells(column: Column, code: Tensor, named: Tensor, other: Tensor) -> Tensor:
+    """log p [...] of cells, in nats: of a value that carries a mass, of another number, or of both.
+
+    Args:
+        column: that the cells are of.
+        code: of each cell [...], see `codes_of`.
+        named: log-mass of its code [...].
+        other: log-mass or log-density of its number among the numbers without a code of their own [...].
+    """
+    is_other = code == column.codes - 1
+    if not column.per:
+        return torch.where(is_other, other, named)
+    atom = code < len(column.atoms)  # a point of the grid besides
+    both = torch.logaddexp(torch.where(is_other, 0.0, named), other)
+    return torch.where(is_other, other, torch.where(atom, both, named))
 
 
 def codes_of(column: Column, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
 from ptheta.data import Data, Split
-from ptheta.distributions import Cell, LogisticMixture, Scale, cell_mixture, codes_of
+from ptheta.distributions import Cell, LogisticMixture, Scale, cell_mixture, codes_of, log_of_cells
 from ptheta.distributions.cells import real_columns
 from ptheta.evaluation.results import Score
 from ptheta.spaces import Column, Discrete, Real, Space, Table
@@ -202,12 +202,7 @@ class Ranges:
         at = self._range(number)
         within = cell.log_other(number) - self.log_mass[at - self.column.codes + 1]
         other = log_p.gather(1, at[:, None])[:, 0] + within
-        is_other = code == self.column.codes - 1
-        if not self.column.per:
-            return torch.where(is_other, other, named)
-        atom = code < len(self.column.atoms)  # a point of the grid besides
-        both = torch.logaddexp(torch.where(is_other, 0.0, named), other)
-        return torch.where(is_other, other, torch.where(atom, both, named))
+        return log_of_cells(self.column, code, named, other)
 
     def _range(self, x: Tensor) -> Tensor:
         """The codes of numbers [n] that are not named."""
