@@ -14,7 +14,8 @@ from typing import Any
 from ptheta.data.options import AS_THEY_STAND
 from ptheta.data.sources.asked import Asked, asked
 from ptheta.data.sources.cells import Meaning, Writing, missing_words, reports
-from ptheta.data.sources.dialects import decoded, inferred, lines_of, read_bytes
+from ptheta.data.sources.dialects import inferred, lines_of, read_bytes
+from ptheta.data.sources.encodings import decoded
 from ptheta.data.sources.tables import ArrowTable, Table
 from ptheta.data.sources.text_columns import typed
 from ptheta.data.sources.text_files import Layout, TextFile, read_file
@@ -133,7 +134,7 @@ def read_text(path: str | Path) -> str:
     Raises:
         SourceError: it cannot be read, or is neither UTF-8 nor marked as anything else.
     """
-    return decoded(read_bytes(path), path, asked(), guess=False)[0]
+    return decoded(read_bytes(path), path, asked().options.encoding, guess=False)[0]
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -191,7 +192,7 @@ def _strict(path: str | Path) -> tuple[TextFile, list[list[str]]]:
 
     options = asked()
     options.used = True
-    text, encoding, mark = decoded(read_bytes(path), path, options)
+    text, encoding, mark = decoded(read_bytes(path), path, options.options.encoding)
     options = replace(options, options=replace(options.options, header="yes"))
     dialect = inferred(text, path, options, encoding, mark)
     body = "".join(lines_of(text)[dialect.preamble :]) if dialect.preamble else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
@@ -30,15 +29,6 @@ SEPARATORS = (",", ";", "\t", "|")
 
 CLEARLY = 0.2
 """By how much more of the cells have to be numbers before an unusual separator is preferred to one that fits, too."""
-
-MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
-"""Mark of the byte order → encoding."""
 
 PACKED_TIMES, PACKED_LEAST, PACKED_MOST = 200, 2**26, 2**29
 """A gzipped table may unpack to so many times its bytes, but always to the second number of bytes and never to more
@@ -98,61 +88,6 @@ def read_bytes(path: str | Path) -> bytes:
     if len(content) > most:
         raise SourceError(f"{path} unpacks to more than {most:,} bytes", "unpack it first")
     return content
-
-
-def decoded(content: bytes, path: str | Path, asked: Asked, *, guess: bool = True) -> tuple[str, str, bytes]:
-    """The text of a file, its encoding, and the mark of its byte order.
-
-    Args:
-        content: of the file.
-        path: for messages.
-        asked: an encoding, perhaps.
-        guess: whether what is not UTF-8, and has no mark, may be of another encoding; otherwise it is refused.
-
-    Raises:
-        SourceError: it is not text, or not of the encoding that was asked for.
-    """
-    mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
-    encoding = asked.options.encoding or MARKS.get(mark) or (_unmarked(content, path) if guess else "utf-8")
-    if asked.options.encoding and mark and MARKS[mark] not in (name := codecs.lookup(encoding).name, f"{name}-le"):
-        mark = b""
-    elif mark:
-        encoding = MARKS[mark]  # "utf-16" would write a mark of its own
-    try:
-        text = content[len(mark) :].decode(encoding)
-    except UnicodeError as error:
-        at = f" at byte {error.start + len(mark):,}" if isinstance(error, UnicodeDecodeError) else ""
-        name = "UTF-8" if encoding == "utf-8" else encoding
-        remedy = "correct it, or name its --encoding" if guess else "save it as UTF-8"
-        remedy = "name another --encoding" if asked.options.encoding else remedy
-        raise SourceError(f"{path} is not {name} text: {getattr(error, 'reason', error)}{at}", remedy) from None
-    if "\0" in text:
-        raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
-    if encoding != "utf-8" and not asked.options.encoding:
-        why = "by the mark at its beginning" if mark else "since it is not UTF-8"
-        remark(f"{Path(path).name} is read as {encoding}, {why}" + ("" if mark else "; --encoding names another"))
-    return text, encoding, mark
-
-
-def _unmarked(content: bytes, path: str | Path) -> str:
-    """The encoding of bytes without a mark: UTF-8, UTF-16 by its zeros, else that of Windows."""
-    head = content[:SAMPLE]
-    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
-        if len(zeros) > 1 and zeros.count(0) > len(zeros) / 2 and others.count(0) < len(others) / 100 + 1:
-            return encoding
-    if b"\0" in head:
-        raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
-    try:
-        content.decode("utf-8")
-        return "utf-8"
-    except UnicodeDecodeError:
-        text = content.decode("utf-8", "replace")
-    wrong = text.count("\ufffd")
-    right = sum(len(run) for run in re.findall("[^\0-\x7f\ufffd]+", text))
-    control = sum(content.count(bytes([code])) for code in (*range(1, 9), *range(14, 27), *range(28, 32)))
-    if right >= wrong or control > len(content) / 100 or set(content) & {0x81, 0x8D, 0x8F, 0x90, 0x9D}:
-        return "utf-8"  # damaged, and reported as such
-    return "cp1252"
 
 
 def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8", mark: bytes = b"") -> Dialect:

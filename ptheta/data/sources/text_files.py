@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.data.sources.asked import Asked
 from ptheta.data.sources.cells import compute, listed
-from ptheta.data.sources.dialects import Dialect, decoded, inferred, lines_of, read_bytes
+from ptheta.data.sources.dialects import Dialect, inferred, lines_of, read_bytes
+from ptheta.data.sources.encodings import decoded
 from ptheta.errors import SourceError
 from ptheta.numbers import plural
 from ptheta.remarks import remark
@@ -81,7 +82,7 @@ def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -
     """
     path = Path(path)
     options.used = True
-    text, encoding, mark = decoded(read_bytes(path), path, options)
+    text, encoding, mark = decoded(read_bytes(path), path, options.options.encoding)
     if header is not None:
         options = replace(options, options=replace(options.options, header="yes" if header else "no"))
     dialect = inferred(text, path, options, encoding, mark)
