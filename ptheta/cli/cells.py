@@ -18,12 +18,10 @@ from ptheta.cli.contexts import contexts
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, merged
-from ptheta.data.readers import check_form
-from ptheta.data.sources.asked import asking
+from ptheta.data.readers import check_form, open_rows
 from ptheta.data.sources.cells import Writing, listed
 from ptheta.data.sources.delimited import TextTable
-from ptheta.data.sources.filling import fill_delimited
-from ptheta.data.sources.tables import Table
+from ptheta.data.sources.spelled_rows import filled as filled_text
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
@@ -150,7 +148,7 @@ def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray
     check_form(file, "table")
     if file.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise SourceError(f"{file} cannot be completed", "give the table as a CSV, TSV or Parquet file")
-    table = _opened(codec, file)
+    table = open_rows(codec, file)
     names = [name for name in codec.names if name in table.columns]
     _check_spelling(file, [name for name in table.columns if name not in names], codec.names, names)
     if not names:
@@ -192,14 +190,6 @@ def _check_spelling(file: Path, others: list[str], known: Sequence[str], present
             )
 
 
-def _opened(codec: RowCodec, file: Path) -> Table:
-    """The table of a file, with columns of words as they are spelled."""
-    from ptheta.data.sources.opening import open_source
-
-    with asking(None, codec.names, codec.words):
-        return next(iter(open_source(file).spelled(codec.words).tables.values()))
-
-
 def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, path: Path) -> Path:
     """Write a table as it was, its missing cells filled; everything else stays, other columns included.
 
@@ -207,7 +197,7 @@ def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, pat
         SourceError: the lines of a text are not its rows.
     """
     frame = codec.decode(cells)
-    table = _opened(codec, file)
+    table = open_rows(codec, file)
     columns = table.columns
     holes = {name: absent[:, j] for j, name in enumerate(codec.names) if absent[:, j].any()}
     if file.suffix.lower() == ".parquet":
@@ -221,9 +211,7 @@ def fill(codec: RowCodec, file: Path, absent: np.ndarray, cells: np.ndarray, pat
         way = table.writing_of(name) if codec.levels_of(name) is None or name not in codec.words else Writing()
         drawn[name] = [way.written(str(value)) if hole else None for value, hole in zip(frame[name].array, where)]
     (layout,) = table.layouts
-    dialect = layout.dialect
-    text = fill_delimited(layout.text(), dialect.separator, layout.fields, len(frame), drawn, dialect.preamble)
-    return write_bytes(path, dialect.encode(text))
+    return write_bytes(path, layout.dialect.encode(filled_text(layout.text(), layout, drawn)))
 
 
 def _fill_parquet(codec: RowCodec, file: Path, holes: dict[str, np.ndarray], frame: Any, path: Path) -> Path:

@@ -8,7 +8,7 @@ Everything else is stored as it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from ptheta.coding import arrays, pictures, tabular
 from ptheta.coding.blocks import Values
+from ptheta.coding.csv_tables import Found
 from ptheta.coding.errors import CodingError, NotCoded
 from ptheta.data.codecs.arrays import ArrayCodec
 from ptheta.data.codecs.base import Codec
@@ -133,17 +134,17 @@ def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, cont
     """A file as events; what it is instead, if it would not come back identical."""
     content, form = regular(path).read_bytes(), FORMS[kind]
     try:
-        found = form.read(path, content, codec, context)
+        for x, side, how, labels in form.read(path, content, codec, context):
+            again, digest = restore(kind, codec, x, side, how)
+            same = kind in (PICTURE, TABLE) and digest == how.pop("digest", None)
+            if same or again == content:
+                values.side.append(side)
+                values.add_events(x)
+                sha = digest if same else sha256(content)
+                return Part(name, kind, len(content), sha, len(x), len(side), how, labels)
     except Exception as error:  # whatever is wrong with it as a picture or a table, its bytes can be stored
         return str(error) if isinstance(error, NotCoded) else UNLIKE
-    x, side, how, labels = found
-    again, digest = restore(kind, codec, x, side, how)
-    same = kind in (PICTURE, TABLE) and digest == how.pop("digest", None)
-    if not same and again != content:
-        return UNLIKE
-    values.side.append(side)
-    values.add_events(x)
-    return Part(name, kind, len(content), digest if same else sha256(content), len(x), len(side), how, labels)
+    return UNLIKE
 
 
 def restore(kind: str, codec: Codec, x: np.ndarray, side: bytes, how: dict[str, Any]) -> tuple[bytes, str]:
@@ -166,12 +167,6 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-Found = tuple[np.ndarray, bytes, dict[str, Any], list[str] | None]
-
-NOTHING: Found = (np.empty(0), b"", {}, None)
-"""Values, side data, how to restore, labels."""
-
-
 @dataclass(frozen=True)
 class Form:
     """Files that some codecs read and give back.
@@ -179,14 +174,15 @@ class Form:
     Attributes:
         codecs: that do.
         suffixes: of the files; none for any.
-        read: path, its bytes, codec and column of the labels → what is coded; it raises if the file would change.
+        read: path, its bytes, codec and column of the labels → values, side data, how to restore and labels, in one way
+            or several; it raises if the file would change.
         restore: values, side data, codec and how → the file, and a digest of what comes back if that is not its bytes.
             Texts are read and restored in pieces instead.
     """
 
     codecs: tuple[type[Codec], ...]
     suffixes: tuple[str, ...]
-    read: Callable[[Path, bytes, Any, str | None], Found] = lambda *_: NOTHING
+    read: Callable[[Path, bytes, Any, str | None], Iterable[Found]] = lambda *_: ()
     restore: Callable[[np.ndarray, bytes, Any, dict[str, Any]], tuple[bytes, str | None]] = lambda *_: (b"", None)
 
     def suits(self, codec: Codec, path: Path) -> bool:
@@ -194,18 +190,18 @@ class Form:
         return isinstance(codec, self.codecs) and (not self.suffixes or path.suffix.lower() in self.suffixes)
 
 
-def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Found:
+def _picture(path: Path, content: bytes, codec: PictureCodec, context: str | None) -> Iterator[Found]:
     event, chunks, digest = pictures.read(content, codec)
-    return event, chunks, {"digest": digest}, None
+    yield event, chunks, {"digest": digest}, None
 
 
 def _picture_again(values: np.ndarray, side: bytes, codec: PictureCodec, how: dict[str, Any]) -> tuple[bytes, str]:
     return pictures.restore(values, side, codec)
 
 
-def _array(path: Path, content: bytes, codec: ArrayCodec | ImageCodec, context: str | None) -> Found:
+def _array(path: Path, content: bytes, codec: ArrayCodec | ImageCodec, context: str | None) -> Iterator[Found]:
     values, how = arrays.read(path, codec)
-    return values, b"", how, None
+    yield values, b"", how, None
 
 
 def _array_again(

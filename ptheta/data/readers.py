@@ -14,6 +14,7 @@ from ptheta.data.sources.asked import asking
 from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
+from ptheta.data.sources.tables import Table
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import exists, is_file, is_folder, regular, unreadable
 from ptheta.numbers import with_article
@@ -51,10 +52,19 @@ def read_array(codec: ArrayCodec, path: str | Path) -> np.ndarray:
     return codec.encode(array, lambda row: f"row {row + 1:,} of {path}")
 
 
+def open_rows(codec: FrameCodec, path: str | Path) -> Table:
+    """The table of a file, columns of words as they are spelled."""
+    with asking(None, codec.names, codec.words):
+        return next(iter(open_source(path).spelled(codec.words).tables.values()))
+
+
 def read_rows(codec: FrameCodec, path: str | Path) -> np.ndarray:
     """All rows of a table file, [n, m]."""
-    with asking(None, codec.names, codec.words):
-        table = next(iter(open_source(path).spelled(codec.words).tables.values()))
+    return rows_of(codec, open_rows(codec, path), path)
+
+
+def rows_of(codec: FrameCodec, table: Table, path: str | Path) -> np.ndarray:
+    """All rows of a table that was opened from a file, [n, m]."""
     if missing := [name for name in codec.names if name not in table.columns]:
         raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
     parts, start = [np.empty((0, len(codec.names)), codec.dtype)], 0

@@ -18,7 +18,9 @@ from ptheta.cli.main import main
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import best_guess
 from ptheta.data.reading import events_of_file
-from ptheta.data.sources.filling import fill_delimited
+from ptheta.data.sources.dialects import Dialect
+from ptheta.data.sources.spelled_rows import filled as spelled
+from ptheta.data.sources.text_files import Layout
 from ptheta.errors import SourceError
 from ptheta.runs import Run
 
@@ -307,15 +309,16 @@ def test_filling_is_what_csv_says():
         ).writerows(table)
         j, row, value = int(g.integers(m)), int(g.integers(n)), words[int(g.integers(1, len(words)))]
         new = [value if i == row else None for i in range(n)]
-        filled = fill_delimited(buffer.getvalue(), ",", table[0], int(n), {f"c{j}": new, "added": ["+"] * int(n)})
+        layout = Layout(Path("t.csv"), Dialect(), list(table[0]), int(n))
+        filled = spelled(buffer.getvalue(), layout, {f"c{j}": new, "added": ["+"] * int(n)})
         table[row + 1][j] = value
         assert cells(filled) == [[*line, "added" if i == 0 else "+"] for i, line in enumerate(table)]
-        assert fill_delimited(buffer.getvalue(), ",", table[0], int(n), {"c0": [None] * int(n)}) == buffer.getvalue()
+        assert spelled(buffer.getvalue(), layout, {"c0": [None] * int(n)}) == buffer.getvalue()
 
 
 def test_rows_that_are_not_there_are_refused():
     with pytest.raises(SourceError, match="the file has 3 rows, not 5"):
-        fill_delimited("a\n1\n2\n", ",", ["a"], 5, {"a": [None] * 5})
+        spelled("a\n1\n2\n", Layout(Path("t.csv"), Dialect(), ["a"], 5), {"a": [None] * 5})
 
 
 def test_short_rows_and_lacking_columns_are_filled(at):

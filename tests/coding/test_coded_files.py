@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from coding_samples import greys, rows, text
+from coding_samples import QUOTED, greys, rows, text
 from PIL import Image, PngImagePlugin
 
 import ptheta
-from ptheta.coding import compress, decompress
+from ptheta.coding import compress, decompress, parts
+from ptheta.coding.blocks import Values
 from ptheta.data.reading import events_of_file
 from ptheta.errors import ContextError, SourceError, UsageError
+from ptheta.remarks import collecting
 
 
 @pytest.fixture
@@ -212,9 +215,57 @@ def test_csv_files_come_back_byte_for_byte(runs, here, change, monkeypatch):
     assert report.coded_bits > 0
 
 
+OTHERWISE = {
+    "semicolons": lambda t: t.replace(QUOTED, "green").replace(",", ";"),
+    "tabs": lambda t: t.replace(QUOTED, "green").replace(",", "\t"),
+    "decimal commas": lambda t: t.replace(QUOTED, "green").replace(",", ";").replace(".", ","),
+    "spaces behind commas": lambda t: t.replace(",", ", ").replace("n,  d", "n, d"),
+    "blank lines": lambda t: t.replace("\n", "\n\n", 3) + "\n\n",
+    "comments": lambda t: "# from a sensor\n# twice\n" + t,
+    "sep=": lambda t: "sep=;\r\n" + t.replace(QUOTED, "green").replace(",", ";").replace("\n", "\r\n"),
+    "line ends of two kinds": lambda t: t.replace("\n", "\r\n", 5),
+    "all quoted": lambda t: "".join(
+        ",".join('"' + cell.strip('"') + '"' for cell in re.split(",(?! )", line)) + "\n" for line in t.splitlines()
+    ),
+    "missing in several words": lambda t: re.sub(r",$", ",NA", t, count=9, flags=re.M),
+    "a few decimals": lambda t: re.sub(r"\.(\d)0\b", r".\1", t),
+    "percents": lambda t: re.sub(r"(\.\d\d),", r"\1%,", t),
+    "two columns more": lambda t: re.sub(r"(?m)^(.+)$", r"é|\1|", t.replace(QUOTED, "green").replace(",", "|")),
+    "short rows": lambda t: re.sub(r"(?m),$", "", t),
+    "no last line end": lambda t: t.replace(QUOTED, "green").replace(",", "|").removesuffix("\n"),
+}
+"""What people's tables are like → rows as commas separate them, written so."""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("change", OTHERWISE)
+def test_csv_files_of_any_dialect_are_coded(runs, here, change, encoding):
+    codec, values = runs["rows"].codec, Values(runs["rows"].model)
+    codec = replace(codec, columns=[c | {"values": c["values"] and sorted([*c["values"], "green"])}
+                                    if c["name"] == "colour" else c for c in codec.columns])  # fmt: skip
+    content = OTHERWISE[change](rows(1, 40)).encode(encoding)
+    (here / "a.csv").write_bytes(content)
+    with collecting():
+        part = parts.read(here / "a.csv", "a.csv", codec, values)
+        assert (part.kind, part.count) == ("table", 40)
+        side, how = values.side.read(0, part.side).tobytes(), json.loads(json.dumps(part.how))
+        again, _ = parts.restore("table", codec, events_of_file(codec, here / "a.csv"), side, how)
+    assert again == content
+    assert side.count(b"\2") <= 20  # cells that are kept beside the model's
+
+
+def test_a_table_of_another_dialect_is_compressed_and_decompressed(runs, here):
+    content = rows(1).replace(QUOTED, "red").replace(",", ";").replace(".", ",").encode("utf-16")
+    (here / "a.csv").write_bytes(content)
+    with collecting():
+        report, out = both_ways(runs["rows"], ["a.csv"])
+    assert report.stored == []
+    assert (out / "a.csv").read_bytes() == content
+
+
 @pytest.mark.parametrize("change", [
-    lambda t: t.replace(",", ", "), lambda t: t.replace("red", "mauve"), lambda t: t + "\n\n",
-    lambda t: t + "1,2,3,4,5,6\n", lambda t: "no table", lambda t: t.replace("age", "years"),
+    lambda t: t.replace("red", "mauve"), lambda t: t + "1,2,3,4,5,6\n", lambda t: "no table",
+    lambda t: t.replace("age", "years"), lambda t: t.replace("\n", "\1\n"),
 ])  # fmt: skip
 def test_csv_files_written_otherwise_are_stored(runs, here, change):
     (here / "a.csv").write_text(change(rows(1)))

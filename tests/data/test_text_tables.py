@@ -10,7 +10,10 @@ import pytest
 from ptheta.cli.main import main
 from ptheta.data import load
 from ptheta.data.sources.cells import Writing, kind_of_cell
+from ptheta.data.sources.dialects import Dialect
 from ptheta.data.sources.opening import open_source
+from ptheta.data.sources.spelled_rows import filled as spelled
+from ptheta.data.sources.text_files import Layout
 from ptheta.errors import SourceError, UsageError
 from ptheta.remarks import collecting
 from ptheta.runs import Run
@@ -418,10 +421,9 @@ def test_contexts_are_read_as_tables_are(tmp_path):
 
 def test_pandas_reads_back_what_is_filled(tmp_path):
     """Against another reader: filled cells are where they belong, whatever surrounds them."""
-    from ptheta.data.sources.filling import fill_delimited
-
     text = 'sep=;\n# c\na;b\n"x;y"; \n# mid\n z ;"q"\n'
-    filled = fill_delimited(text, ";", ["a", "b"], 2, {"b": ["1,5", None]}, preamble=2)
+    layout = Layout(tmp_path / "t.csv", Dialect(separator=";", preamble=2), ["a", "b"], 2)
+    filled = spelled(text, layout, {"b": ["1,5", None]})
     assert filled == 'sep=;\n# c\na;b\n"x;y"; 1,5\n# mid\n z ;"q"\n'
     frame = pd.read_csv(io.StringIO(filled), sep=";", skiprows=2, comment="#", decimal=",")
     assert [cell.strip() for cell in frame["b"]] == ["1,5", "q"]
