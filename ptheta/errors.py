@@ -6,6 +6,7 @@ that line and exits with status 2.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 CLOSE = 0.75
@@ -73,8 +74,23 @@ class FitError(PthetaError):
     """Learning cannot start or go on: no budget, no data, loss not finite."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: as Ctrl-C, from somebody who is not at the keyboard."""
+class Stopped(KeyboardInterrupt):
+    """A signal that asks a command to stop: SIGINT, which is Ctrl-C, SIGTERM, or the SIGHUP of a terminal that closes.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        self.number = number
+        super().__init__()
+
+
+def stopping() -> list[int]:
+    """Numbers of the signals that ask a command to stop; of a command that was begun with nohup without SIGHUP."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heeded else [])]
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

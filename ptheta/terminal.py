@@ -7,9 +7,10 @@ message goes to `data_output`, which changes it on a terminal only.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -85,11 +86,59 @@ class Screen:
             self.write(line)
 
 
+class Messages:
+    """A text stream of messages, which are not the work: where nobody can read them, they go nowhere.
+
+    So a fit goes on whose terminal was closed, or whose messages went through a pipe to a reader that has ended.
+
+    Args:
+        stream: written to; None: nowhere.
+    """
+
+    def __init__(self, stream: TextIO | None):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream is not None and self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write a text; returns its length."""
+        with self._unless_lost():
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+        with self._unless_lost():
+            if self._stream is not None:
+                self._stream.flush()
+
+    @contextmanager
+    def _unless_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError):  # gone, full, or closed
+            discard(self._stream)
+
+
+def discard(stream: Any) -> None:
+    """What is written to a stream goes nowhere from now on, and what waits to be written, too."""
+    with suppress(Exception):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 @contextmanager
 def safe() -> Iterator[None]:
     """Within, nothing that is printed commands the terminal, or fails for want of a character."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Screen(raw(before[0])), Screen(raw(before[1]))  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Screen(raw(before[0])), Screen(Messages(raw(before[1])))  # type: ignore
     try:
         yield
     finally:

@@ -11,17 +11,17 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ptheta.cli.arguments import fail, wants_json
 from ptheta.cli.clock import timed
 from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
-from ptheta.errors import PthetaError, Terminated, UsageError, nearest
+from ptheta.errors import PthetaError, Stopped, UsageError, nearest, stopping
 from ptheta.foreign import TRACEBACK, out_of_memory
 from ptheta.listing import following
-from ptheta.terminal import safe
+from ptheta.terminal import discard, safe
 
 COMMANDS = {
     "fit": "learn a distribution from data",
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         exit status: 0, 1 for a fault of ptheta's own, 2 for an error of the user's, 130 after Ctrl-C, 143 after
-        SIGTERM.
+        SIGTERM, 129 after SIGHUP.
     """
     args = sys.argv[1:] if argv is None else argv
     with safe(), timed(whole_process=argv is None):
@@ -73,9 +73,9 @@ def _run(args: list[str]) -> int:
         return code
     except KeyboardInterrupt as stop:
         print("ptheta: stopped", file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+        return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
     except BrokenPipeError:
-        _close_output()
+        discard(sys.stdout)
         return 0
     except (SystemExit, GeneratorExit):
         raise
@@ -103,7 +103,7 @@ def _known(error: BaseException) -> PthetaError | None:
     if not isinstance(error, OSError) or error.errno is None:
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-        _close_output()  # what waits to be written to it would fail again
+        discard(sys.stdout)  # what waits to be written to it would fail again
     what = f"{error.filename or 'a file or the output'}: {error.strerror or error}"
     return UsageError(what, REMEDIES.get(error.errno, "check the path, or name another"))
 
@@ -119,25 +119,19 @@ REMEDIES = {
 """What the system refuses → what helps."""
 
 
-def _close_output() -> None:
-    """Nobody reads the output any more: what waits to be written goes nowhere."""
-    with suppress(Exception):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Within, the first SIGTERM or Ctrl-C is raised as an exception wherever the command is, and a second one ends the
-    process at once. Learning has its own handlers, which finish a step first."""
+    """Within, the first signal that asks to stop is raised as an exception wherever the command is, and a second one
+    ends the process at once. Learning has its own handlers, which finish a step first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in stopping()}
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from ptheta.errors import Terminated
+from ptheta.errors import Stopped, stopping
 from ptheta.training.objectives.base import Verdict
 from ptheta.training.state import Position
 
@@ -35,7 +35,7 @@ class Listener(Protocol):
 
 
 class Stop:
-    """Whether Ctrl-C or SIGTERM came."""
+    """Whether a signal came that asks to stop."""
 
     def __init__(self, listener: Listener | None):
         self.listener, self.number, self.waits = listener, 0, True
@@ -54,7 +54,7 @@ class Stop:
     @property
     def error(self) -> KeyboardInterrupt:
         """What is raised for the signal that came."""
-        return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
+        return Stopped(self.number)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -70,12 +70,12 @@ class Stop:
 
 @contextmanager
 def interruptible(listener: Listener | None) -> Iterator[Stop]:
-    """Handles Ctrl-C and SIGTERM, so that a step is finished and saved; a second one stops at once."""
+    """Handles signals that ask to stop, so that a step is finished and saved; a second one stops at once."""
     stop = Stop(listener)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.handle) for number in stopping()}
     try:
         yield stop
     finally:

@@ -1,12 +1,15 @@
 """Damaged files of forms whose parsers raise what they like: one line that names the file and the cause."""
 
 import gzip
+import io
+import json
 import os
 import struct
 from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ptheta.data import load
@@ -14,6 +17,7 @@ from ptheta.data.codecs.chunks import pieces
 from ptheta.data.codecs.picture_files import open_picture
 from ptheta.data.codecs.waves import read_sound
 from ptheta.data.sources import tables
+from ptheta.data.sources.arrow_ipc import validated
 from ptheta.errors import SourceError
 
 
@@ -53,22 +57,81 @@ def test_parsers_raise_what_they_like(name, tmp_path):
     assert name in str(error.value)
 
 
-def test_an_offset_in_an_arrow_file_that_a_flipped_bit_made_does_not_end_the_process(tmp_path):
-    folder = tmp_path / "saved"
-    words = ["red", "green", "blue"] * 4
-    datasets.Dataset.from_dict({"word": words, "x": np.arange(12.0)}).save_to_disk(folder)
-    file = folder / "data-00000-of-00001.arrow"
-    content = bytearray(file.read_bytes())
-    offsets = np.cumsum([0, *map(len, words)]).astype("<i4").tobytes()
-    at = content.index(offsets) + 4 * 5
-    content[at + 3] = 0x40
-    file.write_bytes(content)
-    with pytest.raises(SourceError, match=r"cannot read saved: .*[Oo]ffset"):
-        load(folder, event="word")
+def int32(*numbers: int) -> bytes:
+    return np.array(numbers, "<i4").tobytes()
+
+
+LONG = ["a" * 20, "b" * 20, "c" * 20]
+OUTSIDE = pa.DictionaryArray.from_arrays(pa.array([0, 1, 99_999], pa.int32()), ["x", "y"], safe=False)
+LEADING_OUT = {
+    "offset": (pa.array(["a", "b", "c"]), int32(0, 1, 2, 3), int32(0, 2**30, 2, 3)),
+    "negative offset": (pa.array(["a", "b", "c"]), int32(0, 1, 2, 3), int32(0, -(2**30), 2, 3)),
+    "offset of lists": (pa.array([[1.5], [2.5], [3.5]]), int32(0, 1, 2, 3), int32(0, 2**30, 2, 3)),
+    "index": (OUTSIDE, b"", b""),
+    "index in lists": (pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), OUTSIDE), b"", b""),
+    "index in fields": (pa.StructArray.from_arrays([OUTSIDE], ["f"]), b"", b""),
+    "word of a dictionary": (
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int8()), ["a", "b", "c"]),
+        int32(0, 1, 2, 3),
+        int32(0, 2**30, 2, 2**30 + 1),
+    ),
+    "view": (
+        pa.array(LONG, pa.string_view()),
+        int32(20) + b"bbbb" + int32(0, 20),
+        int32(20) + b"bbbb" + int32(77, 2**30),
+    ),
+}
+"""What of an Arrow file leads out of it → a column, and the bytes that become others."""
+
+
+@pytest.mark.parametrize("form", ["x.arrow", "x.feather", "saved"])
+@pytest.mark.parametrize("what", LEADING_OUT)
+def test_an_arrow_file_that_leads_out_of_itself_is_refused_before_it_is_used(what, form, tmp_path):
+    column, before, after = LEADING_OUT[what]
+    table, buffer = pa.table({"a": [1.5, 2.5, 3.5], "b": column}), io.BytesIO()
+    with (pa.ipc.new_file if form == "x.feather" else pa.ipc.new_stream)(buffer, table.schema) as writer:
+        writer.write_table(table)
+    content = buffer.getvalue()
+    assert before in content
+    file = tmp_path / form
+    if form == "saved":
+        datasets.Dataset.from_dict({"a": [1.5, 2.5, 3.5]}).save_to_disk(file)
+        (file,) = file.glob("*.arrow")
+    file.write_bytes(content.replace(before, after))
+    with pytest.raises(SourceError, match=f"cannot (read|load) .*{file.name}: "):
+        load(tmp_path / form)
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_stream, pa.ipc.new_file])
+def test_an_arrow_file_that_claims_far_more_than_its_size_is_refused_before_it_is_unpacked(make, tmp_path, monkeypatch):
+    words = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1000, np.int32)), ["x" * 50_000])
+    table = pa.table({"a": np.zeros(1000), "b": words})
+    for compression in ("zstd", "lz4"):
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        with make(str(tmp_path / "x.arrow"), table.schema, options=options) as writer:
+            writer.write_table(table)
+        assert len(validated(tmp_path / "x.arrow")) == 1000
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, "PACKED_LEAST", 2**14)
+            patch.setattr(tables, "PACKED_MOST", 2)
+            with pytest.raises(SourceError, match=r"x\.arrow of [\d,]+ bytes claims 62,008 bytes or more; at most"):
+                validated(tmp_path / "x.arrow")
+
+
+def test_rows_of_a_saved_data_set_are_chosen_by_a_file_of_its_own(tmp_path):
+    datasets.Dataset.from_dict({"a": [1.5, 2.5, 3.5]}).save_to_disk(tmp_path / "saved")
+    state = tmp_path / "saved" / "state.json"
+    for name, problem in {
+        "missing.arrow": "names missing.arrow, which does not exist",
+        "/dev/zero": "not a regular",
+    }.items():
+        about = json.loads(state.read_text())
+        state.write_text(json.dumps(about | {"_indices_data_files": [{"filename": name}]}))
+        with pytest.raises(SourceError, match=problem):
+            load(tmp_path / "saved")
 
 
 def test_a_parquet_page_that_does_not_fit_its_checksum_is_refused(tmp_path):
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.table({"a": np.arange(500) * 1.5})
@@ -82,7 +145,6 @@ def test_a_parquet_page_that_does_not_fit_its_checksum_is_refused(tmp_path):
 
 
 def test_a_parquet_file_that_claims_far_more_than_its_size_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = tmp_path / "bomb.parquet"

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ptheta.data.formats import PICTURES, SOUNDS
+from ptheta.data.sources.arrow_ipc import validated
 from ptheta.data.sources.delimited import open_text_tables
 from ptheta.data.sources.faults import one_line
 from ptheta.data.sources.json_tables import open_json_tables
 from ptheta.data.sources.left_out import left_out
 from ptheta.data.sources.tables import ArrowTable, ParquetTable, Source, Table
-from ptheta.listing import inside, is_file
+from ptheta.errors import SourceError
+from ptheta.foreign import guarded
+from ptheta.listing import exists, inside, is_file, regular
 from ptheta.numbers import plural
 from ptheta.remarks import remark
 
@@ -83,6 +86,9 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
         elif form in READERS and _is_plain(builder) and all(map(_is_own, _flat(groups))):
             tables = READERS[form](groups)
         else:
+            for file in _flat(groups) if form == "arrow" else ():
+                with guarded(file):
+                    validated(file)
             tables = tables_of(datasets.load_dataset(str(path)), path.name)
     left_out(files, [file for file in files if file.resolve() in {*read}], "not among the data files of `datasets`")
     if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
@@ -112,16 +118,22 @@ def _is_own(file: Path) -> bool:
 
 
 def _check_named(file: Path) -> None:
-    """What a file of `save_to_disk` names stays in its folder.
+    """What a file of `save_to_disk` names stays in its folder; of Arrow files, the offsets stay in the file.
 
     Raises:
-        SourceError: it leads elsewhere.
+        SourceError: it leads elsewhere, or a file is missing or damaged.
     """
     if not file.is_file():
         return
     about = json.loads(file.read_text(encoding="utf-8"))
-    for name in [*about.get("splits", []), *(one["filename"] for one in about.get("_data_files", []))]:
+    for name in about.get("splits", []):
         inside(file.parent / name, file)
+    for one in [*(about.get("_data_files") or []), *(about.get("_indices_data_files") or [])]:
+        data = regular(file.parent / one["filename"])
+        if not exists(data):
+            raise SourceError(f"{file} names {one['filename']}, which does not exist", "restore it")
+        with guarded(data, "save the data again with save_to_disk"):
+            validated(data)
 
 
 def tables_of(loaded: Any, origin: str = "") -> dict[str, Table]:

@@ -201,6 +201,7 @@ def _categories_of(handle: Any) -> dict[str, Dtype]:
     batch = next(handle.iter_batches(1, columns=declared), None) if declared else None
     if batch is None:
         return {}
+    batch.validate(full=True)
     arrays = {name: batch.column(name) for name in declared}
     return {
         name: {
@@ -213,24 +214,36 @@ def _categories_of(handle: Any) -> dict[str, Dtype]:
 
 
 def _check_claims(file: Path, handle: Any) -> None:
-    """What a Parquet file says that it unpacks to, against its size.
+    """What a Parquet file says that it unpacks to, against its size; raises as `check_claimed`."""
+    about = handle.metadata
+    packed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    claimed = max(packed, 8 * about.num_rows * about.num_columns)
+    check_claimed(file, claimed, f"{about.num_rows:,} rows, ")
+
+
+def check_claimed(file: Path, claimed: int, what: str = "") -> None:
+    """Check how many bytes a file says that it unpacks to.
+
+    Args:
+        file: of a compressed form.
+        claimed: bytes.
+        what: else it claims, for the error.
 
     Raises:
         SourceError: far more than tables do.
     """
-    about = handle.metadata
-    packed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    claimed = max(packed, 8 * about.num_rows * about.num_columns)
-    most = max(PACKED_LEAST, PACKED_MOST * file.stat().st_size)
+    size = file.stat().st_size
+    most = max(PACKED_LEAST, PACKED_MOST * size)
     if claimed > most:
         raise SourceError(
-            f"{file} of {file.stat().st_size:,} bytes claims {about.num_rows:,} rows, {claimed:,} bytes or more",
+            f"{file} of {size:,} bytes claims {what}{claimed:,} bytes or more",
             f"at most {most:,} are read, {PACKED_MOST} times its size; save it as several files, or as CSV",
         )
 
 
 PACKED_MOST, PACKED_LEAST = 500, 2**29
-"""A Parquet file may hold this many bytes for each of its own, eight a cell at least; the second number always."""
+"""A file of Parquet or Arrow may hold this many bytes for each of its own, eight a cell of Parquet at least; the second
+number always."""
 
 
 @dataclass
