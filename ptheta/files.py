@@ -56,9 +56,10 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     temporary: Path | None = None
+    made: list[Path] = []
     try:
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made = _make(path.parent)
             if flush:
                 sweep(path.parent)
             temporary = temporary_name(path.parent, path.suffix)
@@ -74,7 +75,9 @@ def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
                 _flush(path.parent)
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder may be gone, or closed in the meantime
+                temporary.unlink(missing_ok=True)
+        _unmake(made)
 
 
 @contextlib.contextmanager
@@ -92,9 +95,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     temporary: Path | None = None
+    made: list[Path] = []
     try:
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made = _make(path.parent)
             sweep(path)
             beside = not path.is_dir()
             temporary = temporary_name(path.parent if beside else path)
@@ -112,6 +116,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+        _unmake(made)
 
 
 @contextlib.contextmanager
@@ -241,7 +246,7 @@ def claim(path: Path) -> Iterator[None]:
     """
     path = Path(os.path.realpath(path))
     with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made = _make(path.parent)
         inside = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
         lock = (path if inside else path.parent) / (LOCK + short_name(path.name))
         handle = _locked(lock, path)
@@ -257,6 +262,7 @@ def claim(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             lock.unlink()
         os.close(handle)
+        _unmake(made)
 
 
 def _locked(lock: Path, path: Path) -> int:
@@ -335,9 +341,6 @@ def _command() -> str:
     return line if len(line) <= 200 else f"{line[:199]}…"
 
 
-# Small helpers
-
-
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Turn what the operating system says of writing into one line."""
@@ -347,6 +350,20 @@ def _writing(path: Path) -> Iterator[None]:
         raise UsageError(
             f"cannot write {path}: {error.strerror or error}", "choose another place with --out, or free disk space"
         ) from error
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returns those that were missing, the lowest first."""
+    missing = [above for above in (folder, *folder.parents) if not os.path.lexists(above)]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _unmake(folders: list[Path]) -> None:
+    """Remove folders that were made for what was not written, as far as nothing lies in them."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import stat
 
 import pytest
@@ -91,6 +92,20 @@ def test_a_limit_of_the_system_on_file_size_is_such_an_error(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_text() == "old"
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("door", [replacing, files.replacing_folder, files.claim])
+def test_folders_that_were_made_for_what_is_not_written_go_with_it(door, tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(KeyboardInterrupt), door(tmp_path / "old" / "new" / "deep" / "file"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [tmp_path / "old"]
+    assert list((tmp_path / "old").iterdir()) == []
+
+
+def test_a_folder_that_vanishes_under_the_writer_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot write .*file: No such file"), replacing(tmp_path / "new" / "file"):
+        shutil.rmtree(tmp_path / "new")
 
 
 def test_an_exception_of_the_writer_leaves_no_temporary(tmp_path):

@@ -16,8 +16,9 @@ from ptheta.data import load
 from ptheta.data.codecs.chunks import pieces
 from ptheta.data.codecs.picture_files import open_picture
 from ptheta.data.codecs.waves import read_sound
-from ptheta.data.sources import tables
+from ptheta.data.sources import files, tables
 from ptheta.data.sources.arrow_ipc import validated
+from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError
 
 
@@ -154,6 +155,19 @@ def test_a_parquet_file_that_claims_far_more_than_its_size_is_refused_before_it_
     monkeypatch.setattr(tables, "PACKED_MOST", 10)
     with pytest.raises(SourceError, match=r"claims 100,000 rows, 800,000 bytes or more; at most 65,536 are read"):
         load(path)
+
+
+def test_compressed_arrays_that_claim_far_more_than_their_size_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    x, idx = tmp_path / "x.npz", tmp_path / "a-images-idx3-ubyte.gz"
+    np.savez_compressed(x, x=np.zeros((1000, 50), np.uint8), y=np.zeros((1000, 50), np.uint8))
+    idx.write_bytes(gzip.compress(struct.pack(">HBBIII", 0, 8, 3, 1000, 10, 10) + bytes(100_000)))
+    monkeypatch.setattr(files, "RATIO", 10)
+    for path, claimed in {x: "100,256", idx: "100,000"}.items():
+        assert open_source(path).tables
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "ALWAYS", 2**14)
+            with pytest.raises(SourceError, match=f"bytes claims {claimed} bytes; at most 16,384 are read"):
+                open_source(path)
 
 
 def test_what_never_ends_is_not_opened(tmp_path):

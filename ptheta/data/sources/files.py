@@ -26,8 +26,9 @@ from ptheta.listing import exists, is_file
 MAX_BYTES = 2**34
 """Most bytes that a compressed file may claim to hold."""
 
-DEFLATE = 1_032
-"""No deflate stream holds more than this many bytes for each of its own."""
+ALWAYS, RATIO = 2**29, 100
+"""Bytes that compressed arrays, which are held whole, may claim however small their file is; beyond, for each of its
+own."""
 
 
 def open_file(path: Path) -> Source:
@@ -97,12 +98,9 @@ def _npz(path: Path) -> dict[str, Table]:
     arrays: dict[str, np.ndarray] = {}
     damaged = guarded(path, "save it again with numpy.savez", problem="{origin} is not a readable NPZ file")
     with damaged, zipfile.ZipFile(path) as archive:
+        _affordable(path, sum(member.file_size for member in archive.infolist()))
         for member in archive.infolist():
             where = f"{member.filename} in {path}"
-            if member.file_size > MAX_BYTES or member.file_size > DEFLATE * max(member.compress_size, 64):
-                raise SourceError(
-                    f"{where} claims {member.file_size:,} bytes", f"at most {MAX_BYTES:,} are read; save it again"
-                )
             with archive.open(member) as file:
                 shape, dtype = _npy_header(file, where)
                 _claimed(shape, dtype.itemsize, member.file_size - file.tell(), where)
@@ -116,6 +114,20 @@ def _npz(path: Path) -> dict[str, Table]:
     if not arrays:
         raise SourceError(f"{path} holds no arrays", "save arrays x and y with numpy.savez")
     return {split: arrays_table(columns, f"{path.name} {split}") for split, columns in groups.items()}
+
+
+def _affordable(path: Path, claimed: int) -> None:
+    """Check how many bytes a compressed file of arrays says that it holds.
+
+    Raises:
+        SourceError: more than arrays do, or than is read.
+    """
+    size = path.stat().st_size
+    most = min(MAX_BYTES, max(ALWAYS, RATIO * size))
+    if claimed > most:
+        raise SourceError(
+            f"{path} of {size:,} bytes claims {claimed:,} bytes", f"at most {most:,} are read; save it uncompressed"
+        )
 
 
 def _split_of(name: str, published: set[str]) -> tuple[str, str]:
@@ -179,8 +191,7 @@ def read_idx(path: Path) -> np.ndarray:
         dtype = np.dtype(_IDX_TYPES[kind])
         claimed = math.prod(shape) * dtype.itemsize
         if packed:
-            if claimed > min(MAX_BYTES, DEFLATE * size):
-                raise SourceError(f"{path} claims {claimed:,} bytes, more than it can hold", "fetch it again")
+            _affordable(path, claimed)
         else:
             _claimed(shape, dtype.itemsize, size - 4 - 4 * sides, str(path))
         data = file.read(claimed)
