@@ -88,9 +88,9 @@ class Stopped(KeyboardInterrupt):
 
 def stopping() -> list[int]:
     """Numbers of the signals that ask a command to stop; of a command that was begun with nohup without SIGHUP."""
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    heeded = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heeded else [])]
+    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # Windows has none
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -170,6 +170,15 @@ def test_compressed_arrays_that_claim_far_more_than_their_size_are_refused_befor
                 open_source(path)
 
 
+def test_a_card_whose_references_stand_for_more_than_memory_holds_is_refused(tmp_path):
+    lines = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    (tmp_path / "README.md").write_text("\n".join(["---", "a0: &a0 [x, x]", *lines, "configs: *a11", "---", "A set."]))
+    for name in ("t.csv", "u.csv"):
+        (tmp_path / name).write_text("a,b\n" + "1.5,2.5\n" * 12)
+    with pytest.raises(SourceError, match=r"README\.md refers to \*a0 in its header; write out what it stands for"):
+        load(tmp_path)
+
+
 def test_what_never_ends_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", "/dev/zero"):

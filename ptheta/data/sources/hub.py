@@ -71,6 +71,8 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     with one_line(str(path), "check that it holds data files that `datasets` can load"):
         import datasets
 
+        for card in (path / "README.md", path / ".huggingface.yaml"):
+            _check_card(card)
         with tempfile.TemporaryDirectory() as unknown:  # its own cache knows types that it has inferred before
             builder = datasets.load_dataset_builder(str(path), cache_dir=unknown)
         form = type(builder).__module__.rpartition(".")[2]
@@ -115,6 +117,24 @@ def _is_plain(builder: Any) -> bool:
 def _is_own(file: Path) -> bool:
     """Whether it is a file that the readers of single files open."""
     return is_file(file) and file.name.lower().endswith((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl"))
+
+
+def _check_card(file: Path) -> None:
+    """That nothing in the header of a README, or in a file of YAML, stands for something else in it: some lines of
+    references to references are a list of more items than memory has room for.
+
+    Raises:
+        SourceError: something does.
+    """
+    if not is_file(file):
+        return
+    import yaml
+
+    lines = regular(file).read_text(encoding="utf-8", errors="replace").splitlines()
+    if file.suffix == ".md":
+        lines = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+    if found := next((event for event in yaml.parse("\n".join(lines)) if isinstance(event, yaml.AliasEvent)), None):
+        raise SourceError(f"{file} refers to *{found.anchor} in its header", "write out what it stands for")
 
 
 def _check_named(file: Path) -> None:
