@@ -7,6 +7,7 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from PIL import Image
 
 import ptheta
@@ -301,3 +302,31 @@ def test_columns_like_labels_are_the_first_that_could_be_the_context(names, firs
     [hint] = [line for line in ptheta.load(pd.DataFrame(columns)).notes if line.startswith("context: none; ")]
     assert hint.startswith(f"context: none; --context {first} would condition on ")
     assert ("…" in hint) == (rest is not None)
+
+
+@pytest.mark.parametrize(("suffix", "name", "others"), [("wav", "sounds", 12), ("md", "texts", 12)])
+def test_a_folder_is_what_it_mostly_holds(tmp_path, suffix, name, others):
+    """A cover beside sounds and a figure beside texts do not make a folder one of pictures."""
+    for i in range(others):
+        file = tmp_path / f"{i}.{suffix}"
+        if suffix == "wav":
+            soundfile.write(file, np.sin(np.arange(2000) * (0.1 + i / 20)), 8000)
+        else:
+            file.write_text(f"The text number {i}. " * 20)
+    picture(tmp_path / "cover.png")
+    data = ptheta.load(tmp_path)
+    assert data.codec.noun != "picture"
+    assert f"left out, not {name}: 1 file, such as {tmp_path}/cover.png" in data.remarks
+
+
+def test_a_plot_beside_a_table_leaves_it_a_table(tmp_path):
+    (tmp_path / "ages.csv").write_text("age,kind\n" + "".join(f"{20 + i},{'ab'[i % 2]}\n" for i in range(40)))
+    picture(tmp_path / "plot.png")
+    data = ptheta.load(tmp_path)
+    assert data.space.shape == (2,)
+    assert any(one.startswith("left out") and "plot.png" in one for one in data.remarks)
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", i)
+    data = ptheta.load(tmp_path)
+    assert data.codec.noun == "picture"
+    assert f"left out, not pictures: 1 file, such as {tmp_path}/ages.csv" in data.remarks

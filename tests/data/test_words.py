@@ -20,8 +20,9 @@ HEIGHT = G.normal(170, 9, N).round(1)
 
 def kinds(values):
     values = values if isinstance(values, pd.api.extensions.ExtensionArray) else [str(v) for v in values]
-    own, dates = unusual_words(open_source(pd.DataFrame({"a": values})), ["a"])
-    return "own" if own else "date" if dates else "category"
+    own, dates, figures = unusual_words(open_source(pd.DataFrame({"a": values})), ["a"])
+    assert len([*own, *dates, *figures]) <= 1
+    return "own" if own else "date" if dates else "figure" if figures else "category"
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,13 @@ def kinds(values):
         ([f"late again {i % 100}" for i in range(N)], "own"),
         (G.choice(["red", "green", "blue"], N), "category"),
         (G.choice([f"town {i}" for i in range(40)], N), "category"),
-        ([f"{v:.1f}%" for v in G.random(N) * 1e3], "category"),
-        ([f"{v:,}" for v in G.integers(1_000, 10**7, N)], "category"),
+        ([f"{v:.1f}%" for v in G.random(N) * 1e3], "figure"),
+        ([f"{v:,}" for v in G.integers(1_000, 10**7, N)], "figure"),
+        ([f"{i}.5 kg" for i in range(N)], "figure"),
+        ([f"({i}.50)" if i % 2 else f"{i}.25" for i in range(N)], "figure"),  # accountants' negative amounts
+        ([f"{i},5" for i in range(N)], "figure"),
+        ([f"\u2212{i}" for i in range(N)], "figure"),
+        ([f"{i % 5} kg" for i in range(N)], "category"),  # few are kinds
         (pd.date_range("2020-01-01", periods=N).astype(str), "date"),
         (pd.date_range("2020-01-01", periods=N, freq="7h").astype(str), "date"),
         (pd.date_range("2020-01-01", periods=N, freq="MS").strftime("%Y-%m"), "date"),
@@ -125,3 +131,15 @@ def test_dates_with_an_odd_cell_are_reported(odd, tmp_path):
         for source in (made, tmp_path / "t.csv"):
             notes = load(source).notes
             assert sum(note.startswith("dates") and note.endswith(f"month (but for {odd!r})") for note in notes) == 1
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_numbers_among_text_are_reported_whatever_the_file(tmp_path, suffix):
+    table = pd.DataFrame({"weight": [f"{i}.5 kg" for i in range(N)], "height": HEIGHT})
+    write = {"csv": "to_csv", "jsonl": "to_json", "parquet": "to_parquet"}[suffix]
+    options = {"csv": {"index": False}, "jsonl": {"orient": "records", "lines": True}, "parquet": {}}[suffix]
+    getattr(table, write)(tmp_path / f"w.{suffix}", **options)
+    data = load(tmp_path / f"w.{suffix}")
+    assert data.codec.names == ["weight", "height"]
+    (note,) = [one for one in data.notes if one.startswith("numbers among text")]
+    assert note.endswith("weight (such as '0.5 kg')")

@@ -103,7 +103,7 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
         choice.notes.append(
             f"left out, with more digits than float64 keeps: {_some(long)}; as text they can be categories"
         )
-    own, dates = unusual_words(source, choice.event)
+    own, dates, figures = unusual_words(source, choice.event)
     if own and len(own) < len(choice.event):
         choice.event = [name for name in choice.event if name not in own]
         them = "them" if len(own) > 1 else "it"
@@ -116,6 +116,11 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
     if dates:
         choice.notes.append(
             f"dates or times, treated as unordered categories, so samples repeat known ones: {_some(dates)}"
+        )
+    if figures:
+        choice.notes.append(
+            "numbers among text, treated as unordered categories, so others are unknown to the run; write them as "
+            f"numbers to learn them as such: {_some(figures)}"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.mixed_rows import LARGEST
+from ptheta.data.finding.mixed_columns import FEW
 from ptheta.data.sources.cells import DATE
 from ptheta.data.sources.tables import Source
 
@@ -29,10 +30,10 @@ _FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D
 """A number with thousands, a unit or a percent sign."""
 
 
-def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str]]:
+def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str], list[str]]:
     """Columns of words that are identifiers or free text, since more than half of the rows have a value of their own;
-    and those that are dates or times, unless all are such in a text table, the reader of which reports that. Figures
-    that are spelled, such as 24.9%, are neither.
+    those that are dates or times, unless all are such in a text table, the reader of which reports that; and those of
+    more than a few figures that are spelled, such as 24.9 kg, each with one of them.
 
     Args:
         source: with its tables, of each of which a chunk is looked at.
@@ -41,17 +42,22 @@ def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str
     declared = [name for name in names if isinstance(source.columns[name].dtype, dict)]
     is_text = any(table.is_text for table in source.tables.values())
     names = [name for name in names if source.columns[name].kind == "string" and name not in declared]
-    own, dates = [], []
+    own, dates, figures = [], [], []
     for name, counts in _counts(source, names):
         others = [value for value in counts if not _DATE.fullmatch(value)]
         is_date = len(others) <= max(1, UNDATED * len(counts)) and 2 * len(others) < len(counts)
         if is_date and (others or not is_text):
             dates.append(f"{name} (but for {others[0]!r})" if others else name)
         rows, single = sum(counts.values()), sum(count == 1 for count in counts.values())
-        spelled = sum(bool(_FIGURE.fullmatch(value)) and not value.isdigit() for value in counts) > len(counts) / 2
-        if rows >= FEWEST and single > OWN * rows and not is_date and not spelled:
+        spelled = [value for value in counts if _FIGURE.fullmatch(value) and not value.isdigit()]
+        if is_date:
+            continue
+        if 2 * len(spelled) > len(counts):
+            if len(counts) > FEW:
+                figures.append(f"{name} (such as {spelled[0]!r})")
+        elif rows >= FEWEST and single > OWN * rows:
             own.append(name)
-    return own, dates
+    return own, dates, figures
 
 
 def too_long(source: Source, names: list[str]) -> list[str]:

@@ -18,7 +18,16 @@ from ptheta.names import merged, printable
 from ptheta.remarks import remark
 
 DATA = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip", ".tar")
-"""Suffixes of data files, in the order in which they decide what a folder is."""
+"""Suffixes of data files."""
+
+OUTNUMBERED = 5
+"""How many times as many sounds or texts as pictures there are in a folder of the former."""
+
+FEWEST = 3
+"""Pictures or sounds, one for each split, below which they are not what a folder of data files is about."""
+
+MEDIA = {"image": "pictures", "audio": "sounds"}
+"""Column → what is in it, of files that metadata may describe."""
 
 COLUMNS = {
     "image": Column("image", "image"),
@@ -42,21 +51,16 @@ def open_folder(path: Path) -> Source:
         raise SourceError(f"{printable(strange)} {what}", "remove it from the folder")
     if any(f.name in ("state.json", "dataset_dict.json") for f in files):
         return open_saved(path, files)
-    pictures = [f for f in files if f.suffix.lower() in PICTURES]
-    sounds = [f for f in files if f.suffix.lower() in SOUNDS]
-    media, name = (pictures, "image") if pictures else (sounds, "audio")
-    tables = [f for f in files if f.name in METADATA] if media else []
-    if tables and (source := described_files(path, tables, media, COLUMNS[name])) is not None:
-        left_out(files, {*media, *tables}, f"neither {'pictures' if pictures else 'sounds'} nor their metadata")
+    name, rows = _mostly(files)
+    tables = [f for f in files if f.name in METADATA] if name in MEDIA else []
+    if tables and (source := described_files(path, tables, rows, COLUMNS[name])) is not None:
+        left_out(files, {*rows, *tables}, f"neither {MEDIA[name]} nor their metadata")
         return source
-    described = any(f.stem == "metadata" for f in files)
-    if described or (not media and any(f.suffix.lower() in DATA for f in files)):
+    if any(f.stem == "metadata" for f in files) or _are_data(files, rows if name in MEDIA else []):
         _check_links(path, files)
         return open_dataset_folder(path, files)
-    if media:
-        return _folder_of_files(path, files, media, name)
-    if texts := [f for f in files if f.suffix.lower() in TEXTS and f.name.lower() not in ("readme.md", "readme.txt")]:
-        return _folder_of_files(path, files, texts, "text")
+    if rows:
+        return _folder_of_files(path, files, rows, name)
     if idx := [f for f in files if is_idx(f)]:
         best = sorted(idx, key=lambda f: ("images" not in f.name, "train" not in f.name))
         return open_file(best[0])
@@ -66,6 +70,32 @@ def open_folder(path: Path) -> Source:
         f"folder {path} holds no known files, only such as {printable(files[0].name)}",
         f"known are IDX files and {', '.join(OPENERS)}",
     )
+
+
+def _mostly(files: list[Path]) -> tuple[str, list[Path]]:
+    """Whether a folder is one of pictures, sounds or texts, as the name of their column, and which files these are.
+
+    Covers and figures lie beside sounds and texts, captions and notes beside pictures.
+    """
+    found = {
+        "image": [file for file in files if file.suffix.lower() in PICTURES],
+        "audio": [file for file in files if file.suffix.lower() in SOUNDS],
+    }
+    named = {file.with_suffix("") for media in found.values() for file in media}
+    found["text"] = [
+        file
+        for file in files
+        if file.suffix.lower() in TEXTS and file.stem.lower() != "readme" and file.with_suffix("") not in named
+    ]
+    most = max(map(len, found.values()))
+    return next(((name, rows) for name, rows in found.items() if OUTNUMBERED * len(rows) > most), ("text", []))
+
+
+def _are_data(files: list[Path], media: list[Path]) -> bool:
+    """Whether data files are what a folder is about, beside so many pictures or sounds."""
+    data = [file for file in files if file.suffix.lower() in DATA]
+    beside = {file.with_suffix("") for file in media}
+    return bool(data) and len(media) < FEWEST and not any(file.with_suffix("") in beside for file in data)
 
 
 def _check_links(path: Path, files: list[Path]) -> None:
@@ -92,7 +122,7 @@ def _folder_of_files(path: Path, files: list[Path], rows: list[Path], name: str)
     """
     groups = split_folders(path, rows)
     captions = {} if name == "text" else captions_of(rows, files)
-    what = {"image": "pictures", "audio": "sounds", "text": "texts"}[name]
+    what = MEDIA.get(name, "texts")
     left_out(files, {*rows, *captions.values()}, f"not {what}")
     labels = _labels(path, groups, what)
     if captions and (without := [file for file in rows if file not in captions]):
