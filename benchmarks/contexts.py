@@ -66,7 +66,7 @@ class Row:
     evaluate: Mapping[str, Any] = field(default_factory=dict)
 
 
-OF_CONTEXT = ("context_dropout", "context_layers", "lexicon")
+OF_CONTEXT = ("context_dropout", "context_layers", "lexicon", "hold_out")
 """Hyperparameters that only a model with a context has a use for."""
 
 OF_TEXTS = ("tokenizer", "vocabulary")
@@ -99,9 +99,10 @@ ROWS: dict[str, Row] = {
         Row("image-text", "5: image → text", "emoji", "text", "image", "transformer", 12, 4,
             {"width": 96, "layers": 3, "dropout": 0.3}, {"average": 0.998}, {"tokenizer": "bpe", "vocabulary": 1024},
             evaluate={"beams": 4, "limit": 378}),
-        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 16, 4,
-            {**TRANSLATION, "lexicon": True}, {"batch_size": 32}, {"vocabulary": 3000},
-            evaluate={"beams": 4, "limit": 500}),
+        Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 30, 4,
+            {**TRANSLATION, "lexicon": True, "hold_out": True, "dropout": 0.3, "word_dropout": 0.1,
+             "context_dropout": 0.0}, {"batch_size": 32, "average": 0.998}, {"vocabulary": 5000},
+            evaluate={"mbr": 64, "temperature": 0.7, "limit": 500}),
         Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
             {"batch_size": 48}, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -10,6 +11,7 @@ import tyro
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument
 from ptheta.cli.places import output
@@ -47,6 +49,8 @@ def evaluate(
     samples: int = 1,
     beams: int = 4,
     length_penalty: float = 1.0,
+    mbr: int | None = None,
+    temperature: Annotated[float | None, Needs("mbr")] = None,
     guidance: float = 1.0,
     against: Path | None = None,
     judge: Path | None = None,
@@ -71,6 +75,9 @@ def evaluate(
         samples: events drawn for each context
         beams: width of the beam search for texts
         length_penalty: rank texts by log p / length^penalty
+        mbr: draw this many texts for each context instead, and answer with the one that is most like all of them:
+            minimum Bayes risk by chrF, see docs/conditional.md
+        temperature: of the draws of --mbr; 1 if left out
         guidance: guidance of the samples, see `ptheta sample`
         against: run folder of p(x), fitted to the same events without a context; nats are compared pair by pair
         judge: run folder of the opposite direction, p(text | picture) or p(text | sound)
@@ -89,9 +96,11 @@ def evaluate(
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
-    for flag, value in (("--limit", limit), ("--samples", samples), ("--beams", beams)):
-        if value < 1:
+    for flag, value in (("--limit", limit), ("--samples", samples), ("--beams", beams), ("--mbr", mbr)):
+        if value is not None and value < 1:
             raise UsageError(f"{flag} is {value}", "give at least 1")
+    if temperature is not None and not 0 <= temperature < math.inf:
+        raise UsageError(f"--temperature is {temperature}", "give a finite number of at least 0")
     place = choose_device(device)
     fitted = Run.load(run, place)
     if fitted.model.context_space is None:
@@ -105,7 +114,9 @@ def evaluate(
         raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name].subset(limit)
     notes = [] if own else warned(learned_by(fitted, events))
-    how = How(samples, beams, length_penalty, guidance, seed, opposite)
+    how = How(
+        samples, beams, length_penalty, guidance, seed, opposite, mbr, 1.0 if temperature is None else temperature
+    )
     many = densities(fitted, rival) * len(events)
     with track("scoring", many) as advance:
         found = judge_run(fitted, events, how, rival, advance)

@@ -56,6 +56,7 @@ def sample(
     context: Values = [],  # noqa: B006
     beams: int | None = None,
     length_penalty: Annotated[float | None, Needs("beams")] = None,
+    mbr: int | None = None,
     seed: int | None = None,
     out: Path | None = None,
     force: Force = False,
@@ -86,6 +87,8 @@ def sample(
         beams: for whole texts: search for the most probable text for each context with a beam of this width,
             instead of drawing
         length_penalty: with --beams, rank texts by log p / length^penalty; 1 if left out
+        mbr: for whole texts: draw this many for each context, at the --temperature, and print the one that is most like
+            all of them (minimum Bayes risk by chrF)
         seed: the same seed gives the same samples on the same machine; drawn and reported if left out
         out: folder for pictures and sounds, otherwise a file or folder; if left out, a new one beside the run,
             and none for texts that are printed
@@ -99,7 +102,7 @@ def sample(
     from ptheta.training import choose_device
 
     fitted = Run.load(run, choose_device(device))
-    for flag, value in (("-n", n), ("--each", each), ("--beams", beams)):
+    for flag, value in (("-n", n), ("--each", each), ("--beams", beams), ("--mbr", mbr)):
         if value is not None and value < 1:
             raise UsageError(f"{flag} is {value}", "give at least 1")
     if n is not None and each is not None:
@@ -108,15 +111,21 @@ def sample(
     steps = sampling_options(fitted.name, words, "sample")
     written = {"tokens": tokens, "stop": stop or None, "draft": draft, "compile": compile or None}
     if prompt:
-        if each is not None or beams is not None or "guidance" in steps:
-            raise UsageError("--each, --beams and --guidance are for events", "leave them out with --prompt")
+        if each is not None or beams is not None or mbr is not None or "guidance" in steps:
+            raise UsageError("--each, --beams, --mbr and --guidance are for events", "leave them out with --prompt")
         if "method" in steps:
             raise UsageError("--method is for events", "leave it out; --draft is for texts after a prompt")
         _texts(fitted, prompt, n or 1, context, seed, Warp(**steps), out, force, json, **written)
     elif beams is not None:
         if steps or n is not None or each is not None:
             raise UsageError("a beam search finds one text for each context", "leave out -n, --each, --temperature …")
+        if mbr is not None:
+            raise UsageError("--beams and --mbr are two ways to find a text", "give one of them")
         whole_texts.search(fitted, context, beams, 1.0 if length_penalty is None else length_penalty, out, force, json)
+    elif mbr is not None:
+        if steps.keys() - {"temperature"} or n is not None or each is not None:
+            raise UsageError("--mbr finds one text for each context", "leave out -n, --each, --top-k …")
+        whole_texts.agree(fitted, context, mbr, steps.get("temperature", 1.0), seed, out, force, json)
     else:
         _events(fitted, n, each, context, seed, steps, out, force, json)
 

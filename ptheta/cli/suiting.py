@@ -7,7 +7,7 @@ from pathlib import Path
 from ptheta.data.codecs import Codec, DocumentCodec, FrameCodec, RowCodec, TextCodec
 
 OF_PROMPTS = {"prompt", "stop", "draft", "compile"}
-OF_WHOLE_TEXTS = {"beams", "length_penalty"}
+OF_WHOLE_TEXTS = {"beams", "length_penalty", "mbr"}
 
 
 def unsuited(run: str | Path) -> set[str]:

@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from ptheta.cli.arguments import print_json
-from ptheta.cli.contexts import contexts, given_contexts
+from ptheta.cli.contexts import Given, contexts, given_contexts
 from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import UsageError
 from ptheta.files import write_bytes
+from ptheta.judging.texts import agreed
 from ptheta.models import Autoregressive
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import nats, plural
@@ -47,22 +48,66 @@ def search(
     if not isinstance(codec, DocumentCodec) or not isinstance(model, LanguageModel):
         raise UsageError(f"beam search is for whole texts, and {run.path} is not", "leave out --beams")
     given = given_contexts(run, values, otherwise="searching without one")
+
+    def find(rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        return model.beam_search(rows, beams=beams, length_penalty=length_penalty)
+
+    _answer(run, given, find, f"{beams} beams", {}, out, force, json)
+
+
+def agree(
+    run: Run, values: list[str], samples: int, temperature: float, seed: int, out: Path | None, force: bool, json: bool
+) -> None:
+    """Print of the texts drawn for each context the one that is most like all of them.
+
+    Raises:
+        UsageError: the run is about no whole texts.
+    """
+    if not isinstance(run.codec, DocumentCodec):
+        raise UsageError(f"--mbr is for whole texts, and {run.path} is not", "leave out --mbr")
+    given = given_contexts(run, values, otherwise="drawing without one")
+
+    def find(rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        x = agreed(run, rows, samples, temperature=temperature, seed=seed)
+        return x, run.model.log_prob(x, rows)
+
+    _answer(run, given, find, f"of {samples} draws each, seed {seed}", {"seed": seed}, out, force, json)
+
+
+def _answer(
+    run: Run,
+    given: Given | None,
+    find: Callable[[Tensor | None], tuple[Tensor, Tensor]],
+    how: str,
+    record: Mapping[str, Any],
+    out: Path | None,
+    force: bool,
+    json: bool,
+) -> None:
+    """Print the text of each context, and write them.
+
+    Args:
+        run: on whole texts.
+        given: contexts, or None.
+        find: of their rows the texts and their log p.
+        how: they are found.
+        record: what --json adds.
+        out, force, json: as given.
+    """
     place = place_of(out, force)
     clock = time.perf_counter()
     rows = None if given is None else given.rows
-    x, found = model.beam_search(rows, beams=beams, length_penalty=length_penalty)
+    x, found = find(rows)
     seconds = time.perf_counter() - clock
-    texts, names = codec.decode(x), None if given is None else given.names
+    texts, names = run.codec.decode(x), None if given is None else given.names
     if not json:
         show(texts, names)
     files = save(texts, names, place, columns_of(run, texts, rows, names))
     where = f": {files[0]}" if files else ""
     mean = nats(-float(found.mean()))
-    print(
-        f"{plural(len(x), 'text')} of mean −log p {mean} nats, {beams} beams, {seconds:.1f} s{where}", file=sys.stderr
-    )
+    print(f"{plural(len(x), 'text')} of mean −log p {mean} nats, {how}, {seconds:.1f} s{where}", file=sys.stderr)
     if json:
-        report = {} if names is None else {"contexts": names}
+        report = {**record} if names is None else {**record, "contexts": names}
         result = {"files": files, "n": len(x), "seconds": round(seconds, 3), "texts": texts}
         print_json({**result, "nats": [-value for value in found.tolist()], **report})
 

@@ -58,6 +58,20 @@ class Distribution(ABC):
         """
         raise UsageError("guidance mixes probabilities of levels, and this model's values are real", "leave it at 1")
 
+    def smoothed_log_prob(self, x: Tensor, smoothing: float) -> Tensor:
+        """(1 − ε) log p(x) + ε × the mean log p of all possible levels, nats, float64 (Szegedy et al. 2016,
+        arXiv:1512.00567, section 7).
+
+        Args:
+            x: levels [*batch_shape].
+            smoothing: ε.
+
+        Raises:
+            UsageError: there are no logits of levels.
+        """
+        what = f"label smoothing is for logits of levels, and this model's conditionals are {type(self).__name__}"
+        raise UsageError(what, "leave out --label-smoothing")
+
     def spelled(self, values: Tensor | None) -> Spelling:
         """Spell values of a batch [n] as symbols that each have a finite table.
 

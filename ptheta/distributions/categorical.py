@@ -36,6 +36,12 @@ class Categorical(Distribution):
         nll = F.cross_entropy(self.logits.reshape(-1, self.logits.shape[-1]), x.reshape(-1), reduction="none")
         return -nll.reshape(x.shape).double()
 
+    def smoothed_log_prob(self, x: Tensor, smoothing: float) -> Tensor:
+        """See the base."""
+        possible = self.logits > -torch.inf
+        total = torch.where(possible, self.logits, 0.0).sum(-1) / possible.sum(-1) - self.logits.logsumexp(-1)
+        return (1 - smoothing) * self.log_prob(x) + smoothing * total.double()
+
     def probabilities(self) -> Tensor:
         """p [*batch_shape, K], float64."""
         return self.logits.double().softmax(-1)

@@ -26,6 +26,8 @@ class How:
         samples: k, drawn for each context.
         beams: of the search for texts.
         length_penalty: of that search.
+        mbr: texts drawn for each context, of which the one most like all others is the answer; None: beam search.
+        temperature: of these draws.
         guidance: of draws; 1 draws from p(x | y).
         seed: of draws, shuffling and choices.
         judge: a run of the opposite direction, which says whether a picture or a sound is what was asked for.
@@ -37,6 +39,8 @@ class How:
     guidance: float = 1.0
     seed: int = 0
     judge: Run | None = None
+    mbr: int | None = None
+    temperature: float = 1.0
 
 
 @dataclass

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from ptheta.data.codecs import DocumentCodec
 from ptheta.judging.base import Case, Findings, kind_of
@@ -11,6 +15,11 @@ from ptheta.metrics import text_metrics
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.numbers import plural
 from ptheta.runs import Run
+from ptheta.sampling import generator_for, most_agreed
+from ptheta.spaces import Document
+
+TOGETHER = 1024
+"""Texts that are drawn at once, at most, unless more are drawn for one context."""
 
 
 def judge_texts(case: Case) -> Findings:
@@ -51,9 +60,13 @@ def judge_texts(case: Case) -> Findings:
 
 
 def written(case: Case) -> tuple[list[str], str]:
-    """A text for each context, and how it was made: by beam search, or drawn where the family cannot search."""
+    """A text for each context, and how it was made: by minimum Bayes risk, by a beam search, or drawn."""
     run, how = case.run, case.how
     assert isinstance(run.codec, DocumentCodec)
+    if how.mbr is not None:
+        drawn = agreed(run, case.events.events()[1], how.mbr, temperature=how.temperature, seed=how.seed)
+        line = f"minimum Bayes risk by chrF among {how.mbr} draws, temperature {how.temperature:g}"
+        return run.codec.decode(drawn), line
     if isinstance(run.model, LanguageModel) and run.model.ends is not None and how.guidance == 1:
         texts = searched(run, case.context, how.beams, how.length_penalty)
         return texts, f"beam search, {how.beams} beams, length penalty {how.length_penalty:g}"
@@ -73,3 +86,35 @@ def searched(run: Run, contexts: object, beams: int, length_penalty: float = 1.0
     assert isinstance(run.model, LanguageModel)
     x, _ = run.model.beam_search(contexts, beams=beams, length_penalty=length_penalty)
     return run.codec.decode(x)
+
+
+def agreed(run: Run, contexts: Tensor | None, samples: int, *, temperature: float = 1.0, seed: int = 0) -> Tensor:
+    """Of the texts drawn for each context, the one that is most like all of them: see `ptheta.sampling.consensus`.
+
+    Args:
+        run: whose events are whole texts.
+        contexts: as the model takes them [n, …]; None: one text without a context.
+        samples: drawn for each context.
+        temperature: of the draws; below 1 they are more alike.
+        seed: of the draws.
+
+    Returns:
+        Events [n, length].
+    """
+    assert isinstance(run.codec, DocumentCodec)
+    options: dict[str, Any] = {} if temperature == 1 else {"temperature": temperature}
+    source = generator_for(seed, None)
+    count = 1 if contexts is None else len(contexts)
+    chosen = torch.zeros(count, run.codec.length, dtype=torch.long)
+    order = torch.arange(count)
+    if contexts is not None and isinstance(run.model.context_space, Document):  # those of like length take less time
+        order = run.model.context_space.lengths(contexts).argsort(stable=True)
+    for rows in order.split(max(1, TOGETHER // samples)):
+        if contexts is None:
+            drawn = run.model.sample(samples, generator=source, **options)[None]
+        else:
+            drawn = run.model.sample_each(samples, contexts[rows], generator=source, **options)
+        for row, events in zip(rows.tolist(), drawn.cpu()):
+            texts = run.codec.decode(events)
+            chosen[row] = events[most_agreed(texts, texts)]
+    return chosen

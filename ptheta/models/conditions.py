@@ -29,14 +29,14 @@ CONTEXTS: tuple[type[Space], ...] = (Discrete, Real, Joint)
 """Kinds of context space that every neural family can condition on."""
 
 
-def checked_part(value: float) -> float:
-    """A part of the training events whose context is left out.
+def checked_part(value: float, name: str = "context dropout") -> float:
+    """A part of the training events whose context is left out, or another one that is called so.
 
     Raises:
         UsageError: no part.
     """
     if not 0 <= value < 1:
-        raise UsageError(f"context dropout is {value}", "give a fraction from 0 to below 1")
+        raise UsageError(f"{name} is {value}", "give a fraction from 0 to below 1")
     return value
 
 
@@ -65,12 +65,23 @@ class ContextEncoder(nn.Module):
         layers: blocks of attention over texts, pictures and sounds.
         heads: of their attention.
         dropout: in these blocks.
+        word_dropout: of texts, see `TextEncoder`.
     """
 
-    def __init__(self, space: Space, width: int, layers: int = 2, heads: int = 4, dropout: float = 0.0):
+    def __init__(
+        self,
+        space: Space,
+        width: int,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ):
         super().__init__()
         self.space = space
-        self.parts: Layers[Part] = Layers(Part(part, width, layers, heads, dropout) for _, part in parts_of(space))
+        self.parts: Layers[Part] = Layers(
+            Part(part, width, layers, heads, dropout, word_dropout) for _, part in parts_of(space)
+        )
 
     def prepare(self, chunks: Iterable[Tensor]) -> None:
         """Take the moments of numbers from chunks of training contexts."""
@@ -107,7 +118,7 @@ def values_of(space: Space, context: Tensor) -> list[Tensor]:
 class Part(nn.Module):
     """One part of a context: its encoder, and what stands for its absence."""
 
-    def __init__(self, space: Space, width: int, layers: int, heads: int, dropout: float):
+    def __init__(self, space: Space, width: int, layers: int, heads: int, dropout: float, word_dropout: float):
         super().__init__()
         self.space = space
         size = {"width": width, "layers": layers, "heads": heads, "dropout": dropout}
@@ -125,7 +136,7 @@ class Part(nn.Module):
         elif axes == ("time",):
             self.encoder, self.read = WaveEncoder(space.dimensions, **size), partial(sounding_samples, levels=levels)
         elif isinstance(space, Sequence):
-            self.encoder = TextEncoder(space.length, levels, space.end, **size)
+            self.encoder = TextEncoder(space.length, levels, space.end, **size, word_dropout=word_dropout)
         elif levels:
             self.encoder = ValuesEncoder(space.dimensions, levels, width)
         else:

@@ -143,11 +143,22 @@ class TextEncoder(nn.Module):
         length, levels: of the sequences.
         end: the token that ends a text; what follows is not there.
         width, layers, heads, dropout: see `Encoder`.
+        word_dropout: probability with which a token says nothing in training (Gal and Ghahramani 2016).
     """
 
-    def __init__(self, length: int, levels: int, end: int | None, width: int, layers: int, heads: int, dropout: float):
+    def __init__(
+        self,
+        length: int,
+        levels: int,
+        end: int | None,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        word_dropout: float = 0.0,
+    ):
         super().__init__()
-        self.end = end
+        self.end, self.word_dropout = end, word_dropout
         self.token = nn.Embedding(levels, width)
         nn.init.normal_(self.token.weight, std=0.1)
         self.encoder = Encoder(torch.arange(length)[:, None], width, layers, heads, dropout)
@@ -160,7 +171,10 @@ class TextEncoder(nn.Module):
             present = ended.int().cumsum(1) - ended.int() == 0  # up to and including the first end
             longest = max(1, int(present.sum(1).max())) if len(tokens) else 1
             tokens, present = tokens[:, :longest], present[:, :longest]
-        return self.encoder(self.token(tokens), present)
+        h = self.token(tokens)
+        if self.training and self.word_dropout:
+            h = h * (torch.rand(tokens.shape, device=h.device) >= self.word_dropout)[..., None]
+        return self.encoder(h, present)
 
 
 class PatchEncoder(nn.Module):

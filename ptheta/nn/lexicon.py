@@ -24,8 +24,12 @@ from torch import Tensor, nn
 ROUNDS = 5
 """Of expectation maximisation: later ones fit rare words to their sentences."""
 
-DISCOUNT = 0.5
-"""Taken from every expected count, so that what occurred once or twice says little."""
+DISCOUNT, HELD_OUT_DISCOUNT = 0.5, 0.05
+"""Taken from every expected count, so that what occurred once or twice says little; less where learning holds out its
+own counts."""
+
+UNMADE = 0.1
+"""What the empty word has in place of the share of the other direction, where directions agree."""
 
 FLOOR = 1e-3
 """ε: probability of a token that no word of the context goes with."""
@@ -41,11 +45,13 @@ class Words(NamedTuple):
         keys: [n, S, width], of their tokens.
         rows: t(y | x) of their tokens [n, S, K].
         present: bool [n, S], which tokens are words.
+        tokens: themselves [n, S].
     """
 
     keys: Tensor
     rows: Tensor
     present: Tensor
+    tokens: Tensor
 
     def of(self, rows: Tensor) -> Words:
         """Those of some contexts."""
@@ -75,17 +81,20 @@ class Lexicon(nn.Module):
         levels: tokens of contexts.
         outputs: K, tokens of events.
         width: of the stream.
+        hold_out: keep what `held_out` needs.
     """
 
     table: Tensor
+    counts: Tensor | None
 
-    def __init__(self, levels: int, outputs: int, width: int):
+    def __init__(self, levels: int, outputs: int, width: int, hold_out: bool = False):
         super().__init__()
         self.query, self.key = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
         self.strength = nn.Parameter(torch.ones(()))
         self.step = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))  # stay, go on, go back
         self.cover = nn.Parameter(torch.tensor(2.0))
         self.register_buffer("table", torch.zeros(levels, outputs))
+        self.register_buffer("counts", torch.zeros(levels) if hold_out else None)
         nn.init.zeros_(self.query.weight)  # all words alike
 
     def words(self, encoded: Tensor, tokens: Tensor, present: Tensor) -> Words:
@@ -96,7 +105,27 @@ class Lexicon(nn.Module):
             tokens: themselves [n, S].
             present: which are words [n, S].
         """
-        return Words(self.key(encoded), self.table[torch.where(present, tokens, 0)], present)
+        tokens = torch.where(present, tokens, 0)
+        return Words(self.key(encoded), self.table[tokens], present, tokens)
+
+    def held_out(self, words: Words, targets: Tensor) -> Words:
+        """Words as if their own events had not been counted, so that learning trusts the lexicon as far as others may.
+
+        Args:
+            words: of the contexts.
+            targets: tokens of the events [n, t]; what is no token came from nowhere.
+        """
+        assert self.counts is not None
+        with torch.no_grad(), torch.autocast(targets.device.type, enabled=False):
+            rows, known = words.rows, words.present[:, :, None] & (targets < words.rows.shape[-1])[:, None]
+            index = targets.clamp(max=rows.shape[-1] - 1)[:, None].expand(-1, rows.shape[1], -1)
+            found = rows.gather(2, index) * known
+            share = found / (found.sum(1, keepdim=True) + FLOOR)  # expected counts of this event [n, S, t]
+            same = (words.tokens[:, :, None] == words.tokens[:, None]) & words.present[:, None]
+            counts = self.counts[words.tokens]
+            left = (rows * counts[..., None]).scatter_add(2, index, -known.to(rows.dtype)).clamp_(min=0)
+            others = counts - (same.to(share.dtype) @ share).sum(2)  # without those of all places of the token
+            return words._replace(rows=left / torch.maximum(others, left.sum(2)).clamp(min=FLOOR)[..., None])
 
     def alignment(self, before: Tensor, words: Words, covered: Tensor | None = None) -> Alignment:
         """Where tokens came from.
@@ -128,9 +157,15 @@ class Lexicon(nn.Module):
 
 
 def translations(
-    sources: list[np.ndarray], targets: list[np.ndarray], levels: int, outputs: int, rounds: int = ROUNDS
-) -> np.ndarray:
-    """t(y | x) by IBM model 1 [levels, outputs] float32, rows of sum 1 at most.
+    sources: list[np.ndarray],
+    targets: list[np.ndarray],
+    levels: int,
+    outputs: int,
+    rounds: int = ROUNDS,
+    discount: float = DISCOUNT,
+    agree: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """t(y | x) by IBM model 1 [levels, outputs] float32, rows of sum 1 at most, and expected counts of each x [levels].
 
     Every target token is made by one of the source's tokens or by none of them.
 
@@ -138,29 +173,42 @@ def translations(
         sources, targets: tokens of each pair.
         levels, outputs: numbers of tokens.
         rounds: of expectation maximisation.
+        discount: taken from every expected count.
+        agree: expect of each pair of tokens the product of what both directions do (Liang et al. 2006), which leaves
+            less to rare tokens that could have made anything.
     """
-    from_, to, which = [], [], []
-    at = 0
+    from_, to, which, place = [], [], [], []
+    slots = places = 0
     for source, target in zip(sources, targets):
         source = np.append(source, levels)  # the empty word
         from_.append(np.tile(source, len(target)))
         to.append(np.repeat(target, len(source)))
-        which.append(np.repeat(np.arange(at, at + len(target)), len(source)))
-        at += len(target)
-    if not at:
-        return np.zeros((levels, outputs), np.float32)
+        which.append(np.repeat(np.arange(slots, slots + len(target)), len(source)))
+        place.append(np.tile(np.arange(places, places + len(source)), len(target)))
+        slots, places = slots + len(target), places + len(source)
+    if not slots:
+        return np.zeros((levels, outputs), np.float32), np.zeros(levels, np.float32)
     cells = np.concatenate(from_).astype(np.int64) * outputs + np.concatenate(to)
     kinds, cells = np.unique(cells, return_inverse=True)  # only pairs of tokens that occur together
-    token = np.concatenate(which)
-    owner, probability = kinds // outputs, np.ones(len(kinds))
+    token, origin = np.concatenate(which), np.concatenate(place)
+    owner, made = kinds // outputs, kinds % outputs
+    said = owner < levels
+    forward, backward = np.ones(len(kinds)), np.where(said, 1.0, 0.0)
     counts = totals = np.zeros(0)
     for _ in range(rounds):
-        share = probability[cells]
+        share = forward[cells]
         share = share / np.bincount(token, share)[token]
+        if agree:
+            back = backward[cells]
+            back = back / np.maximum(np.bincount(origin, back)[origin], 1e-300)
+            share = share * np.where(said[cells], back, UNMADE)
+            share = share / np.maximum(np.bincount(token, share)[token], 1e-300)
         counts = np.bincount(cells, share)
         totals = np.bincount(owner, counts, minlength=levels + 1)
-        probability = counts / np.maximum(totals[owner], 1e-300)
-    kept = np.maximum(counts - DISCOUNT, 0) / np.maximum(totals[owner], 1e-300)
+        forward = counts / np.maximum(totals[owner], 1e-300)
+        theirs = np.where(said, counts, 0.0)
+        backward = theirs / np.maximum(np.bincount(made, theirs, minlength=outputs)[made], 1e-300)
+    kept = np.maximum(counts - discount, 0) / np.maximum(totals[owner], 1e-300)
     table = np.zeros((levels + 1) * outputs, np.float32)
     table[kinds] = kept
-    return table.reshape(levels + 1, outputs)[:levels]
+    return table.reshape(levels + 1, outputs)[:levels], totals[:levels].astype(np.float32)

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sacrebleu
 import torch
 from conftest import Result
 from PIL import Image
@@ -202,6 +203,22 @@ def test_beams_find_one_text_for_each_context_with_its_nats(at):
     assert result.json["nats"] == pytest.approx([-v for v in found.tolist()])
     assert result.json["nats"] == pytest.approx((-run.model.log_prob(x, context)).tolist(), rel=1e-4)
     assert at("sample", "tell", "--beams", "2").out.count("\n") == 1
+
+
+def test_the_text_most_like_all_draws_is_printed_with_its_nats(at):
+    words = ["sample", "say", "--context", "red.png", "blue.png", "--mbr", "6", "--temperature", "0.9", "--seed", "4"]
+    result = at(*words, "--json")
+    run = Run.load("say")
+    context = torch.from_numpy(np.asarray(run.context_codec.encode(["red.png", "blue.png"]), np.int64))
+    drawn = run.model.sample_each(6, context, seed=4, temperature=0.9)
+    for text, events in zip(result.json["texts"], drawn):
+        texts = run.codec.decode(events)
+        means = [sum(sacrebleu.sentence_chrf(one, [other]).score for other in texts) / 6 for one in texts]
+        assert means[texts.index(text)] == pytest.approx(max(means))
+    x = torch.from_numpy(run.codec.encode(result.json["texts"]).astype(np.int64))
+    assert result.json["nats"] == pytest.approx((-run.model.log_prob(x, context)).tolist(), rel=1e-4)
+    assert at(*words).out.count("\n") == 2
+    assert at("sample", "tell", "--mbr", "2").out.count("\n") == 1
 
 
 def test_guidance_reaches_the_sampler(at):
@@ -420,6 +437,10 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("sample draw --context a --guidance -1", "guidance is -1.0; give a finite number"),
         ("sample draw --context a --beams 2", "beam search is for whole texts"),
         ("sample say --context red.png --beams 2 --temperature 0.5", "one text for each context; leave out"),
+        ("sample draw --context a --mbr 2", "--mbr is for whole texts"),
+        ("sample say --context red.png --mbr 0", "--mbr is 0; give at least 1"),
+        ("sample say --context red.png --mbr 2 --beams 2", "two ways to find a text; give one of them"),
+        ("sample say --context red.png --mbr 2 --each 2", "one text for each context; leave out -n"),
         (
             "sample say --context red.png --length-penalty 2",
             "--length-penalty has no effect without --beams; give --beams too",

@@ -51,6 +51,30 @@ def test_categorical_log_prob_and_entropy_are_those_of_torch():
     assert ours.batch_shape == (4, 3)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_smoothed_labels_are_those_of_torch(smoothing: float):
+    logits = (rand(6, 5) * 3).requires_grad_()
+    x = torch.tensor([0, 1, 2, 3, 4, 0])
+    ours = -Categorical(logits).smoothed_log_prob(x, smoothing).mean()
+    theirs = torch.nn.functional.cross_entropy(logits, x, label_smoothing=smoothing)
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
+    slopes = [torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*slopes, rtol=0, atol=1e-12)
+
+
+def test_labels_are_smoothed_over_possible_levels_only():
+    logits = rand(4, 3)
+    wide = torch.cat([logits, torch.full((4, 2), -math.inf)], 1).requires_grad_()
+    x = torch.tensor([0, 1, 2, 0])
+    found = Categorical(wide).smoothed_log_prob(x, 0.2)
+    torch.testing.assert_close(found, Categorical(logits).smoothed_log_prob(x, 0.2))
+    (slope,) = torch.autograd.grad(found.sum(), wide)
+    assert slope.isfinite().all()
+    assert not slope[:, 3:].any()
+    certain = Categorical(torch.tensor([-math.inf, 0.0]))
+    assert certain.smoothed_log_prob(torch.tensor(1), 0.5) == 0
+
+
 def test_an_impossible_level_has_probability_zero_and_is_never_drawn():
     conditional = Categorical(torch.tensor([-math.inf, 0.0, -math.inf, 1.0, -math.inf]))
     log_p = torch.stack([conditional.log_prob(torch.tensor(k)) for k in range(5)])

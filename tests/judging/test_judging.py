@@ -25,6 +25,7 @@ from ptheta.judging.pictures import (
 )
 from ptheta.judging.sounds import analysed, recognition
 from ptheta.judging.tasks import judge
+from ptheta.judging.texts import agreed
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Label
 
@@ -150,6 +151,14 @@ def test_texts_are_judged_beside_baselines(captions):
     assert found.rows["nearest neighbour"]["exact"].value == 1  # colours are far apart
     references = captions.codec.decode(captions.data.test.x)
     assert [reference for _, reference, _ in found.examples] == references
+
+
+def test_texts_are_found_by_agreement_where_that_is_asked_for(captions):
+    events = captions.data.test
+    found = judge(captions, events, How(mbr=5, temperature=0.8, seed=2)).findings
+    chosen = agreed(captions, events.events()[1], 5, temperature=0.8, seed=2)
+    assert [output for _, _, output in found.examples] == captions.codec.decode(chosen)
+    assert found.task.endswith("minimum Bayes risk by chrF among 5 draws, temperature 0.8")
 
 
 def test_a_judge_knows_real_pictures_and_is_not_fooled_by_others(captions):

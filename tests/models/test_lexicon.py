@@ -10,41 +10,86 @@ import torch
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models import Transformer
-from ptheta.nn.lexicon import DISCOUNT, FLOOR, Lexicon, translations
+from ptheta.nn.lexicon import DISCOUNT, FLOOR, UNMADE, Lexicon, translations
 from ptheta.spaces import Document, Image, Label
 
 TEXT, TOLD = Document(3, 4), Document(4, 5)
 
 
-def plain_translations(sources, targets, levels, outputs, rounds):
+def plain_translations(sources, targets, levels, outputs, rounds, agree=False):
     """IBM model 1 word by word, in the plainest way; the source's last token is the empty word."""
-    t = np.ones((levels + 1, outputs))
+    t, back = np.ones((levels + 1, outputs)), np.ones((levels, outputs))
     for _ in range(rounds):
         counts = np.zeros_like(t)
         for source, target in zip(sources, targets):
             for word in target:
                 parts = t[[*source, levels], word]
-                for token, part in zip([*source, levels], parts / parts.sum()):
+                parts = parts / parts.sum()
+                if agree:  # times the part of each source word's translation that this word is
+                    theirs = [back[token, word] / max(back[token, target].sum(), 1e-300) for token in source]
+                    parts = parts * np.array([*theirs, UNMADE])
+                    parts = parts / parts.sum()
+                for token, part in zip([*source, levels], parts):
                     counts[token, word] += part
         totals = counts.sum(1, keepdims=True)
         t = counts / np.where(totals > 0, totals, 1)
-    return (np.maximum(counts - DISCOUNT, 0) / np.where(totals > 0, totals, 1))[:levels]
+        made = counts[:levels].sum(0)
+        back = counts[:levels] / np.where(made > 0, made, 1)
+    return (np.maximum(counts - DISCOUNT, 0) / np.where(totals > 0, totals, 1))[:levels], totals[:levels, 0]
 
 
-def test_translations_are_ibm_model_1():
+@pytest.mark.parametrize("agree", [False, True])
+def test_translations_are_ibm_model_1(agree):
     g = np.random.default_rng(0)
     sources = [g.integers(0, 5, g.integers(0, 6)) for _ in range(30)]
     targets = [g.integers(0, 7, g.integers(1, 6)) for _ in range(30)]
-    found = translations(sources, targets, 6, 7, rounds=4)
-    np.testing.assert_allclose(found, plain_translations(sources, targets, 6, 7, 4), atol=1e-6)
+    found, counts = translations(sources, targets, 6, 7, rounds=4, agree=agree)
+    table, totals = plain_translations(sources, targets, 6, 7, 4, agree)
+    np.testing.assert_allclose(found, table, atol=1e-6)
+    np.testing.assert_allclose(counts, totals, rtol=1e-5)
     assert found.sum(1).max() <= 1
-    assert not translations([], [], 6, 7).any()
+    assert not translations([], [], 6, 7)[0].any()
 
 
-def test_words_that_occur_in_several_pairs_are_told_apart():
+@pytest.mark.parametrize("agree", [False, True])
+def test_words_that_occur_in_several_pairs_are_told_apart(agree):
     pairs = [([a, b], [a + 1, b + 1]) for a, b in itertools.permutations(range(4), 2)]
-    found = translations([s for s, _ in pairs], [t for _, t in pairs], 4, 5, rounds=20)
+    found, _ = translations([s for s, _ in pairs], [t for _, t in pairs], 4, 5, rounds=20, agree=agree)
     assert found.argmax(1).tolist() == [1, 2, 3, 4]
+
+
+def test_directions_that_agree_leave_common_words_to_common_words():
+    """A word that occurs once cannot have made what a common word makes everywhere."""
+    pairs = [([0, 1], [0, 1])] * 20 + [([0, 2], [0, 2])]
+    rare = [
+        translations([s for s, _ in pairs], [t for _, t in pairs], 3, 3, discount=0, agree=agree)[0][2]
+        for agree in (False, True)
+    ]
+    assert rare[1][2] > 0.99
+    assert rare[0][0] > 3 * rare[1][0]
+
+
+def test_what_is_held_out_is_what_the_other_pairs_say():
+    """Where alignments are certain, a lexicon without a pair is the lexicon of all others."""
+    g = np.random.default_rng(1)
+    sources = [g.permutation(4)[:2] for _ in range(30)]
+    targets = [(s + (g.random(2) < 0.3) * 4)[::-1] for s in sources]  # each word has two translations of its own
+    lexicon = Lexicon(5, 8, 8, hold_out=True)
+
+    def counted(some):
+        table, counts = translations([sources[i] for i in some], [targets[i] for i in some], 5, 8, 30, 0.0, True)
+        return torch.from_numpy(table), torch.from_numpy(counts)
+
+    table, counts = counted(range(30))
+    lexicon.table.copy_(table)
+    lexicon.counts.copy_(counts)
+    for i in (0, 7, 29):
+        source = torch.from_numpy(sources[i])[None]
+        words = lexicon.words(torch.zeros(1, 2, 8), source, torch.ones(1, 2, dtype=torch.bool))
+        held = lexicon.held_out(words, torch.from_numpy(np.append(targets[i], 8))[None])
+        others, _ = counted([j for j in range(30) if j != i])
+        torch.testing.assert_close(held.rows[0], others[sources[i]], rtol=0, atol=0.01)
+        assert not torch.allclose(words.rows, held.rows, atol=0.01)
 
 
 def test_words_that_were_translated_are_covered_and_the_next_one_is_reached():
@@ -117,6 +162,54 @@ def test_a_run_with_a_lexicon_is_saved_with_it_and_knows_words_at_once(tmp_path)
     assert nats[True] < nats[False] - 3
     assert again.model.lexicon
     assert again.model.dictionary.table.any()
+
+
+def test_learning_holds_out_its_own_counts_and_scores_have_them(model):
+    _, x, context = model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        made = Transformer(
+            TEXT, TOLD, width=16, layers=1, heads=2, context_layers=1, dropout=0.0, lexicon=True, hold_out=True
+        ).double()
+    made.prepare_pairs([x], [context])
+    assert made.dictionary.counts.sum() > 0
+    whole = made.eval()._log_prob(x, context)
+    held = made.train()._log_prob(x, context)
+    assert held.detach().mean() < whole.detach().mean(), "what is only known of itself is a surprise"
+    torch.testing.assert_close(made.eval()._log_prob(x, context), whole)
+    held.mean().backward()
+    assert made.dictionary.strength.grad.isfinite()
+    with pytest.raises(UsageError, match="hold_out is of a lexicon"):
+        Transformer(TEXT, TOLD, hold_out=True)
+
+
+def test_words_are_dropped_in_training_only(model):
+    _, x, context = model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        size = {"width": 16, "layers": 1, "heads": 2, "context_layers": 1, "dropout": 0.0}
+        made = Transformer(TEXT, TOLD, word_dropout=0.999, lexicon=True, **size).double()
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+        made.prepare_pairs([x], [context])
+        long = TEXT.pad([[0, 1], [2, 1], [0, 2]])
+        told = context[:1].expand(3, -1)
+        blind = made.train().conditionals  # evaluates: not what is dropped
+        torch.testing.assert_close(blind(long, told).logits, made.eval().conditionals(long, told).logits)
+        made.dictionary.table.zero_()
+        made.train()
+        z = made.flatten(long)
+        logits = made._conditionals(z, told).logits
+    assert torch.allclose(logits[0, 1], logits[1, 1]), "the first tokens differ, and nothing was seen of them"
+    assert torch.allclose(logits[0, 2], logits[1, 2])
+    made.eval()
+    seen = made._conditionals(z, told).logits
+    assert not torch.allclose(seen[0, 1], seen[1, 1])
+    for wrong in ({"any_order": True}, {"order": [2, 1, 0]}):
+        with pytest.raises(UsageError, match="word dropout is for sequences in their own order"):
+            Transformer(TEXT, TOLD, word_dropout=0.1, **wrong)
+    with pytest.raises(UsageError, match=r"word dropout is 1\.0; give a fraction from 0 to below 1"):
+        Transformer(TEXT, TOLD, word_dropout=1.0)
 
 
 def test_a_lexicon_is_for_texts_given_texts():

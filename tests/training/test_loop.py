@@ -10,10 +10,10 @@ from torch import nn
 
 import ptheta
 from ptheta.data import Split
-from ptheta.errors import FitError
+from ptheta.errors import FitError, UsageError
 from ptheta.evaluation.nats import evaluate
-from ptheta.models import Model, family
-from ptheta.spaces import Discrete
+from ptheta.models import Model, Transformer, family
+from ptheta.spaces import Discrete, Document, Image, Real
 from ptheta.training import Budget, MaximumLikelihood, Player, Settings, Trainer, World
 
 HERE = World(0, 1, torch.device("cpu"))
@@ -251,3 +251,48 @@ def test_a_fit_on_the_cpu_seeds_no_other_device(data, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs' random state was touched"))
     ptheta.fit("made", data, steps=2, out=tmp_path / "run")
     ptheta.Run.load(tmp_path / "run").model.sample(2, seed=0)
+
+
+def smoothing(model: Model, x: torch.Tensor, amount: float) -> MaximumLikelihood:
+    split = Split(x.numpy())
+    return MaximumLikelihood(model, split, split, Settings(), seed=0, world=HERE, label_smoothing=amount)
+
+
+def test_smoothed_labels_are_learned_as_torch_does_and_judged_by_nats():
+    g = np.random.default_rng(0)
+    pictures, texts = Image(2, 2, levels=3), Document(5, 4)
+    rows = [g.integers(0, 3, g.integers(0, 6)) for _ in range(20)]
+    for space, x in ((pictures, torch.from_numpy(g.integers(0, 3, (20, 1, 2, 2)))), (texts, texts.pad(rows))):
+        torch.manual_seed(0)
+        model = Transformer(space, width=16, layers=1, heads=2, dropout=0.0).double()
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.3)
+        z = model.flatten(x)
+        targets = z.clone()
+        if space is texts:
+            targets[(z == texts.end).cumsum(1) > 1] = -100  # certain, so that nothing is smoothed
+        goal = smoothing(model, x, 0.2)
+        loss = goal.players()["model"].loss(x) * space.dimensions
+        conditionals = model.train().conditionals(x)
+        logits = conditionals.logits.masked_fill(targets.eq(-100)[..., None], 0.0)
+        expected = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), label_smoothing=0.2, ignore_index=-100, reduction="sum"
+        )
+        assert loss.item() == pytest.approx(expected.item() / 20, abs=1e-10)
+        slopes = [torch.autograd.grad(value, model.out.weight)[0] for value in (loss, expected / 20)]
+        torch.testing.assert_close(*slopes, rtol=0, atol=1e-10)
+        assert goal.running == "train_smoothed_nats"
+        verdict = goal.judge(model, 20)
+        assert verdict is not None
+        assert verdict.value == pytest.approx(-float(model.log_prob(x).mean()))
+
+
+def test_labels_are_smoothed_where_there_are_some():
+    x, real = torch.zeros(4, 1, 2, 2, dtype=torch.long), torch.zeros(4, 2, dtype=torch.float64)
+    small = {"width": 16, "layers": 1, "heads": 2}
+    with pytest.raises(FitError, match=r"label_smoothing is 1\.0; give a number from 0 to below 1"):
+        smoothing(Transformer(Image(2, 2), **small), x, 1.0)
+    with pytest.raises(FitError, match="no conditionals in one order, whose labels would be smoothed; leave out"):
+        smoothing(Transformer(Image(2, 2), any_order=True, **small), x, 0.1)
+    with pytest.raises(UsageError, match="label smoothing is for logits of levels"):
+        smoothing(family("made").load()(Real((2,)), width=8), real, 0.1)

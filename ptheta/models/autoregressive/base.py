@@ -11,6 +11,7 @@ Here z [n, m] is an event flattened in visiting order: z[:, j] is the j-th dimen
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from typing import Any, get_args
 
@@ -47,6 +48,8 @@ CHUNK_DIMENSIONS = 2**18
 CHUNK_LOGITS = 2**24
 """Logits of one fixed-point pass, of all dimensions of the events drawn together."""
 
+Score = Callable[[Distribution, Tensor], Tensor]
+"""Conditionals over [n, m] and their values → [n, m]."""
 
 ANY_ORDER = "fit a model for any order: transformer --any-order"
 """Remedy where another order is asked for."""
@@ -152,14 +155,22 @@ class Autoregressive(Model):
         return self._decoder(checked_count(n), self._validated_context(context, n))
 
     def _log_prob(self, x: Tensor, context: Tensor | None) -> Tensor:
-        z = self.flatten(x)
-        return self._conditionals(z, context).log_prob(z).sum(-1)
+        return self._scored(x, context, lambda conditionals, z: conditionals.log_prob(z))
 
     def fitted(self, x: Tensor, context: Tensor | None) -> Tensor:
         """log p(x | context), nats [n]; of a model of any order, in random orders."""
         if not self.any_order:
             return super().fitted(x, context)
         return self._log_prob_in(x, self.random_orders(len(x)), context)
+
+    def smoothed(self, x: Tensor, context: Tensor | None, smoothing: float) -> Tensor:
+        """What is raised with labels smoothed by ε, nats [n], in one order: see `Distribution.smoothed_log_prob`."""
+        return self._scored(x, context, lambda conditionals, z: conditionals.smoothed_log_prob(z, smoothing))
+
+    def _scored(self, x: Tensor, context: Tensor | None, score: Score) -> Tensor:
+        """The sum over dimensions of what a score says of the conditionals and their values, [n]."""
+        z = self.flatten(x)
+        return score(self._conditionals(z, context), z).sum(-1)
 
     def log_prob_in_random_orders(self, x: Any, context: Any = None, *, seed: int = 0) -> Tensor:
         """log p(x | context) of a model of any order, each event in an order of its own, as it was trained.

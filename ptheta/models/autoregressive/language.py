@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ptheta.errors import UsageError, nearest
-from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive
+from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive, Score
 from ptheta.models.checks import checked_count, evaluating
 from ptheta.sampling import Draft, Generation, Listener, Warp, beam_search, generate, generator_for, uniforms
 from ptheta.sampling.decoding import Decoder
@@ -91,13 +91,12 @@ class LanguageModel(Autoregressive):
         """As the base; in float64 sequences are scored one at a time, so that none depends on its batch."""
         if isinstance(self.space, Sequence) and self.dtype == torch.float64 and not self.training and len(x) > 1:
             return torch.cat([self._log_prob(x[i : i + 1], _row(context, i)) for i in range(len(x))])
-        if isinstance(self.space, Document) and self.ends is not None and len(x):
-            return self._log_prob_of_whole(x, context)
         return super()._log_prob(x, context)
 
-    def _log_prob_of_whole(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """log p of whole texts [n], those of similar length together: little is computed after their ends."""
-        assert isinstance(self.space, Document)
+    def _scored(self, x: Tensor, context: Tensor | None, score: Score) -> Tensor:
+        """As the base; whole texts of similar length together: little is computed after their ends."""
+        if not isinstance(self.space, Document) or self.ends is None or not len(x):
+            return super()._scored(x, context, score)
         written = (x != self.space.end).int()
         tokens = (written * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1) + 1  # only ends follow
         order = tokens.argsort(stable=True)
@@ -105,7 +104,7 @@ class LanguageModel(Autoregressive):
         on_cpu = x.device.type == "cpu"  # elsewhere many small groups take longer than padding
         for rows in order.split(similar(tokens[order].tolist()) if on_cpu else len(x)):
             z = self.flatten(x[rows])[:, : int(tokens[rows[-1]])]
-            parts.append(self._conditionals(z, _rows(context, rows)).log_prob(z).sum(-1))
+            parts.append(score(self._conditionals(z, _rows(context, rows)), z).sum(-1))
         return torch.cat(parts)[order.argsort()]
 
     def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:

@@ -41,7 +41,7 @@ from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, par
 from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
 from ptheta.nn import Block, Conditioning, Layers, Rotary
-from ptheta.nn.lexicon import PAIRS, Lexicon, translations
+from ptheta.nn.lexicon import HELD_OUT_DISCOUNT, PAIRS, Lexicon, translations
 from ptheta.spaces import Discrete, Document, Sequence, Space
 
 BATCH_TOKENS = 2**11
@@ -66,6 +66,8 @@ class Transformer(Trunk):
             their order, 0 otherwise.
         dropout: probability with which entries of a branch are dropped in training; None: 0.2, and 0 for sequences
             without a context.
+        word_dropout: of sequences, probability with which a token, of the context too, says nothing to the network in
+            training (Gal and Ghahramani 2016); a lexicon sees it still.
         across_documents: whether a token sees past the end-of-document token before it; without, every document begins
             as an event does, and its probability does not depend on what it was packed with.
         any_order: learn all orders; `order` is then the one in which events are scored and sampled.
@@ -73,6 +75,8 @@ class Transformer(Trunk):
         context_dropout: see `Model.context_dropout`.
         lexicon: of texts given texts: add to the logits which tokens go with those of the context, as counted before
             learning, see `ptheta.nn.lexicon`.
+        hold_out: learn with a lexicon in which an event's own words were not counted, so that it is trusted as far as
+            it is right about other events. Scores and samples have all of it.
         order: visiting order, see `Autoregressive`.
     """
 
@@ -92,22 +96,27 @@ class Transformer(Trunk):
         window: int | None = None,
         local: int | None = None,
         dropout: float | None = None,
+        word_dropout: float = 0.0,
         across_documents: bool = True,
         any_order: bool = False,
         context_layers: int = 2,
         context_dropout: float = 0.1,
         lexicon: bool = False,
+        hold_out: bool = False,
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
         assert isinstance(space, Discrete)
         if width < 2 * heads or width % (2 * heads):
             raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
+        if word_dropout and (any_order or order is not None or not isinstance(space, Sequence)):
+            raise UsageError("word dropout is for sequences in their own order", "leave out --word-dropout")
         if layers < 1 or (window is not None and window < 1) or context_layers < 0:
             raise UsageError("layers and window must be at least 1", "give larger numbers")
         self.width, self.layers, self.heads, self.window = width, layers, heads, window
         self.local, self.dropout, self.any_order = local, dropout, any_order
         self.context_layers, self.context_dropout = context_layers, checked_part(context_dropout)
+        self.word_dropout = checked_part(word_dropout, "word dropout")
         plain = isinstance(space, Sequence) and context_space is None
         dropped = (0.0 if plain else 0.2) if dropout is None else dropout
         self.across_documents = across_documents
@@ -132,9 +141,10 @@ class Transformer(Trunk):
         self.ends = space.end if whole and self.reads_on else None
         self.condition = None
         if context_space is not None:
-            self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped)
+            self.condition = ContextEncoder(context_space, width, context_layers, heads, dropped, self.word_dropout)
         self.attends = any(space.shape for _, space in parts_of(context_space)) if context_space is not None else False
-        self.lexicon, self.dictionary, self.stop = lexicon, self._dictionary(lexicon), -1
+        self.lexicon, self.hold_out = lexicon, hold_out
+        self.dictionary, self.stop = self._dictionary(lexicon), -1
         if isinstance(context_space, Document):
             self.stop = context_space.end
         self.rotary = Rotary(coordinates, width // heads)
@@ -149,6 +159,8 @@ class Transformer(Trunk):
         self.source = nn.Parameter(torch.randn(m + 1, width) * 0.02) if any_order else None  # the last one: the start
 
     def _dictionary(self, wanted: bool) -> Lexicon | None:
+        if not wanted and self.hold_out:
+            raise UsageError("hold_out is of a lexicon, and there is none", "add --lexicon, or leave out --hold-out")
         if not wanted:
             return None
         told = self.context_space
@@ -158,7 +170,7 @@ class Transformer(Trunk):
         if levels * outputs > MAX_LEXICON:
             what = f"a lexicon of {levels:,} by {outputs:,} tokens is too large"
             raise UsageError(what, "leave out --lexicon, or give a smaller --vocabulary")
-        return Lexicon(levels, outputs, self.width)
+        return Lexicon(levels, outputs, self.width, self.hold_out)
 
     def prepare_pairs(self, events: Iterable[Tensor], contexts: Iterable[Tensor]) -> None:
         """Count the lexicon from texts and their contexts."""
@@ -174,8 +186,17 @@ class Transformer(Trunk):
                     break
                 targets.append(target)
                 sources.append(source)
-        counted = translations(sources, targets, *self.dictionary.table.shape)
-        self.dictionary.table.copy_(torch.from_numpy(counted))
+        how = {"discount": HELD_OUT_DISCOUNT, "agree": True} if self.hold_out else {}
+        table, counts = translations(sources, targets, *self.dictionary.table.shape, **how)
+        self.dictionary.table.copy_(torch.from_numpy(table))
+        if self.dictionary.counts is not None:
+            self.dictionary.counts.copy_(torch.from_numpy(counts))
+
+    def _held_out(self, z: Tensor, conditions: Conditioning | None) -> Conditioning | None:
+        """Conditions whose lexicon has not counted the values z [n, m]."""
+        if self.dictionary is None or conditions is None or conditions.words is None:
+            return conditions
+        return conditions._replace(words=self.dictionary.held_out(conditions.words, z))
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -227,11 +248,21 @@ class Transformer(Trunk):
             place = torch.arange(z.shape[1], device=z.device)
             back = place - torch.where(previous == self.cut, place, 0).cummax(1).values  # since the document began
             previous = self.as_starts(previous)
-        around = None if self.neighbours is None else self._around(z, previous, back)
-        h = self.embed(previous, around, conditions, slots, None)
+        shown = self._partly(previous)
+        around = None if self.neighbours is None else self._around(z, shown, back)
+        h = self.embed(shown, around, conditions, slots, None)
         h = self._through(h, self._turns(slots, None), conditions, back)
+        if self.training and self.hold_out:
+            conditions = self._held_out(z, conditions)
         alignment = self.alignment(previous, conditions)
         return self.head(self.outputs(h, slots, previous, conditions, alignment), slots)[:, first:]
+
+    def _partly(self, previous: Tensor) -> Tensor:
+        """Values before slots [n, m], in training some of them as if nothing came before."""
+        if not (self.training and self.word_dropout):
+            return previous
+        left = torch.rand(previous.shape, device=previous.device) < self.word_dropout
+        return torch.where(left, self.head.size, previous)
 
     def _around(self, z: Tensor, previous: Tensor, back: Tensor | None) -> Tensor:
         """Values around all slots [n, m, s]."""
