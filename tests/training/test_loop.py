@@ -284,7 +284,7 @@ def test_smoothed_labels_are_learned_as_torch_does_and_judged_by_nats():
         assert goal.running == "train_smoothed_nats"
         verdict = goal.judge(model, 20)
         assert verdict is not None
-        assert verdict.value == pytest.approx(-float(model.log_prob(x).mean()))
+        assert verdict.value == pytest.approx(-model.log_prob(x).mean().item())
 
 
 def test_labels_are_smoothed_where_there_are_some():
