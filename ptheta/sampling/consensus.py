@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +27,19 @@ def likeness(texts: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """chrF of each of n texts by each of k references, from 0 to 1, [n, k].
 
     >>> likeness(["a cat", "dogs"], ["a cat", "the cat"]).round(2)
-    array([[1.  , 0.38],
+    array([[1.  , 0.31],
            [0.  , 0.  ]])
     """
     n = len(texts)
     rows = ["".join(text.split()) for text in [*texts, *references]]
     precision = recall = effective = np.zeros((n, len(references)))
+    some: Any  # numpy's stubs take the any of a matrix for a number
     for order in range(1, ORDERS + 1):
         has = _occurrences(rows, order)  # [n + k, n-grams, each occurrence of one text on its own]
         matches = has[:n] @ has[n:].T
         ours, theirs = np.maximum(has[:n].sum(1), 1)[:, None], np.maximum(has[n:].sum(1), 1)[None]
-        both = has[:n].any(1)[:, None] & has[n:].any(1)[None]
+        some = has.any(1)
+        both = some[:n, None] & some[None, n:]
         precision = precision + np.where(both, matches / ours, 0)
         recall = recall + np.where(both, matches / theirs, 0)
         effective = effective + both

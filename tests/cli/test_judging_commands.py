@@ -85,6 +85,12 @@ def test_evaluate_writes_what_it_made(say, tmp_path):
     lines = (tmp_path / "texts" / "texts.tsv").read_text().splitlines()
     assert lines[0] == "context\treference\toutput"
     assert len(lines) == 1 + len(Run.load("words").data.test)
+    code, out, _ = say("evaluate", "words", "--limit", "3", "--mbr", "4", "--temperature", "0.5", "--json")
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["task"].endswith("by chrF among 4 draws, temperature 0.5")
+    code, _, err = say("evaluate", "words", "--limit", "3", "--temperature", "0.5")
+    assert code == 2
+    assert "--temperature has no effect without --mbr" in err
 
 
 @pytest.mark.parametrize(

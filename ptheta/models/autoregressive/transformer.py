@@ -186,7 +186,7 @@ class Transformer(Trunk):
                     break
                 targets.append(target)
                 sources.append(source)
-        how = {"discount": HELD_OUT_DISCOUNT, "agree": True} if self.hold_out else {}
+        how: dict[str, Any] = {"discount": HELD_OUT_DISCOUNT, "agree": True} if self.hold_out else {}
         table, counts = translations(sources, targets, *self.dictionary.table.shape, **how)
         self.dictionary.table.copy_(torch.from_numpy(table))
         if self.dictionary.counts is not None:
