@@ -187,7 +187,8 @@ class Transformer(Trunk):
                 targets.append(target)
                 sources.append(source)
         how: dict[str, Any] = {"discount": HELD_OUT_DISCOUNT, "agree": True} if self.hold_out else {}
-        table, counts = translations(sources, targets, *self.dictionary.table.shape, **how)
+        levels, outputs = self.dictionary.table.shape
+        table, counts = translations(sources, targets, levels, outputs, **how)
         self.dictionary.table.copy_(torch.from_numpy(table))
         if self.dictionary.counts is not None:
             self.dictionary.counts.copy_(torch.from_numpy(counts))
