@@ -11,8 +11,9 @@ demo: $(VENV)/ready  ## fit the built-in digits, and show the result
 	$(BIN)/ptheta info runs/demo
 	@echo; echo "samples: runs/demo/samples.png"
 
-test: $(VENV)/ready-dev  ## pass the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: export PYTHONDONTWRITEBYTECODE :=
+test: $(VENV)/ready-dev  ## pass the tests; what is compiled is shared by the processes that they start
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/ready-dev  ## lint, types and import layers
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -201,12 +202,15 @@ def describe(data: Data) -> dict[str, Any]:
     }
 
 
+_version = functools.cache(version)  # it reads a file
+
+
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""
     return {
-        "ptheta": version("ptheta"),
+        "ptheta": _version("ptheta"),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "numpy": version("numpy"),
+        "numpy": _version("numpy"),
         "platform": f"{sys.platform}-{platform.machine()}",
     }

@@ -1,5 +1,8 @@
 """One thread: tiny tensors are faster on it, and bits do not depend on how many cores are free."""
 
+import gc
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,32 @@ from rows import TOYS
 
 import ptheta
 from ptheta.models import ZOO
+
+LONG = (
+    "models/test_contract_sampling.py",
+    "models/test_contract.py",
+    "models/test_contract_completion.py",
+    "fuzz/test_fuzz.py",
+    "training/test_processes.py",
+    "reporting/test_report_page.py",
+    "test_run_folders.py",
+    "models/test_contract_bounds.py",
+    "judging/test_judging.py",
+    "training/test_reverse_kl.py",
+    "test_affording.py",
+    "models/test_flow.py",
+)
+"""Files that take longest: they start first, so that no process is left alone with one of them."""
+
+
+def pytest_collection_modifyitems(items):
+    places = {Path(__file__).parent / name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # thousands of tests are no garbage, and need not be looked through for it again and again
 
 
 @pytest.fixture(autouse=True, scope="session")

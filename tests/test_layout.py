@@ -1,10 +1,10 @@
 """The structure of the package: what may import what, read from the source and not by the tool that also checks it."""
 
 import ast
+import functools
 from pathlib import Path
 
 import networkx
-import pytest
 
 import ptheta
 
@@ -15,10 +15,16 @@ FILES = {
 }
 
 
+@functools.cache
+def nodes(name: str) -> list[ast.AST]:
+    """The syntax of a module of the package."""
+    return list(ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))))
+
+
 def imports(name: str) -> list[tuple[str, list[str]]]:
     """Module → names taken from it, of all imports of a module of the package: at the top, in functions, for types."""
     found = []
-    for node in ast.walk(ast.parse(FILES[name].read_text())):
+    for node in nodes(name):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "ptheta":
             for alias in node.names:
                 module = f"{node.module}.{alias.name}"
@@ -34,17 +40,16 @@ def test_no_module_imports_itself_on_any_way():
     assert [sorted(part) for part in networkx.strongly_connected_components(graph) if len(part) > 1] == []
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_private_names_stay_in_their_file(name):
-    private = [one for _, names in imports(name) for one in names if one.startswith("_") and one != "__version__"]
-    assert private == []
+def test_private_names_stay_in_their_file():
+    taken = {(name, one) for name in FILES for _, names in imports(name) for one in names if one.startswith("_")}
+    assert sorted((name, one) for name, one in taken if one != "__version__") == []
 
 
 def test_every_text_file_is_opened_in_a_named_encoding():
     """That of the locale may be ASCII."""
     found, unnamed = 0, []
-    for name, path in FILES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for name in FILES:
+        for node in nodes(name):
             called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
             if called in ("read_text", "write_text") and isinstance(node, ast.Call):
                 found += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import torch
@@ -75,10 +77,12 @@ def checked_count(n: int) -> int:
     return n
 
 
-def constructor(cls: type) -> dict[str, inspect.Parameter]:
+@functools.cache
+def constructor(cls: type) -> Mapping[str, inspect.Parameter]:
     """Parameters of a family's constructor beside its spaces."""
     parameters = inspect.signature(cls.__init__, eval_str=True).parameters
-    return {k: annotated(v) for k, v in parameters.items() if k not in ("self", "space", "context_space")}
+    names = (name for name in parameters if name not in ("self", "space", "context_space"))
+    return types.MappingProxyType({name: annotated(parameters[name]) for name in names})
 
 
 def annotated(parameter: inspect.Parameter) -> inspect.Parameter:

@@ -11,7 +11,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ptheta.errors import FitError
 
 
-class Limited(TorchDispatchMode):
+class Watching(TorchDispatchMode):
+    """Sees every operation within; torch's compiler is not imported for it, which takes longer than torch itself."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether the compiler is to leave this out: nothing is compiled within."""
+        return False
+
+
+class Limited(Watching):
     """Within, torch makes at most so many new tensors, of so many bytes together.
 
     Args:

@@ -10,6 +10,7 @@ Nothing that does not fit is ever allocated: building and passes are given up as
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
 from ptheta.foreign import Signal
 from ptheta.models import Model
+from ptheta.models.limits import Watching
 from ptheta.spaces import Discrete, Space
 from ptheta.training.extrapolation import by_power, extrapolated
 from ptheta.training.objectives import OBJECTIVES
@@ -57,6 +58,9 @@ machine does only adds to it."""
 
 PATIENCE = 20.0
 """Seconds after which a pass is given up."""
+
+SMALL = 2**14
+"""Bytes below which what is made value by value is counted at its most, which is quicker than to find its type."""
 
 CHEAP = 2**29
 """Bytes that trying a space may take where another one is meant."""
@@ -337,7 +341,7 @@ def counting(own: set[int], limit: float, until: float) -> Iterator[dict[int, in
         yield held
 
 
-class within(TorchDispatchMode):
+class within(Watching):
     """Within it, tensors of more bytes than a limit, in all, are refused before they are allocated.
 
     Raises:
@@ -359,6 +363,8 @@ class within(TorchDispatchMode):
 
 def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
     """Bytes of what an operation makes, found without making it; 0 where its sizes depend on values."""
+    if torch.Tag.pointwise in func.tags and (most := 16 * math.prod(_broadcast(args, kwargs))) <= SMALL:
+        return float(most)
     args, kwargs = tree_map_only(Tensor, lambda t: t.to("meta"), (args, kwargs))
     if any(argument.name == "device" for argument in func._schema.arguments):
         kwargs = kwargs | {"device": torch.device("meta"), "pin_memory": None}
@@ -369,6 +375,11 @@ def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
     except Exception:  # no meta kernel, or sizes that depend on values, which are at most those of what is given
         return 0.0
     return float(sum(t.nbytes for t in tree_leaves(made) if isinstance(t, Tensor)))
+
+
+def _broadcast(args: Any, kwargs: dict[str, Any]) -> torch.Size:
+    """The shape of what is made of tensors value by value."""
+    return torch.broadcast_shapes(*(one.shape for one in (*args, *kwargs.values()) if isinstance(one, Tensor)))
 
 
 @contextlib.contextmanager

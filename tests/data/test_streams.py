@@ -242,7 +242,7 @@ def test_streams_beyond_memory_are_files_with_the_same_tokens(monkeypatch):
 
 
 MEASURE = """
-import re, sys
+import os, re, sys
 from pathlib import Path
 import pandas, datasets, pyarrow.parquet, tokenizers
 from ptheta.data import load, splits, streams
@@ -252,31 +252,37 @@ def peak():
 
 streams.IN_MEMORY = 2**20
 splits.fingerprint = lambda _: "-"  # it reads the mapped stream, whose pages are the system's to keep or drop
-load(sys.argv[1], length=8)  # what is imported on the way
-before = peak()
-data = load(sys.argv[2], tokenizer=sys.argv[3], length=256)
-print(peak() - before, sum(len(split.stream) for split in data.splits.values()))
+for path in (*Path().glob("small.*"), *sys.argv[1:]):
+    name, _, tokenizer = str(path).partition(":")
+    if not tokenizer:
+        load(name, length=8)  # what is imported on the way
+    elif os.fork() == 0:
+        before = peak()
+        data = load(name, tokenizer=tokenizer, length=256)
+        print(peak() - before, sum(len(split.stream) for split in data.splits.values()))
+        sys.exit()
+    else:
+        assert os.wait()[1] == 0
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
-@pytest.mark.parametrize(("form", "tokenizer"), [("txt", "bytes"), ("txt", "characters"), ("jsonl", "bytes")])
-def test_a_large_corpus_is_never_in_memory(tmp_path, form, tokenizer):
-    line = "A line of some length, as there are many in this file.\n"
-    paths = []
-    for name, size in (("small", 2**12), ("large", 2**28)):
-        paths.append(tmp_path / f"{name}.{form}")
-        block = (line * 2**8) if form == "txt" else json.dumps({"text": line * 2**8}) + "\n"
-        with paths[-1].open("w") as file:
-            for _ in range(1 + size // len(block)):
-                file.write(block)
-    size = paths[1].stat().st_size
+def test_a_large_corpus_is_never_in_memory(tmp_path):
+    lines = "A line of some length, as there are many in this file.\n" * 2**8
+    for form, large in (("txt", 2**27), ("jsonl", 2**28)):
+        block = (lines if form == "txt" else json.dumps({"text": lines}) + "\n").encode()
+        for name, size in (("small", 2**12), ("large", large)):
+            with (tmp_path / f"{name}.{form}").open("wb") as file:
+                file.writelines([block] * (1 + size // len(block)))
+    cases = ("large.txt:bytes", "large.txt:characters", "large.jsonl:bytes")
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *map(str, paths), tokenizer], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEASURE, *cases], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    used, tokens = map(int, done.stdout.split())
-    assert tokens >= 0.95 * size
-    assert used < 0.5 * size, f"{used / 2**20:.0f} MiB for a file of {size / 2**20:.0f} MiB"
+    for case, line in zip(cases, done.stdout.splitlines(), strict=True):
+        used, tokens = map(int, line.split())
+        size = (tmp_path / case.partition(":")[0]).stat().st_size
+        assert tokens >= 0.95 * size, case
+        assert used < 0.5 * size, f"{used / 2**20:.0f} MiB for {case} of {size / 2**20:.0f} MiB"
 
 
 def test_long_files_of_lines_keep_fractions_as_short_ones_do(tmp_path, monkeypatch):

@@ -37,8 +37,15 @@ from ptheta.training import OBJECTIVES
 
 
 @every_model
-def test_state_and_hyperparameters_make_the_same_model(case: Case):
+def test_state_and_hyperparameters_make_the_same_model(case: Case, monkeypatch):
+    monkeypatch.setattr(zoo, "ZOO", ROWS)
     model = model_of(case)
+    assert name_of(model) == case.family
+    assert model.density.value == case.row.density
+    assert isinstance(model.free_parameters, int)
+    assert model.free_parameters > 0
+    for space in filter(None, (model.space, model.context_space)):
+        assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
     hyperparameters = json.loads(json.dumps(model.hyperparameters()))
     twin = type(model)(case.space, case.context_space, **hyperparameters).to(torch.float64).eval()
     assert twin.hyperparameters() == model.hyperparameters()
@@ -49,24 +56,6 @@ def test_state_and_hyperparameters_make_the_same_model(case: Case):
     if model.density is Density.EXACT:
         x, context = random_events(case.space, 30, seed=3), contexts(case, 30)
         assert torch.equal(twin.log_prob(x, context), model.log_prob(x, context))
-
-
-@every_model
-def test_the_space_survives_json(case: Case):
-    model = model_of(case)
-    assert Space.from_json(json.loads(json.dumps(model.space.to_json()))) == model.space
-    if model.context_space is not None:
-        assert Space.from_json(json.loads(json.dumps(model.context_space.to_json()))) == model.context_space
-
-
-@every_model
-def test_registry_and_class_agree(case: Case, monkeypatch):
-    monkeypatch.setattr(zoo, "ZOO", ROWS)
-    model = model_of(case)
-    assert name_of(model) == case.family
-    assert model.density.value == case.row.density
-    assert isinstance(model.free_parameters, int)
-    assert model.free_parameters > 0
 
 
 @pytest.mark.parametrize("family", ZOO)

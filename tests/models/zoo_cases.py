@@ -98,12 +98,14 @@ def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
             continue
         for space, context, variant in itertools.product(SPACES, CONTEXTS, ["", *row.variants]):
             case = Case(name, space, context, variant)
-            if accepts(cls, case):
+            if accepts(case):
                 found.append(pytest.param(case, id="-".join(filter(None, case))))
     return found
 
 
-def accepts(cls: type[Model], case: Case) -> bool:
+@functools.cache
+def accepts(case: Case) -> bool:
+    cls = case.row.load()
     if not isinstance(case.space, cls.spaces):
         return False
     if case.context_space is not None and not isinstance(case.context_space, cls.context_spaces):
@@ -112,10 +114,16 @@ def accepts(cls: type[Model], case: Case) -> bool:
     if case.context_name not in ("", "labelled") and (case.variant or tried not in (None, case.context_name)):
         return False
     try:
-        cls(case.space, case.context_space, **case.hyperparameters)
+        new(case)
     except UsageError:  # a variant for other spaces
         return not case.variant
     return True
+
+
+@functools.cache
+def new(case: Case) -> Any:
+    """The case's model as it is made; shared."""
+    return case.row.load()(case.space, case.context_space, **case.hyperparameters)
 
 
 def only(parameters: list[Any], *space_names: str) -> list[Any]:
@@ -126,6 +134,10 @@ def discrete(parameters: list[Any]) -> list[Any]:
     return [p for p in parameters if isinstance(p.values[0].space, Discrete)]
 
 
+def conditioned(parameters: list[Any]) -> list[Any]:
+    return [p for p in parameters if p.values[0].context_space is not None]
+
+
 ALL = cases()
 EXACT = cases(density=Density.EXACT)
 BOUNDED = cases(density=Density.LOWER_BOUND)
@@ -133,6 +145,7 @@ IMPLICIT = cases(density=Density.IMPLICIT)
 AUTOREGRESSIVE = cases(Autoregressive)
 every_model = pytest.mark.parametrize("case", ALL)
 exact = pytest.mark.parametrize("case", EXACT)
+exact_conditioned = pytest.mark.parametrize("case", conditioned(EXACT))
 bounded = pytest.mark.parametrize("case", BOUNDED)
 implicit = pytest.mark.parametrize("case", IMPLICIT)
 exact_discrete = pytest.mark.parametrize("case", discrete(EXACT))
@@ -145,6 +158,11 @@ autoregressive_real = pytest.mark.parametrize("case", only(AUTOREGRESSIVE, "real
 
 
 def random_events(space: Space, n: int, seed: int) -> Tensor:
+    return _random_events(space, n, seed).clone()
+
+
+@functools.cache
+def _random_events(space: Space, n: int, seed: int) -> Tensor:
     g = torch.Generator().manual_seed(seed)
     if isinstance(space, Discrete):
         sizes = torch.tensor(space.sizes or [space.levels]).expand(space.dimensions)
@@ -156,6 +174,7 @@ def random_events(space: Space, n: int, seed: int) -> Tensor:
     return x
 
 
+@functools.cache
 def all_events(space: Space) -> Tensor:
     assert isinstance(space, Discrete)
     sizes = space.sizes or (space.levels,) * space.dimensions
@@ -202,6 +221,7 @@ def random_contexts(space: Space, n: int, seed: int) -> Tensor:
         space, Document) else x  # fmt: skip
 
 
+@functools.cache
 def contexts(case: Case, n: int) -> Tensor | None:
     space = case.context_space
     if space is None or isinstance(space, Label):
@@ -209,6 +229,7 @@ def contexts(case: Case, n: int) -> Tensor | None:
     return random_contexts(space, 3, seed=4)[torch.arange(n) % 3]
 
 
+@functools.cache
 def each_context(case: Case) -> list[Any]:
     space = case.context_space
     if space is None:
@@ -220,6 +241,11 @@ def each_context(case: Case) -> list[Any]:
 
 def likely_events(case: Case, n: int) -> Tensor:
     """Events of positive probability."""
+    return _likely_events(case, n).clone()
+
+
+@functools.cache
+def _likely_events(case: Case, n: int) -> Tensor:
     return model_of(case).sample(n, contexts(case, n), seed=5)
 
 

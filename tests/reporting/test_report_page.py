@@ -121,6 +121,10 @@ KINDS = {
 }
 
 
+N = 120
+"""Events looked at: all training and test events of the digits."""
+
+
 @pytest.fixture(scope="module")
 def made(request, tmp_path_factory):
     """Pages of the runs above by their names, each written once: file, page, numbers."""
@@ -129,7 +133,7 @@ def made(request, tmp_path_factory):
     def make(kind):
         if kind not in known:
             path = tmp_path_factory.mktemp("page") / "a.html"
-            known[kind] = (path, *report(request.getfixturevalue(kind), path, n=60))
+            known[kind] = (path, *report(request.getfixturevalue(kind), path, n=N))
         return known[kind]
 
     return make
@@ -161,12 +165,12 @@ def test_the_same_page_for_a_seed_and_nothing_global_is_touched(kind, made, requ
     path, _, numbers = made(kind)
     before, state = dict(mpl.rcParams), torch.get_rng_state()
     run = request.getfixturevalue(kind)
-    assert write_report(run, tmp_path / "b.html", n=60) == numbers
+    assert write_report(run, tmp_path / "b.html", n=N) == numbers
     assert (tmp_path / "b.html").read_bytes() == path.read_bytes()
     assert dict(mpl.rcParams) == before
     assert torch.equal(torch.get_rng_state(), state)
     if kind == "digits":
-        assert write_report(run, tmp_path / "c.html", n=60, seed=1)["pit_distance"] != numbers["pit_distance"]
+        assert write_report(run, tmp_path / "c.html", n=N, seed=1)["pit_distance"] != numbers["pit_distance"]
 
 
 def test_data_are_text_whatever_they_hold(made):
@@ -184,8 +188,8 @@ def test_markup_is_escaped_in_text_and_in_attributes():
     assert tag("p", "\x1b\x00\ud800") == "<p>␛␀?</p>"
 
 
-def test_its_numbers_are_the_run_s_own(digits, tmp_path):
-    page, numbers = report(digits, tmp_path / "a.html", n=10_000)
+def test_its_numbers_are_the_run_s_own(digits, made):
+    _, page, numbers = made("digits")
     score = digits.evaluate()
     assert numbers["surprise_test"] == pytest.approx(score.nats)
     assert numbers["surprise_test_se"] == pytest.approx(score.nats_se)
@@ -201,8 +205,8 @@ def test_its_numbers_are_the_run_s_own(digits, tmp_path):
     assert f"{score.nats:.2f} ± {score.nats_se:.2f}" in page.words
 
 
-def test_the_most_surprising_events_are_listed_with_what_surprises(categories, tmp_path):
-    page, _ = report(categories, tmp_path / "a.html", n=10_000)
+def test_the_most_surprising_events_are_listed_with_what_surprises(categories, made):
+    _, page, _ = made("categories")
     test = categories.data.test
     log_prob = categories.model.log_prob(*test.events())
     worst = int(log_prob.argsort(stable=True)[0])
@@ -250,12 +254,6 @@ def test_other_data_are_judged_and_said_to_be_other(reals, tmp_path):
     assert "gap" not in numbers
 
 
-def test_data_that_changed_are_said(reals, tmp_path, monkeypatch):
-    data = ptheta.Data(**{**vars(reals.data), "fingerprint": "other"})
-    monkeypatch.setattr(reals, "_data", data)
-    assert "The data have changed since the fit" in report(reals, tmp_path / "a.html", n=20)[0].words
-
-
 def test_what_cannot_be_reported_is_refused(reals, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="-n is 0"):
         write_report(reals, tmp_path / "a.html", n=0)
@@ -269,12 +267,15 @@ def test_what_cannot_be_reported_is_refused(reals, tmp_path, monkeypatch):
     assert not (tmp_path / "a.html").exists()
 
 
-def test_a_part_that_fails_says_so_and_spares_the_others(reals, tmp_path, monkeypatch):
+def test_data_that_changed_are_reported_and_a_part_that_fails_spares_the_others(reals, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise MemoryError
 
+    data = ptheta.Data(**{**vars(reals.data), "fingerprint": "other"})
+    monkeypatch.setattr(reals, "_data", data)
     monkeypatch.setattr("ptheta.reporting.report.judged.transforms", broken)
     page, numbers = report(reals, tmp_path / "a.html", n=20)
+    assert "The data have changed since the fit" in page.words
     assert "This part could not be made: there is too little memory." in page.words
     assert "surprise_test" in numbers
 

@@ -1,10 +1,11 @@
 """Runs `ptheta` in several real processes that learn together, each with its own arguments: case after case.
 
 python processes.py CASES.json prints outcomes: case → [exit status, stdout, stderr] of each process, and seconds. The
-processes are forked from this one, so that ptheta is imported once.
+processes are forked from this one after it has made a small fit, so that what a fit imports is imported once.
 """
 
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import ptheta.cli.fit
@@ -114,5 +116,18 @@ def together(case: dict) -> dict:
     return {"ended": ended, "seconds": time.perf_counter() - clock, "left": sorted(map(str, Path("runs").glob("*")))}
 
 
+def warm_up() -> None:
+    """Import whatever a fit imports on its way, and start nothing that a fork would not survive."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.npy")
+        np.save(path, np.random.default_rng(0).integers(0, 3, (80, 4)).astype(np.uint8))
+        for source in (str(path), "digits"):
+            assert (
+                main(["fit", source, "made", "--width", "8", "--steps", "2", "--out", f"{folder}/{source[-3:]}"]) == 0
+            )
+
+
 if __name__ == "__main__":
+    warm_up()
+    gc.freeze()  # children need not look for garbage in what they inherit
     print(json.dumps({name: together(case) for name, case in json.loads(Path(sys.argv[1]).read_text()).items()}))
