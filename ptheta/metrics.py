@@ -208,7 +208,7 @@ def metric_library(name: str) -> Any:
     except ImportError:
         package = {"skimage.metrics": "scikit-image"}.get(name, name)
         raise UsageError(
-            f"this metric needs {package}, which is not installed", 'pip install "ptheta[metrics]"'
+            f"this metric needs {package}, which is not installed", "install it with pip install 'ptheta[metrics]'"
         ) from None
 
 

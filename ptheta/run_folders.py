@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from ptheta.files import exchange, is_abandoned, move_into, sweep, temporary_name
-from ptheta.listing import RESERVED
+from ptheta.listing import RESERVED, entries
 
 STAGED = f"{RESERVED}staged-"
 """Prefix of folders in which a run is built that replaces another."""
@@ -39,8 +39,16 @@ OWN = tuple(
 )
 """Files that a fit writes into its folder."""
 
+WHOLE = {"config.json", "model.safetensors"}
+"""Files that every run folder has."""
+
 SEAL = "<!-- written by ptheta, sha256 {} -->\n"
 """Last line of a model card, with the digest of what stands above it: a card that a person has edited is theirs."""
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run."""
+    return {entry.name for entry in entries(folder)} >= WHOLE
 
 
 def sealed(card: str) -> str:

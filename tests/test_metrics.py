@@ -93,7 +93,7 @@ def test_a_missing_library_is_named_with_its_remedy(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(UsageError, match=r'scikit-image.*pip install "ptheta\[metrics\]"'):
+    with pytest.raises(UsageError, match=r"scikit-image.*pip install 'ptheta\[metrics\]'"):
         metrics.psnr(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)))
 
 

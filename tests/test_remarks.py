@@ -164,7 +164,7 @@ def test_data_files_that_are_not_read_are_named(tmp_path):
         (tmp_path / f"{name}.csv").write_text("x,y\n" + "1,2\n3,4\n" * 10)
     (tmp_path / "extra.parquet").write_bytes(b"")
     (remark,) = remarks(tmp_path)
-    assert remark == f"left out, not among the data files of `datasets`: 1 file, such as {tmp_path}/extra.parquet"
+    assert remark == f"left out, not data of any split: 1 file, such as {tmp_path}/extra.parquet"
 
 
 def test_a_label_that_train_never_has_is_reported_by_fit_sample_and_score(tmp_path, monkeypatch, capsys):

@@ -33,7 +33,6 @@ def call(
     prog: str,
     known: Iterable[str] = (),
     groups: Groups | None = None,
-    stray: Mapping[str, str] | None = None,
     **hidden: Any,
 ) -> Any:
     """Call a function with arguments parsed by its signature; its docstring is the help.
@@ -45,7 +44,6 @@ def call(
         known: further flags to propose when one is unknown.
         groups: further flags, in groups; the parameter of the function gets those that were given another value than
             their default.
-        stray: flag → the remedy for a word too many after it.
         hidden: arguments of the function that are given here and are not flags.
 
     Raises:
@@ -85,8 +83,7 @@ def call(
         what = "flag" if unknown[0].startswith("-") else "argument"
         hint = nearest(unknown[0].split("=")[0], flags) if what == "flag" else f"see {prog} --help"
         hint = hint if "did you mean" in hint else f"see {prog} --help"
-        before = next((word for word in reversed(args[: args.index(unknown[0])]) if word.startswith("--")), "")
-        raise UsageError(f"unknown {what} {unknown[0]}", (stray or {}).get(before, hint) if what != "flag" else hint)
+        raise UsageError(f"unknown {what} {unknown[0]}", hint)
     positional, named = bound
     _check_needs(signature.parameters, named)
     for name, value in named.items():

@@ -15,7 +15,7 @@ from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, warned
 from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument
+from ptheta.cli.options import Flag, Force, OwnSource, RunArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, PthetaError, UsageError, nearest
 from ptheta.numbers import plural
@@ -36,7 +36,7 @@ def main(args: list[str]) -> None:
 
 def classify(
     run: RunArgument,
-    source: SourceArgument,
+    source: OwnSource = None,
     *,
     prior: Literal["uniform", "train"] = "uniform",
     split: str | None = None,
@@ -53,7 +53,7 @@ def classify(
 
     Args:
         run: run folder, whose context is a label, or several labels
-        source: as for `ptheta fit`; the run's own source is split as it was in the fit
+        source: as for `ptheta fit`; the run's own if left out, and then split as in the fit
         prior: p(label): uniform, or how often each label occurs in the run's training data
         split: split of the source to classify; test if there is one
         event: column(s) of x; as in the fit if left out
@@ -90,7 +90,7 @@ def classify(
     data, own = _read(fitted, source, event, context)
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
-        raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
+        raise UsageError(f"{data.name} has no split {name!r}", nearest(name, list(data.splits)))
     events = data.splits[name] if limit is None else data.splits[name].subset(limit)
     notes = [] if own else warned(learned_by(fitted, events))
     x, truth = events.events()
@@ -154,12 +154,12 @@ class Answer:
         return [self.space.names[int(found.argmax())], f"{float(found.max()):.4f}"]
 
 
-def _read(run: Run, source: str, event: str | None, context: str | None) -> tuple[Data, bool]:
+def _read(run: Run, source: str | None, event: str | None, context: str | None) -> tuple[Data, bool]:
     """The source as events of the run, without labels where it has no such column; and whether it is the run's own."""
     from ptheta.data import load
 
     asked = run.config["data"]["request"]["context"]
-    if context is not None or has_columns(source, asked):
+    if source is None or context is not None or has_columns(source, asked):
         return read(run, source, event, context)
     print(f"without labels: {source} has no column {asked!r}", file=sys.stderr)
     data = load(source, event=event or run.config["data"]["request"]["event"], codec=run.codec)

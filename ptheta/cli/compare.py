@@ -10,9 +10,10 @@ from ptheta.cli.arguments import call, print_json
 from ptheta.cli.families import named
 from ptheta.cli.groups import of_data
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, Force, SourceArgument
+from ptheta.cli.options import Flag, Force, Models, SourceArgument
 from ptheta.cli.places import output
 from ptheta.errors import UsageError
+from ptheta.models.zoo import is_family
 
 if TYPE_CHECKING:
     from ptheta.data import Data
@@ -24,8 +25,21 @@ DEFAULT_MODELS = "independent,markov_chain,markov_mlp,made,transformer,flow,tabl
 
 def main(args: list[str]) -> None:
     """Parse and run."""
-    stray = {"--models": "names are comma-separated, as in --models made,transformer"}
-    call(compare, args, "ptheta compare", groups={"options": of_data()}, stray=stray)
+    call(compare, source_first(args), "ptheta compare", groups={"options": of_data()})
+
+
+def source_first(args: list[str]) -> list[str]:
+    """Arguments with the source in front, if it stands behind the values of --models, which would take it in.
+
+    >>> source_first(["--models", "made", "flow", "digits", "--steps", "3"])
+    ['digits', '--models', 'made', 'flow', '--steps', '3']
+    """
+    if not args or args[0] != "--models":
+        return args
+    last = next((j for j, word in enumerate(args[1:], 1) if word.startswith("--")), len(args)) - 1
+    if last < 2 or is_family(args[last]):
+        return args
+    return [args[last], *args[:last], *args[last + 1 :]]
 
 
 def suits(model: type[Model], data: Data) -> bool:
@@ -38,7 +52,7 @@ def compare(
     source: SourceArgument,
     *,
     options: dict[str, Any],
-    models: str | None = None,
+    models: Models = [],  # noqa: B006
     minutes: float | None = None,
     steps: int | None = None,
     out: Path | None = None,
@@ -51,8 +65,8 @@ def compare(
 
     Args:
         source: as for `ptheta fit`
-        models: names from `ptheta zoo`, or `module:Class`, comma-separated; if left out those that suit the data, with
-            the one that `fit` chooses
+        models: names from `ptheta zoo`, or `module:Class`, with commas or spaces between them; if left out those that
+            suit the data, with the one that `fit` chooses
         minutes: budget of each model that learns by gradients; 1 if no budget is given
         steps: budget of each model in optimiser steps
         out: folder for the runs; a new one under runs/ if left out
@@ -70,14 +84,15 @@ def compare(
     from ptheta.reporting.pictures import save_picture
     from ptheta.reporting.waiting import console_for, waiting
 
-    names = [named(name.strip()) for name in (models or DEFAULT_MODELS).split(",") if name.strip()]
+    asked = ",".join(models)
+    names = [named(name.strip()) for name in (asked or DEFAULT_MODELS).split(",") if name.strip()]
     if not names:
         raise UsageError("there is nothing to compare", f"name models, for example --models {DEFAULT_MODELS}")
     check_numbers({"minutes": minutes, "steps": steps, "epochs": None}, {}, None, device)
     console = console_for(True)
     with waiting(f"reading {source}", console):
         data = ptheta.load(source, **options, seed=seed)
-    if models is None:
+    if not asked:
         names = [name for name in names if suits(family(name).load(), data)]
         names = list(dict.fromkeys([*names, default_model(data)]))
     for name in names:
@@ -113,7 +128,7 @@ def compare(
     comparison(rows, quality, data, sys.stderr if json else sys.stdout)
     if file is not None:
         note([f"samples of all models: {file}"])
-    if models is None:
+    if not asked:
         note([f"`ptheta fit` would choose {default_model(data)}"])
     if json:
         judged = {name: {"auroc": found.auroc, "se": found.se, "n": found.n} for name, found in quality.items()}

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
-
-import tyro
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
-from ptheta.cli.options import Flag, Force, RunArgument
+from ptheta.cli.options import Flag, Force, OwnSource, RunArgument
 from ptheta.cli.places import output
 from ptheta.errors import ContextError, UsageError, nearest
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from ptheta.judging.tasks import Judgement
     from ptheta.metrics import Measure
     from ptheta.runs import Run
-
-Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 
 JUDGED = 500
 """Events that are judged unless asked otherwise, at most."""
@@ -40,7 +36,7 @@ def main(args: list[str]) -> None:
 
 def evaluate(
     run: RunArgument,
-    source: Source = None,
+    source: OwnSource = None,
     *,
     split: str | None = None,
     event: str | None = None,

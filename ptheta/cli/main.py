@@ -172,7 +172,9 @@ def allowing(args: list[str]) -> list[str]:
 
 
 def _dispatch(args: list[str]) -> int:
-    if not args or args[0] in ("-h", "--help", "help"):
+    if args and args[0] == "help":
+        args = [*args[1:2], "--help"]
+    if not args or args[0] in ("-h", "--help"):
         print(_help())
         return 0
     if args[0] in ("-V", "--version"):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ptheta.errors import BusyError, UsageError
 from ptheta.files import claim
-from ptheta.listing import entries
+from ptheta.listing import entries, is_folder
+from ptheta.run_folders import is_run
 
 
 def beside(run: Path, ending: str) -> Path:
@@ -43,7 +44,7 @@ def output(path: Path | None, default: Path, force: bool) -> Path:
     No other process can write there until the command ends.
 
     Raises:
-        UsageError: the given place is taken.
+        UsageError: the given place is taken, or a run.
         BusyError: another process writes to it.
     """
     number = 1
@@ -55,6 +56,8 @@ def output(path: Path | None, default: Path, force: bool) -> Path:
                 _held.get().enter_context(claim(fresh))
                 if not fresh.exists():
                     return fresh
+    if is_folder(path) and is_run(path):
+        raise UsageError(f"{path} is a run, which only a fit replaces", "choose another --out")
     _held.get().enter_context(claim(path))
     taken = path.exists() and (path.is_file() or bool(entries(path)))
     if taken and not force:

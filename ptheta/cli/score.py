@@ -35,6 +35,9 @@ WRITTEN = (".parquet", ".csv")
 SHOWN = 3
 """Strangest events that are printed."""
 
+LARGER = "the larger of surprise and distance from training events"
+"""What the method `either` is, in print."""
+
 
 def main(args: list[str]) -> None:
     """Parse and run."""
@@ -275,7 +278,8 @@ def _events(
         print(name if calibration is None else f"p-values: ranks among {ranked:,} {name}", file=sys.stderr)
     strangest = scores.ranking[:SHOWN]
     places = ", ".join(map(str, files))
-    print(f"most anomalous, by {detector.method}; all are in {places} (rows are counted from 0)", file=sys.stderr)
+    by = LARGER if detector.method == "either" else detector.method
+    print(f"most anomalous, by {by}; all are in {places} (rows are counted from 0)", file=sys.stderr)
     for row in strangest.tolist():
         print(f"  {_strange(detector, scores, events, row)}", file=sys.stderr)
     ranking = {"anomaly": detector.method, "calibrated": ranked, "strangest": events.source_rows[strangest].tolist()}
@@ -293,7 +297,8 @@ def _strange(detector: Detector, scores: Scores, events: Split, row: int) -> str
     parts[0] += f": {'≤ ' * scores.is_bound}{nats(-float(scores.log_prob[row]))} nats"
     if detector.method != "surprise":
         why = "" if scores.is_far is None else " (far from training)" if scores.is_far[row] else " (improbable)"
-        parts.append(f"{detector.method} {nats(float(scores.anomaly[row]))}{why}")
+        name = "score" if detector.method == "either" else detector.method
+        parts.append(f"{name} {nats(float(scores.anomaly[row]))}{why}")
     if scores.p_value is not None:
         parts.append(f"p = {scores.p_value[row]:.2g}")
     found = reasons(detector.run, scores, events, row)

@@ -30,10 +30,17 @@ BAD = {
     "two budgets": ("compare pictures --steps 1 --minutes 1", "--minutes and --steps are given together", "give one"),
     "no minutes, before data are read": ("fit nowhere.csv --minutes 0", "--minutes is 0; ", "give a number above 0"),
     "minutes that are no number": ("compare nowhere.csv --minutes nan", "--minutes is nan", "give a number"),
-    "models with spaces": (
-        "compare pictures --models made trnsformer",
-        "unknown argument trnsformer",
-        "comma-separated",
+    "models with spaces": ("compare pictures --models made trnsformer", "'trnsformer'", "did you mean transformer?"),
+    "models before the source": ("compare --models made, trnsformer pictures", "'trnsformer'", "did you mean transf"),
+    "samples in the place of a run": (
+        "sample pic --out lab --force",
+        "lab is a run, which only a fit replaces",
+        "--out",
+    ),
+    "all columns as the context": (
+        "fit table.csv --context kind,colour",
+        "no column of table is left to be the event",
+        "leave one of",
     ),
     "fewer than no steps": ("fit nowhere.csv --steps -3", "steps is -3", "give a number above 0"),
     "a rate that is no number": ("fit nowhere.csv --learning-rate nan", "--learning-rate is nan", "give a number"),

@@ -124,7 +124,7 @@ def test_the_columns_that_make_a_row_strange_are_named(ptheta, here):
     result = ptheta("score", "fruit", "odd.csv", "--out", "s.parquet", "--json")
     assert result.json["strangest"][0] == 2
     assert result.json["anomaly"] == "either"
-    assert ", by either; all are in s.parquet" in result.err
+    assert ", by the larger of surprise and distance from training events; all are in s.parquet" in result.err
     assert "(improbable)" in result.err or "(far from training)" in result.err
     assert (pd.read_parquet("s.parquet")["distance"].idxmax(), result.json["calibrated"]) == (2, 30)
     assert ptheta("score", "fruit", "odd.csv", "--calibrate", "0", "--json").json["anomaly"] == "surprise"

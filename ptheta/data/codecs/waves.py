@@ -188,7 +188,9 @@ def audio_library(name: str, what: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise SourceError(f"{what} needs {name}, which is not installed", "pip install ptheta[audio]") from None
+        raise SourceError(
+            f"{what} needs {name}, which is not installed", "install it with pip install 'ptheta[audio]'"
+        ) from None
     except OSError as error:  # soundfile without its libsndfile
         reason = " ".join(str(error).split())
         raise SourceError(

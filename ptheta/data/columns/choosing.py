@@ -173,6 +173,11 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
     if alone and all(column.kind != "float" for column in columns.values()):
         return ["text"] if "text" in alone else alone[:1]
     found = [name for name, c in columns.items() if c.kind != "other"]
+    if not columns:
+        raise SourceError(
+            f"no column of {source.name} is left to be the event",
+            f"leave one of {_some(list(source.columns))} out of --context and --except, or name it in --event",
+        )
     if not found:
         whys = [f"{c.name!r} holds {c.why}" for c in list(columns.values())[:REASONS] if c.why]
         why = f": {', '.join(whys)}" if whys else ""

@@ -16,6 +16,8 @@ from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import HELD_OUT, HELD_OUT_MOST, SPLITS, Masks, Split, divide, held_out
 from ptheta.data.streams import TextSplit, Writer
 from ptheta.errors import SourceError
+from ptheta.numbers import plural
+from ptheta.remarks import remark
 
 LENGTH = 256
 """Tokens in one event unless asked otherwise."""
@@ -29,6 +31,9 @@ DRAWN_FROM = 100
 
 TEXT_HELD_OUT = 0.05
 """Part of an undivided text that becomes validation, and test, if it is cut in order."""
+
+FEWEST = 4
+"""Training events of a text below which it is reported to be short."""
 
 SAMPLE = 10**8
 """Bytes of train from which merges are learned; of more text, that many are drawn."""
@@ -224,6 +229,8 @@ def _cut(
     middle, end = train * m, len(whole.stream)
     last = (train + validation) * m if test else end
     parts = {"train": whole.part(0, middle), "validation": whole.part(middle, last), "test": whole.part(last, end)}
+    if train < FEWEST:
+        remark(f"{origin} is short: train has {plural(train, 'event')} of {plural(m, 'token')}, too few to learn from")
     note = f"validation: {validation:,} events from the end of train"
     if undivided:
         note = f"train, validation and test: the first {train:,}, the next {validation:,} and the last {test:,} events"

@@ -123,7 +123,7 @@ def _folder_of_files(path: Path, files: list[Path], rows: list[Path], name: str)
     groups = split_folders(path, rows)
     captions = {} if name == "text" else captions_of(rows, files)
     what = MEDIA.get(name, "texts")
-    left_out(files, {*rows, *captions.values()}, f"not {what}")
+    left_out(files, {*rows, *captions.values()}, f"not {what}", documents=name == "text")
     labels = _labels(path, groups, what)
     if captions and (without := [file for file in rows if file not in captions]):
         count = f"{len(without):,} of {len(rows):,} {what}"

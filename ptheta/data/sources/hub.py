@@ -92,7 +92,7 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
                 with guarded(file):
                     validated(file)
             tables = tables_of(datasets.load_dataset(str(path)), path.name)
-    left_out(files, [file for file in files if file.resolve() in {*read}], "not among the data files of `datasets`")
+    left_out(files, [file for file in files if file.resolve() in {*read}], "not data of any split")
     if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
         remark(f"left out, without a row of their own in the metadata: {plural(media - n, 'file')} of {media:,}")
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))

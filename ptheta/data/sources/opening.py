@@ -14,12 +14,10 @@ from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import entries, exists, is_file, is_folder
 from ptheta.names import printable
+from ptheta.run_folders import is_run
 
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
-
-RUN = {"config.json", "model.safetensors"}
-"""Files that every run folder has."""
 
 
 def open_source(source: Any) -> Source:
@@ -44,9 +42,9 @@ def _named(source: str | Path) -> Source:
     if printable(path).encode() != os.fsencode(path):  # no run could write down where its data lie
         raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
-        if _is_run(path):
+        if is_run(path):
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
-        if runs := [entry.name for entry in entries(path) if is_folder(entry) and _is_run(entry)]:
+        if runs := [entry.name for entry in entries(path) if is_folder(entry) and is_run(entry)]:
             raise SourceError(f"{path} is a folder of runs, such as {runs[0]}, not data", "name the data")
         from ptheta.data.sources.folders import open_folder
 
@@ -67,10 +65,6 @@ def _named(source: str | Path) -> Source:
         f"no file or folder is called {source}",
         hint if hint.startswith("did") else f"check the path; built in is {', '.join(BUILT_IN)}",
     )
-
-
-def _is_run(folder: Path) -> bool:
-    return {entry.name for entry in entries(folder)} >= RUN
 
 
 def open_digits() -> Source:

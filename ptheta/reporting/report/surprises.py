@@ -40,11 +40,8 @@ def surprise(evidence: Evidence) -> Section | None:
     words = f"{what[0].upper()}{what[1:]} of events in nats, of seeded parts of each split: lower is less surprising."
     if exact and "train" in found and evidence.heldout != "train":
         gap, error = _gap(found[evidence.heldout], found["train"])
-        chance = "" if not abs(gap) <= 2 * error else " (which chance explains)"
-        words += (
-            f" {evidence.heldout.capitalize()} events cost {nats(gap, error)} nats more than training events"
-            f"{chance}: memorisation, or a difference between the splits."
-        )
+        held_out = evidence.heldout.capitalize()
+        words += f" {held_out} events cost {nats(gap, error)} nats more than training events{why(gap, error)}."
         numbers |= {"gap": gap, "gap_se": error}
     zero = int(torch.isinf(found[evidence.heldout]).sum())
     if zero:
@@ -54,6 +51,13 @@ def surprise(evidence: Evidence) -> Section | None:
     closer = exhibit_of(evidence.run.codec).surprises(_ranking(evidence, found[evidence.heldout]))
     parts = [paragraph(words, cls="how"), figure(chart), summary, *closer]
     return Section("Surprise", joined(parts), numbers)
+
+
+def why(gap: float, error: float) -> str:
+    """What may make held-out events cost more or less than training events, by a difference and its standard error."""
+    if not abs(gap) > 2 * error:
+        return ": no more than chance explains"
+    return ": memorisation, or a difference between the splits" if gap > 0 else ": the splits differ"
 
 
 def _gap(a: Tensor, b: Tensor) -> tuple[float, float]:
