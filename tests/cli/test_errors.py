@@ -38,7 +38,7 @@ BAD = {
         "--out",
     ),
     "all columns as the context": (
-        "fit table.csv --context kind,colour",
+        "fit table.csv --context kind,colour,size",
         "no column of table is left to be the event",
         "leave one of",
     ),
