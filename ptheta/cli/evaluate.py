@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from ptheta.cli.arguments import call, print_json
 from ptheta.cli.groups import of_text_tables, read_as_asked
