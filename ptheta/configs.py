@@ -22,7 +22,7 @@ from ptheta.foreign import guarded
 from ptheta.listing import entries, is_file, is_folder
 from ptheta.models import Model, family
 from ptheta.models.building import seeded
-from ptheta.models.limits import Limited
+from ptheta.models.limits import Exceeded, Limited
 from ptheta.models.zoo import stored_name
 from ptheta.run_folders import recover
 from ptheta.spaces import Space
@@ -165,13 +165,15 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, Tensor] | None 
     """
     held = 0 if weights is None else sum(tensor.nbytes for tensor in weights.values())
     size = 0 if weights is None else len(weights)
-    limit = nullcontext() if weights is None else Limited(10_000 + 200 * size, 2**30 + 16 * held)
+    limit = nullcontext() if weights is None else Limited(2**30 + 16 * held, 10_000 + 200 * size)
     with guarded("the config", REFIT, error=RunError, problem="{origin} does not describe a model"):
         try:
             with seeded(config["seed"]), limit:
                 return _built(config["model"], config["space"], config["context_space"])
         except RunError:
             raise
+        except Exceeded:
+            raise RunError("the config claims far more layers or numbers than its weights have", REFIT) from None
         except PthetaError as error:
             raise RunError(f"the config does not describe a model: {error.problem}", error.remedy) from error
 

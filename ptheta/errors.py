@@ -41,6 +41,10 @@ class PthetaError(Exception):
         """The same error, of what a place holds."""
         return type(self)(f"{place}: {self.problem}", self.remedy)
 
+    def because(self, cause: str) -> PthetaError:
+        """The same error, with its cause."""
+        return type(self)(f"{self.problem}: {cause}", self.remedy)
+
 
 class UsageError(PthetaError):
     """An argument, flag or name that does not exist or cannot be combined."""

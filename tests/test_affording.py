@@ -10,10 +10,11 @@ import ptheta
 from ptheta.errors import FitError
 from ptheta.fitting.affording import Affording, Means
 from ptheta.models import family
+from ptheta.models.limits import Exceeded, Limited
 from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram
 from ptheta.training import Settings
 from ptheta.training import cost as costs
-from ptheta.training.cost import Cost, Estimate, Exceeded, random_events, within
+from ptheta.training.cost import Cost, Estimate, random_events
 from ptheta.training.extrapolation import extrapolated
 from ptheta.training.objectives.likelihood import LikelihoodLoss
 
@@ -88,9 +89,9 @@ def test_polynomials_are_extrapolated_exactly():
 
 
 def test_nothing_larger_than_the_limit_is_ever_allocated():
-    with pytest.raises(Exceeded), within(2**20):
+    with pytest.raises(Exceeded), Limited(2**20):
         torch.zeros(2**40)
-    with pytest.raises(Exceeded), within(2**20):
+    with pytest.raises(Exceeded), Limited(2**20):
         torch.ones(2**9)[:, None].add(torch.ones(2**14)[None])
     with pytest.raises(Exceeded):
         estimate("made", 1e9, width=200_000).at(Discrete((4,), 2))

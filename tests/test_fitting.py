@@ -177,7 +177,7 @@ def test_a_family_that_cannot_model_the_space_says_so(tmp_path):
     import numpy as np
 
     data = ptheta.load(np.random.default_rng(0).normal(size=(30, 2)))
-    with pytest.raises(SpaceError, match="Independent cannot model Real"):
+    with pytest.raises(SpaceError, match="Independent cannot model real numbers"):
         ptheta.fit("independent", data, out=tmp_path / "run")
     assert default_model(data) == "made"
 

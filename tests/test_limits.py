@@ -10,7 +10,7 @@ from ptheta.cli.main import main
 from ptheta.configs import config_digest
 from ptheta.errors import PthetaError, UsageError
 from ptheta.models.building import build
-from ptheta.spaces import Discrete
+from ptheta.spaces import Discrete, Image, Real
 
 SPACE = Discrete((4,), 3)
 
@@ -74,6 +74,32 @@ def test_a_dropout_that_is_no_probability_is_refused(value):
 def test_flags_that_are_no_numbers(words, problem, capsys):
     assert main(words) == 2
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "problem"),
+    [
+        ("transformer", {"layers": 10**6}, "layers is 1,000,000, with which Transformer would take too many layers"),
+        (
+            "transformer",
+            {"width": 8 * 10**8, "layers": 8},
+            "width is 800,000,000, with .* more memory than this machine",
+        ),
+        ("markov_mlp", {"window": 10**9}, "window is 1,000,000,000, with"),
+        ("flow", {"transforms": 10**6}, "transforms is 1,000,000, with"),
+        ("table", {"bins": 10**12}, "bins is 1,000,000,000,000, with which .*; give a smaller number, such as 24"),
+        ("table", {"components": 10**12}, "components is 1,000"),
+        ("made", {"layers": 0}, "layers is 0; give at least 1"),
+        ("made", {"rank": -1}, "rank is -1; give at least 0"),
+        ("transformer", {"heads": -4}, "heads is -4; give at least 1"),
+        ("transformer", {"width": 90}, "such as 88"),
+        ("pixelcnn", {"components": 0}, "components is 0; give at least 1"),
+    ],
+)
+def test_sizes_that_no_machine_holds_are_refused_by_name(name, sizes, problem):
+    spaces = {"flow": Real((3,)), "table": Real((3,)), "pixelcnn": Image(4, 4, 1, 4)}
+    with pytest.raises(UsageError, match=problem):
+        build(name, spaces.get(name, SPACE), hyperparameters=sizes, seed=0)
 
 
 def test_a_wrong_kind_of_file_is_called_what_it_is(run, tmp_path, monkeypatch, capsys):

@@ -20,13 +20,14 @@ from ptheta.data import Data, Split
 from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError, UsageError
 from ptheta.fitting.advice import advice
-from ptheta.fitting.affording import Affording, Means, limit_of, means_of, size_chooser
+from ptheta.fitting.affording import Affording, Means, limit_of, means_of
 from ptheta.fitting.agreement import record
 from ptheta.fitting.asking import check_order, check_settings
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
 from ptheta.fitting.results import conclude, held_out
+from ptheta.fitting.sizes import size_chooser
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.models.building import build, check_names
@@ -337,7 +338,7 @@ def _build(
     def built(space: Space, chosen: dict[str, Any]) -> Model:
         return build(cls, space, data.context_space, chosen, seed=seed)
 
-    affording = Affording(built, hyperparameters, settings, data, device, means)
+    affording = Affording(cls, built, hyperparameters, settings, data, device, means)
     return affording.model(), affording
 
 

@@ -12,14 +12,14 @@ import torch
 from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
-from ptheta.data.codecs.sizes import MODEST
-from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError
+from ptheta.fitting.sizes import of_passes
 from ptheta.models import Model
+from ptheta.models.limits import Exceeded, Limited, largest
 from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Grid, Image, Sequence, Space
 from ptheta.training import Settings, World
-from ptheta.training.cost import TRIED, Cost, Estimate, Exceeded, is_easy, within
+from ptheta.training.cost import TRIED, Cost, Estimate, is_easy
 from ptheta.training.memory import available
 
 SHARE = 0.7
@@ -39,15 +39,6 @@ ENOUGH = 20
 
 SLOW = 10.0
 """Seconds of a step beyond which something smaller is proposed."""
-
-STEPS = 150
-"""Steps that a budget in minutes must have, with the batch of the recipe, for larger pictures."""
-
-PHOTOS = 2**30
-"""Bytes that a fit to pictures of a size that was not asked for may take."""
-
-SIDES = (16, 24, 32, 48, 64, 96, 128)
-"""Sides of squares of as many pixels as pictures are brought to, if no size is asked for."""
 
 SMALLER = (256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 """Sides of squares of as many pixels as are proposed where pictures are too large."""
@@ -127,6 +118,7 @@ class Affording:
     """What a fit of one family to some data takes, against what there is.
 
     Args:
+        family: of the models.
         build: (space, hyperparameters) → a model with random weights.
         hyperparameters: of the family.
         settings: given beside the family's recipe; None counts as not given.
@@ -137,6 +129,7 @@ class Affording:
 
     def __init__(
         self,
+        family: type[Model],
         build: Callable[[Space, dict[str, Any]], Model],
         hyperparameters: dict[str, Any],
         settings: dict[str, Any],
@@ -145,7 +138,7 @@ class Affording:
         means: Means,
     ):
         self.build, self.hyperparameters, self.settings, self.data = build, hyperparameters, settings, data
-        self.device, self.means = device, means
+        self.family, self.device, self.means = family, device, means
         train = data.splits.get("train")
         self.x, self.context = (None, None) if not train else train.subset(4).events()
         self.estimate = self._estimate(hyperparameters)
@@ -163,7 +156,7 @@ class Affording:
                 return copy.deepcopy(model)
             return family(space, context_space, **hyperparameters)
 
-        return cls(build, own, settings, data, device, means)
+        return cls(family, build, own, settings, data, device, means)
 
     def model(self) -> Model:
         """The model to fit, if it fits.
@@ -177,7 +170,7 @@ class Affording:
             if guess is not None and guess.memory(1) > SURELY * self.means.limit:
                 raise self._refused(guess, 1)
         try:
-            with within(self.means.limit / 3):
+            with Limited(self.means.limit / 3):
                 return self.build(space, self.hyperparameters)
         except Exceeded:
             cost = self._cost()
@@ -233,7 +226,7 @@ class Affording:
     def _estimate(self, hyperparameters: dict[str, Any]) -> Estimate:
         return Estimate(
             lambda space: self.build(space, hyperparameters),
-            _of_passes(self.settings),
+            of_passes(self.settings),
             self.context,
             self.device,
             self.means.limit,
@@ -264,12 +257,14 @@ class Affording:
         step = None if cost is None else one.plan(cost, batch, parts)
         there = f"and {amount(limit)} are available"
         m = self.data.space.dimensions
+        name = largest(self.family.hyperparameter_signature(), self.hyperparameters)
+        asked = "" if name is None else f" with {name} {self.hyperparameters[name]:,}"
         values = f"{m:,} value{'s' * (m != 1)} an event: "
         if cost is None or step is None:
-            problem = f"{values}the model, or one event of it, takes more than the {amount(limit)} available"
+            problem = f"{values}the model{asked}, or one event of it, takes more than the {amount(limit)} available"
         elif cost.model_memory > limit:
             problem = (
-                f"{values}the model would have {many(cost.parameters)} parameters and its fit take"
+                f"{values}the model{asked} would have {many(cost.parameters)} parameters and its fit take"
                 f" {amount(cost.model_memory)}, {there}"
             )
         else:
@@ -334,57 +329,13 @@ class Affording:
             for k in (2, 4, 8, 16, 32, 64, 128, 256, 512):
                 if space.length // k >= 8 and (fewer := space.reduced(space.length // k)) is not None:
                     yield f"--length {fewer.dimensions}", fewer, same
-        value = same.get("width") or self._default("width")
-        while isinstance(value, int) and value >= 32:
-            value //= 4
-            yield f"--width {value}", space, same | {"width": value}
-
-    def _default(self, name: str) -> Any:
-        """The value of a hyperparameter that is not given."""
-        space = self.data.space
-        return getattr(self.build(space.reduced(4) or space, self.hyperparameters), name, None)
-
-
-def size_chooser(
-    build: Callable[[Space], Model], settings: dict[str, Any], seconds: float | None, device: torch.device, limit: float
-) -> Callable[[Survey], tuple[int, int]]:
-    """Chooses the size of pictures that need one: the largest of which enough steps fit into the budget.
-
-    Args:
-        build: space → a model with random weights.
-        settings: given beside the family's recipe.
-        seconds: that learning may take; None: the budget is in steps, and the size is a modest one.
-        device: of the fit.
-        limit: bytes that it may take.
-    """
-
-    def choose(found: Survey) -> tuple[int, int]:
-        if seconds is None:
-            return found.about(MODEST)
-        room = min(limit, PHOTOS)
-        given = {name: value for name, value in settings.items() if value is not None}
-        estimate = Estimate(build, _of_passes(given), None, device, room)
-        size = found.about(SIDES[0] ** 2)
-        batch = Settings.of(build(found.space(*size).reduced(4) or found.space(*size)), **given).batch_size
-        for side in SIDES:
-            tried = found.about(side**2)
-            if side != SIDES[0] and tried == size:
-                break
-            try:
-                cost = estimate.at(found.space(*tried))
-            except Exceeded:
-                break
-            if cost.memory(batch) > room or STEPS * cost.seconds(batch) > seconds:
-                break
-            size = tried
-        return size
-
-    return choose
-
-
-def _of_passes(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that an estimate depends on."""
-    return {name: value for name, value in settings.items() if name in ("precision", "optimizer") and value is not None}
+        signature = self.family.hyperparameter_signature()
+        name = largest(signature, same) or "width"
+        default = signature[name].default if name in signature else None
+        value, least = same.get(name) or default, 8 if name == "width" else 1
+        while isinstance(value, int) and value // 4 >= least:
+            value = default if isinstance(default, int) and value >= 64 * default else value // 4
+            yield f"--{name.replace('_', '-')} {value}", space, same | {name: value}
 
 
 def means_of(

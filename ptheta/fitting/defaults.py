@@ -6,10 +6,10 @@ from typing import Any
 
 from ptheta.data import Data, load
 from ptheta.data.codecs import FrameCodec
-from ptheta.errors import SourceError, SpaceError, UsageError
+from ptheta.errors import SourceError, UsageError
 from ptheta.models import Model, family
 from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
-from ptheta.models.checks import COLUMNS, remedy_for
+from ptheta.models.checks import COLUMNS, unsuited
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
 from ptheta.spaces import Discrete, Document, Image, Sequence, Space, Table, Waveform
@@ -72,13 +72,12 @@ def load_for(model: str | Model | None, source: Any, **options: Any) -> Data:
         try:
             changed = load(source, **{**options, "columns": columns})
         except SourceError as error:
-            problem = f"{name} cannot model {data.space}: {error.problem}"
-            raise SpaceError(problem, remedy_for(data.space, spaces)) from None
+            raise unsuited(name, data.space, spaces).because(error.problem) from None
         report = f"{name} models {ways[columns]}, so all columns were taken as --columns {columns}"
         changed.notes.append(report)
         changed.remarks.append(report)
         return changed
-    raise SpaceError(f"{name} cannot model {data.space}", remedy_for(data.space, spaces))
+    raise unsuited(name, data.space, spaces)
 
 
 def loaded(data: Any, preset: str | None, size: Any = None, model: str | Model | None = None) -> Data:

@@ -29,9 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, remedy_for, returned
+from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, returned, unsuited
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
+from ptheta.numbers import joined
 from ptheta.sampling import generator_for
 from ptheta.spaces import Joint, Label, Space
 from ptheta.typed import checked, typed
@@ -66,10 +67,11 @@ class Model(nn.Module, ABC):
         super().__init__()
         name = type(self).__name__
         if not isinstance(space, self.spaces):
-            raise SpaceError(f"{name} cannot model {space}", remedy_for(space, self.spaces))
+            raise unsuited(name, space, self.spaces)
         if context_space is not None and not isinstance(context_space, self.context_spaces):
-            fits = " or ".join(s.__name__ for s in self.context_spaces) or "no context at all"
-            raise SpaceError(f"{name} cannot condition on {context_space}", f"it takes {fits}")
+            fits = joined([s.noun for s in self.context_spaces], "or") or "no context at all"
+            what = f"{name} cannot be conditioned on {context_space.noun}, {context_space}"
+            raise SpaceError(what, f"it takes {fits}")
         self.space = space
         self.context_space = context_space
         self.frozen = False

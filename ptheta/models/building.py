@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from ptheta.errors import UsageError, nearest
-from ptheta.foreign import guarded
+from ptheta.foreign import guarded, out_of_memory
 from ptheta.models.base import Model
+from ptheta.models.limits import COPIES, OPERATIONS, Exceeded, Limited, largest, whole_memory
 from ptheta.models.zoo import family
 from ptheta.spaces import Space
 from ptheta.typed import checked
@@ -64,8 +65,32 @@ def build(
         given[name] = checked(f"{name} of {cls.__name__}", given[name], kinds[name].annotation)
     values = ", ".join(f"{name} {value}" for name, value in given.items())
     problem = f"{cls.__name__} cannot be built with {values or 'its defaults'}"
-    with seeded(seed), guarded("", "choose other values", error=UsageError, problem=problem.replace("{", "(")):
-        return cls(space, context_space, **given)
+    limit = Limited(whole_memory() / COPIES, OPERATIONS)
+    with guarded("", "choose other values", error=UsageError, problem=problem.replace("{", "(")):
+        try:
+            with seeded(seed), limit:
+                return cls(space, context_space, **given)
+        except Exceeded as exceeded:
+            if exceeded.by is not limit:  # which is that of whoever estimates what the model takes
+                raise
+            few = limit.operations >= 0
+            raise too_large(cls, given, "more memory than this machine has" if few else "too many layers") from None
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            raise too_large(cls, given, "more memory than there is") from error
+
+
+def too_large(cls: type[Model], given: Mapping[str, Any], what: str) -> UsageError:
+    """The error for a model that would take `what`; it names the hyperparameter that is furthest above its default."""
+    kinds = cls.hyperparameter_signature()
+    name = largest(kinds, given)
+    if name is None:
+        return UsageError(f"{cls.__name__} would take {what}", "choose another model, or smaller events")
+    usual = "" if kinds[name].default is None else f", such as {kinds[name].default}, its default"
+    return UsageError(
+        f"{name} is {given[name]:,}, with which {cls.__name__} would take {what}", f"give a smaller number{usual}"
+    )
 
 
 def check_names(model: type[Model], hyperparameters: Iterable[str]) -> None:

@@ -11,7 +11,8 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import FitError, UsageError
+from ptheta.errors import FitError, SpaceError, UsageError
+from ptheta.numbers import joined
 from ptheta.spaces import Discrete, Real, Space, Table
 from ptheta.typed import checked
 
@@ -65,6 +66,39 @@ def returned(model: nn.Module, method: str, value: Any, shape: tuple[int, ...], 
     return value
 
 
+def check_sizes(least: int = 1, **sizes: int | None) -> None:
+    """Check that hyperparameters are large enough; None, for what is chosen elsewhere, is.
+
+    Raises:
+        UsageError: one is below `least`.
+
+    >>> check_sizes(width=64, layers=0)
+    Traceback (most recent call last):
+    ...
+    ptheta.errors.UsageError: layers is 0; give at least 1
+    """
+    for name, size in sizes.items():
+        if size is not None and size < least:
+            raise UsageError(f"{name} is {size}", f"give at least {least}")
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Check that a width can be divided among heads, each of an even width.
+
+    Raises:
+        UsageError: it cannot; the nearest width that can is given.
+
+    >>> check_heads(90, 4)
+    Traceback (most recent call last):
+    ...
+    ptheta.errors.UsageError: width 90 cannot be divided among 4 heads; give a multiple of 2 · heads, such as 88
+    """
+    if width % (2 * heads):
+        nearest = 2 * heads * max(round(width / (2 * heads)), 1)
+        what = f"width {width} cannot be divided among {heads} heads"
+        raise UsageError(what, f"give a multiple of 2 · heads, such as {nearest}")
+
+
 def checked_count(n: int) -> int:
     """A number of events.
 
@@ -100,18 +134,20 @@ def holds(parameter: inspect.Parameter, kind: type) -> bool:
     return any(isinstance(one, type) and issubclass(one, kind) for one in kinds)
 
 
-def remedy_for(space: Space, spaces: tuple[type[Space], ...]) -> str:
-    """What to do about a space that is none of those that a family models.
+def unsuited(name: str, space: Space, spaces: tuple[type[Space], ...]) -> SpaceError:
+    """The error for a space that is none of those that a family models.
 
-    >>> remedy_for(Discrete((2,), 3), (Real,))
-    'its spaces are Real; of a table take columns="real" (--columns real); see `ptheta zoo`'
+    >>> unsuited("flow", Discrete((2,), 3), (Real,)).problem
+    'flow cannot model discrete values, Discrete(shape=[2], levels=3)'
+    >>> unsuited("flow", Discrete((2,), 3), (Real,)).remedy
+    'it models real numbers: of a table take columns="real" (--columns real); see `ptheta zoo`'
     """
-    fits = " or ".join(s.__name__ for s in spaces)
+    fits = joined([s.noun for s in spaces], "or")
     columns = [columns for kind, columns in COLUMNS.items() if kind in spaces and not isinstance(space, kind)]
     columns = [name for name in columns if name != "categories" or not isinstance(space, Real)]
     rows = type(space) in COLUMNS and len(space.shape) == 1 and columns
     cells = ", or fit the model table" if isinstance(space, Table) else ""
     named = " or ".join(f'columns="{name}"' for name in columns)
     flags = f"--columns {' or '.join(columns)}"
-    of_tables = f"of a table take {named} ({flags}){cells}; " if rows else ""
-    return f"its spaces are {fits}; {of_tables}see `ptheta zoo`"
+    of_tables = f": of a table take {named} ({flags}){cells}" if rows else ""
+    return SpaceError(f"{name} cannot model {space.noun}, {space}", f"it models {fits}{of_tables}; see `ptheta zoo`")

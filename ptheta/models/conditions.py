@@ -30,7 +30,7 @@ CONTEXTS: tuple[type[Space], ...] = (Discrete, Real, Joint)
 
 
 def checked_part(value: float, name: str = "context dropout") -> float:
-    """A part of the training events whose context is left out, or another one that is called so.
+    """A part that is left out in training: of the events their context, or what a hyperparameter names.
 
     Raises:
         UsageError: no part.

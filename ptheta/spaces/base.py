@@ -28,6 +28,8 @@ class Space(ABC):
 
     shape: tuple[int, ...]
     kind: ClassVar[str]
+    noun: ClassVar[str] = "events"
+    """What its events are, in messages."""
     ordered: ClassVar[bool] = False
     """Whether values are numbers, so that neighbouring ones mean nearly the same; else they are names."""
     _kinds: ClassVar[dict[str, type[Space]]] = {}

@@ -34,6 +34,7 @@ class Discrete(Space):
     """
 
     kind = "discrete"
+    noun = "discrete values"
     shape: tuple[int, ...] = ()
     levels: int = 2
     sizes: tuple[int, ...] | None = None
@@ -118,6 +119,7 @@ class Image(Discrete):
     """
 
     kind = "image"
+    noun = "pictures"
     ordered = True
 
     def __init__(self, height: int, width: int, channels: int = 1, levels: int = 256):
@@ -181,6 +183,7 @@ class Grid(Discrete):
     """
 
     kind = "grid"
+    noun = "grids"
 
     def __init__(self, height: int, width: int, levels: int):
         object.__setattr__(self, "shape", (height, width))
@@ -234,6 +237,7 @@ class Sequence(Discrete):
     """
 
     kind = "sequence"
+    noun = "sequences of tokens"
     end: int | None = None
 
     def __init__(self, length: int, levels: int, end: int | None = None):
@@ -301,6 +305,7 @@ class Label(Discrete):
     """
 
     kind = "label"
+    noun = "labels"
     names: tuple[str, ...] = ()
 
     def __init__(self, names: tuple[str, ...] | list[str]):

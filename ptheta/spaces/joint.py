@@ -29,6 +29,7 @@ class Joint(Space):
     """
 
     kind = "joint"
+    noun = "several parts"
     parts: tuple[tuple[str, Space], ...] = ()
 
     def __init__(self, parts: Mapping[str, Space] | tuple[tuple[str, Any], ...]):

@@ -21,6 +21,7 @@ class Real(Space):
     """
 
     kind = "real"
+    noun = "real numbers"
     ordered = True
     shape: tuple[int, ...] = ()
 

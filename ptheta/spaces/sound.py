@@ -20,6 +20,7 @@ class Waveform(Discrete):
     """
 
     kind = "waveform"
+    noun = "waveforms"
     ordered = True
 
     def __init__(self, samples: int, levels: int = 256):
@@ -62,6 +63,7 @@ class Spectrogram(Image):
     """
 
     kind = "spectrogram"
+    noun = "spectrograms"
 
     def __init__(self, frames: int, bands: int, levels: int = 256):
         super().__init__(frames, bands, 1, levels)

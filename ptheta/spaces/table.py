@@ -144,6 +144,7 @@ class Table(Space):
     """
 
     kind = "table"
+    noun = "rows of mixed columns"
     columns: tuple[Column, ...]
 
     def __post_init__(self):

@@ -32,6 +32,7 @@ class Document(Sequence):
     """
 
     kind = "document"
+    noun = "whole texts"
     end: int = 0
 
     def __init__(self, length: int, levels: int, end: int | None = None):

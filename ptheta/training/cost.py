@@ -10,7 +10,6 @@ Nothing that does not fit is ever allocated: building and passes are given up as
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ptheta.errors import PthetaError
 from ptheta.evaluation.nats import suited_batch
-from ptheta.foreign import Signal
 from ptheta.models import Model
-from ptheta.models.limits import Watching
+from ptheta.models.limits import Exceeded, Limited
 from ptheta.spaces import Discrete, Space
 from ptheta.training.extrapolation import by_power, extrapolated
 from ptheta.training.objectives import OBJECTIVES
@@ -59,18 +56,11 @@ machine does only adds to it."""
 PATIENCE = 20.0
 """Seconds after which a pass is given up."""
 
-SMALL = 2**14
-"""Bytes below which what is made value by value is counted at its most, which is quicker than to find its type."""
-
 CHEAP = 2**29
 """Bytes that trying a space may take where another one is meant."""
 
 EASY = 2**24
 """Events × dimensions × parameters of a step below which it needs no estimate: a tenth of a second, 100 MB."""
-
-
-class Exceeded(Signal):
-    """A model or a pass takes more than it may."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +201,7 @@ class Estimate:
     def _tried(self, space: Space, x: Tensor | None, limit: float, patience: float) -> Cost:
         """Measured on a throw-away model of a space."""
         with untouched(self.device):
-            with within(limit / 3):
+            with Limited(limit / 3):
                 model = self.build(space)
             losses = self._losses(model)
             parameters = {id(p): p for loss in losses.values() for p in loss.parameters()}.values()
@@ -339,47 +329,6 @@ def counting(own: set[int], limit: float, until: float) -> Iterator[dict[int, in
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         yield held
-
-
-class within(Watching):
-    """Within it, tensors of more bytes than a limit, in all, are refused before they are allocated.
-
-    Raises:
-        Exceeded: at the first that is too much.
-    """
-
-    def __init__(self, limit: float):
-        super().__init__()
-        self.limit, self.total = limit, 0.0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if not (func.is_view or func._schema.is_mutable):
-            self.total += _bytes_of(func, args, kwargs)
-            if self.total > self.limit:
-                raise Exceeded
-        return func(*args, **kwargs)
-
-
-def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
-    """Bytes of what an operation makes, found without making it; 0 where its sizes depend on values."""
-    if torch.Tag.pointwise in func.tags and (most := 16 * math.prod(_broadcast(args, kwargs))) <= SMALL:
-        return float(most)
-    args, kwargs = tree_map_only(Tensor, lambda t: t.to("meta"), (args, kwargs))
-    if any(argument.name == "device" for argument in func._schema.arguments):
-        kwargs = kwargs | {"device": torch.device("meta"), "pin_memory": None}
-        known = {argument.name for argument in func._schema.arguments}
-        kwargs = {name: value for name, value in kwargs.items() if name in known and name != "generator"}
-    try:
-        made = func(*args, **kwargs)
-    except Exception:  # no meta kernel, or sizes that depend on values, which are at most those of what is given
-        return 0.0
-    return float(sum(t.nbytes for t in tree_leaves(made) if isinstance(t, Tensor)))
-
-
-def _broadcast(args: Any, kwargs: dict[str, Any]) -> torch.Size:
-    """The shape of what is made of tensors value by value."""
-    return torch.broadcast_shapes(*(one.shape for one in (*args, *kwargs.values()) if isinstance(one, Tensor)))
 
 
 @contextlib.contextmanager

@@ -259,7 +259,7 @@ def test_a_family_takes_the_columns_of_a_table_as_it_can(cats):
         load_for("flow", numbers)
     with pytest.raises(
         SpaceError,
-        match=r"'r' holds real numbers; its spaces are Discrete; of a table take columns=.categories. .--columns cat",
+        match=r"'r' holds real numbers; it models discrete values: of a table take columns=.categories. .--columns cat",
     ):
         load_for("independent", numbers.assign(r=np.random.default_rng(0).normal(size=120)))
     with pytest.raises(SpaceError, match=r"Markov.*--columns categories"):

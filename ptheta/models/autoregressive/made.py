@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, MixtureKind, head_for
-from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order
+from ptheta.models.checks import check_sizes
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.models.inputs import Mapped, ScalarInputs, marginal_logits, moments
 from ptheta.models.levels import OrdinalLogits, rank_for
@@ -65,8 +65,8 @@ class MADE(Autoregressive):
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
-        if width < 1 or layers < 1:
-            raise UsageError("width and layers must be at least 1", "give larger numbers")
+        check_sizes(width=width, layers=layers, components=components)
+        check_sizes(0, rank=rank)
         self.width, self.layers, self.dropout, self.rank = width, layers, dropout, rank
         self.mixture, self.components = mixture, components
         self.context_dropout = checked_part(context_dropout)

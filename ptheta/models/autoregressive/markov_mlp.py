@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ptheta.distributions import CategoricalHead, Distribution, MixtureHead, MixtureKind, head_for
-from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order
+from ptheta.models.checks import check_sizes
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.models.inputs import Mapped, ScalarInputs, marginal_logits, moments
 from ptheta.sampling.decoding import Decoder
@@ -59,8 +59,7 @@ class MarkovMLP(Autoregressive):
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
-        if window < 1 or width < 1 or layers < 1:
-            raise UsageError("window, width and layers must be at least 1", "give larger numbers")
+        check_sizes(window=window, width=width, layers=layers, components=components)
         self.window, self.width, self.layers, self.dropout = window, width, layers, dropout
         self.positions, self.mixture, self.components = positions, mixture, components
         self.context_dropout = checked_part(context_dropout)

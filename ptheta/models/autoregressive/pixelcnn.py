@@ -21,6 +21,7 @@ from ptheta.distributions import Distribution
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.pixel_heads import CategoricalPixelHead, LogisticPixelHead
+from ptheta.models.checks import check_sizes
 from ptheta.models.conditions import CONTEXTS, PictureConditions, checked_part
 from ptheta.models.inputs import Mapped, as_signal
 from ptheta.models.levels import rank_for
@@ -83,8 +84,8 @@ class PixelCNN(Autoregressive):
             raise UsageError(
                 "PixelCNN visits pixels in raster or column order", "for other orders fit made or transformer"
             )
-        if min(width, layers, reach, components) < 1:
-            raise UsageError("width, layers, reach and components must be at least 1", "give larger numbers")
+        check_sizes(width=width, layers=layers, reach=reach, components=components)
+        check_sizes(0, rank=rank)
         if likelihood == "logistic" and not space.ordered:
             raise UsageError(f"the levels of {space} have no order", "use --likelihood categorical")
         self.width, self.layers, self.reach, self.dropout = width, layers, reach, dropout

@@ -29,7 +29,7 @@ from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
-from ptheta.models.checks import checked_count, evaluating
+from ptheta.models.checks import check_heads, check_sizes, checked_count, evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.nn import Block, KeyValueCache, Layers, norm
 from ptheta.sampling import generator_for, uniforms
@@ -86,12 +86,9 @@ class TableTransformer(Autoregressive):
         order: Order = None,
     ):
         super().__init__(space, context_space, order)
-        if width < 2 * heads or width % (2 * heads):
-            raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
-        if min(layers, components, bins) < 1 or not 0 <= dropout < 1:
-            raise UsageError(
-                "layers, components and bins must be at least 1, dropout from 0 to below 1", "correct them"
-            )
+        check_sizes(width=width, layers=layers, heads=heads, components=components, bins=bins)
+        check_heads(width, heads)
+        checked_part(dropout, "dropout")
         self.context_dropout = checked_part(context_dropout)
         self.width, self.layers, self.heads, self.components = width, layers, heads, components
         self.bins, self.dropout, self.any_order = bins, dropout, any_order

@@ -37,6 +37,7 @@ from ptheta.models.autoregressive.cached import CachedDecoder
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.autoregressive.orders import Order, as_order, random_orders, visiting_order
 from ptheta.models.autoregressive.trunk import Trunk
+from ptheta.models.checks import check_heads, check_sizes
 from ptheta.models.conditions import CONTEXTS, ContextEncoder, checked_part, parts_of
 from ptheta.models.inputs import Mapped, marginal_logits
 from ptheta.models.levels import MAX_BIAS, level_embedding
@@ -107,12 +108,11 @@ class Transformer(Trunk):
     ):
         super().__init__(space, context_space, order)
         assert isinstance(space, Discrete)
-        if width < 2 * heads or width % (2 * heads):
-            raise UsageError(f"width {width} does not fit {heads} heads", "width must be a multiple of 2 · heads")
+        check_sizes(width=width, layers=layers, heads=heads, window=window)
+        check_sizes(0, local=local, context_layers=context_layers)
+        check_heads(width, heads)
         if word_dropout and (any_order or order is not None or not isinstance(space, Sequence)):
             raise UsageError("word dropout is for sequences in their own order", "leave out --word-dropout")
-        if layers < 1 or (window is not None and window < 1) or context_layers < 0:
-            raise UsageError("layers and window must be at least 1", "give larger numbers")
         self.width, self.layers, self.heads, self.window = width, layers, heads, window
         self.local, self.dropout, self.any_order = local, dropout, any_order
         self.context_layers, self.context_dropout = context_layers, checked_part(context_dropout)

@@ -39,8 +39,8 @@ class Empirical(Histogram):
     def __init__(self, space: Discrete, context_space: Label | None = None):
         if isinstance(space, Real):
             raise SpaceError(
-                f"Empirical cannot model {space}: a point mass has no density there",
-                "quantise the data to a Discrete space, or use a model with a density",
+                f"Empirical cannot model real numbers, {space}: a point mass has no density there",
+                "round the data to levels, or use a model with a density",
             )
         super().__init__(space, context_space, concentration=0.0)
 

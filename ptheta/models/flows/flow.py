@@ -23,7 +23,7 @@ from torch.distributions import Distribution
 
 from ptheta.errors import UsageError, nearest
 from ptheta.models.base import Model
-from ptheta.models.checks import evaluating
+from ptheta.models.checks import check_sizes, evaluating
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.models.inputs import SEEN, moments
 from ptheta.spaces import Real, Space
@@ -105,15 +105,8 @@ class Flow(Model):
         ):
             if value not in known:
                 raise UsageError(f"no {name} of a flow is called {value!r}", nearest(str(value), known))
-        for name, value, least in (
-            ("transforms", transforms, 1),
-            ("width", width, 1),
-            ("layers", layers, 1),
-            ("bins", bins, 2),
-            ("passes", passes, 2),
-        ):
-            if value is not None and value < least:
-                raise UsageError(f"{name} of a flow is {value}", f"give at least {least}")
+        check_sizes(transforms=transforms, width=width, layers=layers)
+        check_sizes(2, bins=bins, passes=passes)
         self.kind, self.transforms, self.width, self.layers = kind, transforms, width, layers
         self.bins, self.passes, self.permutation = bins, passes, permutation
         self.context_dropout = checked_part(context_dropout)
