@@ -29,6 +29,7 @@ from ptheta.models import Autoregressive, Density, family
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import with_article
+from ptheta.remarks import remark
 from ptheta.stored_runs import StoredRun
 from ptheta.typed import typed
 
@@ -265,6 +266,8 @@ class RawUse(StoredRun):
         rows = space.validate(rows.long() if isinstance(rows, Tensor) and not rows.is_floating_point() else rows)
         if len(rows) not in (1, n):
             raise ContextError(f"{len(rows)} contexts are given for {n} values", "give as many, or one for all")
+        if doubt := codec.doubt(rows.cpu().numpy()):
+            remark(doubt)
         return rows
 
     def _context_columns(self, codec: ContextCodec, values: Any) -> Tensor | None:

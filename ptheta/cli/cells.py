@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ptheta.cli.arguments import print_json
-from ptheta.cli.contexts import contexts
+from ptheta.cli.contexts import contexts, lacks_value
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, merged
@@ -48,6 +48,8 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
     cells: dict[str, str] = {}
     rest = []
     for value in values:
+        if value in names and value not in labels and value not in own:
+            raise lacks_value(value, exhibit_of(run.codec).some_values(value))
         name = next((n for n in sorted(names, key=len, reverse=True) if value.startswith(f"{n}=")), None)
         if VIEW.sub("", value.partition("=")[0]) in own:
             name = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,17 @@ def given_contexts(run: Run, values: Iterable[str], *, otherwise: str = "drawn f
     return _parts(run, codec, words) if isinstance(codec, JointCodec) else _values(run, codec, words)
 
 
+def lacks_value(name: str, some: Sequence[str]) -> UsageError:
+    """The error for the name of a column where its value belongs, too.
+
+    >>> lacks_value("education", ["Masters", "HS-grad"]).remedy
+    'give education=VALUE, such as education=Masters or education=HS-grad'
+    """
+    example = f", such as {shlex.quote(f'{name}={some[0]}')}" if some else ""
+    more = f" or {shlex.quote(f'{name}={some[-1]}')}" if len(some) > 1 else ""
+    return UsageError(f"{name} is the name of a column, and its value is missing", f"give {name}=VALUE{example}{more}")
+
+
 def _example(run: Run) -> str:
     """What to give."""
     space = run.model.context_space
@@ -169,6 +180,8 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
     remarks: list[str] = []
     for word in words:
         named, _, rest = word.partition("=")
+        if word == column and word not in known and not exhibit.is_text and not exists(Path(word)):
+            raise lacks_value(column, exhibit.some_values(column))
         value = rest if word not in known and VIEW.sub("", named) == column and "=" in word else word
         expanded = _expanded(codec, value, column, known)
         if exhibit.is_text and value is word and [asked.value for asked in expanded] == [word] and names_file(word):
@@ -179,8 +192,10 @@ def _values(run: Run, codec: ContextCodec, words: list[str]) -> Given:
             remarks.append(f"{word!r} is taken as the text itself; the context is called {column}")
     rows = [_row(run, codec, asked) for asked in found]
     remarks += [remark for asked in found if asked.value is not None and (remark := codec.remark(asked.value))]
+    whole = np.concatenate(rows)
     _say(remarks)
-    return Given(_tensor(np.concatenate(rows)), [asked.name for asked in found])
+    _doubt(codec, whole)
+    return Given(_tensor(whole), [asked.name for asked in found])
 
 
 def _row(run: Run, codec: ContextCodec, asked: _Asked) -> np.ndarray:
@@ -274,9 +289,13 @@ def _parts(run: Run, codec: JointCodec, words: list[str]) -> Given:
                 row, part = absent.nonzero()[0].tolist()
                 raise _lacks(row + 1, path, f"lacks {codec.space.names[part]}")
         rows = torch.cat(found)
+        _doubt(codec, rows.numpy())
         return Given(rows, codec.names(rows))
     words = [word if word.partition("=")[0] in codec.parts else _unviewed(word) for word in words]
+    if (name := next((word for word in words if word in codec.parts), None)) is not None:
+        raise lacks_value(name, exhibit_of(codec.codecs[name]).some_values(name))
     row = context_of_parts(codec, words)
+    _doubt(codec, row)
     _say([remark for word in words if (remark := codec.remark(word))])
     absent = [name for name in codec.parts if not any(word.startswith(f"{name}=") for word in words)]
     if absent:
@@ -299,6 +318,12 @@ def _say(remarks: list[str]) -> None:
     note(remarks[:REMARKS])
     if len(remarks) > REMARKS:
         note([f"… and {len(remarks) - REMARKS} more such contexts"])
+
+
+def _doubt(codec: ContextCodec, rows: np.ndarray) -> None:
+    """Note contexts beyond all that were learned from."""
+    if doubt := codec.doubt(rows):
+        note([doubt])
 
 
 def _unviewed(word: str) -> str:

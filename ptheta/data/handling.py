@@ -150,7 +150,27 @@ def find_numbers(source: Source, parts: list[Part], options: Options, masks: Mas
     column = source.columns[parts[0].column]
     if column.kind not in NUMBERS:
         raise SourceError(f"column {column.name!r} ({column.kind}) holds no numbers", "leave out the view")
-    return NumberCodec(column.name, column_resolution(source, column.name)), []
+    codec = NumberCodec(column.name, column_resolution(source, column.name))
+    return replace(codec, seen=_range(source, codec, masks)), []
+
+
+def _range(source: Source, codec: NumberCodec, masks: Masks) -> list[float] | None:
+    """The least and the greatest number of train; None if it has none."""
+    found: list[float] = []
+    for title, table in source.tables.items():
+        start, mask = 0, masks[title].get("train")
+        for chunk in table.chunks([codec.column]) if mask is not None else ():
+            values = chunk[codec.column]
+            rows = np.flatnonzero(~missing(values) & mask[start : start + len(values)])
+            if len(rows):
+
+                def place(row: int, rows: np.ndarray = rows, start: int = start, table: Table = table) -> str:
+                    return table.place(start + int(rows[row]))
+
+                numbers = codec.encode(take(values, rows), place)
+                found = [min([float(numbers.min()), *found[:1]]), max([float(numbers.max()), *found[1:]])]
+            start += len(values)
+    return found or None
 
 
 def classes_of_column(

@@ -205,6 +205,9 @@ def test_labels_and_cells_can_both_be_given(at):
         ("odd", ["Größe="], ["Größe is '', not a number"]),
         ("odd", ["Größe=inf"], ["Größe is 'inf', not a number"]),
         ("odd", ["cat"], ["has no context"]),
+        ("odd", ["Größe"], ["Größe is the name of a column, and its value is missing; give Größe=VALUE"]),
+        ("odd", ["a,b"], ["a,b is the name of a column", "such as 'a,b="]),
+        ("plain", ["kind"], ["kind is the name of a column, and its value is missing", "kind=cat or 'kind=x=y'"]),
         ("plain", ["few=1"], ["needs a context", "cat"]),
         ("plain", ["dog", "few=1"], ["dog"]),
         ("plain", ["cat", "sort=cat"], ["no column 'sort'"]),
@@ -220,6 +223,12 @@ def test_cells_that_cannot_be_given_are_one_line_and_nothing_is_written(at, run,
     else:
         refused(at("sample", run, "--context", *given, "--out", "s.csv"), *words)
     assert sorted(Path().rglob("*")) == before
+
+
+def test_a_cell_beyond_all_that_were_learned_from_is_reported(at):
+    given = ("sample", "plain", "-n", 2, "--context", "cat", "--force", "--out", "s.csv")
+    assert "size is 1e+06, and in training it was" in at(*given, "size=1e6").err
+    assert "in training" not in at(*given, "size=0.25").err
 
 
 def test_samples_and_completions_are_warped(at):

@@ -1,6 +1,7 @@
 """Contexts of any kind: what a column becomes, views of it, parts, and what is not a context."""
 
 import io
+import warnings
 
 import datasets
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image as pil
 
+import ptheta
 from ptheta.data import Codec, load
 from ptheta.data.codecs import (
     ArrayCodec,
@@ -22,6 +24,7 @@ from ptheta.data.codecs import (
 )
 from ptheta.data.reading import context_of, context_of_parts, events_of_file
 from ptheta.errors import RunError, SourceError, UsageError
+from ptheta.remarks import DataWarning
 from ptheta.spaces import Document, Image, Joint, Label, Real
 
 N = 40
@@ -371,3 +374,18 @@ def test_a_joint_codec_is_of_contexts_only():
     text = {"kind": "text", "length": 4, "tokenizer": "bytes", "alphabet": None, "merges": None, "documents": False}
     with pytest.raises(RunError, match=r"part t is a text codec, which makes no contexts"):
         Codec.from_json({"kind": "joint", "parts": {"t": text}})
+
+
+def test_a_number_beyond_those_of_train_is_reported_from_python(tmp_path):
+    g = np.random.default_rng(0)
+    age = g.integers(17, 91, 200).astype(float)
+    age[:2] = 17, 90
+    data = load({"age": age, "x": g.normal(size=200)}, event="x", context="age:number", validation=20)
+    rows = data.splits["train"].context
+    assert data.context_codec.seen == [rows.min(), rows.max()]
+    run = ptheta.fit("made", data, hyperparameters={"width": 8, "layers": 1}, steps=1, out=tmp_path / "run")
+    with pytest.warns(DataWarning, match=r"age is 200, and in training it was 1\d to \d\d"):
+        run.log_prob({"x": np.zeros(1)}, np.array([200.0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        run.log_prob({"x": np.zeros(1)}, np.array([50.0]))

@@ -187,6 +187,10 @@ class ContextCodec(Codec):
         """What becomes of a value as a person writes it that they should know, in a sentence; None if nothing."""
         return None
 
+    def doubt(self, x: np.ndarray) -> str | None:
+        """That contexts [n, *space.shape] are beyond all that were learned from, in a sentence; None if none is."""
+        return None
+
 
 def compact(levels: int) -> np.dtype:
     """Smallest integer type that holds 0 … levels − 1 and that torch computes with."""

@@ -100,6 +100,10 @@ class FrameCodec(Codec):
         """Any row of the space [m]."""
         return np.zeros(len(self.names))
 
+    def some_values(self, name: str) -> list[str]:
+        """Some values of a column, as a person writes them; none if none are known."""
+        return []
+
     def cells(self, given: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Some cells of a row by their columns' names.
 

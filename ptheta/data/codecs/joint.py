@@ -119,6 +119,11 @@ class JointCodec(ContextCodec):
             captions[name] = [names.get(row) for row in range(len(part))]
         return captions
 
+    def doubt(self, x: np.ndarray) -> str | None:
+        """The doubts of all parts."""
+        doubts = [self.codecs[name].doubt(part) for name, part in self.split(x).items()]
+        return "; ".join(filter(None, doubts)) or None
+
     def remark(self, text: str) -> str | None:
         """What the part's codec remarks."""
         name, _, value = text.partition("=")

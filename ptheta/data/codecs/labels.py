@@ -15,7 +15,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
 from ptheta.data.codecs.frames import as_arrow, as_number, is_number
 from ptheta.data.codecs.known import Levels
-from ptheta.data.codecs.plain_rows import check_resolutions, numbers
+from ptheta.data.codecs.plain_rows import beyond, check_resolutions, numbers
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.names import canonical, merged
@@ -163,10 +163,12 @@ class NumberCodec(ValueCodec):
     Args:
         column: where they come from, for errors.
         resolution: of the column, see `ptheta.values`.
+        seen: the least and the greatest number of train, if they are known.
     """
 
     column: str = "context"
     resolution: str = field(default="double", compare=False)
+    seen: list[float] | None = field(default=None, compare=False)
 
     kind = "number"
 
@@ -198,6 +200,10 @@ class NumberCodec(ValueCodec):
     def parse(self, text: str) -> np.ndarray:
         """The number, [1]."""
         return snapped(np.array([as_number(text, self.column)]), self.resolution)
+
+    def doubt(self, x: np.ndarray) -> str | None:
+        """That numbers lie beyond those of train."""
+        return beyond(x, self.seen, self.column)
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
         """The numbers, to six digits."""

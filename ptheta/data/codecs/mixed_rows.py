@@ -13,8 +13,9 @@ from ptheta.data.codecs.base import Place, as_array, nowhere
 from ptheta.data.codecs.dtypes import arrow_type, in_arrow, in_frame
 from ptheta.data.codecs.frames import FrameCodec, as_array_of, as_number, column_of
 from ptheta.data.codecs.known import Levels
-from ptheta.data.codecs.plain_rows import check_resolutions, numbers, stored_in
+from ptheta.data.codecs.plain_rows import beyond, check_resolutions, numbers, stored_in
 from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.remarks import remark
 from ptheta.spaces import Column, Table
 from ptheta.spaces.table import MOST_POINTS
 from ptheta.values import NARROW, Known, are_of, same, shortest, snapped
@@ -29,6 +30,9 @@ LARGEST = MOST_POINTS - 1
 ROUNDING = 1e-15
 """Relative error of a point of a grid in float64."""
 
+SOME = 3
+"""Values that stand for a column in an example."""
+
 SHOWN = 12
 """Values of a category that an error lists."""
 
@@ -40,6 +44,7 @@ class RowCodec(FrameCodec):
     Args:
         columns: what each column holds: `name`; `type`, the Arrow type of the source; `values` of a category, sorted,
             or None for numbers; and, as in `ptheta.spaces.Column`, `per`, `offset`, `low`, `atoms` and `missing`.
+            Of numbers `seen` may be the least and the greatest one of train.
         resolutions: of the columns, see `ptheta.values`; none: double.
         numbered: columns of classes, whose numbers in a column of whole numbers stand for them.
         dtypes: column → its type in a data frame, where its Arrow type does not say it, see `codecs.dtypes`.
@@ -197,6 +202,12 @@ class RowCodec(FrameCodec):
             found[column["name"]] = in_frame(values, self.dtypes.get(column["name"]), column["missing"])
         return pd.DataFrame(found)
 
+    def some_values(self, name: str) -> list[str]:
+        """Some values of a column, as a person writes them."""
+        column = self.columns[self.names.index(name)]
+        values = column["values"] or column.get("seen") or []
+        return [f"{value:g}" if isinstance(value, float) else str(value) for value in values[:SOME]]
+
     def arrow(self, frame: pd.DataFrame) -> pa.Table:
         """A decoded frame as an Arrow table of the source's types."""
         import pyarrow as pa
@@ -222,6 +233,8 @@ class RowCodec(FrameCodec):
         value = self._settled(j, np.array([as_number(text, name)]))
         if _wrong(self.space.columns[j], value)[0]:
             raise UsageError(f"{name} is {text}, but it is {self.space.columns[j].description}", "give such a value")
+        if doubt := beyond(value, column.get("seen"), name):
+            remark(doubt)
         return float(value[0])
 
 
@@ -251,8 +264,9 @@ def exact_numbers(values: pa.Array, name: str, place: Place = nowhere) -> np.nda
 
 
 def _meaning(column: dict[str, Any]) -> dict[str, Any]:
-    """A column without its Arrow type, of which only the resolution of its numbers matters to events."""
-    return column | {"type": None if column["values"] else stored_in(column["type"])}
+    """What of a column matters to events: not the range of train, and of its Arrow type only the resolution."""
+    kind = None if column["values"] else stored_in(column["type"])
+    return {name: value for name, value in column.items() if name != "seen"} | {"type": kind}
 
 
 def _cell_of(column: dict[str, Any]) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,26 @@ class TableCodec(FrameCodec):
         if level < 0:
             raise UsageError(f"{name} has no value {text!r}", nearest(text, spelled))
         return level
+
+
+def beyond(x: np.ndarray, seen: Sequence[float] | None, name: str) -> str | None:
+    """That numbers lie outside the range that was seen in training, in a sentence; None if none does.
+
+    Args:
+        x: numbers [n]; NaN is none.
+        seen: the least and the greatest of training; None: unknown.
+        name: of the column.
+
+    >>> beyond(np.array([20.0, 200.0, np.nan]), [17.0, 90.0], "age")
+    'age is 200, and in training it was 17 to 90'
+    """
+    if seen is None:
+        return None
+    outside = x[(x < seen[0]) | (x > seen[1])]
+    if not len(outside):
+        return None
+    many = "" if len(outside) == 1 else f" ({len(outside):,} values are outside)"
+    return f"{name} is {outside[0]:g}, and in training it was {seen[0]:g} to {seen[1]:g}{many}"
 
 
 def check_resolutions(resolutions: list[str], columns: list[Any]) -> None:

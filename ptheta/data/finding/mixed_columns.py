@@ -216,13 +216,18 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
         per, offset = _grid(distinct, counts)
     if learned is not None:
         distinct, counts = np.unique(values[~missing & learned] + 0.0, return_counts=True)
-    return _described(name, kind, any_missing, None) | {
-        "per": per,
-        "offset": offset,
-        "low": 0.0 if present.min() >= 0 else None,
-        "atoms": [float(v) for v in _atoms(distinct, counts, repeats)],
-        "resolution": resolution,
-    }
+    seen = {"seen": [float(distinct[0]), float(distinct[-1])]} if len(distinct) else {}
+    return (
+        _described(name, kind, any_missing, None)
+        | seen
+        | {
+            "per": per,
+            "offset": offset,
+            "low": 0.0 if present.min() >= 0 else None,
+            "atoms": [float(v) for v in _atoms(distinct, counts, repeats)],
+            "resolution": resolution,
+        }
+    )
 
 
 def _described(name: str, kind: str, missing: bool, values: list[Any] | None) -> dict[str, Any]:

@@ -35,6 +35,9 @@ CodecT = TypeVar("CodecT", bound=Codec)
 SHOWN = 1024
 """Events in a grid, at most."""
 
+SOME = 3
+"""Values that stand for a column in an example."""
+
 ROWS = 40
 """Contexts in a grid beside the files of all events, at most."""
 
@@ -95,6 +98,10 @@ class Exhibit(Generic[CodecT]):
     def words(self) -> list[str]:
         """All there are, if they are names."""
         return []
+
+    def some_values(self, name: str) -> list[str]:
+        """Some values of a column, as a person writes them."""
+        return self.words[:SOME]
 
     def remark(self, file: str | Path) -> str | None:
         """What reading a file does to its event that a person should know, in a sentence; None if nothing."""

@@ -38,6 +38,10 @@ class Tables(Exhibit[FrameCodec]):
         """Their names."""
         return self.codec.names
 
+    def some_values(self, name: str) -> list[str]:
+        """Some of a column."""
+        return self.codec.some_values(name)
+
     def partial(self, cells: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """A row [m] with some cells as a person writes them, and where they are, bool [m]."""
         return self.codec.cells(cells)

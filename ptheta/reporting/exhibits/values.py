@@ -23,3 +23,7 @@ class Numbers(Exhibit[NumberCodec]):
 
     is_cell = True
     is_value = True
+
+    def some_values(self, name: str) -> list[str]:
+        """The least and the greatest of train."""
+        return [f"{value:g}" for value in self.codec.seen or ()]
