@@ -41,3 +41,10 @@ ARRAYS = (".npy", ".npz")
 
 FORMS = {"picture": PICTURES, "sound": SOUNDS, "text": TEXTS, "table": TABLES, "array": ARRAYS}
 """Form of a file → its suffixes."""
+
+PACKED = {
+    ".ptz": ("a compressed file", "unpack it with ptheta decompress RUN"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tzst"), ("an archive", "unpack it")),
+    **dict.fromkeys((".gz", ".bz2", ".zst", ".xz"), ("a compressed file", "unpack it")),
+}
+"""Suffixes of files that hold others → what they are, and what helps where one file is wanted."""

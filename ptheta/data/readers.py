@@ -9,7 +9,7 @@ import numpy as np
 
 from ptheta.data.codecs import ArrayCodec, Codec, DocumentCodec, FrameCodec, TextCodec
 from ptheta.data.codecs.labels import ValueCodec
-from ptheta.data.formats import FORMS
+from ptheta.data.formats import FORMS, PACKED, TEXTS
 from ptheta.data.sources.asked import asking
 from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
@@ -18,6 +18,9 @@ from ptheta.data.sources.tables import Table
 from ptheta.errors import SourceError, nearest
 from ptheta.listing import exists, is_file, is_folder, regular, unreadable
 from ptheta.numbers import with_article
+
+HEAD = 2**16
+"""Bytes that show whether a file is a text."""
 
 
 def check_form(path: str | Path, form: str) -> None:
@@ -31,12 +34,17 @@ def check_form(path: str | Path, form: str) -> None:
     if exists(Path(path)) and not is_file(Path(path)):
         raise SourceError(f"{path} is not a regular file", f"give {with_article(form)} file")
     suffix = Path(path).suffix.lower()
+    if suffix in PACKED and form != "table":  # whose readers unpack
+        what, remedy = PACKED[suffix]
+        raise SourceError(f"{path} is {what}, not {with_article(form)}", f"{remedy}, and give a file in it")
     actual = next((name for name, suffixes in FORMS.items() if suffix in suffixes), form)
     if actual != form:
         raise SourceError(
             f"{path} is {with_article(actual)}, not {with_article(form)}",
             f"give {with_article(form)} file, such as x{FORMS[form][0]}",
         )
+    if form == "text" and suffix not in TEXTS and is_file(Path(path)) and b"\0" in _content(path, HEAD):
+        raise SourceError(f"{path} holds zero bytes, as no text does", "give a text file, such as x.txt")
 
 
 def read_value(codec: Codec, path: str | Path) -> np.ndarray:
@@ -103,8 +111,10 @@ def read_values(codec: ValueCodec, path: str | Path) -> np.ndarray:
     return np.concatenate([codec.parse(line) for line in read_lines(path)])
 
 
-def _content(path: str | Path) -> bytes:
+def _content(path: str | Path, most: int = -1) -> bytes:
+    """The first bytes of a file; −1: all of them."""
     try:
-        return regular(path).read_bytes()
+        with regular(path).open("rb") as file:
+            return file.read(most)
     except OSError as error:
         raise unreadable(path, error) from None

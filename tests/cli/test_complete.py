@@ -71,6 +71,10 @@ WRONG = {
     "a table": ("pic", "table.csv", "table.csv is a table, not a picture; give a picture file, such as x.png"),
     "a sound": ("pic", "x.wav", "x.wav is a sound, not a picture"),
     "a text": ("num", "text.txt", "text.txt is a text, not a table"),
+    "a compressed file": ("txt", "x.ptz", "x.ptz is a compressed file, not a text; unpack it with ptheta decompress RUN"),
+    "an archive": ("pic", "x.zip", "x.zip is an archive, not a picture; unpack it, and give a file in it"),
+    "a compressed text": ("txt", "x.txt.gz", "x.txt.gz is a compressed file, not a text; unpack it"),
+    "zeros": ("txt", "zeros.bin", "zeros.bin holds zero bytes, as no text does; give a text file, such as x.txt"),
     "a folder": ("pic", "pictures", "pictures is a folder; name the files in it"),
     "a folder of texts": ("txt", "pictures", "pictures is a folder; name the files in it"),
 }
@@ -81,6 +85,8 @@ def test_a_file_of_another_form_is_refused_by_its_name(case, ptheta, here):
     run, file, message = WRONG[case]
     for name in ("rows.jsonl", "x.npy", "x.wav"):
         Path(name).write_text('{"text": "the lazy dog"}')
+    for name in ("x.ptz", "x.zip", "x.txt.gz", "zeros.bin"):
+        Path(name).write_bytes(b"\0\1")
     result = ptheta("complete", run, file, "--out", "c")
     assert result.code == 2
     assert message in result.err

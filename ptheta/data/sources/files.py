@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from ptheta.data.formats import CAPTIONS, PICTURES, SOUNDS, TEXTS
+from ptheta.data.formats import CAPTIONS, PACKED, PICTURES, SOUNDS, TEXTS
 from ptheta.data.sources.arrow_files import arrow_file
 from ptheta.data.sources.captions import caption, captions_of
 from ptheta.data.sources.delimited import text_table
@@ -48,7 +48,8 @@ def open_file(path: Path) -> Source:
         return Source(path.stem, str(path), named_splits(idx_tables(path), str(path)))
     suffix = Path(name.removesuffix(".gz")).suffix if name.endswith((".csv.gz", ".tsv.gz")) else path.suffix.lower()
     if suffix == ".ptz":
-        raise SourceError(f"{path} is a compressed file, not data", f"unpack it with ptheta decompress RUN {path}")
+        what, remedy = PACKED[suffix]
+        raise SourceError(f"{path} is {what}, not data", f"{remedy} {path}")
     if suffix not in OPENERS:
         raise SourceError(f"{path} is of an unknown kind", f"known are IDX files and {', '.join(OPENERS)}")
     tables = OPENERS[suffix](path)
