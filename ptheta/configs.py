@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Data
-from ptheta.errors import FitError, PthetaError, RunError
+from ptheta.errors import FitError, NoRunError, PthetaError, RunError
 from ptheta.foreign import guarded
 from ptheta.listing import entries, is_file, is_folder
 from ptheta.models import Model, family
@@ -65,7 +65,7 @@ def read_config(path: Path) -> dict[str, Any]:
         what = "a compressed file" if path.suffix == ".ptz" else "a file"
         raise RunError(f"{path} is {what}, not a run folder", "give the folder that `ptheta fit` printed")
     if not is_folder(path):
-        raise RunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
+        raise NoRunError(f"no run folder {path}", "give the folder that `ptheta fit` printed")
     inside = entries(path)
     checkpoint = path / "checkpoint"
     if is_folder(checkpoint) and not checkpoint.is_symlink():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
+from ptheta.wording import worded
+
 CLOSE = 0.75
 """Similarity from which a word is proposed in place of another: a slip of the fingers, not another word."""
 
@@ -30,9 +32,9 @@ class PthetaError(Exception):
     shared = False
 
     def __init__(self, problem: str, remedy: str):
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(f"{problem}; {remedy}")
+        self.problem = worded(problem)
+        self.remedy = worded(remedy)
+        super().__init__(f"{self.problem}; {self.remedy}")
 
     def __reduce__(self):
         return type(self), (self.problem, self.remedy)
@@ -46,16 +48,24 @@ class PthetaError(Exception):
         return type(self)(f"{self.problem}: {cause}", self.remedy)
 
 
-class UsageError(PthetaError):
+class UsageError(PthetaError, ValueError):
     """An argument, flag or name that does not exist or cannot be combined."""
+
+
+class ArgumentError(UsageError, TypeError):
+    """An argument that a function does not have, or of another type than it takes."""
 
 
 class BusyError(UsageError):
     """A file or folder that another process is writing."""
 
 
-class SourceError(PthetaError):
+class SourceError(PthetaError, ValueError):
     """A data source that is missing, empty, damaged or of a kind that cannot be trained on."""
+
+
+class NoSourceError(SourceError, FileNotFoundError):
+    """A data source that is not there."""
 
 
 class SpaceError(PthetaError, ValueError):
@@ -74,7 +84,11 @@ class RunError(PthetaError):
     """A run folder that is missing, damaged, edited or made by a newer format."""
 
 
-class FitError(PthetaError):
+class NoRunError(RunError, FileNotFoundError):
+    """A run folder that is not there."""
+
+
+class FitError(PthetaError, ValueError):
     """Learning cannot start or go on: no budget, no data, loss not finite."""
 
 

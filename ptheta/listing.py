@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from ptheta.errors import SourceError
+from ptheta.errors import NoSourceError, SourceError
 
 RESERVED = ".ptheta-"
 """Prefix of names that are not data of the user's: temporary files and locks. Every reader ignores them."""
@@ -190,4 +190,5 @@ def unreadable(path: object, error: OSError) -> SourceError:
     """The message about a file or folder that is there, and that cannot be read."""
     remedy = "change its permissions, or leave it out" if isinstance(error, PermissionError) else "check the path"
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return SourceError(f"{path} cannot be read: {reason}", remedy)
+    kind = NoSourceError if isinstance(error, FileNotFoundError) else SourceError
+    return kind(f"{path} cannot be read: {reason}", remedy)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from ptheta.wording import worded
+
 PACKAGE = str(Path(__file__).parent)
 """Where the code lies that no warning points to."""
 
@@ -40,7 +42,7 @@ def warn(text: str) -> None:
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, DataWarning, stacklevel=level)
+    warnings.warn(worded(text), DataWarning, stacklevel=level)
 
 
 def announce(text: str) -> None:

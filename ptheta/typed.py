@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 
 import numpy as np
 
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import ArgumentError, UsageError, nearest
 from ptheta.numbers import with_article
 
 P = ParamSpec("P")
@@ -43,19 +43,19 @@ def typed(function: Callable[P, T]) -> Callable[P, T]:
     An argument called `seed` is at least 0 and below 2^64.
 
     Raises:
-        UsageError: on a call with an argument that the function lacks, of which the nearest is named, or one of another
-            type.
+        ArgumentError: on a call with an argument that the function lacks, of which the nearest is named, or with one of
+            another type.
 
     >>> @typed
     ... def draw(n: int, *, seed: int | None = None): ...
     >>> draw(2, sed=1)
     Traceback (most recent call last):
     ...
-    ptheta.errors.UsageError: draw has no argument 'sed'; did you mean seed?
+    ptheta.errors.ArgumentError: draw has no argument 'sed'; did you mean seed?
     >>> draw(2.5)
     Traceback (most recent call last):
     ...
-    ptheta.errors.UsageError: n is 2.5, not a whole number; give a whole number
+    ptheta.errors.ArgumentError: n is 2.5, not a whole number; give a whole number
     """
 
     @functools.cache
@@ -70,10 +70,10 @@ def typed(function: Callable[P, T]) -> Callable[P, T]:
         names = [one for one in known if one not in ("self", "cls")]
         for name in kwargs:
             if name not in known and not takes_all:
-                raise UsageError(f"{function.__name__} has no argument {name!r}", nearest(name, names))
+                raise ArgumentError(f"{function.__name__} has no argument {name!r}", nearest(name, names))
         if twice := [one.name for one, _ in zip(positional, args) if one.name in kwargs]:
             order = ", ".join(one.name for one in positional if one.name in names)
-            raise UsageError(f"{twice[0]} is given twice", f"the order of arguments is {function.__name__}({order})")
+            raise ArgumentError(f"{twice[0]} is given twice", f"the order of arguments is {function.__name__}({order})")
         given = [_argument(one, value) for one, value in zip(positional, args)] + list(args[len(positional) :])
         named = {name: _argument(known[name], value) if name in known else value for name, value in kwargs.items()}
         return function(*given, **named)  # type: ignore[call-arg]
@@ -104,7 +104,7 @@ def checked(name: str, value: Any, kind: Any) -> Any:
     """A value that is of the kind an annotation says, numpy's scalars as Python's own.
 
     Raises:
-        UsageError: it is not.
+        ArgumentError: it is not.
 
     >>> checked("width", np.int64(3), int | None)
     3
@@ -118,7 +118,7 @@ def checked(name: str, value: Any, kind: Any) -> Any:
     remedy = f"give {wanted}"
     if int in kinds and isinstance(value, float) and value.is_integer():
         remedy = f"give {int(value)}"
-    raise UsageError(f"{name} is {_shown(value)}, not {wanted}", remedy)
+    raise ArgumentError(f"{name} is {_shown(value)}, not {wanted}", remedy)
 
 
 def _kinds(kind: Any) -> list[Any]:

@@ -46,7 +46,7 @@ def test_a_place_has_one_writer_and_the_other_hears_who_it_is(holder, tmp_path):
         pass
     assert f"{tmp_path / 'run'} is being written by process {holder.pid} on " in str(caught.value)
     assert "seconds: -c " in str(caught.value)
-    assert "wait for it, stop it, or choose another --out" in str(caught.value)
+    assert "wait for it, stop it, or choose another out" in str(caught.value)
     with claim(tmp_path / "other"):
         pass
     holder.stdin.close()

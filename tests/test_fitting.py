@@ -29,7 +29,7 @@ def test_an_existing_run_is_not_replaced_unless_forced(run, data):
     before = (run.path / "config.json").read_bytes()
     with pytest.raises(UsageError) as caught:
         ptheta.fit("markov_chain", data, out=run.path)
-    said = f"{run.path} exists; choose another --out, replace it with --force, or --resume it"
+    said = f"{run.path} exists; choose another out, replace it with force=True, or resume it with resume=True"
     assert str(caught.value) == said
     assert (run.path / "config.json").read_bytes() == before
     assert ptheta.fit("markov_chain", data, out=run.path, force=True).name == "markov_chain"
@@ -63,7 +63,7 @@ def test_a_config_that_is_no_runs_makes_no_run_folder(config, run, data):
     file.write_text(file.read_text().replace('"seed": 0', '"seed": 1') if config == "edited" else config)
     (run.path / "thesis.tex").write_text("years of work")
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=r"exists and is not a run folder: .*config\.json.*; choose another --out"):
+    with pytest.raises(UsageError, match=r"exists and is not a run folder: .*config\.json.*; choose another out"):
         ptheta.fit("markov_chain", data, out=run.path, force=True)
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 

@@ -41,7 +41,7 @@ def test_our_errors_and_interrupts_pass(passing):
 
 
 def test_memory_and_permission_have_remedies_of_their_own():
-    with pytest.raises(SourceError, match=r"data\.bin does not fit into memory; give a --limit"), guarded("data.bin"):
+    with pytest.raises(SourceError, match=r"data\.bin does not fit into memory; give a limit"), guarded("data.bin"):
         raise MemoryError
     with pytest.raises(SourceError, match=r"b\.csv cannot be read: Permission denied"), guarded("folder"):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "b.csv")

@@ -284,7 +284,7 @@ def test_columns_of_one_value_are_reported():
 
 def test_a_validation_of_all_rows_is_refused_with_a_smaller_one():
     frame = pd.DataFrame({"a": ["x", "y"] * 30})
-    with pytest.raises(SourceError, match=r"give a smaller validation \(--validation\)"):
+    with pytest.raises(SourceError, match=r"give a smaller validation \(validation\)"):
         ptheta.load(frame, validation=60)
 
 

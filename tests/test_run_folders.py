@@ -236,6 +236,6 @@ def test_a_fit_does_not_write_into_another_run_that_took_its_place(data, tmp_pat
         record(self, values, verdict)
 
     monkeypatch.setattr("ptheta.reporting.FitProgress.record", replaced)
-    with pytest.raises(ptheta.errors.RunError, match="now holds another run; fit again with another --out"):
+    with pytest.raises(ptheta.errors.RunError, match="now holds another run; fit again with another out"):
         ptheta.fit("made", data, steps=3, out=tmp_path / "run", hyperparameters={"width": 16})
     assert content_bytes(tmp_path / "run") == content_bytes(other.path)

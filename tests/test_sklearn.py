@@ -308,7 +308,7 @@ def test_a_row_has_one_density_whatever_type_its_numbers_have(model, options, fi
         ({"validation": -1}, "validation is -1"),
         ({"validation": float("nan")}, "validation is nan"),
         ({"validation": float("inf")}, "validation is inf"),
-        ({"steps": 1, "minutes": 1.0}, "--minutes and --steps are given together"),
+        ({"steps": 1, "minutes": 1.0}, "minutes and steps are given together"),
         ({"model": "flow", "values": "discrete"}, "Flow cannot model discrete values"),
         ({"model": "pixelcnn"}, "PixelCNN cannot model"),
     ],

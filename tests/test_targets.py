@@ -174,7 +174,7 @@ def test_models_that_cannot_learn_in_this_way_are_refused(tmp_path):
         ptheta.fit(implicit, target=ising, steps=3, out=tmp_path / "run")
     with pytest.raises(FitError, match="a target has no context"):
         objective(MADE(SPACE, Label(("a", "b")), **SMALL))
-    with pytest.raises(FitError, match="a part of 1 events has no leave-one-out baseline; raise --batch-size"):
+    with pytest.raises(FitError, match="a part of 1 events has no leave-one-out baseline; raise batch_size"):
         objective(MADE(SPACE, **SMALL), batch_size=4, accumulate=4)
     assert list(tmp_path.iterdir()) == []
 

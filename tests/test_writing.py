@@ -74,7 +74,7 @@ def test_no_space_left_is_an_error_that_keeps_the_old_file_and_leaves_nothing(tm
     write_text(path, "old")
     with pytest.raises(UsageError) as caught, replacing(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    said = f"cannot write {path}: No space left on device; choose another place with --out, or free disk space"
+    said = f"cannot write {path}: No space left on device; choose another place with out, or free disk space"
     assert str(caught.value) == said
     assert path.read_text() == "old"
     assert leftovers(tmp_path) == []

@@ -22,6 +22,7 @@ from ptheta.errors import PthetaError, Stopped, UsageError, nearest, stopping
 from ptheta.foreign import TRACEBACK, out_of_memory
 from ptheta.listing import following
 from ptheta.terminal import discard, safe
+from ptheta.wording import on_command_line
 
 COMMANDS = {
     "fit": "learn a distribution from data",
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         SIGTERM, 129 after SIGHUP.
     """
     args = sys.argv[1:] if argv is None else argv
-    with safe(), timed(whole_process=argv is None):
+    with safe(), timed(whole_process=argv is None), on_command_line():
         return _run(args)
 
 

@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from ptheta.errors import UsageError, nearest
+from ptheta.errors import ArgumentError, UsageError, nearest
 from ptheta.typed import checked
 
 
@@ -142,7 +142,7 @@ class Options:
         groups = list(groups)
         known = dict.fromkeys(one.name for group in groups for one in group.options())
         if unknown := [name for name in values if name not in known]:
-            raise UsageError(f"`load` has no option {unknown[0]!r}", nearest(unknown[0], list(known)))
+            raise ArgumentError(f"`load` has no option {unknown[0]!r}", nearest(unknown[0], list(known)))
         own = {group: {one.name for one in group.options()} & values.keys() for group in groups}
         return cls({group: group(**{name: values[name] for name in names}) for group, names in own.items()})
 

@@ -75,7 +75,7 @@ def check_free(path: Path, force: bool) -> None:
     except RunError as error:
         raise UsageError(f"{path} exists and is not a run folder: {error.problem}", "choose another --out") from None
     if not force:
-        raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or --resume it")
+        raise UsageError(f"{path} exists", "choose another --out, replace it with --force, or resume it with --resume")
     if Path.cwd().is_relative_to(path.resolve()):
         raise UsageError(f"{path} is the working folder or holds it", "replace it from another folder")
     if closed := closed_folder(path):

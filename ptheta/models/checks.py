@@ -140,14 +140,12 @@ def unsuited(name: str, space: Space, spaces: tuple[type[Space], ...]) -> SpaceE
     >>> unsuited("flow", Discrete((2,), 3), (Real,)).problem
     'flow cannot model discrete values, Discrete(shape=[2], levels=3)'
     >>> unsuited("flow", Discrete((2,), 3), (Real,)).remedy
-    'it models real numbers: of a table take columns="real" (--columns real); see `ptheta zoo`'
+    'it models real numbers: of a table take columns="real"; see `ptheta zoo`'
     """
     fits = joined([s.noun for s in spaces], "or")
     columns = [columns for kind, columns in COLUMNS.items() if kind in spaces and not isinstance(space, kind)]
     columns = [name for name in columns if name != "categories" or not isinstance(space, Real)]
     rows = type(space) in COLUMNS and len(space.shape) == 1 and columns
     cells = ", or fit the model table" if isinstance(space, Table) else ""
-    named = " or ".join(f'columns="{name}"' for name in columns)
-    flags = f"--columns {' or '.join(columns)}"
-    of_tables = f": of a table take {named} ({flags}){cells}" if rows else ""
+    of_tables = f": of a table take {' or '.join(f'--columns {name}' for name in columns)}{cells}" if rows else ""
     return SpaceError(f"{name} cannot model {space.noun}, {space}", f"it models {fits}{of_tables}; see `ptheta zoo`")

@@ -27,6 +27,7 @@ from ptheta.reporting.waiting import waiting
 from ptheta.runs import Run
 from ptheta.training import Budget, Timetable, Verdict
 from ptheta.training.state import Position
+from ptheta.wording import worded
 
 PATIENCE = 2.0
 """Seconds after which anything shows a progress bar."""
@@ -129,7 +130,7 @@ class FitProgress:
 
     def say(self, line: str | Text) -> None:
         """One line on the terminal."""
-        self.console.print(line, soft_wrap=True)
+        self.console.print(worded(line) if isinstance(line, str) else line, soft_wrap=True)
 
     def during(self, what: str) -> AbstractContextManager[None]:
         """Within, it is shown what is being done, if that takes long."""

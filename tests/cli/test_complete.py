@@ -71,7 +71,11 @@ WRONG = {
     "a table": ("pic", "table.csv", "table.csv is a table, not a picture; give a picture file, such as x.png"),
     "a sound": ("pic", "x.wav", "x.wav is a sound, not a picture"),
     "a text": ("num", "text.txt", "text.txt is a text, not a table"),
-    "a compressed file": ("txt", "x.ptz", "x.ptz is a compressed file, not a text; unpack it with ptheta decompress RUN"),
+    "a compressed file": (
+        "txt",
+        "x.ptz",
+        "x.ptz is a compressed file, not a text; unpack it with ptheta decompress RUN",
+    ),
     "an archive": ("pic", "x.zip", "x.zip is an archive, not a picture; unpack it, and give a file in it"),
     "a compressed text": ("txt", "x.txt.gz", "x.txt.gz is a compressed file, not a text; unpack it"),
     "zeros": ("txt", "zeros.bin", "zeros.bin holds zero bytes, as no text does; give a text file, such as x.txt"),

@@ -42,7 +42,7 @@ def test_a_flow_stands_in_a_comparison(ptheta):
     [
         ("complete flow kinds.csv", "flow cannot complete", "use an autoregressive model"),
         ("sample flow --context y --temperature 0.5", "flow has no sampling option --temperature", "leave it out"),
-        ("fit table.csv flow", "flow cannot model discrete values", 'of a table take columns="real" (--columns real)'),
+        ("fit table.csv flow", "flow cannot model discrete values", "of a table take --columns real"),
         ("fit numbers.csv flow --kind nfs", "--kind is 'nfs', not one of", "did you mean nsf?"),
         ("fit numbers.csv flow --passes 1", "passes is 1", "give at least 2"),
         ("fit numbers.csv flow --steps 2 --optimizer muon", "no hidden matrices for Muon", "use --optimizer adamw"),

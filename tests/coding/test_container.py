@@ -107,7 +107,7 @@ def test_a_damaged_block_is_named_and_the_others_recovered(runs, here, pictures,
     damaged = bytearray(pictures)
     damaged[starts(pictures)[1] + where] ^= 4
     (here / "y.ptz").write_bytes(damaged)
-    with pytest.raises(CodingError, match=r"y\.ptz: block 1 is damaged; .*--recover"):
+    with pytest.raises(CodingError, match=r"y\.ptz: block 1 is damaged; .*recover=True"):
         decompress(runs["grey"], "y.ptz", "out")
     restored = decompress(runs["grey"], "y.ptz", "out", recover=True)
     assert intact(here, restored) == {"0.png", "1.png", "2.png", "6.png", "7.png", "8.png"}

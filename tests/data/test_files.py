@@ -82,7 +82,7 @@ def test_an_npz_of_keras_has_splits_and_labels(tmp_path):
     assert {s: len(v) for s, v in data.splits.items()} == {"train": 27, "validation": 3, "test": 9}
     np.testing.assert_array_equal(data.test.x[:, 0], PICTURES[:9])
     np.savez(path, images=PICTURES, masks=PICTURES, y=LABELS)
-    with pytest.raises(SourceError, match="images, masks; choose one with --event"):
+    with pytest.raises(SourceError, match="images, masks; choose one with event"):
         load(path)
     assert load(path, event="images", context="y").space == Image(5, 4)
     np.savez(path, x=PICTURES, y=LABELS[:5])

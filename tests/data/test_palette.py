@@ -209,7 +209,7 @@ def test_other_data_are_seen_with_the_colours_of_the_run(colourful):
         ({"palette": 8, "binarize": "once"}, UsageError, "palette cannot be combined with binarize"),
         ({"palette": 8, "colour": "grey"}, UsageError, "palette cannot be combined with colour grey"),
         ({"palette": 512}, SourceError, "the training pictures have 8 distinct colours, fewer than the 512 asked for; "
-                                        "give --palette 8 or less"),
+                                        "give palette=8 or less"),
     ],
 )  # fmt: skip
 def test_palettes_that_cannot_be_are_refused(options, error, said):

@@ -18,7 +18,7 @@ from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError
 from ptheta.listing import following
 
-OUT = r"leads out of the folder of the data, to .*; copy it there, or allow it with --follow-paths"
+OUT = r"leads out of the folder of the data, to .*; copy it there, or allow it with (--follow-paths|follow_paths=True)"
 
 
 def picture(path):

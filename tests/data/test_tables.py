@@ -120,7 +120,7 @@ def bad(text, tmp_path):
     [
         (
             "a,b\n1.5,2\nx,3\n2.5,1\n3,1\n",
-            r"'a' holds numbers, but 'x' at row 2 of bad.csv; correct .* --columns mixed",
+            r"'a' holds numbers, but 'x' at row 2 of bad.csv; correct .* columns=.mixed.",
         ),
         ("a,b\n1.5,\n1.0,\n" + "1,\n" * 9, "'b' has no value in any row"),
         ("a,b\n1.5,2.5\n1.0,inf\n" + "1,1\n" * 9, "'b' is inf at row 2 of bad.csv"),
@@ -151,7 +151,7 @@ def test_unknown_columns_are_answered_with_the_nearest(cats):
 
 def test_too_many_categories_are_refused_with_the_rest_to_choose():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(5000)], "kind": ["a", "b"] * 2500})
-    with pytest.raises(SourceError, match=r"'name' has more than 4,096.*--event kind"):
+    with pytest.raises(SourceError, match=r"'name' has more than 4,096.*event=kind"):
         load(frame, event="name,kind", columns="categories")
     assert load(frame, event="name,kind").space == Table((Column("name", levels=5000), Column("kind", levels=2)))
     with pytest.raises(SourceError, match="'name' has more than 1,000"):
@@ -255,14 +255,14 @@ def test_a_family_takes_the_columns_of_a_table_as_it_can(cats):
     assert levels.remarks == ["markov_chain models levels, so all columns were taken as --columns categories"]
     assert isinstance(load_for("table", numbers).space, Table)
     assert load_for("independent", cats).remarks == []
-    with pytest.raises(SpaceError, match=r"Table.*on a grid.*--columns real"):
+    with pytest.raises(SpaceError, match=r"Table.*on a grid.*columns=.real."):
         load_for("flow", numbers)
     with pytest.raises(
         SpaceError,
-        match=r"'r' holds real numbers; it models discrete values: of a table take columns=.categories. .--columns cat",
+        match=r"'r' holds real numbers; it models discrete values: of a table take columns=.categories.",
     ):
         load_for("independent", numbers.assign(r=np.random.default_rng(0).normal(size=120)))
-    with pytest.raises(SpaceError, match=r"Markov.*--columns categories"):
+    with pytest.raises(SpaceError, match=r"Markov.*columns=.categories."):
         MarkovChain(load(numbers).space)
 
 

@@ -223,7 +223,7 @@ def test_characters_outside_the_alphabet_are_named_with_their_place(tmp_path):
     codec = load(pd.DataFrame({"text": [TEXT]}), length=8, tokenizer="characters").codec
     path = tmp_path / "new.txt"
     path.write_text("ünïcode foxes@", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@' \(U\+0040\).*--tokenizer bytes"):
+    with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@' \(U\+0040\).*tokenizer=.bytes."):
         events_of_file(codec, path)
     with pytest.raises(SourceError, match=r"byte 16 of .*new\.txt begins '@'"):
         load(path, codec=codec)
@@ -240,7 +240,7 @@ def test_characters_outside_the_alphabet_are_named_with_their_place(tmp_path):
 def test_what_is_no_utf_8_is_named_with_its_place(tmp_path, at):
     path = tmp_path / "latin.txt"
     path.write_bytes(b"caf " * (at // 4) + b" " * (at % 4) + b"\xe9 " + TEXT.encode())
-    with pytest.raises(SourceError, match=rf"byte {at + 1:,} of .*latin\.txt is not UTF-8 text.*--tokenizer bytes"):
+    with pytest.raises(SourceError, match=rf"byte {at + 1:,} of .*latin\.txt is not UTF-8 text.*tokenizer=.bytes."):
         load(path, tokenizer="characters", length=8)
     data = load(path, tokenizer="bytes", length=8)
     assert joined(*data.splits.values(), codec=data.codec) == path.read_bytes()

@@ -80,7 +80,7 @@ def test_what_is_asked_for_comes_first(tmp_path):
     assert list(read(path, separator="pipe")[0]) == ["a;b"]
     path = written(tmp_path, "имя,x\nмир,1\nмир,2\n", encoding="cp1251")
     assert read(path, encoding="koi8-r")[0]["ХЛЪ"] == ["ЛХП", "ЛХП"]
-    with pytest.raises(SourceError, match=r"t\.csv is not UTF-8 text.*name another --encoding"):
+    with pytest.raises(SourceError, match=r"t\.csv is not UTF-8 text.*name another encoding"):
         read(path, encoding="utf-8")
 
 

@@ -113,7 +113,7 @@ def test_a_mask_must_be_a_picture_of_the_size_of_the_events_that_are_pictures(tm
         exhibit_of(PaletteCodec(4, 3, PALETTE)).read_mask(tmp_path / "mask.png")
     with pytest.raises(SourceError, match=r"the mask .*text.png is not a picture"):
         exhibit_of(ImageCodec(4, 3, 1)).read_mask(tmp_path / "text.png")
-    with pytest.raises(SourceError, match=r"is a mask for pictures, and the run models Waveform.*; use --keep"):
+    with pytest.raises(SourceError, match=r"is a mask for pictures, and the run models Waveform.*; use keep"):
         exhibit_of(WaveformCodec(8000, 12)).read_mask(tmp_path / "mask.png")
-    with pytest.raises(UsageError, match="a text has no mask; use --keep"):
+    with pytest.raises(UsageError, match="a text has no mask; use keep"):
         exhibit_of(TextCodec(12)).read_mask(tmp_path / "mask.png")

@@ -12,12 +12,12 @@ from ptheta.training.budget import rate
     ("given", "problem"),
     [
         ({}, "there is no budget"),
-        ({"steps": 1, "epochs": 1}, "--steps and --epochs are given together"),
-        ({"minutes": 1, "steps": 1, "epochs": 1}, "--minutes, --steps and --epochs are given together"),
+        ({"steps": 1, "epochs": 1}, "steps and epochs are given together"),
+        ({"minutes": 1, "steps": 1, "epochs": 1}, "minutes, steps and epochs are given together"),
     ],
 )
 def test_a_budget_is_given_exactly_once(given, problem):
-    with pytest.raises(FitError, match=f"{problem}; give one of --minutes, --steps and --epochs"):
+    with pytest.raises(FitError, match=f"{problem}; give one of minutes, steps and epochs"):
         Budget(**given)
 
 

@@ -122,7 +122,7 @@ def test_a_player_takes_its_turns_only():
 def test_a_loss_that_is_no_number_stops_the_fit_and_the_best_weights_are_handed_over():
     kept = []
     fit = contest(Exploding, np.zeros((8, 2), np.uint8), Budget(steps=50), Settings(), keep=kept.append)
-    with pytest.raises(FitError, match="not finite at step 3; lower --learning-rate"):
+    with pytest.raises(FitError, match="not finite at step 3; lower learning_rate"):
         fit.run()
     (weights,) = kept
     assert all(torch.isfinite(w).all() for w in weights.values())

@@ -177,7 +177,7 @@ def test_a_checkpoint_without_position_is_refused_but_a_flag_goes_on_from_its_we
     path = interrupted / "checkpoint" / "state.safetensors"
     tensors, _ = read_tensors(path)
     write_tensors(path, tensors)
-    with pytest.raises(RunError, match=r"lacks the position of the fit .*--resume-inexact"):
+    with pytest.raises(RunError, match=r"lacks the position of the fit .*resume_inexact=True"):
         ptheta.fit(None, data, out=interrupted, resume=True)
     monkeypatch.setattr(type(ptheta.Run.load(interrupted).model), "prepare", None)  # would overwrite what was learned
     run = ptheta.fit(None, data, out=interrupted, resume_inexact=True)
@@ -228,12 +228,12 @@ def test_other_data_are_refused_but_a_flag_accepts_them(interrupted, walks):
 def test_another_model_is_refused(interrupted, data):
     with pytest.raises(RunError, match="is a run of another model: it is a made"):
         ptheta.fit("transformer", data, out=interrupted, resume=True)
-    with pytest.raises(RunError, match="is a run of another model: --width differs"):
+    with pytest.raises(RunError, match="is a run of another model: width differs"):
         ptheta.fit("made", data, out=interrupted, resume=True, hyperparameters={"width": 17})
 
 
 def test_resuming_needs_the_folder(data):
-    with pytest.raises(UsageError, match="name it with --out"):
+    with pytest.raises(UsageError, match="name it with out"):
         ptheta.fit("made", data, resume=True)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ptheta.data.codecs.base import Place, nowhere
-from ptheta.errors import SourceError
+from ptheta.errors import NoSourceError, SourceError
 from ptheta.foreign import guarded
 from ptheta.listing import regular
 
@@ -131,7 +131,7 @@ def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Pictu
                 if closing:
                     picture.close()
         except FileNotFoundError:
-            raise SourceError(f"{place(0)} does not exist", "check the path") from None
+            raise NoSourceError(f"{place(0)} does not exist", "check the path") from None
         except pil.DecompressionBombError as error:
             raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
         except pil.UnidentifiedImageError:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.codecs.base import Place, nowhere
-from ptheta.errors import SourceError
+from ptheta.errors import NoSourceError, SourceError
 from ptheta.files import write_bytes
 from ptheta.foreign import guarded
 from ptheta.listing import regular, unreadable
@@ -66,7 +66,7 @@ def read_channels(value: Any, place: Place = nowhere) -> tuple[np.ndarray, int]:
     try:
         content = value if isinstance(value, bytes) else regular(value, place(0)).read_bytes()
     except FileNotFoundError:
-        raise SourceError(f"{place(0)} does not exist", "check the path") from None
+        raise NoSourceError(f"{place(0)} does not exist", "check the path") from None
     except OSError as error:
         raise unreadable(error.filename or place(0), error) from None
     with guarded(place(0), "remove it or save it again as WAV", problem="{origin} is not a readable sound"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
-from ptheta.errors import SourceError, nearest
+from ptheta.errors import NoSourceError, SourceError, nearest
 from ptheta.listing import entries, exists, is_file, is_folder
 from ptheta.names import printable
 from ptheta.run_folders import is_run
@@ -61,7 +61,7 @@ def _named(source: str | Path) -> Source:
 
         return open_hub(str(source))
     hint = nearest(str(source), list(BUILT_IN))
-    raise SourceError(
+    raise NoSourceError(
         f"no file or folder is called {source}",
         hint if hint.startswith("did") else f"check the path; built in is {', '.join(BUILT_IN)}",
     )
