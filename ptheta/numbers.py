@@ -62,6 +62,16 @@ def joined(words: Sequence[str], conjunction: str = "and") -> str:
     return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """Some words, and how many more there are.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c"], most=2)
+    ('a, b', 'a, b and 1 more')
+    """
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
 def rounded(n: float, most: int) -> int:
     """A number of events that does not betray how fast the machine was at that moment: 1, 2 or 5 times a power of ten.
 

@@ -30,6 +30,7 @@ from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.numbers import with_article
 from ptheta.remarks import remark
+from ptheta.sampling import generator_for
 from ptheta.stored_runs import StoredRun
 from ptheta.typed import typed
 
@@ -317,7 +318,7 @@ def filled(
         warp: of what is drawn from.
     """
     result, done = allocate((len(rows), 1 if best else draws, rows.shape[1]), rows.dtype), 0
-    for part in model.imputed(rows, draws, context, seed=seed, warp=warp):
+    for part in model.imputed(rows, draws, context, generator_for(seed, None), warp):
         found = part.cpu().numpy()
         result[done : done + len(found)] = best_guess(codec, found)[:, None] if best else found
         done += len(found)

@@ -68,6 +68,12 @@ class StoredRun:
         return self._remarks + [skipped] * bool(damaged)
 
     @property
+    def notes(self) -> list[str]:
+        """What was taken, left out and reinterpreted of the data, and what was remarked later in the fit."""
+        later = [note for line in self.metrics() for note in line.get("notes", [])]
+        return list(dict.fromkeys([*self.config["data"]["notes"], *later]))
+
+    @property
     def is_pending(self) -> bool:
         """Whether another run still lies in the folder, since this one has no weights yet."""
         return self._pending

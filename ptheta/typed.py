@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 import numpy as np
 
 from ptheta.errors import ArgumentError, UsageError, nearest
-from ptheta.numbers import with_article
+from ptheta.numbers import joined, with_article
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def checked(name: str, value: Any, kind: Any) -> Any:
         found = _as(value, one)
         if found is not _WRONG:
             return found
-    wanted = " or ".join(dict.fromkeys(_word(one) for one in kinds if one is not type(None)))
+    wanted = joined([*dict.fromkeys(_word(one) for one in kinds if one is not type(None))], "or")
     remedy = f"give {wanted}"
     if int in kinds and isinstance(value, float) and value.is_integer():
         remedy = f"give {int(value)}"

@@ -44,7 +44,7 @@ def test_options_are_keywords_in_python_and_flags_on_the_command_line(tmp_path, 
     (tmp_path / "x.csv").write_text("a,b\n" + "1,x\n2,y\n" * 30)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    with pytest.raises(UsageError, match="choose another out$"):
+    with pytest.raises(UsageError, match=r"choose another out$"):
         ptheta.fit("independent", "x.csv", out="taken")
     assert main(["fit", "x.csv", "independent", "--out", "taken"]) == 2
     assert "choose another --out\n" in capsys.readouterr().err

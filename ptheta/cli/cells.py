@@ -19,14 +19,14 @@ from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, merged
 from ptheta.data.readers import check_form, open_rows
-from ptheta.data.sources.cells import Writing, listed
+from ptheta.data.sources.cells import Writing
 from ptheta.data.sources.delimited import TextTable
 from ptheta.data.sources.spelled_rows import filled as filled_text
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
 from ptheta.models.autoregressive.table import TableTransformer
-from ptheta.numbers import plural
+from ptheta.numbers import listed, plural
 from ptheta.raw_use import filled
 from ptheta.remarks import remark
 from ptheta.reporting import exhibit_of

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from ptheta.numbers import joined
+
 if TYPE_CHECKING:
     from ptheta.data.option_groups import OptionGroup
 
@@ -77,7 +79,7 @@ def read_as_asked(function: Callable[..., Any]) -> Callable[..., Any]:
         with asking(TextTables(**text_tables)) as asked:
             result = function(*args, **kwargs)
         if text_tables and not asked.used:
-            remark(f"no CSV file was read, so {' and '.join(text_tables)} had no effect")
+            remark(f"no CSV file was read, so {joined(list(text_tables))} had no effect")
         return result
 
     return wrapped

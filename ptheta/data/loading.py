@@ -16,7 +16,6 @@ from ptheta.data.kinds import KINDS, OF_ANY, Kind, kind_of, option_groups
 from ptheta.data.option_groups import OptionGroup, Options, types_of
 from ptheta.data.options import Loading, Texts, TextTables
 from ptheta.data.sources.asked import asking
-from ptheta.data.sources.cells import listed
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.opening import open_source
 from ptheta.data.sources.splits import divisible
@@ -25,6 +24,7 @@ from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.listing import exists, is_folder, staying_in
+from ptheta.numbers import joined, listed
 from ptheta.remarks import collecting, remark
 
 
@@ -63,7 +63,7 @@ def load(
     with collecting() as found, bounded, asking(text, names, words_of(codec, None, None, None)) as reader:
         opened = open_source(source) if codec is not None else divisible(open_source(source))
         if text.given and not reader.used:
-            raise UsageError(f"{opened.origin} is not a text table", f"leave out {' and '.join(text.given)}")
+            raise UsageError(f"{opened.origin} is not a text table", f"leave out {joined(text.given)}")
         with reading(opened.origin):
             opened = opened.spelled(words_of(codec, context_codec, context, opened))
         if codec is not None and event is None:
@@ -182,7 +182,7 @@ def _check_suits(source: Source, choice: Choice, options: Options) -> None:
     for group in of_kinds:
         if wrong := [name for name in options[group].given if name not in suited]:
             what = next(kind.what for kind in KINDS.values() if kind.options is group)
-            raise UsageError(f"the events of {source.name} are not {what}", f"leave out {' and '.join(wrong)}")
+            raise UsageError(f"the events of {source.name} are not {what}", f"leave out {joined(wrong)}")
 
 
 def _names(group: type[OptionGroup] | None, *, of_contexts: bool = False) -> set[str]:

@@ -16,7 +16,7 @@ from ptheta.data.codecs import Codec, ContextCodec
 from ptheta.data.options import Loading
 from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
-from ptheta.numbers import plural
+from ptheta.numbers import joined, plural
 from ptheta.spaces import Space
 
 HELD_OUT = 0.1
@@ -213,14 +213,14 @@ def divide(
             parts["test"] = held_out(n, None, n)
         parts = {name: count for name, count in parts.items() if count}
         if sum(parts.values()) >= n:
-            wanted = " and ".join(f"{count:,} for {name}" for name, count in parts.items())
+            wanted = joined([f"{count:,} for {name}" for name, count in parts.items()])
             fewer = bool(parts.get("validation")) and loading.validation is not None
             remedy = "give a smaller validation (--validation)" if fewer and n > 2 else f"give more {rows}"
             held = plural(n, rows.removesuffix("s"))
             raise SourceError(f"{source.origin} has {held}, too few to hold out {wanted}", remedy)
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
-            drawn = " and ".join(f"{name}: {count:,} {rows}" for name, count in parts.items())
+            drawn = joined([f"{name}: {count:,} {rows}" for name, count in parts.items()])
             notes.append(f"{drawn} drawn from {'all' if first == 'all' else 'train'} with seed {seed}")
         elif first == "all":
             masks["all"] = {"train": masks["all"]["all"]}

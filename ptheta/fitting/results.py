@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.models import Autoregressive, Density, Model
 from ptheta.numbers import jsonable, rounded
+from ptheta.remarks import collecting, remark
 from ptheta.reporting import FitProgress, exhibit_of, write_card, write_overview
 from ptheta.runs import Run
 from ptheta.training import Objective, Timetable
@@ -67,9 +69,21 @@ def conclude(
     if objective is not None:
         results |= objective.conclude(run.model, events)
     run.log({"results": results})
-    write_overview(run, patience=timetable.looking(seconds), say=progress.say, during=progress.during)
+    with noting(run):
+        write_overview(run, patience=timetable.looking(seconds), say=progress.say, during=progress.during)
     write_card(run)
     progress.finished(results)
+
+
+@contextmanager
+def noting(run: Run) -> Iterator[None]:
+    """Within, remarks are kept among the run's notes, too."""
+    with collecting() as found:
+        yield
+    for text in found:
+        remark(text)
+    if found:
+        run.log({"notes": found})
 
 
 def _affordable(run: Run, events: Split, timetable: Timetable, seconds: float) -> int:

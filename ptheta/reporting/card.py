@@ -43,7 +43,7 @@ def card(run: Run) -> str:
         "|---|---|",
         *[f"| {name} | {value} |" for name, value in card_rows(run)],
         "",
-        *[f"- {note}" for note in data["notes"]],
+        *[f"- {note}" for note in run.notes],
         "",
         *file_lines(run, "copies", "surprise"),
         "```sh",

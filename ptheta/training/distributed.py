@@ -128,10 +128,10 @@ class _Party:
         failed = {rank: answer["failed"] for rank, answer in enumerate(there) if "failed" in answer}
         if failed:
             rank, (problem, remedy) = next(iter(failed.items()))
-            raise _shared(FitError(f"process {rank} of {self.size} cannot continue: {problem}", remedy))
+            raise _shared(FitError(f"the process of rank {rank} (of {self.size}) cannot continue: {problem}", remedy))
         for rank, answer in enumerate(there) if compare else ():
             if differing := _differences(there[0]["record"], answer["record"]):
-                what = f"process {rank} of {self.size} differs from process 0 in {', '.join(differing)}"
+                what = f"the process of rank {rank} (of {self.size}) differs from rank 0 in {', '.join(differing)}"
                 raise _shared(FitError(what, "start all with the same data, settings and versions"))
         return there[0]["record"]
 
@@ -195,7 +195,7 @@ def together() -> Iterator[None]:
         try:
             torch.distributed.init_process_group(backend)
         except (RuntimeError, ValueError) as error:
-            what = f"process {rank} of {size} cannot reach the others: {_named(error)}"
+            what = f"the process of rank {rank} (of {size}) cannot reach the others: {_named(error)}"
             raise FitError(what, START) from error
     _party = _Party(rank, size)
     try:
@@ -286,7 +286,8 @@ def _is_lost(error: BaseException) -> bool:
 
 def _lost(rank: int, size: int) -> FitError:
     return FitError(
-        f"process {rank} of {size} stopped because another one ended", "see the message of that one, and fit again"
+        f"the process of rank {rank} (of {size}) stopped because another one ended",
+        "see the message of that one, and fit again",
     )
 
 

@@ -226,7 +226,7 @@ def test_cells_that_cannot_be_given_are_one_line_and_nothing_is_written(at, run,
 
 
 def test_a_cell_beyond_all_that_were_learned_from_is_reported(at):
-    given = ("sample", "plain", "-n", 2, "--context", "cat", "--force", "--out", "s.csv")
+    given = ("sample", "plain", "-n", 2, "--force", "--out", "s.csv", "--context", "cat")
     assert "size is 1e+06, and in training it was" in at(*given, "size=1e6").err
     assert "in training" not in at(*given, "size=0.25").err
 

@@ -78,7 +78,7 @@ def test_a_word_is_read_as_written_or_refused(language):
 
 
 def test_two_encodings_that_are_as_likely_are_both_named_with_a_word():
-    with pytest.raises(SourceError, match=r"as likely cp1252 \('Dvoøák,1'\) as cp1250 \('Dvořák,1'\); name its --enc"):
+    with pytest.raises(SourceError, match=r"as likely cp1252 \('Dvoøák,1'\) as cp1250 \('Dvořák,1'\); name its enc"):
         decoded("a,b\nDvořák,1\n".encode("cp1250"), "t.csv", None)
 
 

@@ -330,7 +330,7 @@ def test_imputing_in_parts_is_imputing_at_once_and_holds_a_part_at_a_time(monkey
     x[::2] = NAN
     whole = model.impute(x, 3, seed=0)
     monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 12)
-    parts = list(model.imputed(x, 3, seed=0))
+    parts = list(model.imputed(x, 3, None, torch.Generator().manual_seed(0)))
     assert [len(part) for part in parts] == [4] * 10
     torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-9, atol=1e-9)
 

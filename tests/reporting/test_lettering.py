@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+import ptheta
 from ptheta.cli.main import main
-from ptheta.remarks import collecting
-from ptheta.reporting import lettering
+from ptheta.fitting.results import noting
+from ptheta.remarks import DataWarning, collecting, remark
+from ptheta.reporting import lettering, write_card
 from ptheta.reporting.lettering import spelled, text_width, write
 from ptheta.reporting.pictures import grid
 
@@ -110,3 +112,14 @@ def test_sheets_of_samples_completions_and_maps_name_their_labels(without_fonts,
         assert sheet.width >= 2 + 8 + text_width(word) + columns * 66
     seen = np.asarray(Image.open(tmp_path / "scores.png").convert("L")) < 128
     assert seen.any()
+
+
+def test_remarks_after_loading_are_among_the_notes_of_a_run(tmp_path):
+    data = ptheta.load(np.zeros((40, 3), np.int64) + np.arange(40)[:, None] % 2)
+    run = ptheta.fit("independent", data, out=tmp_path / "run")
+    with pytest.warns(DataWarning, match="a font is missing"), noting(run):
+        remark("a font is missing")
+        remark("a font is missing")
+    assert ptheta.Run.load(run.path).notes == [*data.notes, "a font is missing"]
+    write_card(run)
+    assert "- a font is missing\n" in (run.path / "README.md").read_text()

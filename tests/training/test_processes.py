@@ -25,12 +25,12 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "other data": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit b.npy {MADE} --steps 2 --out runs/new",
-        "process 1 of 2 differs from process 0 in data (",
+        "the process of rank 1 (of 2) differs from rank 0 in data (",
     ),
     "other settings": (
         f"fit a.npy {MADE} --steps 2 --learning-rate 0.001 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --learning-rate 0.002 --out runs/new",
-        "differs from process 0 in learning_rate (0.002, not 0.001); start all with the same data, settings and",
+        "differs from rank 0 in learning_rate (0.002, not 0.001); start all with the same data, settings and",
     ),
     "another budget and another seed": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
@@ -57,12 +57,12 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "counting of other data": (
         "fit a.npy independent --out runs/new",
         "fit b.npy independent --out runs/new",
-        "process 1 of 2 differs from process 0 in data (",
+        "the process of rank 1 (of 2) differs from rank 0 in data (",
     ),
     "resumed with other data": (
         "fit a.npy --resume --steps 6 --out runs/done",
         "fit b.npy --resume --steps 6 --out runs/done",
-        "process 1 of 2 differs from process 0 in data (",
+        "the process of rank 1 (of 2) differs from rank 0 in data (",
     ),
     "resumed from other checkpoints": (
         "fit --resume --steps 6 --out runs/done",
@@ -72,7 +72,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "data that one lacks": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit nowhere.npy {MADE} --steps 2 --out runs/new",
-        "ptheta: process 1 of 2 cannot continue: no file or folder is called nowhere.npy; check the path",
+        "ptheta: the process of rank 1 (of 2) cannot continue: no file or folder is called nowhere.npy; check the path",
     ),
     "data that the first one lacks": (
         f"fit nowhere.npy {MADE} --steps 2 --out runs/new",
@@ -82,7 +82,7 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "data that one lacks, while the other estimates its steps": (
         "fit digits transformer --steps 1 --out runs/new",
         "fit nowhere.npy transformer --steps 1 --out runs/new",
-        "ptheta: process 1 of 2 cannot continue: no file or folder is called nowhere.npy; check the path",
+        "ptheta: the process of rank 1 (of 2) cannot continue: no file or folder is called nowhere.npy; check the path",
     ),
     "a step that does not fit": (
         "fit digits made --width 9000 --steps 1 --memory 0.1 --out runs/new",
@@ -97,24 +97,24 @@ PAIRS = {  # the commands of both processes, what is said, and what befalls each
     "a flag that one mistypes": (
         f"fit a.npy {MADE} --steps 2",
         f"fit a.npy {MADE} --stesp 2",
-        "process 1 of 2 cannot continue: unknown flag --stesp; did you mean --steps?",
+        "the process of rank 1 (of 2) cannot continue: unknown flag --stesp; did you mean --steps?",
     ),
     "a checkpoint that one cannot read": (
         "fit --resume --steps 6 --out runs/done",
         "fit --resume --steps 6 --out runs/torn",
-        "process 1 of 2 cannot continue: runs/torn/checkpoint/state.safetensors",
+        "the process of rank 1 (of 2) cannot continue: runs/torn/checkpoint/state.safetensors",
     ),
     "one that is killed while it loads": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stopped because another one ended; see the message of that one, and fit again",
+        "the process of rank 0 (of 2) stopped because another one ended; see the message of that one, and fit again",
         None,
         "killed while it loads",
     ),
     "one that is killed before its first step": (
         f"fit a.npy {MADE} --steps 2 --out runs/new",
         f"fit a.npy {MADE} --steps 2 --out runs/new",
-        "process 0 of 2 stopped because another one ended",
+        "the process of rank 0 (of 2) stopped because another one ended",
         None,
         "killed as it learns",
     ),
@@ -206,7 +206,7 @@ def test_interrupted_processes_leave_each_other(case, outcomes):
         ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK is '-1' in the environment, not a whole number"),
         ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2 and WORLD_SIZE 2 in the environment"),
         ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": ""}, "LOCAL_RANK is '' in the environment"),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "process 0 of 2 cannot reach the others: "),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "the process of rank 0 (of 2) cannot reach the others: "),
     ],
 )
 def test_an_environment_that_names_processes_wrongly_is_one_line(environment, said, monkeypatch, capfd, array_file):

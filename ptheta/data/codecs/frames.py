@@ -14,6 +14,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import Codec, Place, nowhere
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import replacing, write_bytes
+from ptheta.numbers import joined
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class FrameCodec(Codec):
         if path.suffix.lower() not in FORMATS:
             raise UsageError(
                 f"these samples cannot be written as a {path.suffix} file",
-                f"name a folder or a {' or '.join(FORMATS)} file",
+                f"name a folder or a {joined(FORMATS, 'or')} file",
             )
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, file_names, nowhere
 from ptheta.data.codecs.waves import as_samples, cancels, read_channels, read_sound, resampled, write_wave
 from ptheta.data.failures import Failures
+from ptheta.numbers import joined
 from ptheta.spaces import Space, Waveform
 
 FEWER = (2, 4, 8, 16)
@@ -91,7 +92,7 @@ class SoundCodec(ContextCodec):
             changes.append(f"resampled from {rate:,} to {self.rate:,} Hz")
         if len(samples) * self.rate > self.samples * rate:
             changes.append(f"cut from {len(samples) / rate:.2f} to {self.samples / self.rate:.2f} s")
-        return f"{text} is {' and '.join(changes)}" if changes else None
+        return f"{text} is {joined(changes)}" if changes else None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from ptheta.data.kinds import KINDS, Kind, recognised
 from ptheta.data.sources.tables import Column, Source
 from ptheta.data.views import Part, parts_of
 from ptheta.errors import SourceError, nearest
+from ptheta.numbers import listed
+
+SHOWN = 8
+"""Columns that a note names."""
 
 FIRST = ("image", "sound", "array", "bytes")
 """Kinds of columns that are looked for first as the event, in order; each is the event alone."""
@@ -81,17 +85,17 @@ def choose(
     kind = KINDS[kind.apart] if kind.apart and (whole or contexts) else kind
     choice = Choice(kind, events, contexts, excluded=without)
     if without:
-        choice.notes.append(f"excluded: {_some(without)}")
+        choice.notes.append(f"excluded: {listed(without, SHOWN)}")
     others = [name for name, c in everywhere.items() if c.kind == "other" and kind is KINDS["table"]]
     if kind is KINDS["table"] and not asked:
         _without_identifiers(choice, source)
     if kind is not KINDS["table"] and not asked:
         beside = [name for name in everywhere if name not in events]
         if beside:
-            choice.notes.append(f"left out beside {', '.join(events)}: {_some(beside)}")
+            choice.notes.append(f"left out beside {', '.join(events)}: {listed(beside, SHOWN)}")
     if others and not asked:
-        listed = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others]
-        choice.notes.append(f"left out, neither numbers nor names: {_some(listed)}")
+        whys = [f"{name} ({columns[name].why})" if columns[name].why else name for name in others]
+        choice.notes.append(f"left out, neither numbers nor names: {listed(whys, SHOWN)}")
     return choice
 
 
@@ -101,7 +105,7 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
     if long and len(long) < len(choice.event):
         choice.event = [name for name in choice.event if name not in long]
         choice.notes.append(
-            f"left out, with more digits than float64 keeps: {_some(long)}; as text they can be categories"
+            f"left out, with more digits than float64 keeps: {listed(long, SHOWN)}; as text they can be categories"
         )
     own, dates, figures = unusual_words(source, choice.event)
     if own and len(own) < len(choice.event):
@@ -109,24 +113,19 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
         them = "them" if len(own) > 1 else "it"
         choice.notes.append(
             "left out, since most rows have a value of their own (identifiers or free text): "
-            f"{_some(own)}; name {them} in --event to keep {them}"
+            f"{listed(own, SHOWN)}; name {them} in --event to keep {them}"
         )
     elif own:
-        choice.notes.append(f"most rows have a value of their own, which samples repeat: {_some(own)}")
+        choice.notes.append(f"most rows have a value of their own, which samples repeat: {listed(own, SHOWN)}")
     if dates:
         choice.notes.append(
-            f"dates or times, treated as unordered categories, so samples repeat known ones: {_some(dates)}"
+            f"dates or times, treated as unordered categories, so samples repeat known ones: {listed(dates, SHOWN)}"
         )
     if figures:
         choice.notes.append(
             "numbers among text, treated as unordered categories, so others are unknown to the run; write them as "
             f"numbers to learn them as such: {_some(figures)}"
         )
-
-
-def _some(names: list[str]) -> str:
-    """The first eight names."""
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
 
 
 def _names(asked: Any, source: Source) -> list[str]:

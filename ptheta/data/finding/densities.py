@@ -9,6 +9,7 @@ import numpy as np
 from ptheta.data.codecs import Codec, FrameCodec
 from ptheta.data.splits import Split
 from ptheta.errors import SourceError
+from ptheta.numbers import listed
 from ptheta.spaces import Real, Table
 
 LARGEST = 1e304
@@ -152,6 +153,5 @@ def _name(codec: Codec, j: int) -> str:
 
 
 def _listed(names: list[str], rows: bool) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     what = "column" if rows else "dimension"
-    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(names[:NAMED])}{more}"
+    return f"{what}{'s' if len(names) > 1 else ''} {listed(names, NAMED)}"

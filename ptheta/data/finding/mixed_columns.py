@@ -19,7 +19,7 @@ from ptheta.data.finding.labels import alike
 from ptheta.data.sources.tables import Source, Table, named
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
-from ptheta.numbers import plural
+from ptheta.numbers import listed, plural
 from ptheta.spaces.table import ON_GRID
 from ptheta.values import inferred, snapped
 
@@ -96,18 +96,14 @@ def described(codec: RowCodec) -> list[str]:
     notes = []
     grids = [c.name for c in space.columns if c.per]
     if grids:
-        notes.append(f"on a grid, each point with a probability: {_listed(grids)}")
+        notes.append(f"on a grid, each point with a probability: {listed(grids)}")
     if atoms:
-        notes.append(f"frequent values have a probability of their own: {_listed(atoms)}")
+        notes.append(f"frequent values have a probability of their own: {listed(atoms)}")
     if missing := [c.name for c in space.columns if c.missing]:
-        notes.append(f"missing is an outcome of {_listed(missing)}")
+        notes.append(f"missing is an outcome of {listed(missing)}")
     if real := [c.name for c in space.columns if not c.is_category and not c.per]:
-        notes.append(f"a density, in nats per unit of {_listed(real)}, beside probabilities of the other cells")
+        notes.append(f"a density, in nats per unit of {listed(real)}, beside probabilities of the other cells")
     return notes
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _chunks(source: Source, names: list[str]) -> Iterator[tuple[dict[str, Any], Table, int]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ptheta.data.formats import MISSING, MISSING_NUMBERS
+from ptheta.numbers import listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -311,8 +312,3 @@ def compute() -> Any:
     import pyarrow.compute
 
     return pyarrow.compute
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, and how many more."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ptheta.data.sources.cells import dates_among, listed
+from ptheta.data.sources.cells import dates_among
 from ptheta.data.sources.delimited import read_text
 from ptheta.data.sources.frames import table_of_columns, taken
 from ptheta.data.sources.json_lines import IN_PARTS, LinesTable, not_an_object, parsed
 from ptheta.data.sources.tables import Table
 from ptheta.errors import SourceError
-from ptheta.numbers import plural
+from ptheta.numbers import listed, plural
 from ptheta.remarks import remark
 
 ROWS = 'give a list of rows, [{"column": value, …}, …]'

@@ -12,8 +12,9 @@ import numpy as np
 
 from ptheta.data.options import AS_THEY_STAND
 from ptheta.data.sources.asked import Asked
-from ptheta.data.sources.cells import Meaning, compute, decimals_of, listed, meaning_of, missing_words, numbers_of
+from ptheta.data.sources.cells import Meaning, compute, decimals_of, meaning_of, missing_words, numbers_of
 from ptheta.data.sources.text_files import TextFile
+from ptheta.numbers import listed
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:

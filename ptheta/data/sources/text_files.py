@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptheta.data.sources.asked import Asked
-from ptheta.data.sources.cells import compute, listed
+from ptheta.data.sources.cells import compute
 from ptheta.data.sources.dialects import Dialect, inferred, lines_of, read_bytes
 from ptheta.data.sources.encodings import decoded
 from ptheta.errors import SourceError
-from ptheta.numbers import plural
+from ptheta.numbers import listed, plural
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:

@@ -203,17 +203,15 @@ class TableTransformer(Autoregressive):
             UsageError: the model knows its own order only.
             SpaceError: a present cell that its column does not allow.
         """
-        parts = list(self.imputed(x, n, context, seed=seed, generator=generator, warp=warp))
+        parts = list(self.imputed(x, n, context, generator_for(seed, generator), warp))
         return torch.cat(parts) if parts else self._partial(x)[:, None].expand(-1, n, -1).clone()
 
     def imputed(
         self,
         x: Any,
-        n: int = 1,
-        context: Any = None,
-        *,
-        seed: int | None = None,
-        generator: torch.Generator | None = None,
+        n: int,
+        context: Any,
+        generator: torch.Generator,
         warp: Warp = UNCHANGED,
     ) -> Iterator[Tensor]:
         """What `impute` returns, some rows [k, n, m] after the other, in memory that does not grow with b or n · b."""
@@ -222,7 +220,6 @@ class TableTransformer(Autoregressive):
             raise UsageError("this table model was trained for one order only", "fit it without --no-any-order")
         x = self._partial(x)
         context = self._validated_context(context, len(x))
-        generator = generator_for(seed, generator)
         for part in torch.arange(len(x), device=x.device).split(max(1, IMPUTED // max(n, 1))) if n and len(x) else ():
             rows = x[part].repeat_interleave(n, 0)
             given = None if context is None else context[part].repeat_interleave(n, 0)

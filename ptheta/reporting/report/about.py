@@ -92,8 +92,8 @@ def head(evidence: Evidence) -> tuple[str, Html, dict[str, Any]]:
 
 def the_run(evidence: Evidence) -> Section:
     """Everything that is known about the run, and the command that fits it again."""
-    run, data = evidence.run, evidence.run.config["data"]
-    notes = tag("ul", *(tag("li", note) for note in data["notes"]))
+    run = evidence.run
+    notes = tag("ul", *(tag("li", note) for note in run.notes))
     body = [facts(card_rows(run)), tag("h3", "Fit again"), command(fit_command(run))]
     if "parts" in run.config["model"]:
         body.append(paragraph("The model was built from parts in Python; the command builds new ones.", cls="how"))
