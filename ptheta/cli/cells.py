@@ -31,6 +31,7 @@ from ptheta.raw_use import filled
 from ptheta.remarks import remark
 from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns
+from ptheta.reporting.waiting import console_for, waiting
 
 if TYPE_CHECKING:
     from ptheta.runs import Run
@@ -113,7 +114,8 @@ def impute(
         raise UsageError(f"two of the files are called {twice[0]}", "complete them one at a time")
     rows = contexts(run, context, sum(map(len, tables)))
     clock = time.perf_counter()
-    drawn = filled(model, codec, np.concatenate(tables), draws, rows, point, seed, warp)
+    with waiting(f"drawing {plural(sum(empty), 'missing cell')}", console_for(True)):
+        drawn = filled(model, codec, np.concatenate(tables), draws, rows, point, seed, warp)
     seconds = time.perf_counter() - clock
     written, start = [], 0
     with nullcontext(place) if single else replacing_folder(place) as folder:

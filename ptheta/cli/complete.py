@@ -88,6 +88,7 @@ def complete(
     from ptheta.cli import cells, whole_texts, writing
     from ptheta.models import Autoregressive
     from ptheta.reporting import exhibit_of
+    from ptheta.reporting.waiting import console_for, waiting
     from ptheta.runs import Run
     from ptheta.training import choose_device
 
@@ -140,15 +141,9 @@ def complete(
     clock = time.perf_counter()
     given = given_contexts(fitted, context)
     given = None if given is None else given.shared(len(x))
-    drawn = model.complete(
-        x,
-        kept,
-        n,
-        None if given is None else given.rows,
-        seed=seed,
-        effort=effort,
-        **steps,
-    ).cpu()
+    rows = None if given is None else given.rows
+    with waiting(f"drawing {plural(n * len(x), 'completion')}", console_for(True)):
+        drawn = model.complete(x, kept, n, rows, seed=seed, effort=effort, **steps).cpu()
     seconds = time.perf_counter() - clock
     written = exhibit.write_completions(x, kept, drawn, place, names, None if given is None else given.names)
     what = f"each of {len(x)} events" if len(x) > 1 else str(files[0])

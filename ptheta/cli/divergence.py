@@ -51,6 +51,7 @@ def divergence(
         json: print value, se, n, method … of each as one JSON object on the last line
     """
     from ptheta.divergences import NAMES, divergences
+    from ptheta.reporting.waiting import console_for, waiting
     from ptheta.training import choose_device
 
     place = choose_device(device)
@@ -69,7 +70,8 @@ def divergence(
             "load the data of both with the same columns, sizes, tokens and units",
         )
     rows = _rows(min(conditional, key=lambda run: run.model.context_dropout, default=p), context)
-    found = divergences(p.model, q.model, rows, n=n, seed=seed)
+    with waiting("scoring the events of both runs", console_for(True)):
+        found = divergences(p.model, q.model, rows, n=n, seed=seed)
     width = max(map(len, NAMES.values()))
     lines = [f"p is {run}, q is {other}, over {p.model.space}; KL and Jensen–Shannon in nats"]
     lines += [f"  {NAMES[name]:<{width}}  {estimate}" for name, estimate in found.items()]

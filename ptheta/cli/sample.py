@@ -146,6 +146,7 @@ def _events(
     from ptheta.cli.cells import event_given, given_cells
     from ptheta.models import Autoregressive
     from ptheta.reporting import exhibit_of, write_events
+    from ptheta.reporting.waiting import console_for, waiting
 
     cells, values = given_cells(run, context)
     asked = given_contexts(run, values)
@@ -165,13 +166,14 @@ def _events(
     printed = exhibit_of(run.codec).is_text
     place = whole_texts.place_of(out, force) if printed else output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
-    if event is not None and isinstance(run.model, Autoregressive):
-        x, kept = event
-        many = x.expand(n, -1) if rows is not None else x
-        drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **steps)
-        x = drawn.reshape(n, -1).cpu()
-    else:
-        x = run.model.sample(n, rows, seed=seed, **steps).cpu()
+    with waiting(f"drawing {plural(n, 'event')}", console_for(True)):
+        if event is not None and isinstance(run.model, Autoregressive):
+            x, kept = event
+            many = x.expand(n, -1) if rows is not None else x
+            drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **steps)
+            x = drawn.reshape(n, -1).cpu()
+        else:
+            x = run.model.sample(n, rows, seed=seed, **steps).cpu()
     seconds = time.perf_counter() - clock
     if printed:
         texts = run.codec.decode(x)

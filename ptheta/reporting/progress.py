@@ -23,7 +23,7 @@ from ptheta.numbers import count, plural
 from ptheta.reporting.card import free_energy_text, scored_events
 from ptheta.reporting.contexts import run_words
 from ptheta.reporting.exhibits import exhibit_of
-from ptheta.reporting.waiting import waiting
+from ptheta.reporting.waiting import QUIET, waiting
 from ptheta.runs import Run
 from ptheta.training import Budget, Timetable, Verdict
 from ptheta.training.state import Position
@@ -50,21 +50,25 @@ TIMED = 5
 
 @contextmanager
 def track(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar for `total` events, with rate and time left, if it takes longer than two seconds."""
+    """How far work on `total` events is, with rate and time left: on a terminal a bar, if it takes longer than two
+    seconds; elsewhere some lines, if it takes longer than ten."""
     clock = time.perf_counter()
     console = console or terminal.console()
     columns = _plain("{task.description}"), BarColumn(), _plain("{task.fields[state]}")
     shown = console.is_terminal
     with Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not shown) as bar:
         task = bar.add_task(what, total=total, state="", visible=False)
-        done = 0
+        done, milestone = 0, 0.0
 
         def advance(n: int) -> None:
-            nonlocal done
+            nonlocal done, milestone
             done += n
             seconds = time.perf_counter() - clock
             state = f"{done:,} of {total:,}, {done / seconds:,.0f}/s, {_time((total - done) * seconds / done)} left"
             bar.update(task, completed=done, state=state, visible=seconds > PATIENCE)
+            if not shown and seconds > QUIET and milestone <= done / max(total, 1) < 1:
+                console.print(f"{what}: {state}", soft_wrap=True)
+                milestone = done / total + 1 / LINES
 
         yield advance
 

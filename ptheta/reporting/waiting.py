@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ptheta import terminal
+from ptheta.numbers import duration
 
 PATIENCE = 2.0
 """Seconds after which a terminal shows what is being done."""
@@ -33,23 +34,35 @@ def in_notebook() -> bool:
 
 @contextmanager
 def waiting(what: str, console: Console) -> Iterator[None]:
-    """Within, show what is being done if it takes long: on a terminal a line that moves, elsewhere one line.
+    """Within, show what is being done if it takes long: on a terminal a line that moves, elsewhere a line after ten
+    seconds, and others after twice the time each.
 
     Args:
         what: is being done, for example `drawing samples`.
         console: to show it on.
     """
     status = console.status(Text(what)) if console.is_terminal else None
-    show = (lambda: console.print(f"{what} …", soft_wrap=True)) if status is None else status.start
-    timer = threading.Timer(QUIET if status is None else PATIENCE, show)
-    timer.daemon = True
-    timer.start()
+    ended = threading.Event()
+
+    def lines() -> None:
+        seconds, passed = QUIET, ""
+        while not ended.wait(seconds / (2 if passed else 1)):
+            console.print(f"{what} …{passed}", soft_wrap=True)
+            seconds *= 2
+            passed = f", {duration(seconds)} so far"
+
+    def line() -> None:
+        if status is not None and not ended.wait(PATIENCE):
+            status.start()
+
+    shown = threading.Thread(target=lines if status is None else line, daemon=True)
+    shown.start()
     try:
         yield
     finally:
-        timer.cancel()
+        ended.set()
         if status is not None:
-            timer.join(1.0)  # it may be about to start
+            shown.join(1.0)  # it may be about to start
             status.stop()
 
 

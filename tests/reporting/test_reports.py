@@ -262,6 +262,25 @@ def test_nothing_is_shown_for_what_is_quick(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_where_there_is_no_terminal_long_work_is_shown_in_some_lines(capsys, monkeypatch):
+    from ptheta.reporting import progress, waiting
+
+    monkeypatch.setattr(progress, "QUIET", 0.0)
+    with progress.track("scoring", 100, console_for(True)) as advance:
+        for _ in range(100):
+            advance(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("scoring: 1 of 100, ")
+    assert len(lines) == progress.LINES
+    monkeypatch.setattr(waiting, "QUIET", 0.05)
+    with waiting.waiting("drawing", console_for(True)):
+        time.sleep(0.3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "drawing …"
+    assert lines[1] == "drawing …, 0.1 s so far"
+    assert len(lines) < 5
+
+
 def test_a_notebook_shows_lines_of_plain_text(data, tmp_path, capsys, monkeypatch):
     from types import SimpleNamespace
 
