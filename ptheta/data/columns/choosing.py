@@ -124,7 +124,7 @@ def _without_identifiers(choice: Choice, source: Source) -> None:
     if figures:
         choice.notes.append(
             "numbers among text, treated as unordered categories, so others are unknown to the run; write them as "
-            f"numbers to learn them as such: {_some(figures)}"
+            f"numbers to learn them as such: {listed(figures, SHOWN)}"
         )
 
 
