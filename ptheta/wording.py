@@ -25,6 +25,9 @@ WORDS = {
 }
 """Words that are values where they follow a flag."""
 
+KEYWORDS = {"except": "except_columns"}
+"""Flags whose keywords have other names, since Python has them itself."""
+
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)(?:[ =]([^\s;)]*[^\s;:.)]))?")
 _COMMAND = re.compile(r"`ptheta [^`]*`|\bptheta [a-z]+ .*")
 
@@ -60,6 +63,7 @@ def worded(text: str) -> str:
 def _keyword(found: re.Match[str]) -> str:
     """A flag, and what follows it, as a keyword."""
     name, word = found[1].replace("-", "_"), found[2]
+    name = KEYWORDS.get(name, name)
     rest = found[0][2 + len(found[1]) :]
     if name.removeprefix("no_") in SWITCHES:
         return f"{name.removeprefix('no_')}={not name.startswith('no_')}{rest}"

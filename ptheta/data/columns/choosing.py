@@ -175,7 +175,7 @@ def _find(columns: dict[str, Column], text: set[str], source: Source) -> list[st
     if not columns:
         raise SourceError(
             f"no column of {source.name} is left to be the event",
-            f"leave one of {_some(list(source.columns))} out of --context and --except, or name it in --event",
+            f"leave one of {listed(list(source.columns), SHOWN)} out of --context and --except, or name it in --event",
         )
     if not found:
         whys = [f"{c.name!r} holds {c.why}" for c in list(columns.values())[:REASONS] if c.why]
