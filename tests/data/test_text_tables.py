@@ -454,3 +454,18 @@ def test_a_table_in_another_encoding_than_its_source_is_reported(tmp_path):
         codec.write_frame(events, tmp_path / "b.csv", {"context": ["ß"]})
     assert remarks == []
     assert (tmp_path / "b.csv").read_text("latin-1").splitlines()[1].startswith("ß,")
+
+
+@pytest.mark.parametrize(("mark", "how"), [(" ", "--separator"), ("^", "--separator"), ("   ", "write a comma")])
+def test_what_may_be_an_unusual_separator_is_reported(mark, how, tmp_path):
+    path = written(tmp_path, "".join(f"{mark.join(row)}\n" for row in (("a", "b"), *((str(i), "x") for i in range(9)))))
+    cells, (remark, *_) = read(path)
+    assert len(cells) == 1
+    assert remark.startswith(f"t.csv is read as one column; if {mark[0]!r} separates its cells, ")
+    assert how in remark
+
+
+@pytest.mark.parametrize("cell", ["Ann Lee", "item 7", "2020-01-02 10:30", "10:30", "1 000", "a b c"])
+def test_words_dates_and_numbers_with_blanks_are_one_column(cell, tmp_path):
+    _, remarks = read(written(tmp_path, "name\n" + f"{cell}\n" * 9))
+    assert not any("is read as one column" in remark for remark in remarks)

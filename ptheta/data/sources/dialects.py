@@ -27,6 +27,9 @@ SEEN = 1_000
 SEPARATORS = (",", ";", "\t", "|")
 """Candidates, likeliest first."""
 
+UNUSUAL = (" ", ":", "^", "~")
+"""What is never taken for a separator unless it is asked for."""
+
 CLEARLY = 0.2
 """By how much more of the cells have to be numbers before an unusual separator is preferred to one that fits, too."""
 
@@ -121,6 +124,9 @@ def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8",
             )
         elif why:
             remark(f"{name}: its first row {why} and is taken as its header (--header no takes it as data)")
+    if len(rows) > 2 and max(map(len, rows)) == 1 and not asked.options.separator and (mark := _unusual(rows)):
+        how = "name it with --separator" if mark.strip() or "  " not in sample else "write a comma in place of blanks"
+        remark(f"{name} is read as one column; if {mark!r} separates its cells, {how}")
     if separator != usual and not asked.options.separator:
         remark(f"{name} is read with the separator {separator!r}")
     if comments:
@@ -162,6 +168,20 @@ def _separator(sample: str, usual: str, truncated: bool) -> str:
         return usual if usual in first else max(SEPARATORS, key=lambda mark: (first.count(mark), mark == usual))
     best = max(scores, key=lambda mark: scores[mark])
     return usual if usual in scores and scores[best] - scores[usual] < CLEARLY else best
+
+
+def _unusual(rows: Sequence[Sequence[str]]) -> str:
+    """What would divide every row of a column that is not one of numbers or dates into as many cells, of which those of
+    one place are numbers; empty if nothing does."""
+    lines = [row[0] for row in rows]
+    if sum(kind_of_cell(line) in ("number", "date") for line in lines) > len(lines) / 2:
+        return ""
+    for mark in UNUSUAL:
+        first, *others = [re.split(rf"{re.escape(mark)}+", line) for line in lines]
+        if len(first) > 1 and all(len(cells) == len(first) for cells in others):
+            if any({kind_of_cell(cell) for cell in column} <= {"number", ""} for column in zip(*others)):
+                return mark
+    return ""
 
 
 def _comments(lines: Sequence[str], separator: str, truncated: bool) -> int:
