@@ -82,6 +82,18 @@ def test_an_archive_is_what_its_folder_is(pictures, tmp_path, kind):
     assert data.remarks == [f"left out, not pictures: 1 file, such as {target}/{inner}notes.docx"]
 
 
+def test_a_folder_of_one_archive_is_what_that_holds(pictures, tmp_path):
+    (tmp_path / "d").mkdir()
+    target = zipped(pictures, tmp_path / "d" / "a.zip", "")
+    (tmp_path / "d" / "README.md").write_text("pets")
+    data = load(tmp_path / "d", context="label")
+    assert data.fingerprint == load(target, context="label").fingerprint
+    zipped(pictures, tmp_path / "d" / "b.zip", "")
+    (tmp_path / "d" / "c.csv.gz").write_bytes(b"no table")
+    with pytest.raises(SourceError, match="unpack its archives first"):
+        load(tmp_path / "d")
+
+
 @pytest.mark.parametrize("how", COMPRESSED)
 def test_a_compressed_file_is_what_it_holds(tmp_path, how):
     texts = {"a.txt": "the lazy dog sleeps. " * 400, "b.jsonl": '{"x": 1, "y": 2}\n{"x": 3, "y": 4}\n' * 20}

@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ptheta.data.sources.files import OPENERS, is_idx, open_file
-from ptheta.data.sources.folders import open_folder
+from ptheta.data.sources.folders import is_readme, open_folder
 from ptheta.data.sources.splits import PUBLISHED
 from ptheta.data.sources.tables import ArrayTable, Source, Table
 from ptheta.errors import SourceError
-from ptheta.listing import entries, files_below, is_folder, unpacked_to
+from ptheta.listing import entries, files_below, is_file, is_folder, unpacked_to
 from ptheta.remarks import collecting, remark
 
 STREAMS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
@@ -57,6 +57,12 @@ def is_packed(path: Path) -> bool:
     if is_idx(path) or name.endswith((".csv.gz", ".tsv.gz")):
         return False
     return name.endswith((".zip", ".tar", *STREAMS))
+
+
+def packed_alone(folder: Path) -> Path | None:
+    """The archive or compressed file that is all that a folder holds, beside a README; None if that is not so."""
+    held = [one for one in entries(folder) if not one.name.startswith((".", "__MACOSX")) and not is_readme(one)]
+    return held[0] if len(held) == 1 and is_file(held[0]) and is_packed(held[0]) else None
 
 
 def open_packed(path: Path) -> Source:

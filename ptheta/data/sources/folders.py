@@ -72,6 +72,11 @@ def open_folder(path: Path) -> Source:
     )
 
 
+def is_readme(file: Path) -> bool:
+    """Whether a file tells about the others beside it."""
+    return file.stem.lower() == "readme" and file.suffix.lower() in ("", *TEXTS)
+
+
 def _mostly(files: list[Path]) -> tuple[str, list[Path]]:
     """Whether a folder is one of pictures, sounds or texts, as the name of their column, and which files these are.
 
@@ -85,7 +90,7 @@ def _mostly(files: list[Path]) -> tuple[str, list[Path]]:
     found["text"] = [
         file
         for file in files
-        if file.suffix.lower() in TEXTS and file.stem.lower() != "readme" and file.with_suffix("") not in named
+        if file.suffix.lower() in TEXTS and not is_readme(file) and file.with_suffix("") not in named
     ]
     most = max(map(len, found.values()))
     return next(((name, rows) for name, rows in found.items() if OUTNUMBERED * len(rows) > most), ("text", []))

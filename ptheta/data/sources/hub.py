@@ -68,7 +68,9 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
     """
     from ptheta.data.sources.splits import named_splits
 
-    with one_line(str(path), "check that it holds data files that `datasets` can load"):
+    packed = any(file.suffix.lower() in (".zip", ".tar") for file in files)
+    what = "unpack its archives first" if packed else "check that it holds data files that `datasets` can load"
+    with one_line(str(path), what):
         import datasets
 
         for card in (path / "README.md", path / ".huggingface.yaml"):

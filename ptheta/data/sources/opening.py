@@ -46,9 +46,11 @@ def _named(source: str | Path) -> Source:
             raise SourceError(f"{path} is a run folder, not data", "load it with ptheta.Run.load, or name its data")
         if runs := [entry.name for entry in entries(path) if is_folder(entry) and is_run(entry)]:
             raise SourceError(f"{path} is a folder of runs, such as {runs[0]}, not data", "name the data")
+        from ptheta.data.sources.archives import open_packed, packed_alone
         from ptheta.data.sources.folders import open_folder
 
-        return open_folder(path)
+        packed = packed_alone(path)
+        return open_folder(path) if packed is None else open_packed(packed)
     if exists(path):
         from ptheta.data.sources.archives import is_packed, open_packed
         from ptheta.data.sources.files import open_file
