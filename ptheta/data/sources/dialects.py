@@ -178,9 +178,13 @@ def _unusual(rows: Sequence[Sequence[str]]) -> str:
         return ""
     for mark in UNUSUAL:
         first, *others = [re.split(rf"{re.escape(mark)}+", line) for line in lines]
-        if len(first) > 1 and all(len(cells) == len(first) for cells in others):
-            if any({kind_of_cell(cell) for cell in column} <= {"number", ""} for column in zip(*others)):
-                return mark
+        kinds = [{kind_of_cell(cell) for cell in column} for column in zip(*others)]
+        if (
+            len(first) > 1
+            and {len(cells) for cells in others} == {len(first)}
+            and any(k <= {"number", ""} for k in kinds)
+        ):
+            return mark
     return ""
 
 
