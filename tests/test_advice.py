@@ -1,8 +1,12 @@
 """Few steps are reported with flags that the family and the kind of data have, and that work."""
 
+import json
+import math
 import re
 import shlex
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +16,12 @@ from scipy.io import wavfile
 import ptheta
 from ptheta.cli.main import main
 from ptheta.data import Split
-from ptheta.fitting.advice import advice
+from ptheta.evaluation.results import Score
+from ptheta.fitting.advice import advice, shortcomings
 from ptheta.fitting.affording import Affording, Means
 from ptheta.models import family
 from ptheta.reporting.progress import FitProgress
+from ptheta.reporting.report.about import fit_command
 from ptheta.spaces import Real
 from ptheta.terminal import console
 from ptheta.training import Timetable
@@ -102,3 +108,49 @@ def test_steps_are_foreseen_from_those_after_the_first_few(seconds, monkeypatch,
         step += 1
         progress.advance(now / budget, Position(0, "", step=step, seconds=now))
     assert foreseen == [pytest.approx(step, rel=0.35 if len(seconds) > 900 else 0.1)]
+
+
+def test_a_fit_that_hardly_learned_says_so_at_its_end(sources, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["made", "--width", "8", "--learning-rate", "1e-12", "--steps", "1", "--json", "--out", str(run)]
+    assert main(["fit", str(sources / "photos.npy"), *words]) == 0
+    out, err = capsys.readouterr()
+    (note,) = json.loads(out.splitlines()[-1])["notes"]
+    uniform = 24 * 24 * math.log(256)
+    assert note.startswith(f"nothing was learned: uniform values have {uniform:.2f} nats, which ")
+    assert note in err
+    assert note in ptheta.Run.load(run).results()["notes"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"), [(1, "1 step: hardly learned; more with x"), (100, "100 steps: little learned; more with x")]
+)
+def test_few_steps_are_named_at_the_end(steps, words):
+    model = family("made").load()(ptheta.load("digits", limit=20).space)
+    run = SimpleNamespace(model=model)
+    score = Score(1.0, 0.1, 10, 64)
+    assert shortcomings(run, score, steps, "more with x") == [words]
+    assert shortcomings(run, score, 500, None) == []
+
+
+def test_smaller_batches_and_the_time_before_learning_are_part_of_the_advice():
+    data = ptheta.load("digits", limit=20)
+    affording = Affording.of_model(
+        model := family("made").load()(data.space), {}, data, torch.device("cpu"), Means(1e9)
+    )
+    times = Timetable(120.0)
+    times.before = 60.0
+    line = advice(model, affording, times, 20, batch=64)
+    assert "smaller batches (--batch-size 16)" in line
+    assert "more time (--minutes 11)" in line  # a minute before, and ten times the other
+    assert "smaller batches" not in advice(model, affording, times, 20, batch=8)
+
+
+def test_settings_chosen_for_the_machine_are_no_part_of_the_command_that_fits_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Affording, "settle", lambda self, model, chosen, world: (replace(chosen, batch_size=5), []))
+    data = ptheta.load("digits", limit=20)
+    run = ptheta.fit("made", data, steps=1, out=tmp_path / "run", hyperparameters={"width": 8})
+    assert run.plan()["settled"] == ["batch_size"]
+    assert "--batch-size" not in fit_command(run)
+    monkeypatch.setattr(type(run), "plan", lambda self: {**self.config["fit"], "settled": []})
+    assert "--batch-size 5" in fit_command(run)

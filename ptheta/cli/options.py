@@ -9,9 +9,9 @@ import tyro
 
 from ptheta.cli.needs import Needs
 
-OwnSource = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
+OwnSource = Annotated[str | None, tyro.conf.arg(metavar="[SOURCE]"), tyro.conf.Positional]
 SourceArgument = Annotated[str, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
-ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="MODEL"), tyro.conf.Positional]
+ModelArgument = Annotated[str | None, tyro.conf.arg(metavar="[MODEL]"), tyro.conf.Positional]
 RunArgument = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 Count = Annotated[int, tyro.conf.arg(aliases=["-n"])]
 OptionalCount = Annotated[int | None, tyro.conf.arg(aliases=["-n"])]

@@ -194,20 +194,24 @@ def fit(
         _check_contexts(model, data)
     counting = isinstance(model, Counting) and log_f is None
     budget = None if counting else planned
-    chosen = None if counting else Settings.of(model, **settings)
+    chosen = wanted = None if counting else Settings.of(model, **settings)
     notes: list[str] = []
     with world(device) as processes, contextlib.ExitStack() as held:
         processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
         if chosen is not None:
             with waiting("estimating what a step takes", console):
                 chosen, notes = affording.settle(model, chosen, processes)
+        settled = [] if run is None else run.plan().get("settled", [])
+        if chosen is not wanted:
+            settled = [name for name, value in vars(wanted).items() if value != vars(chosen)[name]]
         if type(model).__module__ == "__main__":
             notes.append(
                 f"{type(model).__name__} is not defined in a module: its run can be loaded only where it is defined"
             )
         model.to(processes.device)
         if run is None:
-            run = create(out, model, data, plan(kind.name, budget, chosen, options), seed, force, processes, held)
+            how = plan(kind.name, budget, chosen, options, settled)
+            run = create(out, model, data, how, seed, force, processes, held)
         elif processes.rank == 0:
             claim_again(run, held)
         progress = None
@@ -215,7 +219,8 @@ def fit(
         scored = run.results().get("n") if resuming else None
         try:
             progress = FitProgress(run, data, budget, console=console, is_main=processes.rank == 0, track=track)
-            progress.timetable, progress.advise = timetable, partial(advice, model, affording, timetable)
+            batch = None if chosen is None else chosen.batch_size
+            progress.timetable, progress.advise = timetable, partial(advice, model, affording, timetable, batch=batch)
             with progress:
                 for note in notes:
                     progress.say(note)
@@ -241,7 +246,7 @@ def fit(
                     processes.compare(asdict(trainer.position), last=True)
                     if resuming and processes.rank == 0:
                         run.rewind(trainer.position.step)
-                        run.note_resumed(plan(kind.name, budget, chosen, options), seed, data)
+                        run.note_resumed(plan(kind.name, budget, chosen, options, settled), seed, data)
                     model.load_state_dict(trainer.run())
         except KeyboardInterrupt:
             if progress is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -49,10 +49,16 @@ def create(
 
 
 def plan(
-    objective: str, budget: Budget | None, settings: Settings | None, options: Mapping[str, Any]
+    objective: str,
+    budget: Budget | None,
+    settings: Settings | None,
+    options: Mapping[str, Any],
+    settled: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What a config keeps of a fit: what was minimised, how long and how."""
-    return {
+    """What a config keeps of a fit: what was minimised, how long and how; settings that were chosen for the budget and
+    the machine, so that another one may choose others, are named under `settled`."""
+    kept: dict[str, Any] = {"settled": list(settled)} if settled else {}
+    return kept | {
         "objective": objective,
         "budget": budget and asdict(budget),
         "settings": settings and asdict(settings),

@@ -12,6 +12,7 @@ import torch
 from ptheta.data import Data, Split
 from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
+from ptheta.fitting.advice import shortcomings
 from ptheta.models import Autoregressive, Density, Model
 from ptheta.numbers import jsonable, rounded
 from ptheta.remarks import collecting, remark
@@ -68,6 +69,9 @@ def conclude(
         results["nats_random_orders"] = in_random_orders(run.model, events)
     if objective is not None:
         results |= objective.conclude(run.model, events)
+        if notes := shortcomings(run, score, progress.steps, progress.advise(progress.steps)):
+            results["notes"] = notes
+            run.log({"notes": notes})
     run.log({"results": results})
     with noting(run):
         write_overview(run, patience=timetable.looking(seconds), say=progress.say, during=progress.during)

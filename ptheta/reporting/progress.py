@@ -195,7 +195,7 @@ class FitProgress:
         left = position.seconds * (1 / progress - 1)
         steps = position.step + round(left / max(median(timed), 1e-9))
         if line := self.advise(steps):
-            self.say(f"about {plural(steps, 'step')} fit into {self.budget}: {line}")
+            self.say(f"about {plural(steps, 'step')} fit into {self.budget}: that is little; {line}")
 
     def counted(self, n: int) -> None:
         """`n` more events were counted."""
@@ -237,6 +237,8 @@ class FitProgress:
         steps = f" and {plural(results['steps'], 'step')}" if "steps" in results else ""
         rest = f" on {scored_events(results)}, in {_time(results['seconds'])}{steps}"
         self.say(Text.assemble(f"{results['split']} ", *value, rest))
+        for note in results.get("notes", []):
+            self.say(note)
         if "nats_random_orders" in results:
             self.say(f"in random orders {results['nats_random_orders']:.2f} nats")
         if zero := results.get("zero_probability"):

@@ -99,6 +99,9 @@ def the_run(evidence: Evidence) -> Section:
         body.append(paragraph("The model was built from parts in Python; the command builds new ones.", cls="how"))
     if any("resumed" in line for line in run.metrics()):
         body.append(paragraph("The fit was resumed; the command names its last budget and settings.", cls="how"))
+    if settled := [f"--{k.replace('_', '-')} {run.plan()['settings'][k]}" for k in run.plan().get("settled", [])]:
+        words = f"Chosen for the budget on the machine as it was, and chosen again: {', '.join(settled)}."
+        body.append(paragraph(words, cls="how"))
     if "minutes" in (run.plan()["budget"] or {}) and run.plan()["budget"]["minutes"] is not None:
         words = "A budget in minutes gives different weights on another machine; one in steps or epochs gives the same."
         body.append(paragraph(words, cls="how"))
@@ -116,7 +119,8 @@ def fit_command(run: Run) -> str:
     chosen = {k: v for k, v in stored["hyperparameters"].items() if not _is_default(v, signature.get(k))}
     budget = {k: v for k, v in (plan["budget"] or {}).items() if v is not None}
     usual = vars(Settings.of(run.model))
-    settings = {k: v for k, v in (plan["settings"] or {}).items() if k in usual and v != usual[k]}
+    settled = plan.get("settled", [])
+    settings = {k: v for k, v in (plan["settings"] or {}).items() if k in usual and v != usual[k] and k not in settled}
     objective = OBJECTIVES[plan.get("objective", "maximum_likelihood")]
     options = {k: v for k, v in plan.get("options", {}).items() if v != objective.options()[k].default}
     for name, value in (given | chosen | budget | settings | options | {"seed": run.config["seed"]}).items():
