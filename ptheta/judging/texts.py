@@ -18,7 +18,7 @@ from ptheta.runs import Run
 from ptheta.sampling import generator_for, most_agreed
 from ptheta.spaces import Document
 
-TOGETHER = 1024
+TOGETHER = 256
 """Texts that are drawn at once, at most, unless more are drawn for one context."""
 
 

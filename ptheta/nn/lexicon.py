@@ -39,11 +39,11 @@ PAIRS = 2**24
 
 
 class Words(NamedTuple):
-    """Of n contexts.
+    """Of n contexts, of which so many in a row may be the same: n = u · r.
 
     Attributes:
         keys: [n, S, width], of their tokens.
-        rows: t(y | x) of their tokens [n, S, K].
+        rows: t(y | x) of the tokens of those that differ [u, S, K].
         present: bool [n, S], which tokens are words.
         tokens: themselves [n, S].
     """
@@ -53,9 +53,21 @@ class Words(NamedTuple):
     present: Tensor
     tokens: Tensor
 
+    @property
+    def same(self) -> int:
+        """r."""
+        return len(self.present) // max(1, len(self.rows))
+
     def of(self, rows: Tensor) -> Words:
         """Those of some contexts."""
-        return Words(*(value[rows] for value in self))
+        which = rows // self.same
+        if len(rows) % self.same == 0:
+            groups = which.view(-1, self.same)
+            if bool((groups == groups[:, :1]).all()):
+                which = groups[:, 0]
+        kept = len(which) == len(self.rows) and bool((which == torch.arange(len(which), device=which.device)).all())
+        table = self.rows if kept else self.rows[which]
+        return Words(self.keys[rows], table, self.present[rows], self.tokens[rows])
 
 
 class Alignment(NamedTuple):
@@ -97,24 +109,26 @@ class Lexicon(nn.Module):
         self.register_buffer("counts", torch.zeros(levels) if hold_out else None)
         nn.init.zeros_(self.query.weight)  # all words alike
 
-    def words(self, encoded: Tensor, tokens: Tensor, present: Tensor) -> Words:
+    def words(self, encoded: Tensor, tokens: Tensor, present: Tensor, same: int = 1) -> Words:
         """What is computed once for an event.
 
         Args:
             encoded: the tokens of its context after their encoder [n, S, width].
             tokens: themselves [n, S].
             present: which are words [n, S].
+            same: contexts in a row that are the same, see `repeated`.
         """
         tokens = torch.where(present, tokens, 0)
-        return Words(self.key(encoded), self.table[tokens], present, tokens)
+        return Words(self.key(encoded), self.table[tokens[::same]], present, tokens)
 
     def held_out(self, words: Words, targets: Tensor) -> Words:
         """Words as if their own events had not been counted, so that learning trusts the lexicon as far as others may.
 
         Args:
-            words: of the contexts.
+            words: of the contexts, each on its own.
             targets: tokens of the events [n, t]; what is no token came from nowhere.
         """
+        assert words.same == 1
         assert self.counts is not None
         with torch.no_grad(), torch.autocast(targets.device.type, enabled=False):
             rows, known = words.rows, words.present[:, :, None] & (targets < words.rows.shape[-1])[:, None]
@@ -135,9 +149,10 @@ class Lexicon(nn.Module):
             words: of the contexts.
             covered: what the tokens before these cover [n, 1, S].
         """
-        n, s, outputs = words.rows.shape
-        index = before.clamp(max=outputs - 1)[:, None].expand(n, s, -1)
-        found = words.rows.gather(2, index) * (words.present[:, :, None] & (before < outputs)[:, None])
+        (u, s, outputs), (n, t) = words.rows.shape, before.shape
+        index = before.clamp(max=outputs - 1).reshape(u, 1, -1).expand(u, s, -1)
+        found = words.rows.gather(2, index).view(u, s, -1, t).transpose(1, 2).reshape(n, s, t)
+        found = found * (words.present[:, :, None] & (before < outputs)[:, None])
         last = (found / (found.sum(1, keepdim=True) + FLOOR)).transpose(1, 2)
         total = last.cumsum(1)
         return Alignment(last, total if covered is None else total + covered)
@@ -153,7 +168,21 @@ class Lexicon(nn.Module):
             scores = scores - self.cover * alignment.covered.to(scores.dtype)
             scores = scores.masked_fill(~words.present[:, None], -torch.inf)
             share = scores.softmax(-1).nan_to_num(0.0)  # of a context that says nothing
-            return self.strength * (share @ words.rows.to(share.dtype) + FLOOR).log()
+            n, t, s = share.shape
+            said = share.reshape(len(words.rows), -1, s) @ words.rows.to(share.dtype)
+            return self.strength * (said.view(n, t, -1) + FLOOR).log()
+
+
+def repeated(context: Tensor) -> int:
+    """How many rows of a context [n, …] in a row are the same, throughout.
+
+    >>> repeated(torch.tensor([[1], [1], [2], [2], [2], [2]])), repeated(torch.tensor([[1], [2], [2]]))
+    (2, 1)
+    """
+    if len(context) < 2:
+        return 1
+    starts = torch.nonzero((context[1:] != context[:-1]).flatten(1).any(1)).flatten() + 1
+    return math.gcd(len(context), *starts.tolist())
 
 
 def translations(

@@ -10,7 +10,7 @@ import torch
 import ptheta
 from ptheta.errors import UsageError
 from ptheta.models import Transformer
-from ptheta.nn.lexicon import DISCOUNT, FLOOR, UNMADE, Lexicon, translations
+from ptheta.nn.lexicon import DISCOUNT, FLOOR, UNMADE, Lexicon, repeated, translations
 from ptheta.spaces import Document, Image, Label
 
 TEXT, TOLD = Document(3, 4), Document(4, 5)
@@ -162,6 +162,26 @@ def test_a_run_with_a_lexicon_is_saved_with_it_and_knows_words_at_once(tmp_path)
     assert nats[True] < nats[False] - 3
     assert again.model.lexicon
     assert again.model.dictionary.table.any()
+
+
+def test_contexts_that_repeat_are_looked_up_once(model):
+    made, x, context = model
+    assert repeated(context[:3].repeat_interleave(4, 0)) == 4
+    told = context[:4].repeat_interleave(3, 0)
+    assert not (told[::3] == told[::3].roll(1, 0)).all(1).any()
+    words = made._conditions(told).words
+    assert words.rows.shape == (4, *made._conditions(context[:4]).words.rows.shape[1:])
+    apart = [made.log_prob(x[i : i + 1], told[i : i + 1]) for i in range(12)]
+    conditions = made._conditions(told)
+    logits = made._conditionals_from(made.flatten(x[:12]), conditions, 0)
+    torch.testing.assert_close(logits.log_prob(made.flatten(x[:12])).sum(1), torch.cat(apart))
+    for rows in ([0, 0, 2, 5, 4, 3], [4, 1, 8, 8], [9, 10, 11, 0, 1, 2], list(range(12))):
+        some, plain = words.of(torch.tensor(rows)), made._conditions(told[rows]).words
+        whole = some.rows.repeat_interleave(some.same, 0)
+        expected = plain.rows.repeat_interleave(plain.same, 0)
+        assert torch.equal(whole[:, : expected.shape[1]], expected)
+        assert not whole[:, expected.shape[1] :][some.present[:, expected.shape[1] :]].any()
+    assert words.of(torch.tensor([2, 1, 0, *range(3, 12)])).rows is words.rows
 
 
 def test_learning_holds_out_its_own_counts_and_scores_have_them(model):

@@ -10,7 +10,7 @@ from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.neighbours import Neighbourhood
 from ptheta.models.conditions import ContextEncoder
 from ptheta.nn import Block, Conditioning, Layers, Rotary, Turn, norm
-from ptheta.nn.lexicon import Alignment, Lexicon
+from ptheta.nn.lexicon import Alignment, Lexicon, repeated
 
 Slots = slice | Tensor
 """Which slots: the same of every row, or [n, t]."""
@@ -62,9 +62,9 @@ class Trunk(LanguageModel):
         words = None
         if self.dictionary is not None:
             tokens = context[:, : encoded.tokens.shape[1]]
-            words = self.dictionary.words(
-                encoded.tokens, tokens, encoded.present & (tokens >= 0) & (tokens != self.stop)
-            )
+            present = encoded.present & (tokens >= 0) & (tokens != self.stop)
+            same = 1 if self.training else repeated(tokens)
+            words = self.dictionary.words(encoded.tokens, tokens, present, same)
         return Conditioning(encoded.vector, [block.memory(encoded) for block in self.blocks], words)
 
     def embed(
