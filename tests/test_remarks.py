@@ -4,6 +4,7 @@ import json
 import os
 import unicodedata
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -330,3 +331,21 @@ def test_a_plot_beside_a_table_leaves_it_a_table(tmp_path):
     data = ptheta.load(tmp_path)
     assert data.codec.noun == "picture"
     assert f"left out, not pictures: 1 file, such as {tmp_path}/ages.csv" in data.remarks
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "dict", "data set"])
+def test_splits_of_unknown_names_in_memory_are_left_out(kind):
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    make = {
+        "array": lambda x: x,
+        "frame": lambda x: pd.DataFrame(x, columns=["a", "b"]),
+        "dict": lambda x: {"a": x[:, 0], "b": x[:, 1]},
+        "data set": lambda x: datasets.Dataset.from_dict({"a": x[:, 0], "b": x[:, 1]}),
+    }[kind]
+    data = ptheta.load({"train": make(values), "test": make(values[:10]), "holdout": make(values)}, validation=5)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 35, "validation": 5, "test": 10}
+    assert data.space.shape == (2,)
+    assert data.remarks == ["splits left out of data, neither train nor validation nor test: holdout (40 rows)"]
+    if kind != "array":
+        with pytest.raises(SourceError, match="the splits old, new; name them train, validation and test"):
+            ptheta.load({"old": make(values), "new": make(values)})

@@ -19,7 +19,7 @@ from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.data.readers import check_form
 from ptheta.errors import SourceError, UsageError
-from ptheta.listing import regular, unreadable
+from ptheta.listing import exists, regular, unreadable
 from ptheta.numbers import plural
 from ptheta.sampling import Effort, Warp
 
@@ -175,6 +175,11 @@ def _texts(
     if not 0 <= keep <= 1:
         raise UsageError(f"keep is {keep}", "give a fraction from 0 to 1")
     tokens = writing.check_count(run.model.space.dimensions if tokens is None else tokens)
+    if lacking := [file for file in files if not exists(file)]:
+        raise SourceError(
+            f"no file is called {str(lacking[0])!r}",
+            "check the path; ptheta sample RUN --prompt TEXT goes on from a text",
+        )
     whole = [writer.codec.tokens(_content(file), lambda _, file=file: str(file)) for file in files]
     if empty := [file for file, part in zip(files, whole) if not len(part)]:
         raise SourceError(

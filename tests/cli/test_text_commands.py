@@ -311,7 +311,7 @@ BAD = {
     "no new tokens": ("complete bytes start.txt --tokens 0", "--tokens is 0", "give at least 1"),
     "tokens of blocks": ("complete chain other.txt --tokens 3", "events of a fixed size", "leave out --tokens"),
     "method of a text": ("complete bytes start.txt --method ancestral", "token by token", "leave out --method"),
-    "no file": ("complete bytes nothing.txt", "nothing.txt cannot be read", "check the path"),
+    "no file": ("complete bytes nothing.txt", "no file is called 'nothing.txt'", "ptheta sample RUN --prompt TEXT"),
     "unknown character in a file": ("complete characters odd.log", "odd.log", "--tokenizer bytes"),
     "no documents": ("score bytes new --limit 0", "--limit is 0", "give at least 1"),
 }

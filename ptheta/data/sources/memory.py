@@ -28,13 +28,24 @@ def open_object(value: Any, name: str = "data") -> Source:
     Raises:
         SourceError: anything else.
     """
-    from ptheta.data.sources.splits import IGNORED, PUBLISHED, named_splits
+    from ptheta.data.sources.splits import named_splits
 
-    known = {*PUBLISHED, *IGNORED}
-    if isinstance(value, dict) and value and all(str(key).lower() in known for key in value):
+    if isinstance(value, dict) and _is_divided(value):
         tables = {str(key): table_of(part, str(key)) for key, part in value.items()}
         return Source(name, name, named_splits(tables, name))
     return Source(name, name, named_splits({"all": table_of(value, name)}, name))
+
+
+def _is_divided(values: dict[Any, Any]) -> bool:
+    """Whether a dict has splits, not columns: by their names, or since each is a table of its own."""
+    from ptheta.data.sources.splits import IGNORED, PUBLISHED
+
+    names = [str(key).lower() for key in values]
+    published = {PUBLISHED[name] for name in names if name in PUBLISHED}
+    tables = [
+        isinstance(one, dict) or hasattr(one, "column_names") or hasattr(one, "columns") for one in values.values()
+    ]
+    return bool(values) and (len(published) > 1 or all(tables) or all(name in {*PUBLISHED, *IGNORED} for name in names))
 
 
 def table_of(value: Any, title: str) -> Table:
