@@ -32,9 +32,10 @@ from ptheta.errors import ContextError, DensityError, FitError, SpaceError, Usag
 from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, returned, unsuited
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
+from ptheta.models.given import checked_context, context_rows
 from ptheta.numbers import joined
 from ptheta.sampling import generator_for
-from ptheta.spaces import Joint, Label, Space
+from ptheta.spaces import Label, Space
 from ptheta.typed import checked, typed
 
 
@@ -387,32 +388,10 @@ class Model(nn.Module, ABC):
         return x, self._validated_context(context, len(x))
 
     def _validated_context(self, context: Any, n: int) -> Tensor | None:
-        if self.context_space is None:
-            if context is not None:
-                raise ContextError("this model has no context", "leave the context out, or fit with one")
-            return None
-        if context is None and not self.context_dropout:
-            raise ContextError(f"this model needs a context in {self.context_space}", "give n rows, or one for all")
-        rows = self.context_space.null(1) if context is None else self._context_rows(context)
-        if len(rows) not in (1, n):
-            raise ContextError(f"the context has {len(rows)} rows for {n} events", "give n rows, or one for all")
-        rows = rows.to(self.device)  # before it is broadcast, which then stays one row in memory
-        return rows.expand(n, *rows.shape[1:]) if len(rows) == 1 and n != 1 else rows
+        optional = self.context_dropout > 0
+        return checked_context(self.context_space, context, n, optional=optional, device=self.device)
 
     def _context_rows(self, context: Any) -> Tensor:
-        """A context checked, as rows; rows that say nothing (`Space.null`) only where the model knows p_θ(x)."""
-        space, knows = self.context_space, self.context_dropout > 0
-        assert space is not None
-        try:
-            if knows and isinstance(context, Tensor) and context.ndim and tuple(context.shape[1:]) == space.shape:
-                given = context[~space.is_null(context)]
-                if len(given) < len(context):
-                    space.validate(given)
-                    return context
-            rows = space.validate(context)
-        except SpaceError as error:
-            raise ContextError(f"the context does not match: {error.problem}", error.remedy) from error
-        if isinstance(space, Joint) and not knows and bool((absent := space.absent(rows)).any()):
-            part = space.names[int(absent.any(0).int().argmax())]
-            raise ContextError(f"the context lacks {part}", "give all parts, or fit with a context dropout")
-        return rows.double() if rows.is_floating_point() else rows
+        """A context checked, as rows."""
+        assert self.context_space is not None
+        return context_rows(self.context_space, context, optional=self.context_dropout > 0)
