@@ -101,7 +101,9 @@ class TextTables(OptionGroup):
     separator: str | None = option(
         None, f"between cells of a CSV file: a character, or {', '.join(list(SEPARATORS)[:5])}", metavar="CHARACTER"
     )
-    decimal: Decimal | None = option(None, "decimal mark of numbers in a CSV file; the other one separates thousands")
+    decimal: Decimal | None = option(
+        None, "decimal mark of numbers in a CSV file, . or a comma; the other one separates thousands", metavar="MARK"
+    )
     header: Header | None = option(None, "whether the first row of a CSV file contains the names of its columns")
     missing: str | list[str] | None = option(
         None,
