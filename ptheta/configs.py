@@ -60,6 +60,8 @@ REFIT = "restore it from a copy, or fit again"
 def read_config(path: Path) -> dict[str, Any]:
     """config.json of a run folder, verified against its hash."""
     file = path / "config.json"
+    if "\0" in str(path):
+        raise NoRunError("no path contains a null character", "give the folder that `ptheta fit` printed")
     recover(path)
     if is_file(path):
         what = "a compressed file" if path.suffix == ".ptz" else "a file"

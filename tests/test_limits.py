@@ -8,7 +8,7 @@ import pytest
 import ptheta
 from ptheta.cli.main import main
 from ptheta.configs import config_digest
-from ptheta.errors import PthetaError, UsageError
+from ptheta.errors import PthetaError, SourceError, UsageError
 from ptheta.models.building import build
 from ptheta.spaces import Discrete, Image, Real
 
@@ -100,6 +100,30 @@ def test_sizes_that_no_machine_holds_are_refused_by_name(name, sizes, problem):
     spaces = {"flow": Real((3,)), "table": Real((3,)), "pixelcnn": Image(4, 4, 1, 4)}
     with pytest.raises(UsageError, match=problem):
         build(name, spaces.get(name, SPACE), hyperparameters=sizes, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["fit", ""], "an argument is empty; name a file, a folder or a model, or leave it out"),
+        (["sample", ""], "an argument is empty"),
+        (["score", "run", ""], "an argument is empty"),
+        (["fit", "digits", "--out", ""], "--out is empty; name a file or a folder, or leave it out"),
+        (["fit", "digits", "--out="], "--out is empty"),
+        (["info", ""], "an argument is empty"),
+        (["info", "\0"], "no path contains a null character"),
+        (["fit", "-"], "standard input is not read; save it to a file"),
+        (["fit", "https://a.b/c.csv"], "https://a.b/c.csv is an address"),
+        (["fit", "a" * 5000], "no file or folder is called " + "a" * 200 + "…; check the path"),
+    ],
+)
+def test_words_that_are_no_paths_are_refused_as_what_they_are(words, problem, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert problem in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SourceError, match="the source is empty"):
+        ptheta.load("")
 
 
 def test_a_wrong_kind_of_file_is_called_what_it_is(run, tmp_path, monkeypatch, capsys):

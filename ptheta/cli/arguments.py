@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -85,6 +86,8 @@ def call(
         hint = hint if "did you mean" in hint else f"see {prog} --help"
         raise UsageError(f"unknown {what} {unknown[0]}", hint)
     positional, named = bound
+    kinds = {name: one.annotation for name, one in signature.parameters.items()}
+    _check_filled(args, kinds | {flag.name: flag.kind for flags in titled.values() for flag in flags})
     _check_needs(signature.parameters, named)
     for name, value in named.items():
         for one, number in vars(value).items() if name in titled else [(name, value)]:
@@ -105,6 +108,22 @@ def _refused(problem: str, prog: str) -> UsageError:
     hint = nearest(found[2], choices)
     listed = ", ".join(map(repr, choices))
     return UsageError(found[1] + listed, hint if hint.startswith("did") else f"see {prog} --help")
+
+
+def _check_filled(args: list[str], kinds: Mapping[str, Any]) -> None:
+    """Refuse an empty word where a file, a folder or a name is wanted: as a path it would be the working folder."""
+    if "" in positionals(args, kinds):
+        raise UsageError("an argument is empty", "name a file, a folder or a model, or leave it out")
+    for name, kind in kinds.items():
+        flag = flag_of(name)
+        given = f"{flag}=" in args or (flag, "") in pairwise(args)
+        if given and Path in _kinds(kind):
+            raise UsageError(f"{flag} is empty", "name a file or a folder, or leave it out")
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The types that an annotation consists of."""
+    return [annotation, *(kind for one in get_args(annotation) for kind in _kinds(one))]
 
 
 def _check_needs(parameters: Mapping[str, inspect.Parameter], values: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -23,6 +24,9 @@ from ptheta.runs import CHANGED, Run
 from ptheta.training import OBJECTIVES, Budget, MaximumLikelihood, ReverseKL, Settings, Target, World
 from ptheta.training.state import load_state
 
+UNREADABLE = re.compile(r"[\x00-\x1f\x7f/\\]+")
+"""Characters that no new folder has in its name."""
+
 
 def create(
     out: str | Path | None,
@@ -41,7 +45,9 @@ def create(
             held.enter_context(claim(path))
             check_free(path, force)
     else:
-        path = _fresh(Path("runs") / f"{data.name}-{name_of(model).rpartition(':')[2]}", processes, held)
+        path = _fresh(
+            Path("runs") / f"{UNREADABLE.sub('_', data.name)}-{name_of(model).rpartition(':')[2]}", processes, held
+        )
     run = Run.create(path, model, data, fit, seed, replaces=(path / "config.json").exists())
     if processes.rank == 0:
         run.begin()

@@ -19,6 +19,9 @@ from ptheta.run_folders import is_run
 BUILT_IN = ("digits",)
 """Sources that come with the installation."""
 
+LONGEST = 200
+"""Characters of a name that an error shows."""
+
 
 def open_source(source: Any) -> Source:
     """Open whatever `source` names or is, reading as little as possible.
@@ -39,6 +42,8 @@ def _object(source: Any) -> Source:
 
 def _named(source: str | Path) -> Source:
     path = Path(source)
+    if not str(source).strip():
+        raise SourceError("the source is empty", "name a file, a folder or a data set")
     if printable(path).encode() != os.fsencode(path):  # no run could write down where its data lie
         raise SourceError(f"the path {printable(path)} is not UTF-8", "rename it")
     if is_folder(path):
@@ -62,9 +67,14 @@ def _named(source: str | Path) -> Source:
         from ptheta.data.sources.hub import open_hub
 
         return open_hub(str(source))
+    if str(source) == "-":
+        raise SourceError("standard input is not read", "save it to a file, and name that")
+    if re.match(r"\w+://", str(source)):
+        raise SourceError(f"{source} is an address, and only data sets of the Hub are fetched", "save it to a file")
     hint = nearest(str(source), list(BUILT_IN))
+    shown = str(source) if len(str(source)) <= LONGEST else f"{str(source)[:LONGEST]}…"
     raise NoSourceError(
-        f"no file or folder is called {source}",
+        f"no file or folder is called {shown}",
         hint if hint.startswith("did") else f"check the path; built in is {', '.join(BUILT_IN)}",
     )
 
