@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ptheta.configs import REFIT
 from ptheta.data import Codec, ContextCodec, Split
-from ptheta.data.codecs import DocumentCodec, FrameCodec, PictureCodec, RowCodec, TextCodec
+from ptheta.data.codecs import DocumentCodec, FrameCodec, JointCodec, RowCodec, TextCodec
 from ptheta.data.columns.contexts import known_conditions
 from ptheta.data.holes import DRAWS, Holed, best_guess, opened
 from ptheta.data.reading import context_of, events_of_file
@@ -21,14 +21,14 @@ from ptheta.data.sources.tables import Source
 from ptheta.data.splits import allocate
 from ptheta.data.views import parts_of
 from ptheta.distributions.warps import UNCHANGED, Warp
-from ptheta.errors import ContextError, PthetaError, RunError, UsageError
+from ptheta.errors import ContextError, PthetaError, RunError, UsageError, closest
 from ptheta.evaluation.nats import elbos
 from ptheta.evaluation.results import Score
 from ptheta.foreign import guarded
 from ptheta.models import Autoregressive, Density, family
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.table import TableTransformer
-from ptheta.numbers import with_article
+from ptheta.raw_values import as_codec_takes, as_columns, listed, written
 from ptheta.remarks import remark
 from ptheta.sampling import generator_for
 from ptheta.stored_runs import StoredRun
@@ -72,12 +72,65 @@ class RawUse(StoredRun):
 
         Args:
             n: how many.
-            context: n of them, or one.
+            context: n of them, or one; of a table also a dict of columns and the value of each, given which the other
+                cells are drawn, as with `ptheta sample --context NAME=VALUE`.
             seed: same seed, same machine → same values.
             options: of the family's `sample`: temperature, guidance …
+
+        Raises:
+            UsageError: no such column, value or option.
+
+        >>> run.sample(3, context={"education": "Masters"}, seed=0)  # doctest: +SKIP
         """
-        rows = self._contexts(context, n)
-        return self.codec.decode(self.model.sample(n, rows, seed=seed, **options).cpu())
+        cells, context = self._cells(context)
+        if isinstance(self.codec, FrameCodec) and (named := [name for name in options if name in self.codec.names]):
+            raise UsageError(f"{named[0]!r} is a column", f"give context={{{named[0]!r}: {options[named[0]]!r}}}")
+        return self.codec.decode(self.draw(n, cells, self._contexts(context, n), seed=seed, **options).cpu())
+
+    def draw(
+        self, n: int, cells: Mapping[str, str], rows: Tensor | None, *, seed: int | None = None, **options: Any
+    ) -> Tensor:
+        """Draw events, of a table given some of its cells.
+
+        Args:
+            n: how many.
+            cells: column → value as a person writes it.
+            rows: contexts, n or one; None without.
+            seed, options: as of `sample`.
+
+        Returns:
+            Events [n, *space.shape].
+
+        Raises:
+            UsageError: no such column or value, or the family cannot be conditioned on cells.
+        """
+        if not cells:
+            return self.model.sample(n, rows, seed=seed, **options)
+        if not isinstance(self.codec, FrameCodec):
+            raise UsageError(f"an event of {self.codec.space} has no columns", "leave out NAME=VALUE")
+        if not isinstance(self.model, Autoregressive):
+            raise UsageError(f"{self.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
+        row, known = self.codec.cells(cells)
+        x = torch.from_numpy(row)[None]
+        x, kept = x if x.is_floating_point() else x.long(), torch.from_numpy(known)
+        if rows is None:
+            return self.model.complete(x, kept, n, None, seed=seed, **options).reshape(n, -1)
+        return self.model.complete(x.expand(n, -1), kept, 1, rows, seed=seed, **options).reshape(n, -1)
+
+    def _cells(self, context: Any) -> tuple[dict[str, str], Any]:
+        """The cells of a table's columns that a dict gives, as a person writes them, and the context that remains."""
+        if not isinstance(context, Mapping) or not isinstance(self.codec, FrameCodec):
+            return {}, context
+        given, own = {str(name): value for name, value in context.items()}, self.context_codec
+        if own is None:
+            parts, rest = [], {}
+        else:
+            parts = list(own.parts) if isinstance(own, JointCodec) else [getattr(own, "column", "context")]
+            rest = {name: value for name, value in given.items() if name in parts or name not in self.codec.names}
+        cells = {name: written(name, value) for name, value in given.items() if name not in rest}
+        if rest and not isinstance(own, JointCodec) and [*rest] == parts:
+            return cells, rest[parts[0]]
+        return cells, rest or None
 
     def log_prob(self, values: Any, context: Any = None) -> np.ndarray:
         """log p(x | context) of raw values, nats [n] float64; of a model with only a bound, that bound from one draw.
@@ -91,7 +144,7 @@ class RawUse(StoredRun):
             DensityError: the model has no density.
         """
         if isinstance(self.codec, TextCodec) and not isinstance(values, np.ndarray | Tensor):
-            return self._of_texts(self.codec, _listed(values), context)
+            return self._of_texts(self.codec, listed(values), context)
         x, rows = self._events(values, context)
         if self.model.density is Density.IMPLICIT:
             return self.model.elbo(x, rows).cpu().numpy()  # which says what to do instead
@@ -180,7 +233,7 @@ class RawUse(StoredRun):
         if not isinstance(model, Autoregressive):
             raise UsageError(f"{self.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
         if isinstance(self.codec, TextCodec) and isinstance(model, LanguageModel) and model.streams:
-            return self._continued(self.codec, model, _listed(values), n, context, tokens, seed, options)
+            return self._continued(self.codec, model, listed(values), n, context, tokens, seed, options)
         if tokens is not None:
             raise UsageError(f"{self.path} models events of a fixed size", "leave out tokens")
         x, rows = self._events(values, context)
@@ -226,11 +279,11 @@ class RawUse(StoredRun):
         if isinstance(values, str | Path) and not isinstance(self.codec, TextCodec | DocumentCodec):
             events = events_of_file(self.codec, values)
         elif isinstance(self.codec, FrameCodec):
-            values = _named(values, self.codec.names)
+            values = as_columns(values, self.codec.names)
             events = self._rows(self.codec, values)
         else:
             with guarded("the values", f"give events of {self.model.space}", problem="{origin} cannot be read"):
-                events = self.codec.encode(_plain(values, self.codec), lambda row: f"value {row + 1}")
+                events = self.codec.encode(as_codec_takes(values, self.codec), lambda row: f"value {row + 1}")
         x = torch.from_numpy(np.ascontiguousarray(events))
         x = self.model.space.validate(x if x.is_floating_point() else x.long())
         return x, self._contexts(context, len(x), values)
@@ -240,7 +293,10 @@ class RawUse(StoredRun):
         table = opened(values, codec)
         parts, start = [np.empty((0, *codec.space.shape), codec.dtype)], 0
         if lacking := [name for name in codec.names if name not in table.columns]:
-            raise UsageError(f"the table has no column {lacking[0]!r}", "give all columns that the run models")
+            others = [name for name in table.columns if name not in codec.names]
+            meant = closest(lacking[0], others)
+            remedy = f"rename {meant!r}" if meant is not None else "give all columns that the run models"
+            raise UsageError(f"the table has no column {lacking[0]!r}", remedy)
         for chunk in table.chunks(codec.names):
 
             def place(row: int, start: int = start) -> str:
@@ -323,38 +379,3 @@ def filled(
         result[done : done + len(found)] = best_guess(codec, found)[:, None] if best else found
         done += len(found)
     return result
-
-
-def _listed(values: Any) -> list[Any]:
-    """Texts as a list."""
-    if isinstance(values, str | bytes):
-        return [values]
-    if not isinstance(values, Sequence) and not hasattr(values, "__iter__"):
-        raise UsageError(f"texts are a list of strings, not {with_article(type(values).__name__)}", "give a list")
-    listed = list(values)
-    if wrong := [i for i, value in enumerate(listed) if not isinstance(value, str | bytes)]:
-        raise UsageError(f"text {wrong[0] + 1} is {with_article(type(listed[wrong[0]]).__name__)}", "give strings")
-    return listed
-
-
-def _named(values: Any, names: list[str]) -> Any:
-    """An array [n, m] as columns in the order of the run's; other tables as they are."""
-    if not isinstance(values, np.ndarray | Tensor) or values.ndim != 2 or values.shape[1] != len(names):
-        return values
-    return dict(zip(names, (values.detach().cpu().numpy() if isinstance(values, Tensor) else values).T))
-
-
-def _plain(values: Any, codec: Codec) -> Any:
-    """Values as a codec takes them: texts and pictures in a list, anything else in an array."""
-    if isinstance(codec, DocumentCodec):
-        return _listed(values)
-    if isinstance(values, Tensor):
-        return values.detach().cpu().numpy()
-    if not isinstance(codec, PictureCodec):
-        return values
-    from PIL import Image
-
-    listed = [values] if isinstance(values, Image.Image) else values
-    if isinstance(listed, list | tuple):
-        return [Image.fromarray(value) if isinstance(value, np.ndarray) else value for value in listed]
-    return listed

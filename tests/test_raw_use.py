@@ -251,3 +251,117 @@ def test_rows_of_numbers_may_be_an_array(tmp_path):
     assert list(run.sample(2, seed=0).columns) == ["a", "b"]
     with pytest.raises(UsageError, match="fit `table`"):
         run.impute(frame)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A run of grey pictures of 8 bits, 4 × 4, made binary."""
+    x = np.random.default_rng(0).integers(0, 256, (60, 4, 4), np.uint8)
+    data = ptheta.load(x, binarize="threshold")
+    return ptheta.fit("independent", data, out=tmp_path_factory.mktemp("runs") / "pictures")
+
+
+SHADES = np.random.default_rng(1).integers(0, 256, (3, 4, 4), np.uint8)
+
+ALIKE = {
+    "real": lambda x: x / 255.0,
+    "float32, channels first": lambda x: (x / 255.0).astype(np.float32)[:, None],
+    "torch": lambda x: torch.from_numpy(x)[:, None].float() / 255,
+    "list of real arrays": lambda x: [one / 255.0 for one in x],
+    "list of tensors": lambda x: [torch.from_numpy(one)[None] / 255 for one in x],
+    "int64": lambda x: x.astype(np.int64),
+    "list of int64": lambda x: [one.astype(np.int64) for one in x],
+    "PIL": lambda x: [Image.fromarray(one) for one in x],
+    "PIL of reals": lambda x: [Image.fromarray((one / 255.0).astype(np.float32)) for one in x],
+}
+
+
+@pytest.mark.parametrize("form", ALIKE)
+@pytest.mark.filterwarnings("ignore:arrays of real numbers from 0 to 1 are read as pictures")
+def test_a_picture_is_the_same_in_whatever_numbers_it_is_given(form, pictures):
+    given = ALIKE[form](SHADES)
+    np.testing.assert_array_equal(pictures.log_prob(given), pictures.log_prob(SHADES))
+    assert pictures.score(given).nats == pictures.score(SHADES).nats
+    assert [np.asarray(c).tolist() for c in pictures.complete(given, 0.5)] == [
+        np.asarray(c).tolist() for c in pictures.complete(SHADES, 0.5)
+    ]
+
+
+def test_black_and_white_pictures_are_bools_or_reals_and_scaling_is_reported(pictures):
+    x = SHADES >= 128
+    np.testing.assert_array_equal(pictures.log_prob(x), pictures.log_prob(x * np.uint8(255)))
+    with pytest.warns(ptheta.remarks.DataWarning, match="are read as pictures, scaled to 0 to 255"):
+        np.testing.assert_array_equal(pictures.log_prob(x.astype(np.float32)), pictures.log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (
+            np.ones((2, 4, 4), np.int64) * [[0], [1], [1], [1]],
+            "value 1 holds only 0 and 1, and white is 255; give b",
+        ),
+        (SHADES.astype(np.float32), "value 1 holds real numbers from .* to .*, and white is 1; scale it to 0 to 1"),
+        (np.full((1, 4, 4), -0.5), "real numbers from -0.5 to -0.5, and white is 1"),
+        (np.full((1, 4, 4), np.nan), "real numbers from nan to nan"),
+        (SHADES[0], r"an array of shape \[4, 4\] is not of pictures .*; give one picture as x\[None\]"),
+        (SHADES.astype(np.int16) * 300, "values of these pictures are 0 to 255"),
+    ],
+)
+def test_numbers_that_may_mean_anything_are_refused(x, said, pictures):
+    with pytest.raises(PthetaError, match=said):
+        pictures.log_prob(x)
+
+
+def test_cells_are_given_by_name_as_on_the_command_line(table, tmp_path, capsys):
+    from ptheta.cli.main import main
+
+    drawn = table.sample(6, context={"kind": "cat", "legs": 4}, seed=3)
+    assert set(drawn["kind"]) == {"cat"}
+    assert set(drawn["legs"]) == {4}
+    path = tmp_path / "drawn.csv"
+    main(["sample", str(table.path), "-n", "6", "--context", "kind=cat", "legs=4", "--seed", "3", "--out", str(path)])
+    pd.testing.assert_frame_equal(pd.read_csv(path), drawn, check_dtype=False)
+    assert set(table.sample(2, context={"good": np.bool_(True)})["good"]) == {True}
+    with pytest.raises(UsageError, match="kind has no value 'catt'; did you mean cat"):
+        table.sample(1, context={"kind": "catt"})
+    with pytest.raises(UsageError, match="the run has no column 'kid'; did you mean kind"):
+        table.sample(1, context={"kid": "cat"})
+    with pytest.raises(UsageError, match=r"'kind' is a column; give context=\{'kind': 'cat'\}"):
+        table.sample(1, kind="cat")
+    with pytest.raises(UsageError, match="kind is a list; give one value"):
+        table.sample(2, context={"kind": ["cat", "dog"]})
+    with pytest.raises(UsageError, match="no sampling option 'sed'; did you mean seed"):
+        table.sample(1, sed=0)
+
+
+def test_cells_and_the_context_are_told_apart(tmp_path):
+    run = ptheta.fit("table", ptheta.load(rows(40), context="kind"), steps=1, out=tmp_path / "run", width=8, layers=1)
+    assert run.model.width == 8
+    drawn = run.sample(3, context={"kind": "dog", "legs": 3}, seed=1)
+    assert list(drawn) == ["size", "legs", "good"]
+    assert set(drawn["legs"]) == {3}
+    pd.testing.assert_frame_equal(run.sample(3, context={"kind": "dog"}, seed=1), run.sample(3, "dog", seed=1))
+
+
+def test_rows_of_other_shapes_and_names_are_refused_with_what_is_meant(table):
+    frame = rows(3)
+    with pytest.raises(UsageError, match="has no column 'kind'; rename 'Kind'"):
+        table.log_prob(frame.rename(columns={"kind": "Kind"}))
+    with pytest.raises(PthetaError, match=r"one row of 4 cells is given, not a table \[n, 4\]; give rows: x\[None\]"):
+        table.log_prob(frame.to_numpy()[0])
+    with pytest.raises(PthetaError, match=r"shape \[3, 2\], and the run models 4 columns; give rows \[n, 4\]"):
+        table.log_prob(frame.to_numpy()[:, :2])
+
+
+def test_scores_are_plain_numbers_unless_a_gradient_is_asked_for(table):
+    model = table.model
+    x = torch.from_numpy(table.codec.encode(rows(3)))
+    model.log_prob(x).numpy()
+    assert not model.log_prob_per_dimension(x).requires_grad
+    x.requires_grad_()
+    assert model.log_prob(x).requires_grad
+    model.train()
+    assert model.log_prob(x.detach()).requires_grad
+    assert model.training
+    model.eval()

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, lacks_value
@@ -63,17 +61,6 @@ def given_cells(run: Run, values: list[str]) -> tuple[dict[str, str], list[str]]
         else:
             cells[name] = value[len(name) + 1 :]
     return cells, rest
-
-
-def event_given(run: Run, cells: dict[str, str]) -> tuple[Tensor, Tensor]:
-    """One event [1, m] with the cells given, and where they are, bool [m].
-
-    Raises:
-        UsageError: no such column or value.
-    """
-    row, known = exhibit_of(run.codec).partial(cells)
-    x = torch.from_numpy(row)[None]
-    return x if x.is_floating_point() else x.long(), torch.from_numpy(known)
 
 
 def impute(

@@ -143,7 +143,7 @@ def _events(
 ) -> None:
     """Draw events into files; whole texts are printed. `steps` are the options of sampling that were given."""
     from ptheta.cli import whole_texts
-    from ptheta.cli.cells import event_given, given_cells
+    from ptheta.cli.cells import given_cells
     from ptheta.models import Autoregressive
     from ptheta.reporting import exhibit_of, write_events
     from ptheta.reporting.waiting import console_for, waiting
@@ -158,22 +158,13 @@ def _events(
     effort = Effort()
     if isinstance(run.model, Autoregressive):
         steps = {**steps, "effort": effort}
-    elif cells:
-        raise UsageError(f"{run.name} cannot condition on cells", "fit an autoregressive model, see `ptheta zoo`")
     if "guidance" in steps and rows is None:
         raise UsageError("guidance needs a context, and none was given", "give --context, or leave out --guidance")
-    event = event_given(run, cells) if cells else None
     printed = exhibit_of(run.codec).is_text
     place = whole_texts.place_of(out, force) if printed else output(out, beside(run.path, "-samples"), force)
     clock = time.perf_counter()
     with waiting(f"drawing {plural(n, 'event')}", console_for(True)):
-        if event is not None and isinstance(run.model, Autoregressive):
-            x, kept = event
-            many = x.expand(n, -1) if rows is not None else x
-            drawn = run.model.complete(many, kept, 1 if rows is not None else n, rows, seed=seed, **steps)
-            x = drawn.reshape(n, -1).cpu()
-        else:
-            x = run.model.sample(n, rows, seed=seed, **steps).cpu()
+        x = run.draw(n, cells, rows, seed=seed, **steps).cpu()
     seconds = time.perf_counter() - clock
     if printed:
         texts = run.codec.decode(x)

@@ -22,7 +22,7 @@ from ptheta.errors import FitError, UsageError
 from ptheta.fitting.advice import advice
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of
 from ptheta.fitting.agreement import record
-from ptheta.fitting.asking import check_order, check_settings
+from ptheta.fitting.asking import check_order, check_settings, with_hyperparameters
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
@@ -123,9 +123,9 @@ def fit(
         memory: GiB that the fit may take; None: seven tenths of what is available. What would take more is refused
             before the first step, as is a step longer than the whole budget; a batch that is not given is made smaller
             if too few steps would fit into the minutes, and computed in parts if it takes too much memory.
-        hyperparameters: of the family, if `model` is a name.
-        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …; and
-            options of the objective, see `ptheta.training.objectives`: anneal, r1 …
+        hyperparameters: of the family, if `model` is no instance; they may be given as keywords, too.
+        settings: of learning, see `ptheta.training.Settings`: batch_size, learning_rate, optimizer, average …; options
+            of the objective, see `ptheta.training.objectives`: anneal, r1 …; and hyperparameters of the family: width …
 
     Returns:
         The run, with the best weights by validation.
@@ -138,6 +138,7 @@ def fit(
     log_f = target_of(objective, target)
     model = admit(model)
     check_order(model, data)
+    settings, hyperparameters = with_hyperparameters(settings, hyperparameters, model, preset)
     check_settings(settings, log_f, model)
     check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
     if log_f is not None:
@@ -264,6 +265,7 @@ def fit(
                 conclude_target(run, log_f, seconds, progress, timetable)
             run.make_whole()
             progress.remarks()
+    model.eval()
     return run
 
 

@@ -11,8 +11,9 @@ from ptheta.data.sources.opening import BUILT_IN
 from ptheta.errors import UsageError, closest, nearest
 from ptheta.listing import exists
 from ptheta.models import Model, family
-from ptheta.models.zoo import is_family
+from ptheta.models.zoo import ZOO, is_family
 from ptheta.numbers import with_article
+from ptheta.presets import preset as find_preset
 from ptheta.runs import Run
 from ptheta.training import OBJECTIVES, ReverseKL, Settings, Target
 
@@ -42,13 +43,38 @@ def check_order(model: Any, data: Any) -> None:
     raise UsageError(f"{what} is not a model", f"to have one chosen, give None: ptheta.fit(None, {shown})")
 
 
+def with_hyperparameters(
+    settings: Mapping[str, Any], hyperparameters: Mapping[str, Any] | None, model: Any, preset: str | None
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Settings of learning, and hyperparameters together with those that were given as keywords among the settings.
+
+    A name that is both is a setting. Where the family is chosen later, a name is one of any family of the zoo.
+
+    Raises:
+        UsageError: a hyperparameter is given twice.
+    """
+    others = settings.keys() - {*_known()}
+    names = _hyperparameters(model, preset) if others else []
+    own = {name: settings[name] for name in settings if name in others and name in names}
+    if not own:
+        return dict(settings), None if hyperparameters is None else dict(hyperparameters)
+    if twice := sorted(own.keys() & (hyperparameters or {}).keys()):
+        raise UsageError(f"{twice[0]} is given twice", "give it as a keyword or among the hyperparameters")
+    return {name: value for name, value in settings.items() if name not in own}, {**(hyperparameters or {}), **own}
+
+
+def _known() -> list[str]:
+    """Names of the settings of learning and of the options of all objectives."""
+    return [*Settings.names(), *(name for kind in OBJECTIVES.values() for name in kind.options())]
+
+
 def check_settings(settings: Mapping[str, Any], target: Target | None, model: Any) -> None:
     """Check that every name is a setting of learning, or an option of an objective that may be meant.
 
     Raises:
         UsageError: one is neither, and what it may be is named; or it is for fits to a target, and there is none.
     """
-    known = [*Settings.names(), *(name for kind in OBJECTIVES.values() for name in kind.options())]
+    known = _known()
     if unknown := sorted(settings.keys() - set(known)):
         raise UsageError(f"fit has no setting {unknown[0]!r}", _meant(unknown[0], settings[unknown[0]], known, model))
     given = [name for name in ReverseKL.options() if settings.get(name) is not None]
@@ -58,18 +84,22 @@ def check_settings(settings: Mapping[str, Any], target: Target | None, model: An
 
 def _meant(name: str, value: Any, known: list[str], model: Any) -> str:
     """What an unknown keyword may be: a setting, a hyperparameter, an option of `load`, or a keyword of `fit`."""
-    of_model = _hyperparameters(model)
+    of_model = _hyperparameters(model, None)
     of_data = [one.name for group in option_groups() for one in group.options()]
     word = closest(name, [*known, *OWN, *of_model, *of_data])
     if word is None or word in known or word in OWN:
         return nearest(name, [*known, *OWN])
-    shown = repr(value) if len(repr(value)) < 40 else "…"
     if word in of_model:
-        return f"{word} is a hyperparameter: give hyperparameters={{{word!r}: {shown}}}"
+        return f"did you mean {word}?"
+    shown = repr(value) if len(repr(value)) < 40 else "…"
     return f"{word} is an option of the data: give fit ptheta.load(source, {word}={shown})"
 
 
-def _hyperparameters(model: Any) -> list[str]:
+def _hyperparameters(model: Any, preset: str | None) -> list[str]:
+    """Names of the hyperparameters of a model, or of all that may be chosen where none is named."""
     if isinstance(model, Model):
         return list(model.hyperparameter_signature())
-    return list(family(model).load().hyperparameter_signature()) if isinstance(model, str) else []
+    if model is None and preset is not None:
+        model = find_preset(preset).model
+    names = [model] if isinstance(model, str) else [name for name, row in ZOO.items() if not row.is_own]
+    return list(dict.fromkeys(name for one in names for name in family(one).load().hyperparameter_signature()))

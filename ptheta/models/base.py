@@ -8,7 +8,9 @@ Rules that hold for all families, and that the shared contract tests check:
 - A context has n rows, or one row that is broadcast; a model without a context space accepts none.
 - A model with a `context_dropout` above 0 was trained with contexts left out now and then, and is p_θ(x) without one;
   any other model with a context space needs a context.
-- Log-probabilities are nats per event, summed over dimensions in float64.
+- Log-probabilities are nats per event, summed over dimensions in float64. They carry a graph while the model is in
+  training mode, as a new one is, and where x or a context asks for its gradient; in evaluation mode, which the models
+  of runs are in, they are plain numbers. `fitted` is always differentiable.
 - `elbo` is what every model with a density answers: log p itself if the density is exact, else a lower bound on it,
   whose noise is a function of the seed and the event's index, so that it depends neither on the batch size nor on what
   else is in the batch. `log_prob` is for exact densities only, and nothing that is a bound goes by its name.
@@ -29,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, returned, unsuited
+from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, returned, scoring, unsuited
 from ptheta.models.conditions import ContextEncoder, left_out
 from ptheta.models.density import Density, normals
 from ptheta.models.given import checked_context, context_rows
@@ -37,6 +39,9 @@ from ptheta.numbers import joined
 from ptheta.sampling import generator_for
 from ptheta.spaces import Label, Space
 from ptheta.typed import checked, typed
+
+CALLED = ("context", "seed")
+"""Arguments of `sample` that a misspelled option may mean."""
 
 
 class Model(nn.Module, ABC):
@@ -250,7 +255,8 @@ class Model(nn.Module, ABC):
             context: [n, *context_space.shape], one row, or names of labels; a mapping if it has parts.
 
         Returns:
-            Nats [n], float64; −∞ for an event of probability 0.
+            Nats [n], float64; −∞ for an event of probability 0. Differentiable in training mode (`model.train()`), or
+            where x or the context requires a gradient.
 
         Raises:
             DensityError: the model has only a bound, or no density.
@@ -262,7 +268,7 @@ class Model(nn.Module, ABC):
         x, context = self._validated(x, context)
         if len(x) == 0:  # no family meets an empty batch
             return torch.zeros(0, dtype=torch.float64, device=self.device)
-        with evaluating(self):
+        with scoring(self, x, context):
             return returned(self, "_log_prob", self._log_prob(x, context), (len(x),), True)
 
     @typed
@@ -304,7 +310,7 @@ class Model(nn.Module, ABC):
             rows = [normals(self.noise_size, (key[0], draw, key[1])) for key in keys]
             return torch.stack(rows).to(self.device, self.dtype)
 
-        with evaluating(self):
+        with scoring(self, x, context):
             return self._elbo(x, context, draws, noise).double()
 
     def _no_density(self) -> DensityError:
@@ -349,7 +355,7 @@ class Model(nn.Module, ABC):
         for name in options:
             if name not in known:
                 what = f"{type(self).__name__} has no sampling option {name!r}"
-                raise UsageError(what, nearest(name, list(known)) if known else "it has none")
+                raise UsageError(what, nearest(name, [*known, *CALLED]))
         return {name: checked(name, value, known[name].annotation) for name, value in options.items()}
 
     @typed

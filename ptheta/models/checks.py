@@ -39,6 +39,30 @@ class evaluating:
         self.module.train(training)
 
 
+class scoring(evaluating):
+    """Context manager: `evaluating`, and gradients within only where somebody may want them.
+
+    They are kept while the module is in training mode, and where one of its inputs asks for its own.
+
+    Args:
+        module: that scores.
+        inputs: events and contexts, validated.
+    """
+
+    def __init__(self, module: nn.Module, *inputs: Tensor | None):
+        super().__init__(module)
+        self.differentiable = module.training or any(x is not None and x.requires_grad for x in inputs)
+
+    def __enter__(self):
+        super().__enter__()
+        self.outer = torch.is_grad_enabled()
+        torch.set_grad_enabled(self.outer and self.differentiable)
+
+    def __exit__(self, *_):
+        torch.set_grad_enabled(self.outer)
+        super().__exit__()
+
+
 def returned(model: nn.Module, method: str, value: Any, shape: tuple[int, ...], floats: bool | None = None) -> Tensor:
     """What a family's own method returned, if it is what was agreed on.
 

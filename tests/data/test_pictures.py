@@ -2,12 +2,14 @@
 
 import io
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image as pil
 
+import ptheta
 from ptheta.data import Codec, load
 from ptheta.data.codecs import ImageCodec
 from ptheta.data.reading import events_of_file
@@ -189,3 +191,24 @@ def test_pictures_in_a_data_frame_of_encoded_bytes(greys):
     data = load(pd.DataFrame({"image": [png(x) for x in greys], "y": ["a", "b"] * 10}), context="y")
     assert data.space == Image(6, 4)
     assert data.context_space.names == ("a", "b")
+
+
+def test_arrays_divided_by_255_are_the_pictures_they_were():
+    from ptheta.remarks import collecting
+
+    x = np.random.default_rng(0).integers(0, 256, (30, 3, 4, 5), np.uint8)
+    own = ptheta.load(x)
+    for given in (x / 255.0, (x / 255.0).astype(np.float32), torch.from_numpy(x).float() / 255):
+        found = ptheta.load(given)
+        assert (found.space, found.codec) == (own.space, own.codec)
+        assert any(
+            "real numbers from 0 to 1 are read as pictures, scaled to 0 to 255" in text for text in found.remarks
+        )
+        np.testing.assert_array_equal(found.train.x, own.train.x)
+    rows = datasets.Dataset.from_dict({"image": (x / 255.0).tolist()}).with_format("numpy")
+    features = datasets.Features({"image": datasets.Array3D((3, 4, 5), "float32")})
+    np.testing.assert_array_equal(ptheta.load(rows.cast(features)).train.x, own.train.x)
+    ink = x > 127
+    with collecting():
+        np.testing.assert_array_equal(ptheta.load(ink.astype(np.float64)).train.x, ptheta.load(ink).train.x)
+    assert not isinstance(ptheta.load(x / 256.0).space, type(own.space))  # of another scale: real numbers

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, file_names, nowhere
+from ptheta.data.codecs.picture_arrays import channels_first, opaque, recoloured, whole
 from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, channels_of, eight_bit, open_picture, shallow
 from ptheta.data.codecs.sizes import modest
 from ptheta.data.failures import Failures
@@ -193,6 +194,8 @@ class ImageCodec(PictureCodec):
 
     def _one(self, value: Any, place: Place) -> np.ndarray:
         m = self.space.dimensions
+        if isinstance(value, np.ndarray):
+            return self._from_array(value[None], place)[0]
         if isinstance(value, bytes) and (len(value) == m or (len(value) == -(-m // 8) and self.levels == 2)):
             return self._from_bytes(value)
         picture = shallow(open_picture(value, place), self.deep, place)
@@ -217,13 +220,14 @@ class ImageCodec(PictureCodec):
         return pixels.reshape(self.space.shape)
 
     def _from_array(self, array: np.ndarray, place: Place) -> np.ndarray:
-        """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] of values 0 … white; what is transparent shows white."""
-        array = opaque(channels_first(array), self.white)
+        """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] of numbers as `whole` takes them; what is transparent shows
+        white."""
+        array = opaque(channels_first(whole(array, self.white, place)), self.white)
         _, channels, height, width = array.shape
         if channels != self.channels:
             if channels != 1 and not self.convert:
                 raise _wrong_channels(channels, self, place(0))
-            array = _recoloured(array, self.channels)
+            array = recoloured(array, self.channels)
         wrong = (array < 0) | (array > self.white)
         if wrong.any():
             row = int(np.argwhere(wrong)[0][0])
@@ -261,24 +265,6 @@ class ImageCodec(PictureCodec):
         return ((2 * values * 255 + self.white) // (2 * self.white)).astype(np.uint8)
 
 
-def channels_first(array: np.ndarray) -> np.ndarray:
-    """Arrays [n, H, W], [n, H, W, C] or [n, C, H, W] as [n, C, H, W]; C is 1, 3, or 4 with transparency."""
-    if array.ndim == 3:
-        return array[:, None]
-    last = array.shape[-1] in (1, 3) or (array.shape[-1] == 4 and array.shape[1] not in (1, 3))
-    return array.transpose(0, 3, 1, 2) if last else array
-
-
-def opaque(array: np.ndarray, white: int) -> np.ndarray:
-    """[n, 4, H, W], red, green, blue and how opaque, over white: [n, 3, H, W]; other arrays as they are."""
-    if array.shape[1] != 4:
-        return array
-    values = array.astype(np.int64)
-    alpha = values[:, 3:]
-    over = (values[:, :3] * alpha + white * (white - alpha) + white // 2) // white
-    return np.where((values < 0).any(1, keepdims=True) | (values > white).any(1, keepdims=True), values[:, :3], over)
-
-
 def resized(
     picture: Picture, height: int, width: int, fit: str = "stretch", shape: Sequence[int] | None = None
 ) -> Picture:
@@ -312,14 +298,6 @@ def resized(
 
 _BARS: dict[str, Any] = {"L": 0, "RGB": 0, "I": 0, "I;16": 0, "LA": (0, 255), "RGBA": (0, 0, 0, 255)}
 """Mode → black."""
-
-
-def _recoloured(array: np.ndarray, channels: int) -> np.ndarray:
-    """[n, C, H, W] with another number of channels: grey repeated, or the luma of RGB (ITU-R 601, as Pillow)."""
-    if array.shape[1] == 1:
-        return array.repeat(channels, 1)
-    luma = np.tensordot(np.array([299, 587, 114]), array[:, :3].astype(np.int64), (0, 1)) // 1000
-    return luma[:, None].astype(array.dtype)
 
 
 def _wrong_size(height: int, width: int, codec: ImageCodec, place: str) -> SourceError:

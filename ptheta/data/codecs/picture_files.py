@@ -173,13 +173,33 @@ def shallow(picture: Picture, white: int, place: Place = nowhere) -> Picture:
     if picture.mode not in _DEEP:
         return picture
     values = np.asarray(picture)
-    most = 1 if picture.mode == "F" else white
-    if not (values.min() >= 0 and values.max() <= most):  # NaN neither
-        found = f"{'real' if picture.mode == 'F' else 'whole'} numbers from {values.min():.6g} to {values.max():.6g}"
-        raise SourceError(f"{place(0)} holds {found}, and white is {most:,}", f"scale it to 0 to {most:,}")
     if picture.mode == "F":
-        return pil.fromarray(np.minimum(values.astype(np.float64) * 256, 255).astype(np.uint8))
+        return pil.fromarray(of_real(values, 255, place))
+    check_range(values, white, place)
     return pil.fromarray((values.astype(np.int64) * 256 // (white + 1)).astype(np.uint8))
+
+
+def of_real(values: np.ndarray, white: int, place: Place = nowhere) -> np.ndarray:
+    """Real numbers 0 … 1 as whole ones 0 … white, uint8 of the same shape; k / white becomes k.
+
+    Raises:
+        SourceError: a value outside.
+    """
+    check_range(values, 1, place)
+    return np.minimum(values.astype(np.float64) * (white + 1), white).astype(np.uint8)
+
+
+def check_range(values: np.ndarray, white: int, place: Place = nowhere) -> None:
+    """Check that all values of a picture lie between black, 0, and white.
+
+    Raises:
+        SourceError: one does not; their range is named.
+    """
+    if not (values.min(initial=0) >= 0 and values.max(initial=0) <= white):  # NaN neither
+        found = (
+            f"{'real' if values.dtype.kind == 'f' else 'whole'} numbers from {values.min():.6g} to {values.max():.6g}"
+        )
+        raise SourceError(f"{place(0)} holds {found}, and white is {white:,}", f"scale it to 0 to {white:,}")
 
 
 def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ptheta.data.codecs.picture_arrays import is_of_8_bits
 from ptheta.data.sources.tables import Column, Source, as_numpy
 from ptheta.errors import SourceError
 
@@ -45,7 +46,8 @@ def regular(source: Source, column: Column) -> Column:
 def is_picture_array(source: Source, name: str) -> bool:
     """Whether arrays are pictures: [n, H, W], or with 1, 3 or 4 channels first or last.
 
-    They are of type uint8 or bool, or of other whole numbers where these lie in 0 … 255 and do not end before 128.
+    They are of type uint8 or bool, or of other whole numbers where these lie in 0 … 255 and do not end before 128, or
+    of real numbers that are all whole multiples of 1 / 255 from 0 to 1.
     """
     try:
         values = as_numpy(next(next(iter(source.tables.values())).chunks([name]))[name], name)
@@ -54,7 +56,21 @@ def is_picture_array(source: Source, name: str) -> bool:
     colour = values.ndim == 4 and bool({values.shape[1], values.shape[3]} & {1, 3, 4})
     if values.ndim != 3 and not colour:
         return False
+    if values.dtype.kind == "f":
+        return is_of_8_bits(values) and _are_of_8_bits(source, name)
     return values.dtype in (np.uint8, np.bool_) or (values.dtype.kind in "iu" and _fills_a_byte(source, name))
+
+
+def _are_of_8_bits(source: Source, name: str) -> bool:
+    """Whether all real numbers of a column are those of pictures of 8 bits."""
+    key = f"{name}: of 8 bits"
+    if key not in source.seen:
+        source.seen[key] = all(
+            is_of_8_bits(as_numpy(chunk[name], name))
+            for table in source.tables.values()
+            for chunk in table.chunks([name])
+        )
+    return source.seen[key]
 
 
 def _fills_a_byte(source: Source, name: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ptheta.data.codecs.images import ImageCodec, PictureCodec, channels_first
+from ptheta.data.codecs.images import ImageCodec, PictureCodec
+from ptheta.data.codecs.picture_arrays import channels_first
 from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, brightest, depth_of
 from ptheta.data.codecs.sizes import MODEST, modest
 from ptheta.data.failures import Failures
@@ -249,7 +250,7 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
         if channels == 4:
             remark(f"{name}: arrays of four channels are red, green, blue and opacity, shown on white")
             channels = 3
-        if source.white is None and _largest(source, name) <= 1:
+        if source.white is None and _is_two_toned(source, name):
             white = 1
     else:
         if found is None:
@@ -280,8 +281,10 @@ def picture_codec(source: Source, name: str, options: Pictures) -> tuple[ImageCo
     return codec, notes
 
 
-def _largest(source: Source, name: str) -> int:
-    return max(int(as_numpy(c[name], name).max()) for t in source.tables.values() for c in t.chunks([name]))
+def _is_two_toned(source: Source, name: str) -> bool:
+    """Whether all numbers of a column of arrays are 0 or 1."""
+    chunks = (as_numpy(chunk[name], name) for table in source.tables.values() for chunk in table.chunks([name]))
+    return all(bool(((values == 0) | (values == 1)).all()) for values in chunks)
 
 
 def _bytes_shape(first: Any, name: str, options: Pictures) -> tuple[int, int, int, bool, str]:

@@ -24,7 +24,7 @@ from ptheta.errors import SpaceError, UsageError, nearest
 from ptheta.models.autoregressive.guiding import Scales, revealed, scales_of
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
 from ptheta.models.base import Model
-from ptheta.models.checks import checked_count, evaluating
+from ptheta.models.checks import checked_count, evaluating, scoring
 from ptheta.models.conditions import rows_of
 from ptheta.sampling import (
     Effort,
@@ -184,14 +184,14 @@ class Autoregressive(Model):
         """
         x, context = self._validated(x, context)
         orders = self.random_orders(len(x), torch.Generator().manual_seed(seed))
-        with evaluating(self):
+        with scoring(self, x, context):
             return self._log_prob_in(x, orders, context)
 
     def log_prob_per_dimension(self, x: Any, context: Any = None) -> Tensor:
         """log p(x_j | x_<j) of every dimension, nats, float64 [n, *space.shape]; its sum is `log_prob`."""
         x, context = self._validated(x, context)
         z = self.flatten(x)
-        with evaluating(self):
+        with scoring(self, x, context):
             return self.unflatten(self._conditionals(z, context).log_prob(z))
 
     def log_prob_per_token(self, sequences: SequenceOf[Any], context: Any = None) -> list[Tensor]:

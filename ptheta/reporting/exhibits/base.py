@@ -263,14 +263,6 @@ class Exhibit(Generic[CodecT]):
         """Names of the columns of an event, of which some may be given."""
         return []
 
-    def partial(self, cells: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """An event [m] with some cells as a person writes them, and where they are, bool [m].
-
-        Raises:
-            UsageError: no such column or value.
-        """
-        raise UsageError(f"an event of {self.codec.space} has no columns", "leave out NAME=VALUE")
-
     # a report
 
     def samples(self, several: Mapping[str, Tensor], rows: np.ndarray, given: Given | None) -> Html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +40,6 @@ class Tables(Exhibit[FrameCodec]):
     def some_values(self, name: str) -> list[str]:
         """Some of a column."""
         return self.codec.some_values(name)
-
-    def partial(self, cells: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """A row [m] with some cells as a person writes them, and where they are, bool [m]."""
-        return self.codec.cells(cells)
 
     def reasons(self, scores: Scores, events: Split, row: int) -> list[tuple[str, str, float]]:
         """The columns that make a row strange.
