@@ -286,7 +286,8 @@ def test_a_run_of_another_process_is_loaded_once_its_module_is_imported(own, fol
             print(type(error).__name__)
         import own_family
         print(ptheta.Run.load({str(run.path)!r}).name)
-        print({{"torch._dynamo", "sklearn", "pandas"}} & sys.modules.keys())  # slow to import, and not needed
+        slow = {{"torch._dynamo", "sklearn", "scipy", "pandas"}}  # to import, and not needed
+        print(slow & sys.modules.keys())
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=folder, capture_output=True, text=True, check=True

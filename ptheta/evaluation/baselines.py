@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
 from ptheta.data import Data, Split
@@ -331,6 +330,8 @@ def chow_liu(codes: Sequence[Tensor], sizes: Sequence[int]) -> list[int]:
             information = (p[p > 0] * np.log(p[p > 0] / (rows * columns)[p > 0])).sum()
             chance = ((p > 0).sum() - (rows > 0).sum() - (columns > 0).sum() + 1) / (2 * n)
             weight[a, b] = information - chance
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
     tree = minimum_spanning_tree(np.triu(weight.max() + 1 - weight, 1))  # 0 would be no edge
     _, parents = breadth_first_order(tree, 0, directed=False)
     return [int(max(parent, -1)) for parent in parents]

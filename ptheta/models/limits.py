@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -99,8 +100,8 @@ def whole_memory() -> float:
 
 def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
     """Bytes of what an operation makes, computed without making it; 0 where its sizes depend on values."""
-    if torch.Tag.pointwise in func.tags and (most := 16 * math.prod(_broadcast(args, kwargs))) <= SMALL:
-        return float(most)
+    if (most := _at_most(func, args, kwargs)) <= SMALL:
+        return most
     args, kwargs = tree_map_only(Tensor, lambda t: t.to("meta"), (args, kwargs))
     if any(argument.name == "device" for argument in func._schema.arguments):
         kwargs = kwargs | {"device": torch.device("meta"), "pin_memory": None}
@@ -108,16 +109,24 @@ def _bytes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
         kwargs = {name: value for name, value in kwargs.items() if name in known and name != "generator"}
     try:
         made = func(*args, **kwargs)
-    except (
-        Exception
-    ) as error:  # no meta kernel, or sizes that depend on values, which are at most those of what is given
+    except Exception as error:  # no meta kernel, or sizes that depend on values: at most those of what is given
         return math.inf if "overflow" in str(error) else 0.0
     return float(sum(t.nbytes for t in tree_leaves(made) if isinstance(t, Tensor)))
 
 
-def _broadcast(args: Any, kwargs: dict[str, Any]) -> torch.Size:
-    """The shape of what is made of tensors value by value."""
-    return torch.broadcast_shapes(*(one.shape for one in (*args, *kwargs.values()) if isinstance(one, Tensor)))
+def _at_most(func: Any, args: Any, kwargs: dict[str, Any]) -> float:
+    """Bytes that an operation makes at most, of numbers of 16 bytes; ∞ where only its meta kernel knows.
+
+    The meta kernels of the operations named here are in Python, and import sympy.
+    """
+    aten, kind = torch.ops.aten, func.overloadpacket
+    if torch.Tag.pointwise in func.tags or kind in (aten.floor_divide, aten.sort):
+        shapes = [one.shape[::-1] for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+        return 16.0 * (2 if kind is aten.sort else 1) * math.prod(map(max, zip_longest(*shapes, [1], fillvalue=1)))
+    if kind is aten.arange:
+        start, end, step = (0, *args, 1) if len(args) == 1 else (*args, 1)[:3]
+        return 16.0 * abs((end - start) / step) if step else math.inf
+    return math.inf
 
 
 def largest(signature: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> str | None:
