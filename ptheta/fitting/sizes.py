@@ -46,7 +46,7 @@ def size_chooser(
         size = found.about(SIDES[0] ** 2)
         if own is not None and (size == own or not found.keeps_shape):
             return own
-        room = min(limit, PHOTOS)
+        room, budget = min(limit, PHOTOS), seconds
         given = {name: value for name, value in settings.items() if value is not None}
         estimate = Estimate(build, of_passes(given), None, device, room)
         batch = Settings.of(build(found.space(*size).reduced(4) or found.space(*size)), **given).batch_size
@@ -56,7 +56,7 @@ def size_chooser(
                 cost = estimate.at(found.space(*tried))
             except Exceeded:
                 return False
-            return cost.memory(batch) <= room and STEPS * cost.seconds(batch) <= seconds
+            return cost.memory(batch) <= room and STEPS * cost.seconds(batch) <= budget
 
         if own is not None and suits(own):
             return own

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptheta.data.sources.signatures import not_text
 from ptheta.errors import SourceError
 from ptheta.remarks import remark
 
@@ -174,7 +175,7 @@ def decoded(content: bytes, path: str | Path, encoding: str | None, *, guess: bo
         problem = f"{path} is not {called} text: {getattr(error, 'reason', error)}{_place(error, content, len(mark))}"
         raise SourceError(problem, remedy) from None
     if "\0" in text:
-        raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
+        raise not_text(path, content)
     if name != "utf-8" and encoding is None:
         remark(f"{Path(path).name} is read as {name}, {why}" + ("" if mark else "; --encoding names another"))
     return text, name, mark
@@ -216,7 +217,7 @@ def _wide(content: bytes, path: str | Path) -> tuple[str, str]:
         ends, all_ends = known["\n"] + known["\r"], content.count(b"\n") + content.count(b"\r")
         if ends and ends >= LINE_ENDS * all_ends and not any(map(_is_none, known)):
             return encoding, "in which all its bytes are characters"
-    raise SourceError(f"{path} is not text: it contains zero bytes", "save it again, or name its --encoding")
+    raise not_text(path, content)
 
 
 def _is_none(character: str) -> bool:

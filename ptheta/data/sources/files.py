@@ -18,6 +18,7 @@ from ptheta.data.sources.captions import caption, captions_of
 from ptheta.data.sources.delimited import text_table
 from ptheta.data.sources.json_tables import json_table
 from ptheta.data.sources.memory import arrays_table
+from ptheta.data.sources.signatures import check_format, head_of, not_read
 from ptheta.data.sources.tables import ArrayTable, Column, ParquetTable, Source, Table
 from ptheta.errors import SourceError
 from ptheta.foreign import guarded
@@ -50,8 +51,11 @@ def open_file(path: Path) -> Source:
     if suffix == ".ptz":
         what, remedy = PACKED[suffix]
         raise SourceError(f"{path} is {what}, not data", f"{remedy} {path}")
+    head = head_of(path)
     if suffix not in OPENERS:
-        raise SourceError(f"{path} is of an unknown kind", f"known are IDX files and {', '.join(OPENERS)}")
+        raise not_read(path, head)
+    if suffix == path.suffix.lower():
+        check_format(path, head)
     tables = OPENERS[suffix](path)
     tables = tables if isinstance(tables, dict) else {"all": tables}
     return Source(path.name.split(".")[0], str(path), named_splits(tables, str(path)))

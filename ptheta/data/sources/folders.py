@@ -7,9 +7,10 @@ from pathlib import Path
 from ptheta.data.formats import PICTURES, SOUNDS, TEXTS
 from ptheta.data.sources.captions import caption, captions_of
 from ptheta.data.sources.described import METADATA, described_files
-from ptheta.data.sources.files import OPENERS, is_idx, open_file
+from ptheta.data.sources.files import is_idx, open_file
 from ptheta.data.sources.hub import open_dataset_folder, open_saved
 from ptheta.data.sources.left_out import left_out
+from ptheta.data.sources.signatures import head_of, not_read
 from ptheta.data.sources.splits import named_splits, split_folders
 from ptheta.data.sources.tables import ArrayTable, Column, Source, Table
 from ptheta.errors import SourceError
@@ -66,10 +67,8 @@ def open_folder(path: Path) -> Source:
         return open_file(best[0])
     if len(files) == 1:
         return open_file(files[0])
-    raise SourceError(
-        f"folder {path} holds no known files, only such as {printable(files[0].name)}",
-        f"known are IDX files and {', '.join(OPENERS)}",
-    )
+    why = not_read(files[0], head_of(files[0]))
+    raise SourceError(f"folder {path} holds no known files, only such as {printable(files[0].name)}", why.remedy)
 
 
 def is_readme(file: Path) -> bool:
