@@ -68,6 +68,11 @@ def test_a_dropout_that_is_no_probability_is_refused(value):
         (["fit", "digits", "made", "--minutes", "nan"], "--minutes is nan; give a number"),
         (["fit", "digits", "made", "--learning-rate", "nan"], "--learning-rate is nan; give a number"),
         (["fit", "digits", "--seed", "9" * 23], "seed is 99999999999999999999999; give"),
+        (["fit", "digits", "--seed", "-1"], "--seed is -1; give"),
+        (["divergence", "run", "run", "--seed", "-1"], "--seed is -1; give a whole number from 0 to 2^64 − 1"),
+        (["fit", "digits", "--validation", "inf"], "--validation is inf; give at least 0"),
+        (["fit", "digits", "made", "--batch-size", "0"], "--batch-size is 0; give at least 1"),
+        (["fit", "digits", "made", "--memory", "-1"], "--memory is -1.0; give a number of GiB above 0"),
         (["sample", "run", "-n", "9" * 23], "-n is 99999999999999999999999; give a number below 2^64"),
     ],
 )

@@ -160,6 +160,8 @@ def _check_number(name: str, value: Any) -> None:
     """
     if isinstance(value, float) and math.isnan(value):
         raise UsageError(f"{flag_of(name)} is nan", "give a number")
+    if name == "seed" and isinstance(value, int) and value < 0:
+        raise UsageError(f"--seed is {value}", "give a whole number from 0 to 2^64 − 1")
     if isinstance(value, int) and abs(value) >= 2**64:
         raise UsageError(f"{flag_of(name)} is {value!s:.40}", "give a number below 2^64")
 
@@ -323,6 +325,21 @@ def fail(error: PthetaError, *, as_json: bool) -> int:
     return 2
 
 
+def flagged(error: PthetaError, args: list[str]) -> PthetaError:
+    """An error of a value that was given by a flag, which it names by its keyword, with the flag.
+
+    >>> str(flagged(UsageError("batch_size is 0", "give at least 1"), ["fit", "digits", "--batch-size=0"]))
+    '--batch-size is 0; give at least 1'
+    """
+    found = re.match(r"([a-z]+(?:[_-][a-z]+)*) is (?=-?(?:\d|inf))", error.problem)
+    flag = "" if found is None else flag_of(found[1])
+    if found is None or not any(word == flag or word.startswith(f"{flag}=") for word in args):
+        return error
+    made = UsageError(flag + error.problem[found.end(1) :], error.remedy)
+    made.shared = error.shared
+    return made
+
+
 def tell_torchrun(line: str) -> None:
     """Give torchrun, if it started this process, the line for its own report, which has no cause otherwise."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
@@ -369,6 +386,7 @@ _WORDING = [
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 is \2, not a whole number"),
     (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 is \2, not a number"),
     (r"Error parsing (\S+): it needs INT, not \[(.*)\]", r"\1 is \2, not a whole number"),
+    (r"Error parsing (\S+): it needs FLOAT\|\S+ \S+ \S+, not \[(.*)\]", r"\1 is \2, not a number or several"),
     (r"Error parsing (\S+): it needs FLOAT, not \[(.*)\]", r"\1 is \2, not a number"),
     (r"Error parsing (\S+): it needs \{(?:None,)?(.*)\}\|\{.*\}, not \[(.*)\]", r"\1 is \3, not one of \2 or numbers"),
 ]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ptheta.cli.arguments import fail, wants_json
+from ptheta.cli.arguments import fail, flagged, wants_json
 from ptheta.cli.clock import timed
 from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
@@ -85,7 +85,7 @@ def _run(args: list[str]) -> int:
             traceback.print_exception(error)
         known = _known(error)
         if known is not None:
-            return fail(known, as_json=wants_json(args))
+            return fail(flagged(known, args), as_json=wants_json(args))
         command = shlex.join(["ptheta", *args])
         unexpected = PthetaError(
             f"internal error, {type(error).__name__}: {error}".removesuffix(": "),

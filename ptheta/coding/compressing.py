@@ -66,8 +66,9 @@ def compress(
     clock = time.perf_counter()
     run = run if isinstance(run, Run) else Run.load(run)
     model, out = codable(run), Path(out)
-    if any(k is not None and k < 1 for k in (lanes, stretch, threads)):
-        raise UsageError("lanes, stretch and threads must be at least 1", "give larger numbers")
+    for name, k in (("lanes", lanes), ("stretch", stretch), ("threads", threads)):
+        if k is not None and k < 1:
+            raise UsageError(f"{name} is {k}", "give at least 1")
     with claim(out):
         if out.exists() and (not force or not out.is_file()):
             raise UsageError(f"{out} exists", "choose another --out, or replace it with --force")

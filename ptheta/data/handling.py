@@ -158,8 +158,8 @@ def _range(source: Source, codec: NumberCodec, masks: Masks) -> list[float] | No
     """The least and the greatest number of train; None if it has none."""
     found: list[float] = []
     for title, table in source.tables.items():
-        start, mask = 0, masks[title].get("train")
-        for chunk in table.chunks([codec.column]) if mask is not None else ():
+        start, mask = 0, masks[title].get("train", np.zeros(len(table), bool))
+        for chunk in table.chunks([codec.column]):
             values = chunk[codec.column]
             rows = np.flatnonzero(~missing(values) & mask[start : start + len(values)])
             if len(rows):

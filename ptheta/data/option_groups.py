@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
@@ -105,7 +106,7 @@ def _check(one: Field, value: Any, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"no {about['called'] or one.name} is called {value!r}", nearest(str(value), list(allowed)))
     if value is None or least is None:
         return
-    if value < least or (most is not None and value > most):
+    if value < least or value == math.inf or (most is not None and value > most):
         bounds = f"at least {_number(least)}" if most is None else f"{_number(least)} to {_number(most)}"
         shown = f"{value:g}" if isinstance(value, float) else f"{value}"
         raise UsageError(f"{one.name} is {shown}", f"give {bounds} {about['units']}".rstrip())

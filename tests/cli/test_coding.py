@@ -119,7 +119,7 @@ BAD = {
         "good.ptz was compressed with another model",
         "give the run",
     ),
-    "threads": ("compress txt text.txt --threads 0 --out x.ptz", "must be at least 1", "larger"),
+    "threads": ("compress txt text.txt --threads 0 --out x.ptz", "--threads is 0", "give at least 1"),
 }
 
 

@@ -42,9 +42,9 @@ BAD = {
         "no column of table is left to be the event",
         "leave one of",
     ),
-    "fewer than no steps": ("fit nowhere.csv --steps -3", "steps is -3", "give a number above 0"),
+    "fewer than no steps": ("fit nowhere.csv --steps -3", "--steps is -3", "give a number above 0"),
     "a rate that is no number": ("fit nowhere.csv --learning-rate nan", "--learning-rate is nan", "give a number"),
-    "a batch of nothing": ("fit nowhere.csv --batch-size 0", "batch_size is 0", "give at least 1"),
+    "a batch of nothing": ("fit nowhere.csv --batch-size 0", "--batch-size is 0", "give at least 1"),
     "memory that is no number": ("fit nowhere.csv --memory nan", "--memory is nan", "give a number"),
     "a device before data are read": ("fit nowhere.csv --device cuba", "no device is called 'cuba'", "use auto"),
     "a flag that resembles none": ("fit pictures --foo 3", "unknown flag --foo", "see ptheta fit --help"),
@@ -199,7 +199,7 @@ def test_a_fit_that_fails_leaves_no_folder(here, ptheta):
     before = contents(here)
     result = ptheta("fit", "pictures", "made", "--steps", "3", "--learning-rate", "-1", "--out", "new")
     assert result.code == 2
-    assert "learning_rate is -1.0; give a number above 0" in result.err
+    assert "--learning-rate is -1.0; give a number above 0" in result.err
     assert contents(here) == before
     assert not (here / "new").exists()
 

@@ -119,7 +119,7 @@ def test_compare_takes_the_options_of_sounds(ptheta, here):
     assert result.code == 0, result.err
     run = library.Run.load("both/independent")
     assert str(run.model.space) == "Spectrogram(5 frames × 4 bands, 3 levels)"
-    assert ptheta("compare", "tones", "--hop", "0").err.startswith("ptheta: hop is 0; give 0.1 to 1000")
+    assert ptheta("compare", "tones", "--hop", "0").err.startswith("ptheta: --hop is 0; give 0.1 to 1000")
     assert ptheta("compare", "tones", "--hopp", "9").err == "ptheta: unknown flag --hopp; did you mean --hop?\n"
 
 
