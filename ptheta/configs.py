@@ -167,7 +167,7 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, Tensor] | None 
     """
     held = 0 if weights is None else sum(tensor.nbytes for tensor in weights.values())
     size = 0 if weights is None else len(weights)
-    limit = nullcontext() if weights is None else Limited(2**30 + 16 * held, 10_000 + 200 * size)
+    limit = nullcontext() if weights is None else Limited(2**28 + 16 * held, 10_000 + 200 * size)
     with guarded("the config", REFIT, error=RunError, problem="{origin} does not describe a model"):
         try:
             with seeded(config["seed"]), limit:

@@ -33,7 +33,10 @@ from readers import Reader, readers
 from ptheta.errors import PthetaError
 
 LONGEST = 10.0
-"""Seconds that reading may take."""
+"""Seconds of the processor that reading may take, however busy it is."""
+
+STILL = 60.0
+"""Seconds after which a process that does not go on is ended, whether it works or waits."""
 
 BROKEN = 3
 """Exit status of a child in which the fuzzer itself failed."""
@@ -162,7 +165,7 @@ def _watched(child: int, state: mmap.mmap) -> int:
         if done:
             return os.waitstatus_to_exitcode(status) and abs(os.waitstatus_to_exitcode(status))
         since = struct.unpack_from("d", state, 8)[0]
-        if since and time.monotonic() - since > 2 * LONGEST:
+        if since and time.monotonic() - since > STILL:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
 
@@ -183,7 +186,7 @@ def _child(chosen: list[Reader], mutants: list[Mutant], start: int, seed: int, s
     def slow(*_: Any) -> None:
         raise Slow
 
-    signal.signal(signal.SIGALRM, slow)
+    signal.signal(signal.SIGPROF, slow)
     for index in range(start, len(mutants)):
         mutant = mutants[index]
         reader = chosen[mutant.reader]
@@ -193,7 +196,7 @@ def _child(chosen: list[Reader], mutants: list[Mutant], start: int, seed: int, s
         struct.pack_into("qd", state, 0, index, clock)
         what = ""
         try:
-            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            signal.setitimer(signal.ITIMER_PROF, LONGEST)
             reader.read(reader.path)
         except PthetaError:
             pass
@@ -203,7 +206,7 @@ def _child(chosen: list[Reader], mutants: list[Mutant], start: int, seed: int, s
             last = traceback.extract_tb(error.__traceback__)[-1]
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]} ({last.filename}:{last.lineno})"
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         _write(reader, reader.content) if reader.content else reader.path.unlink(missing_ok=True)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - used
         if grown > MOST:

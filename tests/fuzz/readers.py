@@ -1,4 +1,4 @@
-"""Everything that reads what a user gives: an original of each form, and what is done with a mutant of it."""
+"""Everything that reads what a user gives: an original of each form."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import io
 import json
 import shutil
 import struct
-import tarfile
 import wave
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from mutations import Random, mutated, mutated_json
+from forms import G, Reader, loaded, repacked, saved, walked
+from mutations import Random, mutated_json
+from other_runs import others
+from packages import folders, moving, packed
 from PIL import Image as pil
 
 import ptheta
@@ -26,70 +25,32 @@ from ptheta.configs import config_digest, read_config
 from ptheta.data.codecs import Codec
 from ptheta.data.codecs.images import open_picture
 from ptheta.data.reading import context_of, events_of_file
-from ptheta.data.sources.opening import open_source
 from ptheta.journal import Journal
-from ptheta.remarks import collecting
 from ptheta.runs import Run
 from ptheta.weights import digest, read_tensors
-
-G = np.random.default_rng(0)
-
-
-@dataclass
-class Reader:
-    """A form of file.
-
-    Args:
-        name: of the form.
-        path: of the mutant.
-        content: the original.
-        read: whatever is done with it.
-        share: of the mutants; cheap readers have more.
-        mutate: content, random → mutant.
-    """
-
-    name: str
-    path: Path
-    content: bytes
-    read: Callable[[Path], Any]
-    share: float = 1.0
-    mutate: Callable[[bytes, Random], bytes] = field(default=mutated)
 
 
 def readers(folder: Path) -> list[Reader]:
     """All of them, with the files that lie beside the mutants in a folder."""
     found: list[Reader] = []
-    for make in (_arrays, _tables, _arrow, _pictures, _sounds, _texts, _archives, _contexts, _runs):
+    for make in (
+        _arrays,
+        _tables,
+        _arrow,
+        _pictures,
+        _sounds,
+        _texts,
+        _contexts,
+        _runs,
+        packed,
+        moving,
+        folders,
+        others,
+    ):
         place = folder / make.__name__.strip("_")
         place.mkdir()
         found += make(place)
     return found
-
-
-def walked(path: Path) -> None:
-    """A source opened, and all of its rows read."""
-    with collecting():
-        source = open_source(path)
-        for table in source.tables.values():
-            len(table)
-            for chunk in table.chunks(list(table.columns)):
-                assert chunk
-
-
-def loaded(path: Path, **options: Any) -> None:
-    """A source as `fit` sees it."""
-    ptheta.load(path, **options)
-
-
-def _saved(save: Callable[[io.BytesIO], Any]) -> bytes:
-    buffer = io.BytesIO()
-    save(buffer)
-    return buffer.getvalue()
-
-
-def _repacked(pack: Callable[[bytes], bytes], content: bytes) -> Callable[[bytes, Random], bytes]:
-    """Mutations below a checksum: of what is packed, not of the package."""
-    return lambda _, random: pack(mutated(content, random))
 
 
 def _arrays(folder: Path) -> list[Reader]:
@@ -102,14 +63,14 @@ def _arrays(folder: Path) -> list[Reader]:
         "record": np.array([(1, 2.5)] * 12, [("a", "i4"), ("b", "f8")]),
     }
     found = [
-        Reader(f"npy {name}", folder / f"{name}.npy", _saved(lambda b, x=x: np.save(b, x)), walked, 6)
+        Reader(f"npy {name}", folder / f"{name}.npy", saved(lambda b, x=x: np.save(b, x)), walked, 6)
         for name, x in arrays.items()
     ]
     found.append(Reader("npy loaded", folder / "x.npy", found[0].content, loaded, 0.5))
     found.append(Reader("npy real loaded", folder / "y.npy", found[1].content, loaded, 0.5))
     both = {"x": whole, "y_train": whole[:, 0]}
-    packed = _saved(lambda b: np.savez_compressed(b, x=whole, y=whole[:, 0]))
-    found.append(Reader("npz", folder / "x.npz", _saved(lambda b: np.savez(b, **both)), walked, 3))
+    packed = saved(lambda b: np.savez_compressed(b, x=whole, y=whole[:, 0]))
+    found.append(Reader("npz", folder / "x.npz", saved(lambda b: np.savez(b, **both)), walked, 3))
     found.append(Reader("npz packed", folder / "p.npz", packed, walked, 3))
     member = found[0].content
 
@@ -118,13 +79,13 @@ def _arrays(folder: Path) -> list[Reader]:
             with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr("x.npy", content)
 
-        return _saved(save)
+        return saved(save)
 
-    found.append(Reader("npz member", folder / "m.npz", b"", walked, 3, _repacked(zipped, member)))
+    found.append(Reader("npz member", folder / "m.npz", b"", walked, 3, repacked(zipped, member)))
     idx = struct.pack(">HBBIII", 0, 8, 3, 12, 4, 4) + G.integers(0, 256, 192, dtype=np.uint8).tobytes()
     found.append(Reader("idx", folder / "z-images-idx3-ubyte", idx, walked, 6))
     found.append(Reader("idx.gz", folder / "w-images-idx3-ubyte.gz", gzip.compress(idx, 9, mtime=0), walked, 6))
-    zipped_idx = _repacked(lambda content: gzip.compress(content, 1, mtime=0), idx)
+    zipped_idx = repacked(lambda content: gzip.compress(content, 1, mtime=0), idx)
     found.append(Reader("idx in gz", folder / "v-images-idx3-ubyte.gz", b"", walked, 6, zipped_idx))
     return found
 
@@ -140,7 +101,7 @@ def _tables(folder: Path) -> list[Reader]:
         Reader("csv", folder / "t.csv", csv, walked, 0.15),
         Reader("csv loaded", folder / "l.csv", csv, loaded, 0.05),
         Reader("csv.gz", folder / "t.csv.gz", gzip.compress(csv, mtime=0), walked, 0.15),
-        Reader("csv in gz", folder / "u.csv.gz", b"", walked, 0.1, _repacked(gzip.compress, csv)),
+        Reader("csv in gz", folder / "u.csv.gz", b"", walked, 0.1, repacked(gzip.compress, csv)),
         Reader("tsv", folder / "t.tsv", csv.replace(b",", b"\t"), walked, 0.1),
         Reader("json", folder / "t.json", rows, walked, 0.15),
         Reader("json columns", folder / "c.json", json.dumps(frame.to_dict("list")).encode(), walked, 0.1),
@@ -148,7 +109,7 @@ def _tables(folder: Path) -> list[Reader]:
         Reader("jsonl", folder / "t.jsonl", lines, walked, 0.15),
     ]
     for name, options in {"plain": {"compression": "none"}, "snappy": {}, "zstd": {"compression": "zstd"}}.items():
-        content = _saved(lambda b, options=options: frame.to_parquet(b, **options))
+        content = saved(lambda b, options=options: frame.to_parquet(b, **options))
         found.append(Reader(f"parquet {name}", folder / f"{name}.parquet", content, walked, 2))
     found.append(Reader("parquet loaded", folder / "l.parquet", found[-1].content, loaded, 0.1))
     codec = Codec.from_json(ptheta.load(frame).codec.to_json())
@@ -184,7 +145,7 @@ def _pictures(folder: Path) -> list[Reader]:
     found = []
     for suffix, (picture, options) in forms.items():
         form = pil.registered_extensions()[f".{suffix}"]
-        content = _saved(lambda b, p=picture, form=form, options=options: p.save(b, form, **options))
+        content = saved(lambda b, p=picture, form=form, options=options: p.save(b, form, **options))
 
         def read(path: Path) -> None:
             open_picture({"path": str(path), "bytes": None}, lambda _: str(path))
@@ -208,7 +169,7 @@ def _wave(width: int = 2) -> bytes:
             file.setframerate(8_000)
             file.writeframes(G.integers(0, 256, 400 * width, dtype=np.uint8).tobytes())
 
-    return _saved(save)
+    return saved(save)
 
 
 def _sounds(folder: Path) -> list[Reader]:
@@ -232,27 +193,6 @@ def _sounds(folder: Path) -> list[Reader]:
 def _texts(folder: Path) -> list[Reader]:
     text = ("the lazy dog sleeps. " * 20 + "Bär\n").encode()
     return [Reader("txt", folder / "t.txt", text, lambda path: loaded(path, length=16), 0.5)]
-
-
-def _archives(folder: Path) -> list[Reader]:
-    picture = _saved(lambda b: pil.new("L", (4, 4), 9).save(b, "PNG"))
-
-    def zipped(buffer: io.BytesIO) -> None:
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for i in range(4):
-                archive.writestr(f"{i}.png", picture)
-
-    def tarred(buffer: io.BytesIO) -> None:
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for i in range(2):
-                member = tarfile.TarInfo(f"{i}.png")
-                member.size = len(picture)
-                archive.addfile(member, io.BytesIO(picture))
-
-    return [
-        Reader("zip", folder / "a.zip", _saved(zipped), walked, 0.3),
-        Reader("tar", folder / "a.tar", _saved(tarred), walked, 0.3),
-    ]
 
 
 def _contexts(folder: Path) -> list[Reader]:
@@ -319,7 +259,7 @@ def _runs(folder: Path) -> list[Reader]:
 
     header, start = read_header(content, "", Limits())
 
-    def repacked(_: bytes, random: Random) -> bytes:
+    def resealed_header(_: bytes, random: Random) -> bytes:
         return pack_header(mutated_json(header, random)) + content[start:]
 
     def tensors(_: bytes, random: Random) -> bytes:
@@ -343,5 +283,5 @@ def _runs(folder: Path) -> list[Reader]:
         Reader("model.safetensors resealed", weights, weights.read_bytes(), opened, 0.3, tensors),
         Reader("metrics.jsonl", metrics, metrics.read_bytes(), lambda file: Journal(file).records(), 3),
         Reader("ptz", archive, content, unpacked, 2),
-        Reader("ptz resealed", archive, content, unpacked, 0.3, repacked),
+        Reader("ptz resealed", archive, content, unpacked, 0.3, resealed_header),
     ]
