@@ -169,9 +169,9 @@ def test_batches_are_cut_for_memory_and_shrink_for_time():
 @pytest.mark.parametrize(
     ("make", "model", "hyperparameters", "flag"),
     [
-        (lambda: ptheta.load(noise(12, 150, 150, 3)), "pixelcnn", SMALL, r"--size \d+x\d+ takes"),
-        (lambda: ptheta.load("digits", limit=40), "made", {"width": 9000}, r"--width \d+ takes"),
-        (lambda: ptheta.load("digits", limit=40), "made", {"width": 300_000}, r"--width \d+ takes"),
+        (lambda: ptheta.load(noise(12, 150, 150, 3)), "pixelcnn", SMALL, r"size=\"\d+x\d+\" takes"),
+        (lambda: ptheta.load("digits", limit=40), "made", {"width": 9000}, r"width=\d+ takes"),
+        (lambda: ptheta.load("digits", limit=40), "made", {"width": 300_000}, r"width=\d+ takes"),
     ],
 )
 def test_refusals_carry_numbers_and_leave_nothing_behind(make, model, hyperparameters, flag, tmp_path):
