@@ -165,7 +165,9 @@ class Run(RawUse):
         request = self.config["data"]["request"]
         given = {one.name: request[one.name] for one in TextTables.options() if one.name in request}
         given.setdefault("missing", MISSING_BEFORE)
-        return asking(TextTables(**given), decimals=self.codec.decimals, usually=True, alone=alone)
+        writings = self.codec.writings | (self.context_codec.writings if self.context_codec else {})
+        decimals = {name: way["decimal"] for name, way in writings.items()}
+        return asking(TextTables(**given), decimals=decimals, usually=True, alone=alone)
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
         """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.

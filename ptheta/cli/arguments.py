@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from ptheta.cli.groups import Argument
 from ptheta.cli.needs import Needs
 from ptheta.errors import PthetaError, UsageError, nearest
+from ptheta.numerals import is_float
 from ptheta.terminal import Screen, encodable, raw, visible
 
 Groups = Mapping[str, Mapping[str, list[Argument]]]
@@ -256,7 +257,7 @@ def take(args: list[str], parameters: Mapping[str, inspect.Parameter]) -> tuple[
         taken.append(word)
         most = _values(parameter.annotation) if not inline else 0
         first = True
-        while most > 0 and queue and not re.match(r"--?[A-Za-z]", queue[0]) and (first or _is_number(queue[0])):
+        while most > 0 and queue and not re.match(r"--?[A-Za-z]", queue[0]) and (first or is_float(queue[0])):
             taken.append(queue.pop(0))
             most, first = most - 1, False
     return taken, rest
@@ -291,14 +292,6 @@ def _values(annotation: Any) -> float:
     if any(get_origin(kind) in (tuple, list) for kind in kinds):
         return math.inf
     return 0 if annotation is bool else 1
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def wants_json(args: list[str]) -> bool:

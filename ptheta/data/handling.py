@@ -150,7 +150,8 @@ def find_numbers(source: Source, parts: list[Part], options: Options, masks: Mas
     column = source.columns[parts[0].column]
     if column.kind not in NUMBERS:
         raise SourceError(f"column {column.name!r} ({column.kind}) holds no numbers", "leave out the view")
-    codec = NumberCodec(column.name, column_resolution(source, column.name))
+    written = next(iter(source.tables.values())).writing.get("columns", {}).get(column.name, {})
+    codec = NumberCodec(column.name, column_resolution(source, column.name), writing=written)
     return replace(codec, seen=_range(source, codec, masks)), []
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from ptheta.cli.main import main
 from ptheta.data import load
+from ptheta.data.codecs import Codec
 from ptheta.data.sources.cells import Writing, kind_of_cell
 from ptheta.data.sources.dialects import Dialect
 from ptheta.data.sources.opening import open_source
@@ -469,3 +471,74 @@ def test_what_may_be_an_unusual_separator_is_reported(mark, how, tmp_path):
 def test_words_dates_and_numbers_with_blanks_are_one_column(cell, tmp_path):
     _, remarks = read(written(tmp_path, "name\n" + f"{cell}\n" * 9))
     assert not any("is read as one column" in remark for remark in remarks)
+
+
+VARIED = [  # cells, what they are read as, what is reported
+    (["1,5", "2.5"], [1.5, 2.5], "'1,5' and '2.5', are read as 1.5 and 2.5"),
+    (["1 000", "1'000", "7"], [1000, 1000, 7], "'1 000' and '7', are read as 1000 and 7"),
+    (["€5", "7"], [5, 7], "'€5' and '7', are read as 5 and 7"),
+    (["($5)", "$7"], [-5, 7], "are read as -5 and 7"),
+    (["−5", "7"], [-5, 7], "are read as -5 and 7"),
+    (["5 kg", "7 kg"], [5, 7], "amounts such as '5 kg' are read as 5"),
+    (["7 °C", "8.5 °C"], [7, 8.5], "amounts such as '7 °C' are read as 7"),
+    (
+        ["1,5", "2.5", "1,234"],
+        ["1,5", "2.5", "1,234"],
+        "categories, since '1,234' may be 1.234 or 1234 (--decimal settl",
+    ),
+    (["12%", "3"], ["12%", "3"], "categories, since those without a percent sign may be percents"),
+    (["€5", "$7"], ["€5", "$7"], "categories, since their units differ"),
+    (["5 kg", "7 g"], ["5 kg", "7 g"], None),
+    (["1 star", "five"], ["1 star", "five"], None),
+    (["(1)", "(2)"], ["(1)", "(2)"], None),
+    (["12%", "3%"], [12, 3], "percents such as '12%' are read as 12"),
+]
+
+
+@pytest.mark.parametrize(("written_so", "values", "says"), VARIED)
+def test_numbers_written_in_several_ways_are_numbers_or_reported(written_so, values, says, tmp_path):
+    lines = [f'"{cell}";{"ab"[i % 2]}' for i, cell in enumerate(written_so * 2)]
+    cells, remarks = read(written(tmp_path, "x;g\n" + "\n".join(lines) + "\n", "t.csv"))
+    assert cells["x"] == values * 2
+    found = [one for one in remarks if one.startswith("x: ")]
+    assert (says in found[0]) if says else not found
+
+
+def test_a_decimal_mark_that_is_asked_for_settles_what_is_open(tmp_path):
+    path = written(tmp_path, "x;g\n1,5;a\n2.5;b\n1,234;a\n")
+    assert read(path, decimal=",")[0]["x"] == [1.5, 2.5, 1.234]
+    assert read(path, decimal=".")[0]["x"] == [1.5, 2.5, 1234]
+
+
+def test_columns_that_are_taken_as_categories_report_what_they_are_written_like(tmp_path):
+    path = written(tmp_path, "x;g\n" + "12%;a\n3;b\n" * 4)
+    data = load(path, columns="categories")
+    assert any("x: numbers written in several ways, such as '12%' and '3'" in one for one in data.remarks)
+    assert data.codec.values[0] == ["12%", "3"]
+
+
+def test_one_column_may_hold_commas(tmp_path):
+    assert read(written(tmp_path, "price\n2,5\n3,25\n"))[0] == {"price": [2.5, 3.25]}
+    assert read(written(tmp_path, "note\nhello, world\nhi\n"))[0] == {"note": ["hello, world", "hi"]}
+
+
+def test_contexts_that_are_numbers_keep_how_the_source_writes_them(tmp_path):
+    lines = [f"{i},{i % 7}5;{i % 3};{i},5%" for i in range(40)]
+    path = written(tmp_path, "price;k;rate\n" + "\n".join(lines) + "\n")
+    codec = load(path, event="k", context="price").context_codec
+    assert [codec.parse(text)[0] for text in ("1,5", "1.5", "-1.234,5")] == [1.5, 1.5, -1234.5]
+    assert codec.names([1.5, 2.0]) == ["1,5", "2"]
+    assert Codec.from_json(codec.to_json()).writings == codec.writings == {"price": asdict(Writing(","))}
+    both = load(path, event="k", context="price,rate")
+    assert both.context_codec.writings["rate"]["after"] == "%"
+    rows = both.codec.encode({"k": [1]})
+    out = both.codec.write_frame(rows, tmp_path / "s.csv", {"price": [1.5], "rate": [2.5]}, both.context_codec.writings)
+    assert out.read_text() == "price;rate;k\n1,5;2,5%;1\n"
+    with pytest.raises(UsageError, match="price is 'x', not a number"):
+        codec.parse("x")
+
+
+def test_cells_that_are_given_may_be_written_as_in_the_source(tmp_path):
+    path = written(tmp_path, "p;k\n" + "".join(f"{i % 50},{i % 97:02};{i % 3}\n" for i in range(400)))
+    codec = load(path, columns="mixed").codec
+    assert codec.cell(0, "3,97") == codec.cell(0, "3.97") == 3.97

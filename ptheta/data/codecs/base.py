@@ -59,8 +59,8 @@ class Codec(ABC):
         """Compact type in which events are kept."""
 
     @property
-    def decimals(self) -> dict[str, str]:
-        """Columns of numbers that Python writes differently → their decimal mark in the text table they come from."""
+    def writings(self) -> dict[str, dict[str, str]]:
+        """Columns of numbers that Python writes differently → the fields of a `ptheta.data.sources.cells.Writing`."""
         return {}
 
     @abstractmethod

@@ -15,6 +15,7 @@ from ptheta.data.codecs.base import Codec, Place, nowhere
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import replacing, write_bytes
 from ptheta.numbers import joined
+from ptheta.numerals import is_number, readings
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ class FrameCodec(Codec):
         return {name: found.values for name, found in known.items() if found is not None and _are_texts(found.values)}
 
     @property
-    def decimals(self) -> dict[str, str]:
-        """Columns of numbers that Python writes differently → their decimal mark in the text table they come from."""
-        return {name: way["decimal"] for name, way in self.writing.get("columns", {}).items()}
+    def writings(self) -> dict[str, dict[str, str]]:
+        """Of the text table that the columns come from."""
+        return self.writing.get("columns", {})
 
     def named(self, values: Any, column: Column, place: Place, *, missing: bool = False) -> Any:
         """A chunk's column as `encode` takes it: class numbers as names, unless this codec knows the numbers.
@@ -134,7 +135,11 @@ class FrameCodec(Codec):
         return [self.write_frame(x, Path(directory) / f"{stem}.csv", more)]
 
     def write_frame(
-        self, x: Tensor | np.ndarray, path: Path, context: Mapping[str, Sequence[Any]] | None = None
+        self,
+        x: Tensor | np.ndarray,
+        path: Path,
+        context: Mapping[str, Sequence[Any]] | None = None,
+        writings: Mapping[str, dict[str, str]] | None = None,
     ) -> Path:
         """All events as one CSV or Parquet file, by the path's suffix.
 
@@ -142,6 +147,7 @@ class FrameCodec(Codec):
             x: events [n, m].
             path: of the file.
             context: name → values of further columns, which come first.
+            writings: how those of them that are numbers are written in a CSV file, as the property of that name.
 
         Raises:
             UsageError: another suffix.
@@ -153,13 +159,16 @@ class FrameCodec(Codec):
             )
         frame = self.decode(x)
         table = None if path.suffix.lower() == ".csv" else self.arrow(frame)
+        ways = dict(self.writings)
         for place, (name, values) in enumerate((context or {}).items()):
+            way = (writings or {}).get(name)
             while name in frame:
                 name += "_"
+            ways |= {} if way is None else {name: way}
             frame.insert(place, name, list(values))
             table = None if table is None else table.add_column(place, name, [list(values)])
         if table is None:
-            return write_bytes(path, self._text(frame), flush=False)
+            return write_bytes(path, self._text(frame, ways), flush=False)
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -168,12 +177,12 @@ class FrameCodec(Codec):
             pq.write_table(table.replace_schema_metadata(types), temporary)
         return path
 
-    def _text(self, frame: pd.DataFrame) -> bytes:
-        """A frame as the bytes of a CSV file, written as the source was."""
+    def _text(self, frame: pd.DataFrame, writings: Mapping[str, dict[str, str]]) -> bytes:
+        """A frame as the bytes of a CSV file, written as the source was, and columns of numbers as they were."""
         from ptheta.data.sources.cells import Writing
 
         own, encoding = self.writing, self.writing.get("encoding", "utf-8")
-        for name, way in own.get("columns", {}).items():
+        for name, way in writings.items():
             frame[name] = _spelled(frame[name], Writing(**way))
         buffer = io.StringIO()
         frame.to_csv(buffer, index=False, sep=own.get("separator", ","))
@@ -227,24 +236,24 @@ def as_arrow(values: Any, name: str, place: Place = nowhere) -> pa.Array:
     return array
 
 
-def as_number(text: str, name: str) -> float:
+def as_number(text: str, name: str, way: Mapping[str, str] | None = None) -> float:
     """A number as a person writes it.
+
+    Args:
+        text: as Python writes numbers, or as the column does.
+        name: of the column.
+        way: how it does, see `Codec.writings`; None: as Python.
 
     Raises:
         UsageError: it is not a number, or not finite.
+
+    >>> as_number("1.5", "x"), as_number("1,5", "x", {"decimal": ","}), as_number("1.234,5", "x", {"decimal": ","})
+    (1.5, 1.5, 1234.5)
     """
-    if not is_number(text):
+    found = {} if way is None else readings(text)
+    number = found.get((way or {}).get("decimal", "."), next(iter(found.values()), None))
+    if number is None and is_number(text):
+        number = float(text)
+    if number is None or not np.isfinite(number):
         raise UsageError(f"{name} is {text!r}, not a number", f"give one, such as {name}=0")
-    return float(text)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a finite number.
-
-    >>> is_number("1e3"), is_number("nan"), is_number("one")
-    (True, False, False)
-    """
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    return number

@@ -60,6 +60,11 @@ class JointCodec(ContextCodec):
         return self._joint
 
     @property
+    def writings(self) -> dict[str, dict[str, str]]:
+        """Of its parts, by their names."""
+        return {name: way for name, codec in self.codecs.items() for way in codec.writings.values()}
+
+    @property
     def dtype(self) -> np.dtype:
         """Smallest type that holds the values of all parts."""
         return np.result_type(*(codec.dtype for codec in self.codecs.values()))

@@ -13,12 +13,13 @@ import numpy as np
 from torch import Tensor
 
 from ptheta.data.codecs.base import ContextCodec, Place, as_array, compact, nowhere
-from ptheta.data.codecs.frames import as_arrow, as_number, is_number
+from ptheta.data.codecs.frames import as_arrow, as_number
 from ptheta.data.codecs.known import Levels
 from ptheta.data.codecs.plain_rows import beyond, check_resolutions, numbers
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
 from ptheta.names import canonical, merged
+from ptheta.numerals import is_number
 from ptheta.remarks import remark
 from ptheta.spaces import Label, Real
 from ptheta.values import shortest, snapped
@@ -164,16 +165,23 @@ class NumberCodec(ValueCodec):
         column: where they come from, for errors.
         resolution: of the column, see `ptheta.values`.
         seen: the least and the greatest number of train, if they are known.
+        writing: how the source wrote them, if not as Python does: the fields of a `ptheta.data.sources.cells.Writing`.
     """
 
     column: str = "context"
     resolution: str = field(default="double", compare=False)
     seen: list[float] | None = field(default=None, compare=False)
+    writing: dict[str, str] = field(default_factory=dict, compare=False)
 
     kind = "number"
 
     def __post_init__(self):
         check_resolutions([self.resolution], [self.column])
+
+    @property
+    def writings(self) -> dict[str, dict[str, str]]:
+        """Of the text table that they come from."""
+        return {self.column: self.writing} if self.writing else {}
 
     @property
     def space(self) -> Real:
@@ -199,15 +207,17 @@ class NumberCodec(ValueCodec):
 
     def parse(self, text: str) -> np.ndarray:
         """The number, [1]."""
-        return snapped(np.array([as_number(text, self.column)]), self.resolution)
+        return snapped(np.array([as_number(text, self.column, self.writing or None)]), self.resolution)
 
     def doubt(self, x: np.ndarray) -> str | None:
         """That numbers lie beyond those of train."""
         return beyond(x, self.seen, self.column)
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:
-        """The numbers, to six digits."""
-        return [f"{value:g}" for value in self.decode(x)]
+        """The numbers, to six digits, written as in the source."""
+        from ptheta.data.sources.cells import Writing
+
+        return [Writing(**self.writing).written(f"{value:g}") for value in self.decode(x)]
 
 
 def distinct(values: Any, name: str, place: Place) -> tuple[list[Any], np.ndarray]:

@@ -230,7 +230,7 @@ class RowCodec(FrameCodec):
                     f"{name} has no value {text!r}", close if "mean" in close else f"choose one of {', '.join(some)}"
                 )
             return level
-        value = self._settled(j, np.array([as_number(text, name)]))
+        value = self._settled(j, np.array([as_number(text, name, self.writings.get(name))]))
         if _wrong(self.space.columns[j], value)[0]:
             raise UsageError(f"{name} is {text}, but it is {self.space.columns[j].description}", "give such a value")
         if doubt := beyond(value, column.get("seen"), name):

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ptheta.data.codecs.base import Place, as_array, compact, nowhere
 from ptheta.data.codecs.dtypes import in_arrow, in_frame
-from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of, is_number
+from ptheta.data.codecs.frames import FrameCodec, as_arrow, as_number, column_of
 from ptheta.data.codecs.known import Levels
 from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.numerals import is_number
 from ptheta.spaces import Discrete, Real
 from ptheta.values import NARROW, RESOLUTIONS, shortest, snapped
 
@@ -166,7 +167,7 @@ class TableCodec(FrameCodec):
         """The level of a value, or the number itself."""
         name = self.columns[j]
         if self.values is None:
-            return as_number(text, name)
+            return as_number(text, name, self.writings.get(name))
         spelled = [str(value) for value in self.values[j]]
         level = spelled.index(text) if text in spelled else self._levels[j].find_one(text)
         if level < 0:

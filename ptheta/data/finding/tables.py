@@ -17,6 +17,7 @@ from ptheta.data.sources.cells import kind_of_cell
 from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
+from ptheta.numerals import is_number
 from ptheta.remarks import remark
 
 MANY = 32
@@ -158,7 +159,7 @@ def _mistyped(source: Source, values: dict[str, list[str]]) -> Iterator[tuple[st
     for name, known in values.items():
         if source.columns[name].names:
             continue
-        numbers = {value for value in known if (kind_of_cell(value) == "number" if is_text else _is_number(value))}
+        numbers = {value for value in known if (kind_of_cell(value) == "number" if is_text else is_number(value))}
         figures = len(numbers) > MANY or any(not _is_whole(value) for value in numbers)
         if len(known) / 2 <= len(numbers) < len(known) and figures:
             table = next(iter(source.tables.values()))
@@ -182,16 +183,9 @@ def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
         )
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return np.isfinite(float(text))
-    except ValueError:
-        return False
-
-
 def _is_whole(text: str) -> bool:
     """Whether a number is a whole one and written like one."""
-    return _is_number(text) and float(text).is_integer()
+    return is_number(text) and float(text).is_integer()
 
 
 def _row_of(table: Any, name: str, value: str) -> int | None:

@@ -14,6 +14,7 @@ from ptheta.data.codecs.mixed_rows import LARGEST
 from ptheta.data.finding.mixed_columns import FEW
 from ptheta.data.sources.cells import DATE
 from ptheta.data.sources.tables import Source
+from ptheta.numerals import is_amount
 
 FEWEST = 50
 """Rows of a table below which nothing is said of its words."""
@@ -25,9 +26,6 @@ UNDATED = 0.1
 """Part of the different values of a column of dates and times that may be none; one always may."""
 
 _DATE = re.compile(DATE)
-
-_FIGURE = re.compile(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D{0,3}")
-"""A number with thousands, a unit or a percent sign."""
 
 
 def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str], list[str]]:
@@ -49,7 +47,7 @@ def unusual_words(source: Source, names: list[str]) -> tuple[list[str], list[str
         if is_date and (others or not is_text):
             dates.append(f"{name} (but for {others[0]!r})" if others else name)
         rows, single = sum(counts.values()), sum(count == 1 for count in counts.values())
-        spelled = [value for value in counts if _FIGURE.fullmatch(value) and not value.isdigit()]
+        spelled = [value for value in counts if is_amount(value) and not value.isdigit()]
         if is_date:
             continue
         if 2 * len(spelled) > len(counts):

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ptheta.data.formats import MISSING, MISSING_NUMBERS
 from ptheta.numbers import listed
+from ptheta.numerals import CURRENCIES, GROUPS, grouped, readings, real, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-CURRENCIES = "$€£¥₹₽₩₺₫₪฿"
-"""Signs that may stand before or after an amount."""
-
-GROUPS = (" ", "\u00a0", "\u202f", "'", "’")
-"""What, besides the mark that is not the decimal one, separates thousands."""
 
 LOOKED_AT = 64
 """Values that are tried before all others are."""
@@ -77,15 +72,20 @@ class Meaning:
     """What a column of a text table holds.
 
     Args:
-        kind: whole, real, truth, code, long, date, word or empty.
+        kind: whole, real, truth, code, long, date, word, varied or empty. Varied are numbers written in several ways
+            that leave open which numbers they are.
         writing: of numbers.
         example: a cell that shows it.
+        other: a cell that shows another way of writing, if there are several.
+        why: what varied numbers leave open.
         missing: word → how many missing cells say so; a cell that is empty is the word "".
     """
 
     kind: str
     writing: Writing = Writing()
     example: str = ""
+    other: str = ""
+    why: str = ""
     missing: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -93,24 +93,12 @@ class Meaning:
         """Whether it holds numbers."""
         return self.kind in ("whole", "real")
 
-
-def _real(decimal: str) -> str:
-    mark = re.escape(decimal)
-    return rf"[+-]?([0-9]+{mark}?[0-9]*|{mark}[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity)"
-
-
-def _grouped(mark: str, decimal: str) -> str:
-    return rf"[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+({re.escape(decimal)}[0-9]*)?"
+    @property
+    def is_plain(self) -> bool:
+        """Whether all cells are written as Python writes them."""
+        return self.writing.is_plain and not self.other
 
 
-_AROUND = re.compile(rf"\s*([{CURRENCIES}]|%)\s*")
-_NUMBER = re.compile(
-    "|".join(
-        f"(?:{pattern})"
-        for decimal, other in (".,", ",.")
-        for pattern in (_real(decimal), *(_grouped(mark, decimal) for mark in (other, *GROUPS)))
-    )
-)
 _DATE = re.compile(DATE)
 
 
@@ -122,7 +110,7 @@ def kind_of_cell(cell: str) -> str:
     """
     if cell in MISSING or cell.casefold() in MISSING_NUMBERS:
         return ""
-    if _NUMBER.fullmatch(_AROUND.sub("", cell, count=1)):
+    if readings(cell):
         return "number"
     return "date" if _DATE.fullmatch(cell) else "word"
 
@@ -154,7 +142,46 @@ def meaning_of(values: pa.Array, decimal: str, separator_is_comma: bool) -> Mean
     for mark in (decimal,) if decimal else _decimals(values, separator_is_comma):
         if (found := _number(values, mark)) is not None:
             return found
-    return Meaning("date" if _all(values, DATE) else "word", example=example)
+    if _all(values, DATE):
+        return Meaning("date", example=example)
+    return _varied(values, decimal) or Meaning("word", example=example)
+
+
+def _varied(values: pa.Array, decimal: str) -> Meaning | None:
+    """What numbers mean that are written in several ways; None if some are no numbers."""
+    few = values.slice(0, LOOKED_AT).to_pylist()
+    if not all(map(readings, few)):
+        return None
+    cells = values.to_pylist()
+    found = [readings(cell) for cell in cells]
+    if not all(found) or all(cell.startswith("(") for cell in cells):
+        return None
+    units: dict[str, str] = {}
+    for cell in cells:
+        units.setdefault(unit_of(cell), cell)
+    if len(units) > 1 and (len(units) > 2 or "" not in units or "%" in units):
+        one, two = list(units.values())[:2]
+        why = "those without a percent sign may be percents" if set(units) == {"", "%"} else "their units differ"
+        return Meaning("varied", example=one, other=two, why=why)
+    marked = {mark: cell for cell, own in zip(cells, found) if len(own) == 1 for mark in own}
+    odd = next((cell for cell in cells if not re.fullmatch(real("."), cell)), cells[0])
+    plain = [cell for cell in cells if cell != odd and re.fullmatch(real("."), cell)]
+    second = next(iter(plain), next((cell for cell in cells if cell != odd), odd))
+    one, two = (marked[","], marked["."]) if len(marked) > 1 else (odd, second)
+    open_ones = [cell for cell, own in zip(cells, found) if len(set(own.values())) > 1]
+    if open_ones and not decimal and len(marked) != 1:
+        low, high = sorted(readings(open_ones[0]).values())
+        why = f"{open_ones[0]!r} may be {low:g} or {high:.16g} (--decimal settles it)"
+        return Meaning("varied", example=one, other=two, why=why)
+    mark = decimal or next(iter(marked), ".")
+    numbers = [_settled(own, mark) for own in found]
+    kind = "whole" if all(n.is_integer() and abs(n) < 2**53 for n in numbers) else "real"
+    return Meaning(kind, Writing(mark), one, other=two)
+
+
+def _settled(found: Mapping[str, float], mark: str) -> float:
+    """Of the numbers that a cell may say that of a decimal mark, if it is one of it."""
+    return found.get(mark, next(iter(found.values())))
 
 
 def decimals_of(values: pa.Array) -> set[str]:
@@ -179,12 +206,12 @@ def _plain(values: pa.Array, decimal: str) -> Meaning | None:
         if _any(values, f"^[+-]?{CODE}$"):
             return Meaning("code", example=next(v for v in values.to_pylist() if re.fullmatch(rf"[+-]?{CODE}", v)))
         return Meaning("whole" if _fits(values) else "long", example=example)
-    if _all(values, _real(decimal)):
+    if _all(values, real(decimal)):
         marked = next((v for v in values.to_pylist() if decimal in v), example) if decimal != "." else example
         return Meaning("real", Writing(decimal), marked)
     other = "." if decimal == "," else ","
     for mark in (other, *GROUPS):
-        if _any(values, f"[0-9]{re.escape(mark)}[0-9]") and _all(values, f"{_grouped(mark, decimal)}|{_real(decimal)}"):
+        if _any(values, f"[0-9]{re.escape(mark)}[0-9]") and _all(values, f"{grouped(mark, decimal)}|{real(decimal)}"):
             kind = "real" if _any(values, re.escape(decimal)) else "whole"
             marked = next(v for v in values.to_pylist() if mark in v)
             return Meaning(kind, Writing(decimal, mark), marked)
@@ -194,10 +221,12 @@ def _plain(values: pa.Array, decimal: str) -> Meaning | None:
 def _surrounded(values: pa.Array, decimal: str, example: str) -> Meaning | None:
     """What numbers mean around each of which the same stands: a currency, %."""
     head = re.match(rf"[+-]?([{CURRENCIES}]\s*)", example)
-    tail = re.search(rf"(\s*[{CURRENCIES}%])$", example)
+    tail = re.search(rf"(\s*[{CURRENCIES}%]|\s?°[CF]?|\s[^\W\d_]{{1,3}}[²³]?)$", example)  # such as kg
     before, after = head[1] if head else "", tail[1] if tail else ""
     if bool(before) == bool(after):
         return None
+    if after and after[-1] not in f"{CURRENCIES}%" and len(values) == 1:
+        return None  # one of several words that begin with a number
     held = _all(values, rf"[+-]?{re.escape(before)}[^{CURRENCIES}%]*{re.escape(after)}")
     bare = _bare(values, before, after) if held else None
     found = None if bare is None else _plain(bare, decimal)
@@ -217,6 +246,9 @@ def numbers_of(values: pa.Array, meaning: Meaning) -> Any:
     import pyarrow as pa
 
     way, pc = meaning.writing, compute()
+    if meaning.other:
+        numbers = [_settled(readings(cell), way.decimal) for cell in values.to_pylist()]
+        return pa.array(numbers, pa.float64()).cast(pa.int64() if meaning.kind == "whole" else pa.float64())
     if way.before or way.after:
         values = _bare(values, way.before, way.after)
     if way.thousands:
@@ -256,6 +288,10 @@ def _any(values: pa.Array, pattern: str) -> bool:
 REPORTS: dict[str, Callable[[Meaning], str]] = {
     "code": lambda found: f"leading zeros, such as those of {found.example!r}, are kept, and these taken as text",
     "long": lambda found: f"whole numbers such as {found.example} are too long for numbers, and taken as text",
+    "varied": lambda found: (
+        f"numbers written in several ways, such as {found.example!r} and {found.other!r}, are taken as unordered"
+        f" categories, since {found.why}"
+    ),
     "date": lambda found: f"dates and times such as {found.example!r} are taken as unordered categories",
 }
 """Kind of column → what is reported of it."""
@@ -263,10 +299,11 @@ REPORTS: dict[str, Callable[[Meaning], str]] = {
 
 def reports(meanings: Mapping[str, Meaning]) -> list[str]:
     """What is to be reported of columns, in sentences that each name the columns that they are about."""
-    alike: dict[tuple[str, Writing], list[str]] = {}
+    alike: dict[tuple[str, Writing, str], list[str]] = {}
     for name, found in meanings.items():
-        if found.kind in REPORTS or (found.is_number and not found.writing.is_plain):
-            alike.setdefault((found.kind, found.writing), []).append(name)
+        if found.kind in REPORTS or (found.is_number and not found.is_plain):
+            own = found.example if found.other else ""
+            alike.setdefault((found.kind, found.writing, own), []).append(name)
     sentences = []
     for names in alike.values():
         found = meanings[names[0]]
@@ -290,6 +327,10 @@ def _read_as(found: Meaning) -> str:
 
     way = found.writing
     number = numbers_of(pa.array([found.example]), found)[0].as_py()
+    if found.other:
+        other = numbers_of(pa.array([found.other]), found)[0].as_py()
+        cells = f"{found.example!r} and {found.other!r}"
+        return f"numbers written in several ways, such as {cells}, are read as {number} and {other}"
     what = "percents" if way.after.endswith("%") else "amounts" if way.before or way.after else "numbers"
     return f"{what} such as {found.example!r} are read as {number}"
 

@@ -116,7 +116,7 @@ class TextTable(ArrowTable):
         found: dict[str, Any] = {} if dialect.separator == usual else {"separator": dialect.separator}
         if dialect.encoding != "utf-8" or dialect.mark:
             found |= {"encoding": dialect.encoding, "mark": dialect.mark.hex()}
-        ways = {name: one.writing for name, one in self.meanings.items() if one.is_number and not one.writing.is_plain}
+        ways = {name: one.writing for name, one in self.meanings.items() if one.is_number and not one.is_plain}
         return found | ({"columns": {name: asdict(way) for name, way in ways.items()}} if ways else {})
 
     def writing_of(self, name: str) -> Writing:
@@ -229,7 +229,7 @@ def _plain(file: TextFile, options: Asked, known: Mapping[str, Sequence[str]]) -
         remark(sentence)
     written: list[list[str]] = []
     for name, cells in file.cells.items():
-        values, plain = columns[name].to_pylist(), meanings[name].writing.is_plain
+        values, plain = columns[name].to_pylist(), meanings[name].is_plain
         own = [cell if plain else str(value) for cell, value in zip(cells.to_pylist(), values)]
         written.append(["" if value is None else cell for cell, value in zip(own, values)])
     return [list(row) for row in zip(*written)]

@@ -165,6 +165,8 @@ def _separator(sample: str, usual: str, truncated: bool) -> str:
             scores[mark] = sum(kind_of_cell(cell) == "number" for cell in cells) / max(len(cells), 1)
     if not scores:
         first = next((line for line in sample.splitlines() if line.strip() and not line.startswith("#")), "")
+        if not any(mark in first for mark in (usual, *SEPARATORS)):  # one column, the cells of which may hold them
+            return next((mark for mark in (usual, *SEPARATORS) if mark not in sample), usual)
         return usual if usual in first else max(SEPARATORS, key=lambda mark: (first.count(mark), mark == usual))
     best = max(scores, key=lambda mark: scores[mark])
     return usual if usual in scores and scores[best] - scores[usual] < CLEARLY else best

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Given:
         pictures_of: contexts → the pictures that they are or contain; None if they are not, or not all are given.
         cells_of: contexts → columns of a table; None if they are or hold other things than cells.
         chosen: captions, if they were chosen already.
+        writings: cells that are numbers which Python writes differently, see `Codec.writings`.
     """
 
     rows: Tensor
@@ -39,6 +40,7 @@ class Given:
     pictures_of: Callable[[Tensor], list[Picture] | None]
     cells_of: Callable[[Tensor], dict[str, list[Any]] | None]
     chosen: list[str] | None = None
+    writings: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptheta.numerals import is_figure
 from ptheta.reporting.exhibits.given import Given
 from ptheta.reporting.markup import Html, joined, table, tag
 
@@ -26,7 +27,7 @@ def as_table(title: str, frame: pd.DataFrame, given: Given | None) -> Html:
     if given is not None:
         names, cells = ["context", *names], [[label, *row] for label, row in zip(given.names, cells)]
     more = f" (the first {COLUMNS} of {frame.shape[1]} columns)" * (frame.shape[1] > COLUMNS)
-    text = [j for j in range(len(names)) if any(not _is_number(row[j]) for row in cells)]
+    text = [j for j in range(len(names)) if any(row[j] and not is_figure(row[j]) for row in cells)]
     return table(title + more, names, cells, text=text, named=False)
 
 
@@ -48,9 +49,3 @@ def cell(value: Any) -> str:
         whole = float(value).is_integer() and abs(value) < 1e15
         return f"{int(value):,}" if whole else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return str(value)
-
-
-def _is_number(text: str) -> bool:
-    return (
-        not text or text.replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").isdigit()
-    )
