@@ -37,9 +37,9 @@ def given_of(run: Run, context: Tensor | None, names: list[str] | None = None) -
     """
     if context is None or run.model.context_space is None:
         return None
-    captions, pictures, cells = (functools.partial(made, run) for made in (_captions, pictures_of, context_cells))
+    captions, pictures = functools.partial(_captions, run), functools.partial(pictures_of, run)
     writings = {} if run.context_codec is None else run.context_codec.writings
-    return Given(context, captions, pictures, cells, names, writings)
+    return Given(context, captions, pictures, functools.partial(context_cells, run), names, writings)
 
 
 def context_columns(run: Run) -> list[str]:

@@ -66,7 +66,8 @@ class Tables(Exhibit[FrameCodec]):
 
     def write_one(self, x: Tensor, path: Path, given: Given | None) -> Path:
         """Rows after the columns of their contexts, or one column of captions."""
-        return self.codec.write_frame(x, path, None if given is None else given.columns(), given and given.writings)
+        columns, writings = (None, None) if given is None else (given.columns(), given.writings)
+        return self.codec.write_frame(x, path, columns, writings)
 
     def write_overview(self, x: Tensor, folder: Path, given: Given | None) -> list[Path]:
         """One CSV file."""
