@@ -154,7 +154,9 @@ def _varied(values: pa.Array, decimal: str) -> Meaning | None:
         return None
     cells = values.to_pylist()
     found = [readings(cell) for cell in cells]
-    if not all(found) or all(cell.startswith("(") for cell in cells):
+    if not all(decimal in own if decimal else own for own in found):
+        return None
+    if all(cell.startswith("(") for cell in cells):
         return None
     units: dict[str, str] = {}
     for cell in cells:
@@ -171,7 +173,7 @@ def _varied(values: pa.Array, decimal: str) -> Meaning | None:
     open_ones = [cell for cell, own in zip(cells, found) if len(set(own.values())) > 1]
     if open_ones and not decimal and len(marked) != 1:
         low, high = sorted(readings(open_ones[0]).values())
-        why = f"{open_ones[0]!r} may be {low:g} or {high:.16g} (--decimal settles it)"
+        why = f"{open_ones[0]!r} may be {low:g} or {high:.16g}"
         return Meaning("varied", example=one, other=two, why=why)
     mark = decimal or next(iter(marked), ".")
     numbers = [_settled(own, mark) for own in found]

@@ -124,9 +124,9 @@ def inferred(text: str, path: str | Path, asked: Asked, encoding: str = "utf-8",
             )
         elif why:
             remark(f"{name}: its first row {why} and is taken as its header (--header no takes it as data)")
-    if len(rows) > 2 and max(map(len, rows)) == 1 and not asked.options.separator and (mark := _unusual(rows)):
-        how = "name it with --separator" if mark.strip() or "  " not in sample else "write a comma in place of blanks"
-        remark(f"{name} is read as one column; if {mark!r} separates its cells, {how}")
+    if len(rows) > 2 and max(map(len, rows)) == 1 and not asked.options.separator and (other := _unusual(rows)):
+        how = "name it with --separator" if other.strip() or "  " not in sample else "write a comma in place of blanks"
+        remark(f"{name} is read as one column; if {other!r} separates its cells, {how}")
     if separator != usual and not asked.options.separator:
         remark(f"{name} is read with the separator {separator!r}")
     if comments:
