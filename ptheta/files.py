@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ptheta.errors import BusyError, UsageError
+from ptheta.errors import BusyError, PthetaError, UsageError
 from ptheta.listing import RESERVED
 
 TEMPORARY = f"{RESERVED}partial-"
@@ -346,9 +346,13 @@ def _writing(path: Path) -> Iterator[None]:
     """Turn what the operating system says of writing into one line."""
     try:
         yield
+    except PthetaError:  # of which some are also the system's, about files that are read
+        raise
     except OSError as error:
+        blocked = next((folder for folder in path.parents if folder.is_file()), None)
+        reason = f"{blocked} is a file, not a folder" if blocked else error.strerror or error
         raise UsageError(
-            f"cannot write {path}: {error.strerror or error}", "choose another place with --out, or free disk space"
+            f"cannot write {path}: {reason}", "choose another place with --out, or free disk space"
         ) from error
 
 

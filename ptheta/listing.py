@@ -187,7 +187,9 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def unreadable(path: object, error: OSError) -> SourceError:
-    """The message about a file or folder that is there, and that cannot be read."""
+    """The message about a file or folder that cannot be read; an error of our own, which says it already, stays."""
+    if isinstance(error, SourceError):
+        return error
     remedy = "change its permissions, or leave it out" if isinstance(error, PermissionError) else "check the path"
     reason = os.strerror(error.errno) if error.errno else str(error)
     kind = NoSourceError if isinstance(error, FileNotFoundError) else SourceError

@@ -7,6 +7,8 @@ import pytest
 import ptheta
 from ptheta.cli.main import main
 from ptheta.errors import ArgumentError, FitError, NoRunError, NoSourceError, PthetaError, SourceError, UsageError
+from ptheta.files import replacing
+from ptheta.listing import unreadable
 from ptheta.wording import on_command_line, worded
 
 AS_BUILT_IN = [
@@ -75,3 +77,19 @@ def test_flags_in_words(flags, keywords):
     assert worded(flags) == keywords
     with on_command_line():
         assert worded(flags) == flags
+
+
+def test_a_file_that_is_not_there_is_said_once_wherever_it_is_read(tmp_path):
+    with pytest.raises(NoSourceError, match="^no file or folder is called"), replacing(tmp_path / "written"):
+        ptheta.load(tmp_path / "nowhere.csv")
+    first = NoSourceError("a.csv cannot be read: No such file or directory", "check the path")
+    assert unreadable("a.csv", first) is first
+
+
+def test_a_file_where_a_folder_is_wanted_is_named(tmp_path):
+    (tmp_path / "t.csv").touch()
+    with (
+        pytest.raises(UsageError, match=r"cannot write .*: .*t\.csv is a file, not a folder"),
+        replacing(tmp_path / "t.csv" / "x"),
+    ):
+        pass
