@@ -120,7 +120,7 @@ def test_pickles_are_never_read(tmp_path):
 def test_bad_values_are_named_with_their_row():
     with pytest.raises(SourceError, match="row 3 of data holds nan"):
         load(np.array([[1.0, 2], [1, 2], [np.nan, 0], [1, 1]]))
-    with pytest.raises(SourceError, match="holds -1; levels begin at 0"):
+    with pytest.raises(SourceError, match="holds -1, and levels of arrays begin at 0; add 1 to all values"):
         load(np.array([[1, 2], [1, -1]] * 5))
 
 

@@ -28,8 +28,11 @@ def array_codec(source: Source, name: str) -> ArrayCodec:
             values = as_numpy(chunk[name], name)
             if values.size and values.min() < 0:
                 row = int(np.argwhere(values < 0)[0][0])
+                least = int(values.min())
+                frame = ", or pandas.DataFrame(x), whose whole numbers lie on a grid" if len(shape) == 1 else ""
                 raise SourceError(
-                    f"{table.place(start + row)} holds {values.min()}", "levels begin at 0; shift them, or give floats"
+                    f"{table.place(start + row)} holds {least}, and levels of arrays begin at 0",
+                    f"add {-least:,} to all values, or give floats{frame}",
                 )
             largest = max(largest, int(values.max(initial=0)))
             if largest >= MAX_LEVELS:
