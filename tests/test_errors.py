@@ -80,7 +80,7 @@ def test_flags_in_words(flags, keywords):
 
 
 def test_a_file_that_is_not_there_is_said_once_wherever_it_is_read(tmp_path):
-    with pytest.raises(NoSourceError, match="^no file or folder is called"), replacing(tmp_path / "written"):
+    with pytest.raises(NoSourceError, match=r"^no file or folder is called"), replacing(tmp_path / "written"):
         ptheta.load(tmp_path / "nowhere.csv")
     first = NoSourceError("a.csv cannot be read: No such file or directory", "check the path")
     assert unreadable("a.csv", first) is first
