@@ -159,7 +159,7 @@ def _spelled(
     if AS_PREDICTED in text or OTHERWISE in text:
         raise ValueError("control characters in cells")
     spelled = SpelledRows(text, dialect.separator)
-    _, lines = spelled.rows(dialect.preamble, len(rows))
+    _, lines = spelled.rows(dialect.preamble, len(rows), layout.units)
     frame = codec.decode(rows)
     ways: dict[str, dict[str, Any]] = {}
     for name in codec.names:

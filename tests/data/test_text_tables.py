@@ -542,3 +542,52 @@ def test_cells_that_are_given_may_be_written_as_in_the_source(tmp_path):
     path = written(tmp_path, "p;k\n" + "".join(f"{i % 50},{i % 97:02};{i % 3}\n" for i in range(400)))
     codec = load(path, columns="mixed").codec
     assert codec.cell(0, "3,97") == codec.cell(0, "3.97") == 3.97
+
+
+WEATHER = ["Datum;Temperatur;Feuchte;Wind", "TT.MM.JJJJ;°C;%;Richtung"]
+for day in range(1, 29):
+    WEATHER.append(f"{day:02}.01.2020;{day // 7},{day % 7};{40 + day};{'NO' if day % 2 else 'SW'}")
+
+
+def test_a_row_of_units_is_left_out_and_reported(tmp_path):
+    path = written(tmp_path, "\n".join(WEATHER) + "\n", "wetter.csv")
+    cells, remarks = read(path)
+    assert cells["Feuchte"] == list(range(41, 69))
+    assert cells["Temperatur"][:8] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 1.1]
+    assert any("holds units (Temperatur '°C', Feuchte '%'), and is left out" in said for said in remarks)
+    without = written(tmp_path, "\n".join([WEATHER[0], *WEATHER[2:]]) + "\n", "ohne.csv")
+    assert read(without)[0] == cells
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("t,p\n[s],(kPa)\n1,2\n3,4\n5,7\n", 3),
+        ("t,p\ns,mm\n1,2\n3,4\n5,7\n", 3),
+        ("t,who\nkg,person\n1.5,a\n3,b\n5,c\n", 3),
+        ("t,p\n,µg/m³\n1,2\n3,4\n5,7\n", 3),
+        ("t,p\nNA,NA\n1,2\n3,4\n5,7\n", 4),  # missing cells
+        ("t,p\n0,mm\n1,2\n3,4\n5,7\n", 4),  # a number of its own
+        ("who,what\nkg,mm\na,b\nc,d\ne,f\n", 4),  # words everywhere
+    ],
+)
+def test_only_what_is_evident_is_a_row_of_units(text, rows, tmp_path):
+    cells, remarks = read(written(tmp_path, text))
+    assert len(next(iter(cells.values()))) == rows
+    assert any("holds units" in said for said in remarks) == (rows == 3)
+
+
+def test_a_table_with_units_is_written_back_with_them(tmp_path):
+    text = "t,p\n[s],mm\n1,2\n3,\n5,7\n"
+    with collecting():
+        (table,) = open_source(written(tmp_path, text)).tables.values()
+    assert spelled(text, table.layouts[0], {"p": [None, "4", None]}) == text.replace("3,", "3,4")
+
+
+def test_all_words_among_numbers_are_named_at_once_with_a_remedy(tmp_path):
+    cells = ["1.5", "k. A.", "2.5", "oops", "3.25", "k. A.", "4", "5"]
+    with pytest.raises(SourceError) as caught:
+        load(written(tmp_path, "y;x\n" + "".join(f"1;{cell}\n" for cell in cells)))
+    assert caught.value.problem == "column 'x' holds numbers, but 'k. A.' at row 2 of t.csv, 'oops' at row 4 of t.csv"
+    assert "take such cells as missing by naming the words with missing or take" in caught.value.remedy
+    assert load(tmp_path / "t.csv", missing=["k. A.", "oops"]).splits

@@ -17,11 +17,15 @@ from ptheta.data.sources.cells import kind_of_cell
 from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
+from ptheta.numbers import joined, listed
 from ptheta.numerals import is_number
 from ptheta.remarks import remark
 
 MANY = 32
 """This many distinct whole numbers among strings are figures rather than names."""
+
+WORDS = 4
+"""Words among numbers that are named."""
 
 MAX_CATEGORIES = 4_096
 """Most different values of a column, where all columns are categories."""
@@ -53,8 +57,8 @@ def table_codec(source: Source, names: list[str], columns: str, masks: Masks) ->
     found = rows_codec(source, names, masks)
     words = {c["name"]: c["values"] for c in found.columns if c["name"] in text}
     if columns == "mixed":
-        for name, word, place in _mistyped(source, words):
-            remark(f"column {name!r} holds numbers, but {word!r}{place}, and is taken as unordered categories")
+        for name, _, shown in _mistyped(source, words):
+            remark(f"column {name!r} holds numbers, but {shown}, and is taken as unordered categories")
         return found
     _refuse_words(source, words)
     if all(map(is_plain, found.columns)):
@@ -148,12 +152,12 @@ def _no_numbers(source: Source, name: str, names: list[str]) -> SourceError:
     )
 
 
-def _mistyped(source: Source, values: dict[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+def _mistyped(source: Source, values: dict[str, list[str]]) -> Iterator[tuple[str, list[str], str]]:
     """Columns of strings that are numbers but for some words, which a slip of the hand leaves behind: at least half of
     the different values are numbers, some with a fraction, a unit or thousands, or very many.
 
     Yields:
-        The column, a word, and where it is.
+        The column, the words, and these with where they are first, in print.
     """
     is_text = any(table.is_text for table in source.tables.values())
     for name, known in values.items():
@@ -164,9 +168,10 @@ def _mistyped(source: Source, values: dict[str, list[str]]) -> Iterator[tuple[st
         if len(known) / 2 <= len(numbers) < len(known) and figures:
             table = next(iter(source.tables.values()))
             words = [value for value in known if value not in numbers]
-            word = next((value for value in words if kind_of_cell(value)), words[0])
-            row = _row_of(table, name, word)
-            yield name, word, "" if row is None else f" at {table.place(row)}"
+            words = [value for value in words if kind_of_cell(value)] or words
+            places = {word: row for word in words[:WORDS] if (row := _row_of(table, name, word)) is not None}
+            shown = [repr(word) + (f" at {table.place(places[word])}" if word in places else "") for word in words]
+            yield name, words, listed(shown, WORDS)
 
 
 def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
@@ -175,12 +180,12 @@ def _refuse_words(source: Source, values: dict[str, list[str]]) -> None:
     Raises:
         SourceError: there is one.
     """
-    for name, word, place in _mistyped(source, values):
-        raise SourceError(
-            f"column {name!r} holds numbers, but {word!r}{place}",
-            "correct or empty that cell (in a CSV file --missing WORD does), or make such columns categories with"
-            " --columns mixed",
-        )
+    for name, words, shown in _mistyped(source, values):
+        them = "such cells" if len(words) > 1 else "that cell"
+        remedies = [f"correct or empty {them}", "take such columns as categories with --columns mixed"]
+        if any(table.is_text for table in source.tables.values()):
+            remedies.insert(1, f"take {them} as missing by naming the word{'s' * (len(words) > 1)} with --missing")
+        raise SourceError(f"column {name!r} holds numbers, but {shown}", joined(remedies, "or"))
 
 
 def _is_whole(text: str) -> bool:

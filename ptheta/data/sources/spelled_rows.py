@@ -47,12 +47,13 @@ class SpelledRows:
         """The text of the lines."""
         return "".join(self.separator.join(cells) + end for cells, end in self.lines)
 
-    def rows(self, preamble: int, n: int) -> tuple[list[str] | None, list[list[str]]]:
+    def rows(self, preamble: int, n: int, units: bool = False) -> tuple[list[str] | None, list[list[str]]]:
         """The cells of the header, if there is one, and those of n rows; to change them changes the lines.
 
         Args:
             preamble: lines before the first row.
             n: rows; a table of as many lines has no header.
+            units: whether a row of units is below the header.
 
         Raises:
             SourceError: other rows than n.
@@ -60,6 +61,8 @@ class SpelledRows:
         found = [cells for cells, _ in self.lines[preamble:] if not self._is_blank(cells)]
         width = len(found[0]) if found else 0
         found = [cells for cells in found if not (cells[0].startswith("#") and len(cells) != width)]  # comments
+        if units:
+            found[1:2] = []
         if len(found) not in (n, n + 1):
             raise SourceError(f"the file has {len(found):,} rows, not {n:,}", "save it again, a row a line")
         return (found[0], found[1:]) if len(found) == n + 1 else (None, found)
@@ -82,7 +85,7 @@ def filled(text: str, layout: Layout, cells: Mapping[str, Sequence[str | None]])
     """
     separator = layout.dialect.separator
     spelled = SpelledRows(text, separator)
-    header, rows = spelled.rows(layout.dialect.preamble, layout.rows)
+    header, rows = spelled.rows(layout.dialect.preamble, layout.rows, layout.units)
     columns = [*layout.fields, *(name for name in cells if name not in layout.fields)]
     if header is not None:
         header.extend(quoted(name, separator) for name in columns[len(layout.fields) :])

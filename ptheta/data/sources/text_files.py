@@ -16,12 +16,16 @@ from ptheta.data.sources.asked import Asked
 from ptheta.data.sources.cells import compute
 from ptheta.data.sources.dialects import Dialect, inferred, lines_of, read_bytes
 from ptheta.data.sources.encodings import decoded
+from ptheta.data.sources.units import units_row
 from ptheta.errors import SourceError
 from ptheta.numbers import listed, plural
 from ptheta.remarks import remark
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+SEEN = 1_000
+"""Rows by which it is inferred whether one holds units."""
 
 MOST_COLUMNS = 2**14
 """Most columns of a text table."""
@@ -38,13 +42,15 @@ class Layout:
         path: of the file.
         dialect: how it is written.
         fields: names of all fields of a row, those that are left out too, each once.
-        rows: without the header.
+        rows: without the header and units.
+        units: whether the row below the header holds units.
     """
 
     path: Path
     dialect: Dialect
     fields: list[str]
     rows: int
+    units: bool = False
 
     def text(self) -> str:
         """The text of the file, without the mark of its byte order."""
@@ -96,7 +102,22 @@ def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -
     fields = _distinct(first, path)
     named = {name: column.slice(1) for name, column in zip(fields, cells)}
     kept = _without_empty(named, first, path, options)
-    return TextFile(Layout(path, dialect, fields, len(cells[0]) - 1), kept)
+    units = _units(kept, path)
+    kept = {name: column.slice(1) for name, column in kept.items()} if units else kept
+    return TextFile(Layout(path, dialect, fields, len(cells[0]) - 1 - units, units), kept)
+
+
+def _units(cells: dict[str, pa.Array], path: Path) -> bool:
+    """Whether the first row holds units, which is reported."""
+    if any(not len(column) for column in cells.values()):
+        return False
+    first = {name: column[0].as_py() for name, column in cells.items()}
+    found = units_row(first, {name: column.slice(1, SEEN).to_pylist() for name, column in cells.items()})
+    if found is None:
+        return False
+    shown = listed([f"{name} {unit!r}" for name, unit in found.items()])
+    remark(f"{path.name}: the row below the header holds units ({shown}), and is left out; rows are counted below it")
+    return True
 
 
 def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:
