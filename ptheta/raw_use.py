@@ -15,14 +15,14 @@ from ptheta.configs import REFIT
 from ptheta.data import Codec, ContextCodec, Split
 from ptheta.data.codecs import DocumentCodec, FrameCodec, JointCodec, RowCodec, TextCodec
 from ptheta.data.columns.contexts import known_conditions
-from ptheta.data.holes import DRAWS, Holed, best_guess, opened
+from ptheta.data.holes import DRAWS, Holed, Unknown, best_guess, opened, rows_of
 from ptheta.data.reading import context_of, events_of_file
-from ptheta.data.sources.tables import Source
+from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import allocate
 from ptheta.data.views import parts_of
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import ContextError, PthetaError, RunError, UsageError, closest
-from ptheta.evaluation.nats import elbos
+from ptheta.evaluation.nats import elbos, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.foreign import guarded
 from ptheta.models import Autoregressive, Density, family
@@ -132,12 +132,14 @@ class RawUse(StoredRun):
             return cells, rest[parts[0]]
         return cells, rest or None
 
-    def log_prob(self, values: Any, context: Any = None) -> np.ndarray:
+    def log_prob(self, values: Any, context: Any = None, *, unknown: Unknown = "error") -> np.ndarray:
         """log p(x | context) of raw values, nats [n] float64; of a model with only a bound, that bound from one draw.
 
         Args:
             values: see the class; of a table all cells are given.
             context: see the class.
+            unknown: of a mixed table, what becomes of a category that no row of the fit had: `error`; or `missing`: the
+                other cells of its row are scored, log p integrated over that cell, and how many there are is remarked.
 
         Raises:
             SourceError: a value that is none of the run's; its row and column are named.
@@ -145,15 +147,30 @@ class RawUse(StoredRun):
         """
         if isinstance(self.codec, TextCodec) and not isinstance(values, np.ndarray | Tensor):
             return self._of_texts(self.codec, listed(values), context)
+        if unknown != "error":
+            return self._of_known(values, context, unknown)
         x, rows = self._events(values, context)
         if self.model.density is Density.IMPLICIT:
             return self.model.elbo(x, rows).cpu().numpy()  # which says what to do instead
         contexts = None if rows is None else rows.expand(len(x), *rows.shape[1:]).cpu().numpy()
         return elbos(self.model, Split(x.cpu().numpy(), contexts)).numpy()
 
-    def score(self, values: Any, context: Any = None) -> Score:
+    def _of_known(self, values: Any, context: Any, unknown: Unknown) -> np.ndarray:
+        """log p of the cells of rows whose categories are known."""
+        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
+            raise UsageError(
+                f"{self.path} cannot leave out cells", "fit `table` to mixed columns, or leave out unknown"
+            )
+        values = as_columns(values, self.codec.names)
+        table = opened(values, self.codec)
+        self._check_columns(self.codec, table)
+        x, strange = rows_of(table, self.codec, self.codec.names, unknown, whole=True)
+        rows = self._contexts(context, len(x), values)
+        return of_known(self.model, x, strange, rows)
+
+    def score(self, values: Any, context: Any = None, *, unknown: Unknown = "error") -> Score:
         """Mean −log p(x | context) of raw values with its standard error; arguments as of `log_prob`."""
-        found = torch.from_numpy(self.log_prob(values, context))
+        found = torch.from_numpy(self.log_prob(values, context, unknown=unknown))
         return Score.of(found, self.model.space.dimensions, self.model.density)
 
     @typed
@@ -165,6 +182,7 @@ class RawUse(StoredRun):
         *,
         best: bool = False,
         seed: int | None = 0,
+        unknown: Unknown = "error",
     ) -> Any:
         """Fill the missing cells of a table, each given the other cells of its row; all else stays as it is.
 
@@ -175,6 +193,8 @@ class RawUse(StoredRun):
             best: fill each cell with one best guess instead: of n draws (32 if n is 1) the most frequent category, the
                 median of numbers.
             seed: of the draws; None: the system's entropy.
+            unknown: what becomes of a category that no row of the fit had: `error`; or `missing`: the cell stays,
+                nothing is conditioned on it, and how many there are is remarked.
 
         Returns:
             A table of the same type, columns and types as `values`.
@@ -187,7 +207,7 @@ class RawUse(StoredRun):
             raise UsageError(f"n is {n}", "give at least 1")
         if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
             raise UsageError(f"{self.path} cannot fill in missing cells", "fit `table` to mixed columns")
-        held = Holed(values, self.codec)
+        held = Holed(values, self.codec, unknown)
         rows = self._contexts(context, len(held.rows), values)
         if best:
             return held.filled(
@@ -292,11 +312,7 @@ class RawUse(StoredRun):
         """Events of a table of which all cells are given."""
         table = opened(values, codec)
         parts, start = [np.empty((0, *codec.space.shape), codec.dtype)], 0
-        if lacking := [name for name in codec.names if name not in table.columns]:
-            others = [name for name in table.columns if name not in codec.names]
-            meant = closest(lacking[0], others)
-            remedy = f"rename {meant!r}" if meant is not None else "give all columns that the run models"
-            raise UsageError(f"the table has no column {lacking[0]!r}", remedy)
+        self._check_columns(codec, table)
         for chunk in table.chunks(codec.names):
 
             def place(row: int, start: int = start) -> str:
@@ -306,6 +322,18 @@ class RawUse(StoredRun):
             parts.append(codec.encode(columns, place))
             start += len(chunk[codec.names[0]])
         return np.concatenate(parts)
+
+    def _check_columns(self, codec: FrameCodec, table: Table) -> None:
+        """Check that a table has all columns of the run.
+
+        Raises:
+            UsageError: it lacks one; what may be meant is named.
+        """
+        if lacking := [name for name in codec.names if name not in table.columns]:
+            others = [name for name in table.columns if name not in codec.names]
+            meant = closest(lacking[0], others)
+            remedy = f"rename {meant!r}" if meant is not None else "give all columns that the run models"
+            raise UsageError(f"the table has no column {lacking[0]!r}", remedy)
 
     def _contexts(self, context: Any, n: int, values: Any = None) -> Tensor | None:
         """Context rows, n or one; None without."""
@@ -379,3 +407,21 @@ def filled(
         result[done : done + len(found)] = best_guess(codec, found)[:, None] if best else found
         done += len(found)
     return result
+
+
+def of_known(model: TableTransformer, x: np.ndarray, unknown: np.ndarray, context: Tensor | None) -> np.ndarray:
+    """log p of the cells of rows that are not unknown, nats [n] float64.
+
+    Args:
+        model: of the rows.
+        x: rows [n, m].
+        unknown: bool [n, m], whose cells are integrated over.
+        context: n rows, or one; None without.
+    """
+    rows, mask = torch.from_numpy(x), torch.from_numpy(unknown)
+    given = None if context is None else context.expand(len(x), *context.shape[1:])
+    parts = [
+        model.log_prob_of_part(rows[some], mask[some], None if given is None else given[some]).detach().cpu()
+        for some in torch.arange(len(x)).split(suited_batch(model))
+    ]
+    return torch.cat(parts).numpy() if parts else np.empty(0)

@@ -123,8 +123,10 @@ def test_mistakes_are_named(options, problem):
 
 
 def test_a_cell_that_fit_did_not_know_is_named_by_row_and_column(learned):
+    strange = pd.DataFrame({"colour": ["red", "blue"], "size": [1.0, 2.0], "rooms": [1, 2]})
     with pytest.raises(SourceError, match="'colour' is 'blue' at row 2"):
-        learned.transform(pd.DataFrame({"colour": ["red", "blue"], "size": [1.0, 2.0], "rooms": [1, 2]}))
+        learned.set_params(unknown="error").transform(strange)
+    learned.set_params(unknown="missing")
     with pytest.raises(ValueError, match="feature names"):
         learned.transform(mixed(3).rename(columns={"size": "length"}))
     with pytest.raises(PthetaError, match="n is 0"):
@@ -166,3 +168,40 @@ def test_a_context_says_how_strange_a_row_is_for_it():
         DensityEstimator("made", context="color", **options).fit(frame)
     with pytest.raises(PthetaError, match="context names columns, and X is an array"):
         DensityEstimator("made", context="colour", **options).fit(np.zeros((9, 2)))
+
+
+def test_objects_without_a_value_are_missing(learned):
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    holes = x.copy()
+    holes[3, 1] = holes[5, 0] = np.nan
+    objects = holes.astype(object)
+    objects[3, 1], objects[5, 0] = pd.NA, None
+    imputer = quick().fit(objects)
+    np.testing.assert_array_equal(imputer.transform(objects), quick().fit(holes).transform(holes))
+    with pytest.raises(ValueError, match="NaN"):
+        DensityEstimator("made", steps=1).fit(objects)
+    objects[3, 1] = "red"
+    with pytest.raises(SourceError, match=r"X\[3, 1\] is 'red', and an array is of numbers; give a data frame"):
+        imputer.transform(objects)
+
+
+def test_a_category_that_only_a_test_fold_has_stops_no_pipeline():
+    from sklearn.model_selection import cross_val_score
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = mixed(40).drop(columns="rooms")
+    frame["colour"] = ["blue"] * 3 + ["red", "green"] * 18 + ["red"]
+    pipeline = make_pipeline(
+        quick(), ColumnTransformer([("colour", OneHotEncoder(handle_unknown="ignore"), ["colour"])]), LinearRegression()
+    )
+    with pytest.warns(DataWarning, match=r"column colour: taken as missing, .*: 3 cells, such as 'blue' \(3\)"):
+        scores = cross_val_score(pipeline, frame, frame["size"], cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+    model = DensityEstimator("table", steps=2, hyperparameters=SMALL, random_state=0).fit(frame[3:])
+    with pytest.warns(DataWarning, match="3 cells, such as"):
+        assert np.isfinite(model.score_samples(frame)).all()
+    np.testing.assert_allclose(
+        model.score_samples(frame[3:]), model.set_params(unknown="error").score_samples(frame[3:])
+    )
+    with pytest.raises(SourceError, match="'blue' at row"):
+        model.score_samples(frame)

@@ -79,7 +79,7 @@ def test_numpys_numbers_are_pythons(run, data, tmp_path):
         ((np.zeros((9, 2)),), {}, "a ndarray is not a model; to have one chosen, give None: ptheta.fit(None, data)"),
         ((3, "digits"), {}, "an int is not a model"),
         (("made",), {}, "there is nothing to fit"),
-        (("made", "digits"), {"widht": 3}, "width is a hyperparameter: give hyperparameters={'width': 3}"),
+        (("made", "digits"), {"widht": 3}, "no setting 'widht'; did you mean width?"),
         (("made", "digits"), {"batchsize": 3}, "did you mean batch_size?"),
         (("made", "digits"), {"minuts": 3}, "did you mean minutes?"),
         (("made", "digits"), {"context": "label"}, "give fit ptheta.load(source, context='label')"),

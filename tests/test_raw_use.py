@@ -365,3 +365,38 @@ def test_scores_are_plain_numbers_unless_a_gradient_is_asked_for(table):
     assert model.log_prob(x.detach()).requires_grad
     assert model.training
     model.eval()
+
+
+def test_an_unknown_category_counts_as_missing_if_asked(table, tmp_path):
+    frame = rows(5, 2)
+    frame["kind"] = ["fox", "cat", "fox", "owl", "dog"]
+    with pytest.raises(SourceError, match=r"is 'fox' at row 1, .* take it as missing: unknown=\"missing\""):
+        table.log_prob(frame)
+    with pytest.warns(
+        ptheta.remarks.DataWarning, match=r"column kind: taken as missing, .*: 3 cells, such as 'fox' \(2\)"
+    ):
+        nats = table.log_prob(frame, unknown="missing")
+    np.testing.assert_allclose(nats[[1, 4]], table.log_prob(frame.iloc[[1, 4]]), atol=1e-4)
+    last = table.model.reordered([1, 2, 3, 0])  # the sum over what the cell may be
+    either = [last.log_prob(torch.from_numpy(table.codec.encode(frame.assign(kind=kind)))) for kind in ("cat", "dog")]
+    np.testing.assert_allclose(nats[[0, 2, 3]], torch.logaddexp(*either)[[0, 2, 3]].numpy(), atol=1e-4)
+    frame.loc[[0, 1], "size"] = np.nan
+    with pytest.warns(ptheta.remarks.DataWarning, match="taken as missing"):
+        full = table.impute(frame, unknown="missing", seed=1)
+    assert full["kind"].tolist() == frame["kind"].tolist()
+    assert full["size"].notna().all()
+    with pytest.raises(UsageError, match="no treatment of unknown categories is called 'mising'; did you mean missing"):
+        table.impute(frame, unknown="mising")
+
+
+def test_the_command_line_leaves_unknown_categories_as_they_are(table, tmp_path, capsys):
+    from ptheta.cli.main import main
+
+    path, out = tmp_path / "given.csv", tmp_path / "full.csv"
+    path.write_text("kind,size,legs,good\nfox,,4,True\ncat,4.5,3,False\n")
+    main(["complete", str(table.path), str(path), "--unknown", "missing", "--out", str(out)])
+    assert "had no such value: 1 cell, such as 'fox' (1)" in capsys.readouterr().err
+    lines = out.read_text().splitlines()
+    assert lines[1].startswith("fox,")
+    assert not lines[1].startswith("fox,,")
+    assert lines[2] == "cat,4.5,3,False"

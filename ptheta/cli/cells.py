@@ -15,7 +15,7 @@ from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, lacks_value
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
-from ptheta.data.holes import DRAWS, merged
+from ptheta.data.holes import DRAWS, Unknown, merged, rows_of
 from ptheta.data.readers import check_form, open_rows
 from ptheta.data.sources.cells import Writing
 from ptheta.data.sources.delimited import TextTable
@@ -74,14 +74,18 @@ def impute(
     force: bool,
     json: bool,
     warp: Warp = UNCHANGED,
+    unknown: Unknown = "error",
 ) -> None:
     """Draw the missing cells of tables, and write the tables without them."""
     codec, model = run.codec, run.model
     assert isinstance(codec, RowCodec)
     if not isinstance(model, TableTransformer):
         raise UsageError(f"{run.name} cannot fill in missing cells", "fit the model `table`")
-    tables = [read(codec, file, context_columns(run)) for file in files]
-    missing = [np.isnan(x) for x in tables]
+    tables, missing = [], []
+    for file in files:
+        x, strange = read(codec, file, context_columns(run), unknown)
+        tables.append(x)
+        missing.append(np.isnan(x) & ~strange)
     empty = [int(absent.sum()) for absent in missing]
     if not sum(empty):
         raise UsageError(
@@ -125,13 +129,16 @@ def impute(
         print_json({"files": written, "missing": sum(empty), "seconds": round(seconds, 3), "seed": seed})
 
 
-def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray:
-    """Rows of a file [n, m], NaN where a cell is missing or its whole column is.
+def read(
+    codec: RowCodec, file: Path, known: Collection[str] = (), unknown: Unknown = "error"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a file [n, m], NaN where a cell is missing or its column is, and which cells are unknown categories.
 
     Args:
         codec: of the run.
         file: CSV, TSV or Parquet.
         known: columns that are no surprise, though they are not of the event.
+        unknown: what becomes of a category that no row of the fit had.
 
     Raises:
         SourceError: it is not a CSV or Parquet file, or a cell does not fit its column.
@@ -146,18 +153,7 @@ def read(codec: RowCodec, file: Path, known: Collection[str] = ()) -> np.ndarray
         raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
     if others := [name for name in table.columns if name not in names and name not in known]:
         remark(f"{file.name}: columns that the run does not know stay as they are: {listed(others)}")
-    parts, start = [np.empty((0, len(codec.names)))], 0
-    for chunk in table.chunks(names):
-        length = len(chunk[names[0]])
-        absent = {name: np.full(length, np.nan) for name in codec.names if name not in names}
-
-        def place(row: int, start: int = start) -> str:
-            return table.place(start + row)
-
-        present = {name: codec.named(chunk[name], table.columns[name], place, missing=True) for name in names}
-        parts.append(codec.partial(present | absent, place))
-        start += length
-    return np.concatenate(parts)
+    return rows_of(table, codec, names, unknown, place_of=table.place)
 
 
 def _check_spelling(file: Path, others: list[str], known: Sequence[str], present: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from ptheta.cli.groups import of_text_tables, read_as_asked
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output
+from ptheta.data.holes import Unknown
 from ptheta.data.readers import check_form
 from ptheta.errors import SourceError, UsageError
 from ptheta.listing import exists, regular, unreadable
@@ -52,6 +53,7 @@ def complete(
     n: OptionalCount = None,
     point: Flag = False,
     context: Values = [],  # noqa: B006
+    unknown: Unknown = "error",
     seed: int = 0,
     out: Path | None = None,
     force: Force = False,
@@ -76,6 +78,8 @@ def complete(
             category, or the median of numbers
         context: contexts, for a model that has one, as for `ptheta sample`; the events are divided among
             several in order
+        unknown: for tables, what becomes of a category that no row of the fit had: error; or missing: the cell
+            stays as it is, and nothing is conditioned on it
         seed: seed of the completions
         out: folder to write to; a new one beside the run if left out
         force: replace what is in --out
@@ -110,8 +114,10 @@ def complete(
         if unsuited := [name for name in steps if name not in WARPS]:
             raise UsageError("cells are drawn column by column", f"leave out {flag_of(unsuited[0])}")
         with fitted.reading():
-            cells.impute(fitted, files, n, point, context, seed, out, force, json, Warp(**steps))
+            cells.impute(fitted, files, n, point, context, seed, out, force, json, Warp(**steps), unknown)
         return
+    if unknown != "error":
+        raise UsageError("--unknown is for tables of mixed columns", "leave it out")
     if point:
         raise UsageError("--point is for tables of mixed columns", "leave it out")
     n = n or 4

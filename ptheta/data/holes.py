@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,8 +13,12 @@ import torch
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.sources.memory import table_of
 from ptheta.data.sources.tables import Table
-from ptheta.errors import SourceError, closest, nearest
+from ptheta.errors import SourceError, UsageError, closest, nearest
+from ptheta.numbers import plural
 from ptheta.remarks import remark
+
+Unknown = Literal["error", "missing"]
+"""What becomes of a category that no row of the fit had."""
 
 DRAWS = 32
 """Draws of a missing cell from which its best guess is made, unless asked otherwise."""
@@ -25,17 +30,20 @@ class Holed:
     Args:
         values: a data frame of pandas, polars or Arrow, a dict of columns, or a list of dicts, one a row.
         codec: of the run that knows its columns.
+        unknown: what becomes of a category that no row of the fit had: `error`, or `missing`: nothing is conditioned on
+            that cell, and it stays as it is.
 
     Attributes:
         rows: cells [n, m] float64 in the order of the codec's columns, NaN where one is missing; of a column that the
             table lacks, all are.
+        missing: which of them are to be filled, bool [n, m]: the missing ones that are not unknown.
 
     Raises:
         SourceError: it is no table, has none of the columns, or a cell that is none of its column's; row and column are
             named.
     """
 
-    def __init__(self, values: Any, codec: RowCodec):
+    def __init__(self, values: Any, codec: RowCodec, unknown: Unknown = "error"):
         self.values, self.codec = values, codec
         table = opened(values, codec)
         names = [name for name in codec.names if name in table.columns]
@@ -46,8 +54,8 @@ class Holed:
                 if name not in names and (meant := closest(name, lacking)) is not None:
                     raise SourceError(f"the table has a column {name!r} and none called {meant!r}", "rename it")
             remark(f"columns that the table lacks are drawn: {', '.join(lacking[:8])}{' …' * (len(lacking) > 8)}")
-        self.rows = np.concatenate([np.empty((0, len(codec.names))), *_chunks(table, codec, names)])
-        self.missing = np.isnan(self.rows)
+        self.rows, strange = rows_of(table, codec, names, unknown)
+        self.missing = np.isnan(self.rows) & ~strange
 
     def filled(self, cells: np.ndarray) -> Any:
         """The table with its missing cells taken from `cells` [n, m]; all else stays, types and order included."""
@@ -82,19 +90,59 @@ def opened(values: Any, codec: FrameCodec) -> Table:
     return table_of(values, "the table")
 
 
-def _chunks(table: Table, codec: RowCodec, names: list[str]) -> list[np.ndarray]:
-    parts, start = [], 0
+def rows_of(
+    table: Table,
+    codec: RowCodec,
+    names: list[str],
+    unknown: Unknown = "error",
+    *,
+    whole: bool = False,
+    place_of: Callable[[int], str] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, m] of a table, NaN where a cell is missing or its column is, and which of them are unknown categories.
+
+    Args:
+        table: to read.
+        codec: of the run.
+        names: columns of the codec that the table has.
+        unknown: see `Holed`; how many cells of which column count as missing is remarked.
+        whole: whether no other cell may be missing that was not in the fit.
+        place_of: names a row in an error; None: by its number.
+
+    Raises:
+        SourceError: a cell that is none of its column's; row and column are named.
+    """
+    if unknown not in get_args(Unknown):
+        raise UsageError(
+            f"no treatment of unknown categories is called {unknown!r}", nearest(str(unknown), ["error", "missing"])
+        )
+    parts, masks, start = [np.empty((0, len(codec.names)))], [np.zeros((0, len(codec.names)), bool)], 0
+    strange: dict[str, list[Any]] = {}
     for chunk in table.chunks(names):
         length = len(chunk[names[0]])
         absent = {name: np.full(length, np.nan) for name in codec.names if name not in names}
 
         def place(row: int, start: int = start) -> str:
-            return f"row {start + row + 1:,}"
+            return f"row {start + row + 1:,}" if place_of is None else place_of(start + row)
 
         present = {name: codec.named(chunk[name], table.columns[name], place, missing=True) for name in names}
-        parts.append(codec.partial(present | absent, place))
+        if unknown == "error":
+            rows = codec.encode(present, place) if whole else codec.partial(present | absent, place)
+            mask = np.zeros((length, len(codec.names)), bool)
+        else:
+            rows, mask, found = codec.without_unknown(present | absent, place, partial=not whole)
+            for name, values in found.items():
+                strange.setdefault(name, []).extend(values)
+        parts.append(rows)
+        masks.append(mask)
         start += length
-    return parts
+    for name, values in strange.items():
+        most, times = Counter(values).most_common(1)[0]
+        remark(
+            f"column {name}: taken as missing, since the fit had no such value: {plural(len(values), 'cell')}, such as "
+            f"{most!r} ({times:,})"
+        )
+    return np.concatenate(parts), np.concatenate(masks)
 
 
 def _filled_frame(frame: Any, holes: dict[str, np.ndarray], drawn: Any) -> Any:

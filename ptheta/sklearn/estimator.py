@@ -14,12 +14,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ptheta.data import Split
+from ptheta.data.codecs import RowCodec
+from ptheta.data.codecs.frames import is_number
+from ptheta.data.holes import Unknown, opened, rows_of
 from ptheta.errors import DensityError, SourceError, UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
 from ptheta.models import Counting, Density, Model
+from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.models.building import build, check_names
 from ptheta.models.zoo import class_of
+from ptheta.raw_use import of_known
 from ptheta.remarks import warn
 from ptheta.reporting.waiting import console_for
 from ptheta.sklearn.lines import Lines
@@ -62,6 +67,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             of training chooses. Families that count learn from all rows.
         random_state: of the rows held out, initial weights and shuffling, and of samples; None: the system's entropy.
         device: `cpu`, `cuda` or `auto`.
+        unknown: what becomes of a category of a data frame that fit did not see, for the family `table`: `missing`: the
+            other cells of its row are scored, and how many there are is a `ptheta.remarks.DataWarning`; or `error`, as
+            always for other families, and with a context.
         context: columns of a data frame that are the context y: the density is then p(x | y) of the other columns.
         verbose: print the progress of a fit by gradients on standard error.
 
@@ -96,6 +104,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         device: str = "cpu",
         context: str | list[str] | None = None,
         verbose: bool = False,
+        unknown: Unknown = "missing",
     ):
         self.model = model
         self.minutes = minutes
@@ -109,6 +118,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         self.device = device
         self.context = context
         self.verbose = verbose
+        self.unknown: Unknown = unknown
 
     def fit(self, X: Any, y: Any = None) -> DensityEstimator:
         """Learn the density of the rows of X.
@@ -136,7 +146,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             validate_data(self, X, skip_check_array=True)
             self._rows: Rows = self._loaded(cls, X)
         else:
-            X = validate_data(self, X, dtype="numeric")
+            X = validate_data(self, without_na(X), dtype="numeric")
             self._rows = KINDS[self._kind(cls, X)](X, self.bins, self._names(X))
         for remark in self._rows.remarks:
             warn(remark)
@@ -159,7 +169,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
                 raise UsageError(f"X is a {type(X).__name__}, and fit was given a data frame", "give a data frame")
             validate_data(self, X, reset=False, skip_check_array=True)
         else:
-            X = validate_data(self, X, reset=False, dtype="numeric")
+            X = validate_data(self, without_na(X), reset=False, dtype="numeric")
+        if self.unknown != "error" and isinstance(self._rows, Loaded) and not self._rows.given:
+            codec, model = self._rows.codec, self.model_
+            if isinstance(codec, RowCodec) and isinstance(model, TableTransformer):
+                events, strange = rows_of(opened(X, codec), codec, codec.names, self.unknown, whole=True)
+                return of_known(model, events, strange, None)
         events, contexts, offset = self._rows.encode(X)
         return log_probs(self.model_, Split(events, contexts)).numpy() + offset
 
@@ -261,6 +276,32 @@ def to_pandas(X: Any) -> Any:
 
         return pa.table(X).to_pandas()
     return X
+
+
+def without_na(X: Any) -> Any:
+    """An array of objects with NaN in place of None and pandas' NA; anything else as it is.
+
+    Raises:
+        SourceError: a text that is no number; its row and column are named.
+    """
+    if not isinstance(X, list | np.ndarray) or not len(X):
+        return X
+    found = np.asarray(X, object) if isinstance(X, list) else X
+    if found.dtype != object or found.ndim != 2:
+        return X
+    if not any(value is None or isinstance(value, str) or type(value).__name__ == "NAType" for value in found.flat):
+        return X
+    result = found.copy()
+    for row, column in np.ndindex(*found.shape):
+        value = found[row, column]
+        if value is None or type(value).__name__ == "NAType":
+            result[row, column] = np.nan
+        elif isinstance(value, str) and not is_number(value):
+            raise SourceError(
+                f"X[{row}, {column}] is {value!r}, and an array is of numbers",
+                "give a data frame, whose columns may be words",
+            )
+    return result
 
 
 def is_frame(X: Any) -> bool:

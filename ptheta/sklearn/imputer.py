@@ -10,13 +10,13 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ptheta.data.codecs import RowCodec
-from ptheta.data.holes import DRAWS, Holed
+from ptheta.data.holes import DRAWS, Holed, Unknown
 from ptheta.errors import UsageError, nearest
 from ptheta.models import Model
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.models.zoo import class_of
 from ptheta.raw_use import filled
-from ptheta.sklearn.estimator import DensityEstimator, is_frame, seed_of, to_pandas
+from ptheta.sklearn.estimator import DensityEstimator, is_frame, seed_of, to_pandas, without_na
 from ptheta.sklearn.rows import Loaded, framed
 
 Strategy = Literal["draw", "best"]
@@ -33,6 +33,8 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         model: a family that draws cells in any order: `table`.
         strategy: `draw`; or `best`: of `draws` draws the most frequent category, the median of numbers.
         draws: from which a best guess is made.
+        unknown: what becomes of a category that fit did not see: `missing`: the cell stays, nothing is conditioned on
+            it, and how many there are is a `ptheta.remarks.DataWarning`; or `error`.
         minutes, steps, hyperparameters, settings, validation, device, verbose: as of `DensityEstimator`.
         random_state: of the fit and of the draws; the same table is filled alike again. None: the system's entropy.
 
@@ -56,6 +58,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         *,
         strategy: Strategy = "draw",
         draws: int = DRAWS,
+        unknown: Unknown = "missing",
         minutes: float | None = None,
         steps: int | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
@@ -68,6 +71,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.model = model
         self.strategy = strategy
         self.draws = draws
+        self.unknown: Unknown = unknown
         self.minutes = minutes
         self.steps = steps
         self.hyperparameters = hyperparameters
@@ -116,7 +120,8 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             ValueError: X has other columns than in fit.
-            SourceError: a cell that fit did not know; its row and column are named.
+            SourceError: a cell that is none of its column's, or with `unknown="error"` a category that fit did not see;
+                its row and column are named.
         """
         return self._filled(X, 1)[0]
 
@@ -140,14 +145,14 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         assert isinstance(codec, RowCodec)
         assert isinstance(model, TableTransformer)
         is_table = is_frame(X) or hasattr(X, "__arrow_c_stream__")
-        held = Holed(X if is_table else frame, codec)
+        held = Holed(X if is_table else frame, codec, self.unknown)
         seed = self.estimator_.random_state
         assert isinstance(seed, int)
         cells = filled(model, codec, held.rows, self.draws if best else n, None, best, seed)
         tables = [held.filled(cells[:, k]) for k in range(n)]
         if is_table:
             return tables
-        kind = np.asarray(X).dtype
+        kind = np.asarray(X).dtype  # of objects whole numbers, too, come back as float64
         return [table.to_numpy(kind if kind.kind in "fiu" else np.float64) for table in tables]
 
     def _frame(self, X: Any, *, reset: bool) -> Any:
@@ -157,6 +162,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         least = 2 if reset else 1
+        X = without_na(X)
         return framed(
             np.asarray(
                 validate_data(

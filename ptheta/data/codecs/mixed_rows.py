@@ -100,11 +100,34 @@ class RowCodec(FrameCodec):
         """Events [n, m] of a data frame, or of a dict from column name to array."""
         return self._encoded(raw, place, partial=False)
 
+    def without_unknown(
+        self, raw: Any, place: Place = nowhere, *, partial: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, list[Any]]]:
+        """Rows [n, m] of which categories that no row of the fit had count as missing.
+
+        Args:
+            raw: as of `encode`.
+            place: names a row in an error.
+            partial: whether any other cell may be missing, too.
+
+        Returns:
+            The rows; which of their cells were unknown, bool [n, m]; and column → the values of those.
+        """
+        found: dict[int, tuple[np.ndarray, list[Any]]] = {}
+        rows = self._encoded(raw, place, partial, found)
+        unknown = np.zeros(rows.shape, bool)
+        for j, (cells, _) in found.items():
+            unknown[cells, j] = True
+        return rows, unknown, {self.names[j]: values for j, (_, values) in found.items()}
+
     def partial(self, raw: Any, place: Place = nowhere) -> np.ndarray:
         """Rows [n, m] of which any cell may be missing (NaN)."""
         return self._encoded(raw, place, partial=True)
 
-    def _encoded(self, raw: Any, place: Place, partial: bool) -> np.ndarray:
+    def _encoded(
+        self, raw: Any, place: Place, partial: bool, unknown: dict[int, tuple[np.ndarray, list[Any]]] | None = None
+    ) -> np.ndarray:
+        """Rows; `unknown`, if it is given, takes the rows of each column with unknown categories, and their values."""
         parts = []
         for j, column in enumerate(self.columns):
             name = column["name"]
@@ -121,6 +144,13 @@ class RowCodec(FrameCodec):
             if len(found):
                 present = values.take(_indices(found))
                 where = _moved(place, found)
+                if unknown is not None and column["values"]:
+                    codes = self._known[j].find(present)
+                    if len(lost := np.flatnonzero(codes < 0)):
+                        unknown[j] = found[lost], [present[int(row)].as_py() for row in lost]
+                    cells[found] = np.where(codes < 0, np.nan, codes)
+                    parts.append(cells)
+                    continue
                 cells[found] = self._levels(j, present, where) if column["values"] else self._numbers(j, present, where)
             parts.append(cells)
         return np.stack(parts, 1) if parts else np.empty((0, 0))
@@ -131,7 +161,8 @@ class RowCodec(FrameCodec):
             row = int(np.argmin(codes))
             raise SourceError(
                 f"column {self.names[j]!r} is {values[row].as_py()!r} at {place(row)}, a value unknown to the run",
-                "recode or remove that row",
+                'recode or remove that row, or take it as missing: unknown="missing", for ptheta complete --unknown '
+                "missing",
             )
         return codes
 

@@ -29,7 +29,7 @@ from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.autoregressive.orders import Order, as_order, visiting_order
-from ptheta.models.checks import check_heads, check_sizes, checked_count, evaluating
+from ptheta.models.checks import check_heads, check_sizes, checked_count, evaluating, scoring
 from ptheta.models.conditions import CONTEXTS, ContextVector, checked_part
 from ptheta.nn import Block, KeyValueCache, Layers, norm
 from ptheta.sampling import generator_for, uniforms
@@ -176,6 +176,35 @@ class TableTransformer(Autoregressive):
         h = torch.empty_like(h).scatter_(1, visits[..., None].expand_as(h), h)  # [n, m, width] in the columns' order
         with torch.autocast(self.device.type, enabled=False):  # masses and densities need their digits
             return self._row(h.to(self.dtype), list(range(x.shape[1]))).log_prob(x).sum(-1)
+
+    def log_prob_of_part(self, x: Any, left_out: Tensor, context: Any = None) -> Tensor:
+        """log p of the cells of each row that are not left out, the others being integrated over.
+
+        Exact, since the cells that are left out are visited last: the others come in the model's own order.
+
+        Args:
+            x: rows [n, m]; what a cell holds that is left out does not matter.
+            left_out: bool [n, m].
+            context: n rows, or one.
+
+        Returns:
+            Nats [n], float64: of a row of which nothing is left out, `log_prob`.
+
+        Raises:
+            UsageError: the model knows its own order only.
+        """
+        if not self.any_order and bool(left_out.any()):
+            raise UsageError("this table model was trained for one order only", "fit it without --no-any-order")
+        left_out = left_out.to(self.device)
+        x = torch.where(left_out, self._fillers(), self.space.as_batch(x).to(self.device).double())
+        x, context = self._validated(x, context)
+        m = x.shape[1]
+        visits = (self.own.argsort() + m * left_out).argsort(1)
+        with scoring(self, x, context):
+            h = self._stream(x, visits, self._conditions(context))
+            h = torch.empty_like(h).scatter_(1, visits[..., None].expand_as(h), h)  # in the columns' order
+            nats = self._row(h.to(self.dtype), list(range(m))).log_prob(x)
+        return torch.where(left_out, 0.0, nats).sum(1)
 
     def impute(
         self,
