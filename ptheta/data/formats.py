@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 PICTURES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".tga"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
@@ -48,3 +50,10 @@ PACKED = {
     **dict.fromkeys((".gz", ".bz2", ".zst", ".xz"), ("a compressed file", "unpack it")),
 }
 """Suffixes of files that hold others → what they are, and what helps where one file is wanted."""
+
+
+BEGINNINGS = {
+    "image": re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff[\xc0-\xfe]|GIF8[79]a|II\*\0|MM\0\*|RIFF.{4}WEBP", re.DOTALL),
+    "sound": re.compile(rb"RIFF.{4}WAVE|fLaC|OggS|ID3|FORM.{4}AIF[FC]", re.DOTALL),
+}
+"""Kind of column → how the files of it begin."""

@@ -7,13 +7,14 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from PIL import Image as pil
 from PIL import ImageOps
 
 import ptheta
 from ptheta.coding import compress, decompress
 from ptheta.data import load
-from ptheta.data.codecs import ImageCodec
+from ptheta.data.codecs import ImageCodec, SoundCodec
 from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError
 from ptheta.spaces import Image
@@ -179,3 +180,37 @@ def test_pictures_come_back_whichever_way_is_up(tmp_path, monkeypatch):
         ours, theirs = pil.open(io.BytesIO(back)), pil.open(io.BytesIO(content))
         assert ours.getexif() == theirs.getexif()
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("stored", ["parquet", "frame"])
+def test_files_in_a_column_of_bytes_are_what_they_are_in_a_folder(tmp_path, kind, stored):
+    rows = []
+    for i in range(12):
+        path = tmp_path / "folder" / f"{i:02d}.{kind.lower()}"
+        path.parent.mkdir(exist_ok=True)
+        pil.fromarray(np.random.default_rng(i).integers(0, 256, (6, 6), dtype=np.uint8)).save(path, kind)
+        rows.append(path.read_bytes())
+    frame = pd.DataFrame({"scan": rows, "label": list("abc") * 4})
+    frame.to_parquet(tmp_path / "a.parquet")
+    data = load(tmp_path / "a.parquet" if stored == "parquet" else frame, context="label")
+    same = load(tmp_path / "folder")
+    assert data.space == same.space
+    np.testing.assert_array_equal(data.train.x, same.train.x)
+    frame["scan"] = [bytes(36)] * 12
+    assert str(load(frame, event="scan", size="6x6").space) == "Image(6×6 grey, 256 levels)"
+
+
+def test_sounds_in_a_column_of_bytes_are_sounds():
+    rows = []
+    for i in range(12):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.sin(np.arange(2000) * (0.1 + i / 20)), 8000, format="WAV")
+        rows.append(buffer.getvalue())
+    assert isinstance(load(pd.DataFrame({"clip": rows})).codec, SoundCodec)
+
+
+def test_pictures_of_one_area_and_two_shapes_are_both_named(tmp_path):
+    for i in range(12):
+        pil.new("L", (4, 6) if i % 2 else (6, 4), i).save(tmp_path / f"{i}.png")
+    assert any(note.startswith("pictures of 4×6 to 6×4 pixels, resized to ") for note in load(tmp_path).notes)

@@ -17,6 +17,7 @@ from ptheta.data.codecs.picture_arrays import channels_first, opaque, recoloured
 from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, channels_of, eight_bit, open_picture, shallow
 from ptheta.data.codecs.sizes import modest
 from ptheta.data.failures import Failures
+from ptheta.data.formats import BEGINNINGS
 from ptheta.data.options import Binarize
 from ptheta.errors import SourceError, UsageError
 from ptheta.files import write_bytes
@@ -196,7 +197,8 @@ class ImageCodec(PictureCodec):
         m = self.space.dimensions
         if isinstance(value, np.ndarray):
             return self._from_array(value[None], place)[0]
-        if isinstance(value, bytes) and (len(value) == m or (len(value) == -(-m // 8) and self.levels == 2)):
+        fits = isinstance(value, bytes) and (len(value) == m or (len(value) == -(-m // 8) and self.levels == 2))
+        if fits and not BEGINNINGS["image"].match(value):  # a file may be as long as its pixels are many
             return self._from_bytes(value)
         picture = shallow(open_picture(value, place), self.deep, place)
         if picture.size != (self.width, self.height):

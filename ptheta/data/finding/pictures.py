@@ -77,8 +77,11 @@ class Survey:
     def size_text(self) -> str:
         """Their sizes in words."""
         areas = self.sizes.prod(1)
+        if (areas == areas[0]).all():
+            several = [f"{h}×{w}" for h, w in np.unique(self.sizes, axis=0).tolist()]
+            return f"{several[0]} pixels" if len(several) == 1 else f"{several[0]} to {several[-1]} pixels"
         least, most = (f"{h}×{w}" for h, w in (self.sizes[areas.argmin()], self.sizes[areas.argmax()]))
-        return f"{least} pixels" if (self.sizes == self.sizes[0]).all() else f"{least} to {most} pixels"
+        return f"{least} to {most} pixels"
 
 
 def survey(source: Source, name: str, options: Pictures = Pictures()) -> Survey | None:  # noqa: B008

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ptheta.data.sources.encoded import recognised
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.tables import ArrayTable, Column, Source
 from ptheta.errors import NoSourceError, SourceError, nearest
@@ -31,7 +32,7 @@ def open_source(source: Any) -> Source:
     """
     in_memory = not isinstance(source, str | Path)
     with reading("the data in memory" if in_memory else str(source)):
-        return _object(source) if in_memory else _named(source)
+        return recognised(_object(source) if in_memory else _named(source))
 
 
 def _object(source: Any) -> Source:
