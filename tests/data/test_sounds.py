@@ -70,7 +70,8 @@ def test_other_kinds_are_read_by_soundfile_and_without_it_say_what_to_install(su
     np.testing.assert_array_equal(samples, soundfile.read(path, dtype="float32")[0])
     assert rate == RATE
     forbid(monkeypatch, "soundfile")
-    with pytest.raises(SourceError, match=r"needs soundfile, which is not installed; install it with pip install 'ptheta\[audio\]'"):
+    needed = r"needs soundfile, which is not installed; install it with pip install 'ptheta\[audio\]'"
+    with pytest.raises(SourceError, match=needed):
         read_sound(path)
 
 
