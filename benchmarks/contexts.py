@@ -102,7 +102,7 @@ ROWS: dict[str, Row] = {
         Row("english-russian", "6: text → text", "en_ru", "ru", "en", "transformer", 30, 4,
             {**TRANSLATION, "lexicon": True, "hold_out": True, "dropout": 0.3, "word_dropout": 0.1,
              "context_dropout": 0.0}, {"batch_size": 32, "average": 0.998}, {"vocabulary": 5000},
-            evaluate={"mbr": 64, "temperature": 0.7, "limit": 500}),
+            evaluate={"mbr": 128, "temperature": 0.85, "limit": 500}),
         Row("english-german", "6: text → text", "multi30k", "de", "en", "transformer", 16, 4, TRANSLATION,
             {"batch_size": 48}, evaluate={"beams": 4, "limit": 500}),
         Row("sound-text", "7: sound → text", "free_spoken_digits", "text", "audio", "transformer", 2, 1,
