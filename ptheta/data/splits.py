@@ -194,7 +194,7 @@ def divide(
     Raises:
         SourceError: no rows to learn from, or too few to divide.
     """
-    tables, seed = source.tables, loading.seed
+    tables, seed, one = source.tables, loading.seed, rows.removesuffix("s")
     masks = {name: {name: np.ones(len(table), bool)} for name, table in tables.items()}
     notes = []
     if source.fixed is not None:
@@ -216,11 +216,10 @@ def divide(
             wanted = joined([f"{count:,} for {name}" for name, count in parts.items()])
             fewer = bool(parts.get("validation")) and loading.validation is not None
             remedy = "give a smaller validation (--validation)" if fewer and n > 2 else f"give more {rows}"
-            held = plural(n, rows.removesuffix("s"))
-            raise SourceError(f"{source.origin} has {held}, too few to hold out {wanted}", remedy)
+            raise SourceError(f"{source.origin} has {plural(n, one)}, too few to hold out {wanted}", remedy)
         if parts:
             masks[first] = assign(n, {"train": n - sum(parts.values())} | parts, seed)
-            drawn = joined([f"{name}: {count:,} {rows}" for name, count in parts.items()])
+            drawn = joined([f"{name}: {plural(count, one)}" for name, count in parts.items()])
             notes.append(f"{drawn} drawn from {'all' if first == 'all' else 'train'} with seed {seed}")
         elif first == "all":
             masks["all"] = {"train": masks["all"]["all"]}

@@ -93,3 +93,8 @@ def test_damaged_codecs_are_run_errors():
     for change in ({"height": 10**9}, {"height": "8"}, {"levels": 900}, {"white": 0}, {"binarize": "x"}):
         with pytest.raises(RunError):
             Codec.from_json(load("digits").codec.to_json() | change)
+
+
+def test_one_event_is_one_event():
+    notes = load(np.arange(24.0).reshape(12, 2)).notes
+    assert "validation: 1 event and test: 1 event drawn from all with seed 0" in notes

@@ -227,13 +227,14 @@ def _cut(
             "give more text, or a smaller --length",
         )
     middle, end = train * m, len(whole.stream)
-    last = (train + validation) * m if test else end
-    parts = {"train": whole.part(0, middle), "validation": whole.part(middle, last), "test": whole.part(last, end)}
+    late = (train + validation) * m if test else end
+    parts = {"train": whole.part(0, middle), "validation": whole.part(middle, late), "test": whole.part(late, end)}
     if train < FEWEST:
         remark(f"{origin} is short: train has {plural(train, 'event')} of {plural(m, 'token')}, too few to learn from")
-    note = f"validation: {validation:,} events from the end of train"
+    note = f"validation: {plural(validation, 'event')} from the end of train"
     if undivided:
-        note = f"train, validation and test: the first {train:,}, the next {validation:,} and the last {test:,} events"
+        last = plural(test, "event")
+        note = f"train, validation and test: the first {train:,}, the next {validation:,} and the last {last}"
     return {split: part for split, part in parts.items() if len(part)} | rest, [note]
 
 
