@@ -132,10 +132,14 @@ def closest(name: str, known: Sequence[str]) -> str | None:
 
     >>> closest("Grösse ", ["Farbe", "Größe"]), closest("age", ["image"])
     ('Größe', None)
+    >>> closest("12", ["1", "2"]), closest("2020-01-01", ["2019-01-01"]), closest("2020.01.01", ["2020-01-01"])
+    (None, None, '2020-01-01')
     """
     import difflib
 
     asked = _bare(name)
+    if any(map(str.isdigit, asked)) and not any(map(str.isalpha, asked)):
+        known = [word for word in known if _figures(word) == _figures(asked)]  # another number or date is another value
     longer = max(1, len(asked) // 4)  # a slip of the pen adds or loses few letters
     bare = {_bare(word): word for word in reversed(known)}
     bare = {
@@ -146,6 +150,11 @@ def closest(name: str, known: Sequence[str]) -> str | None:
     cutoff = min(CLOSE, 1 - 1 / max(len(asked), 3)) - 1e-9  # of three letters one may be wrong
     close = difflib.get_close_matches(asked, list(bare), n=1, cutoff=cutoff)
     return bare[close[0]] if close else None
+
+
+def _figures(word: str) -> list[str]:
+    """Its digits."""
+    return [one for one in word if one.isdigit()]
 
 
 def _likeness(name: str, word: str) -> float:

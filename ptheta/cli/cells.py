@@ -150,7 +150,7 @@ def read(
     names = [name for name in codec.names if name in table.columns]
     _check_spelling(file, [name for name in table.columns if name not in names], codec.names, names)
     if not names:
-        raise SourceError(f"{file} has none of the run's columns", f"they are {', '.join(codec.names[:8])}")
+        raise SourceError(f"{file} has none of the run's columns", f"they are {listed(codec.names, 8)}")
     if others := [name for name in table.columns if name not in names and name not in known]:
         remark(f"{file.name}: columns that the run does not know stay as they are: {listed(others)}")
     return rows_of(table, codec, names, unknown, place_of=table.place)

@@ -129,6 +129,9 @@ def _say(report: Report, others: dict[str, Any]) -> None:
             f"the model alone: {report.model_bits / 8:,.0f} bytes; the coder spent {100 * report.gap:.3f} % more; the "
             f"model itself has {report.model_bytes:,} bytes"
         )
+        if not report.stored_blocks:
+            rest = report.bytes_out - report.coded_bits // 8
+            lines.append(f"names, sizes, check sums and what is kept beside the values: {rest:,} bytes")
     if report.stored_blocks:
         lines.append(_without_the_model(report))
     if report.stored:

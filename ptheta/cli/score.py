@@ -181,10 +181,25 @@ def _opened(
         if context is not None or run.model.context_space is None or has_columns(source, asked):
             raise
         names = asked if isinstance(asked, str) else ", ".join(map(str, asked))
+        _check_events(run, source, event)
         raise ContextError(
             f"{run.path} needs a context, and the source has no column {names}",
             "give it with --given, or name its column with --context",
         ) from error
+
+
+def _check_events(run: Run, source: Any, event: str | None) -> None:
+    """Check that a source holds events of the run at all, before anything is said of its contexts.
+
+    Raises:
+        SourceError: it does not.
+    """
+    from ptheta.data import load
+
+    asked = event or run.config["data"]["request"]["event"]
+    asked = asked if asked and has_columns(source, asked) else None
+    with run.reading():
+        load(source, event=asked, codec=run.codec, limit=1)
 
 
 def _without_contexts(run: Run, source: str, event: str | None) -> Data:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ptheta.coding.errors import NotCoded
 from ptheta.data.formats import MISSING
 from ptheta.data.sources.cells import Writing
 from ptheta.data.sources.delimited import TextTable
@@ -157,7 +158,7 @@ def _spelled(
     dialect = layout.dialect
     text = layout.text()
     if AS_PREDICTED in text or OTHERWISE in text:
-        raise ValueError("control characters in cells")
+        raise NotCoded("a table with control characters in it, which mark what is predicted")
     spelled = SpelledRows(text, dialect.separator)
     _, lines = spelled.rows(dialect.preamble, len(rows), layout.units)
     frame = codec.decode(rows)

@@ -8,6 +8,7 @@ Everything else is stored as it is.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,8 +29,11 @@ from ptheta.errors import PthetaError
 from ptheta.foreign import guarded
 from ptheta.listing import regular, unreadable
 
-UNLIKE = "not exactly what the model's own values would be written as"
+UNLIKE = "read as events of the run, from which it would not come back exactly as it is"
 """Of a file that is read, and would come back otherwise."""
+
+LINE = 80
+"""Characters of a line that are shown."""
 
 STORED, TEXT, PICTURE, ARRAY, TABLE = "stored", "text", "picture", "array", "table"
 
@@ -132,7 +136,7 @@ def _text(path: Path, name: str, codec: Any, values: Values) -> Part | str:
 
 def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, context: str | None) -> Part | str:
     """A file as events; what it is instead, if it would not come back identical."""
-    content, form = regular(path).read_bytes(), FORMS[kind]
+    content, form, again = regular(path).read_bytes(), FORMS[kind], None
     try:
         for x, side, how, labels in form.read(path, content, codec, context):
             again, digest = restore(kind, codec, x, side, how)
@@ -142,9 +146,25 @@ def _events(path: Path, name: str, kind: str, codec: Codec, values: Values, cont
                 values.add_events(x)
                 sha = digest if same else sha256(content)
                 return Part(name, kind, len(content), sha, len(x), len(side), how, labels)
-    except Exception as error:  # whatever is wrong with it as a picture or a table, its bytes can be stored
-        return str(error) if isinstance(error, NotCoded) else UNLIKE
-    return UNLIKE
+    except NotCoded as error:
+        return str(error)
+    except PthetaError as error:
+        return f"not read as events of the run: {error.problem}"
+    except Exception:  # whatever is wrong with it as a picture or a table, its bytes can be stored
+        return UNLIKE
+    return UNLIKE if again is None else UNLIKE + _first_difference(content, again)
+
+
+def _first_difference(content: bytes, again: bytes) -> str:
+    """The first line of a text in which it would come back otherwise, in print; empty of what is no text."""
+    if b"\0" in content or b"\0" in again:
+        return ""
+    pairs = itertools.zip_longest(content.splitlines(keepends=True), again.splitlines(keepends=True), fillvalue=b"")
+    number, (one, other) = next(((k, pair) for k, pair in enumerate(pairs, 1) if pair[0] != pair[1]), (0, (b"", b"")))
+    if not number:
+        return ""
+    shown, would = (line.decode("utf-8", "replace")[:LINE] for line in (one, other))
+    return f": line {number:,} is {shown!r}, and would be {would!r}"
 
 
 def restore(kind: str, codec: Codec, x: np.ndarray, side: bytes, how: dict[str, Any]) -> tuple[bytes, str]:

@@ -19,10 +19,10 @@ from ptheta.data.sources.asked import asking
 from ptheta.data.sources.faults import reading
 from ptheta.data.sources.opening import open_source
 from ptheta.data.sources.splits import divisible
-from ptheta.data.sources.tables import Source
+from ptheta.data.sources.tables import Source, lacking
 from ptheta.data.splits import Data, divide
 from ptheta.data.views import Part, parts_of
-from ptheta.errors import SourceError, UsageError, nearest
+from ptheta.errors import SourceError, UsageError
 from ptheta.listing import exists, is_folder, staying_in
 from ptheta.numbers import joined, listed
 from ptheta.remarks import collecting, remark
@@ -219,10 +219,9 @@ def _names_expected(event: Any, context: Any, codec: Codec | None, context_codec
 
 def columns_of(codec: Codec, source: Source) -> list[str] | None:
     """The event columns that a run's codec wants, if it names them."""
-    wanted = kind_of(codec).names(codec)
-    for name in wanted:
-        if name not in source.columns:
-            raise SourceError(f"{source.origin} has no column {name!r}", nearest(name, list(source.columns)))
+    wanted = list(kind_of(codec).names(codec))
+    if missing := [name for name in wanted if name not in source.columns]:
+        raise lacking(source.origin, missing, wanted, list(source.columns))
     return wanted or None
 
 

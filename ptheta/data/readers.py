@@ -14,8 +14,8 @@ from ptheta.data.sources.asked import asking
 from ptheta.data.sources.delimited import read_lines
 from ptheta.data.sources.files import read_npy
 from ptheta.data.sources.opening import open_source
-from ptheta.data.sources.tables import Table
-from ptheta.errors import SourceError, nearest
+from ptheta.data.sources.tables import Table, lacking
+from ptheta.errors import SourceError
 from ptheta.listing import exists, is_file, is_folder, regular, unreadable
 from ptheta.numbers import with_article
 
@@ -74,7 +74,7 @@ def read_rows(codec: FrameCodec, path: str | Path) -> np.ndarray:
 def rows_of(codec: FrameCodec, table: Table, path: str | Path) -> np.ndarray:
     """All rows of a table that was opened from a file, [n, m]."""
     if missing := [name for name in codec.names if name not in table.columns]:
-        raise SourceError(f"{path} has no column {missing[0]!r}", nearest(missing[0], list(table.columns)))
+        raise lacking(path, missing, codec.names, list(table.columns))
     parts, start = [np.empty((0, len(codec.names)), codec.dtype)], 0
     for chunk in table.chunks(codec.names):
 

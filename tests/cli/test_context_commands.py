@@ -454,7 +454,7 @@ def test_runs_show_samples_for_some_contexts(context_runs):
         ("complete tell no.txt", "no.txt cannot be read"),
         ("complete tell red.png", "red.png is a picture, not a text; give a text file"),
         ("sample aged --context 2.5", "no age is called '2.5'"),
-        ("sample aged --context 2.5", "Where they are numbers, a fit with --context age:number takes any"),
+        ("sample aged --context 2.5", "; a fit with --context age:number takes any number"),
         ("score draw photos --given a b c", "3 contexts are given for 2 events; give one, or one for each"),
         ("score draw cars.parquet --given a --context text", "leave out --context or --given"),
         ("score tell start.txt --given a", "tell has no context; leave out --given"),

@@ -113,7 +113,7 @@ BAD = {
     "resuming with a preset": ("fit --resume --out pic --preset faces", "has its recipe already", "--preset"),
     "no such method": ("sample pic --method parallel", "--method is 'parallel', not one of", "'fixed_point'"),
     "events of another kind": ("score pic numbers.csv", "numbers.csv", "Image(8×8"),
-    "columns that are missing": ("score num table.csv", "table.csv has no column 'a'", "colour"),
+    "columns that are missing": ("score num table.csv", "table.csv has none of the columns a, b", "colour"),
     "no such split": ("score pic pictures --split tset", "no split 'tset'", "did you mean test?"),
     "no model to compare": ("compare table.csv --models ,", "nothing to compare", "--models"),
     "model that does not suit": ("compare numbers.csv --models made,independent --steps 1", "Independent", "see"),

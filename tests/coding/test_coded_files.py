@@ -274,6 +274,21 @@ def test_csv_files_written_otherwise_are_stored(runs, here, change):
     assert report.stored == ["a.csv"]
 
 
+def test_why_a_table_is_stored_names_the_quirk(runs, here, monkeypatch):
+    def why(text):
+        (here / "a.csv").write_text(text)
+        with collecting(), runs["rows"].reading():
+            return parts.read(here / "a.csv", "a.csv", runs["rows"].codec, Values(runs["rows"].model)).why
+
+    assert "has no column 'age'" in why(rows(1).replace("age", "years"))
+    assert "'mauve'" in why(rows(1).replace("red", "mauve"))
+    assert "control characters" in why("# \1\n" + rows(1))
+    lines = rows(1).splitlines(keepends=True)
+    other = "".join([*lines[:2], "9,9\n", *lines[3:]]).encode()
+    monkeypatch.setattr(parts, "restore", lambda *_: (other, ""))
+    assert why(rows(1)).endswith(f": line 3 is {lines[2]!r}, and would be '9,9\\n'")
+
+
 def frame(runs):
     return pd.DataFrame(runs["rows"].codec.decode(events_of_file(runs["rows"].codec, runs["rows"].data.source)))
 

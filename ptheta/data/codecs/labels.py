@@ -149,7 +149,7 @@ class LabelCodec(ValueCodec):
     def _remedy(self, text: str) -> str:
         remedy = nearest(text, self.classes)
         if all(map(is_number, [text, *self.classes])):
-            remedy += f" Where they are numbers, a fit with --context {self.column}:number takes any"
+            remedy += f"; a fit with --context {self.column}:number takes any number"
         return remedy
 
     def names(self, x: Tensor | np.ndarray) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 from ptheta.data.finding.looks import regular, texts_among
 from ptheta.data.finding.words import too_long, unusual_words
 from ptheta.data.kinds import KINDS, Kind, recognised
-from ptheta.data.sources.tables import Column, Source
+from ptheta.data.sources.tables import Column, Source, lacking
 from ptheta.data.views import Part, parts_of
-from ptheta.errors import SourceError, nearest
+from ptheta.errors import SourceError
 from ptheta.numbers import listed
 
 SHOWN = 8
@@ -134,9 +134,10 @@ def _names(asked: Any, source: Source) -> list[str]:
     names = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else list(asked)
     if isinstance(asked, str) and asked in source.columns:
         names = [asked]
-    for name in names:
-        if name not in source.columns:
-            raise SourceError(f"{source.name} has no column {name!r}", nearest(str(name), list(source.columns)))
+    columns = list(source.columns)
+    missing = [str(name) for name in names if name not in source.columns]
+    if missing:
+        raise lacking(source.name, missing, names, columns)
     return names
 
 

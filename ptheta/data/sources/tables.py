@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptheta.errors import SourceError
+from ptheta.errors import SourceError, closest, nearest
 from ptheta.foreign import guarded
+from ptheta.numbers import listed
 
 if TYPE_CHECKING:
     import datasets
@@ -52,6 +53,28 @@ class Column:
     names: tuple[str, ...] | None = None
     dtype: Dtype = field(default=None, compare=False)
     why: str = ""
+
+
+SHOWN = 8
+"""Columns that an error names."""
+
+
+def lacking(where: object, missing: Sequence[str], wanted: Sequence[str], columns: Sequence[str]) -> SourceError:
+    """The error for columns that a source lacks: a slip of the pen, or a source of other things.
+
+    Args:
+        where: they are missing.
+        missing: of those wanted; not empty.
+        wanted: all columns that are.
+        columns: that are there.
+    """
+    slip = next((name for name in missing if closest(name, columns)), None)
+    if slip is None and len(missing) > 1:
+        all_of = "none of the" if len(missing) == len(wanted) else "no"
+        problem = f"{where} has {all_of} columns {listed(missing, SHOWN)}"
+        return SourceError(problem, f"give a source that has them; its columns are {listed(columns, SHOWN)}")
+    name = slip or missing[0]
+    return SourceError(f"{where} has no column {name!r}", nearest(name, columns))
 
 
 @dataclass
