@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -51,12 +51,16 @@ TIMED = 5
 @contextmanager
 def track(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[int], None]]:
     """How far work on `total` events is, with rate and time left: on a terminal a bar, if it takes longer than two
-    seconds; elsewhere some lines, if it takes longer than ten."""
+    seconds; elsewhere some lines, if it takes longer than ten, also while nothing is done yet."""
     clock = time.perf_counter()
     console = console or terminal.console()
     columns = _plain("{task.description}"), BarColumn(), _plain("{task.fields[state]}")
     shown = console.is_terminal
-    with Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not shown) as bar:
+    unseen = nullcontext() if shown else waiting(what, console)
+    with (
+        unseen,
+        Progress(*columns, console=console, transient=True, refresh_per_second=4, disable=not shown) as bar,
+    ):
         task = bar.add_task(what, total=total, state="", visible=False)
         done, milestone = 0, 0.0
 

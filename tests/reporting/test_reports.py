@@ -273,6 +273,9 @@ def test_where_there_is_no_terminal_long_work_is_shown_in_some_lines(capsys, mon
     assert lines[0].startswith("scoring: 1 of 100, ")
     assert len(lines) == progress.LINES
     monkeypatch.setattr(waiting, "QUIET", 0.05)
+    with progress.track("reporting", 8, console_for(True)):  # of which the first takes long
+        time.sleep(0.3)
+    assert capsys.readouterr().err.splitlines()[0] == "reporting …"
     with waiting.waiting("drawing", console_for(True)):
         time.sleep(0.3)
     lines = capsys.readouterr().err.splitlines()
