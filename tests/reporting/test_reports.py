@@ -236,12 +236,12 @@ def test_without_a_terminal_a_fit_is_a_dozen_lines_and_says_what_next(tmp_path, 
 
 
 def test_what_takes_long_is_shown_and_what_is_quick_is_not(monkeypatch):
-    for patience, shown in ((0.01, "drawing samples …\n"), (60.0, "")):
+    for patience, shown in ((0.01, ["drawing samples …"]), (60.0, [])):
         monkeypatch.setattr("ptheta.reporting.waiting.QUIET", patience)
         written = io.StringIO()
         with waiting("drawing samples", Console(file=written)):
             time.sleep(0.1)
-        assert written.getvalue() == shown
+        assert written.getvalue().splitlines()[:1] == shown
 
 
 def test_how_to_resume_is_one_line_that_a_shell_reads(pictures, capsys):
