@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 import ptheta
 from ptheta.cli.main import main
 from ptheta.coding import compress
-from ptheta.errors import FitError, RunError, UsageError
+from ptheta.errors import FitError, PthetaError, RunError, UsageError
 from ptheta.models import ZOO, Family
 from ptheta.models.counting.tables import Independent
 from ptheta.models.zoo import PACKAGE
@@ -85,6 +86,11 @@ class Strange(Own):
     def __init__(self, space, context_space=None, kind=torch.float32):
         super().__init__(space, context_space)
         self.kind = kind
+
+
+class Dense(Own):
+    def _log_prob(self, x, context):
+        return torch.distributions.Normal(self.logits.mean(1).double(), 0.2).log_prob(x.flatten(1).double()).sum(1)
 
 
 def nothing():
@@ -293,3 +299,33 @@ def test_a_run_of_another_process_is_loaded_once_its_module_is_imported(own, fol
         [sys.executable, "-c", textwrap.dedent(code)], cwd=folder, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["RunError", "own_family:Own", "set()"]
+
+
+def test_what_it_returns_is_checked_before_it_learns(own, data, tmp_path):
+    with pytest.raises(FitError, match=r"own_family:Floating\._sample returned torch.float32, not whole numbers"):
+        ptheta.fit(own.Floating, data, steps=1, out=tmp_path / "run")
+    with pytest.raises(FitError, match=r"own_family:Flat\._sample returned shape"):
+        ptheta.fit(own.Flat, data, steps=1, out=tmp_path / "run")
+    with pytest.raises(FitError, match=r"of own_family:Dense sum to \S+ over all .* not to 1; return log-prob"):
+        ptheta.fit(own.Dense, data, steps=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_example_of_the_documentation_learns(tmp_path, monkeypatch):
+    page = Path(__file__).parents[1] / "docs" / "families.md"
+    (source,) = (
+        text for text in re.findall(r"```python\n(.*?)```", page.read_text(), re.S) if "class Gaussian" in text
+    )
+    (tmp_path / "gaussian.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    x = 3 + np.random.default_rng(0).normal(size=(200, 2))
+    run = ptheta.fit("gaussian:Gaussian", x, steps=100, learning_rate=0.1, scale=2.0,
+                     out=tmp_path / "run")  # fmt: skip
+    assert run.model.scale == 2.0
+    assert abs(run.sample(400, seed=0).mean() - 3) < 0.3
+    nats = run.model.log_prob(x[:5]).numpy()
+    expected = torch.distributions.Normal(run.model.mean.detach(), run.model.log_std.exp().detach())
+    np.testing.assert_allclose(nats, expected.log_prob(torch.from_numpy(x[:5])).sum(1), atol=1e-5)
+    with pytest.raises(PthetaError, match="cannot model"):
+        ptheta.fit("gaussian:Gaussian", "digits", steps=1, out=tmp_path / "other")
+    sys.modules.pop("gaussian", None)

@@ -400,3 +400,31 @@ def test_the_command_line_leaves_unknown_categories_as_they_are(table, tmp_path,
     assert lines[1].startswith("fox,")
     assert not lines[1].startswith("fox,,")
     assert lines[2] == "cat,4.5,3,False"
+
+
+def test_lists_are_sources():
+    texts = [f"{k} bottles of beer on the wall, {k} bottles of beer" for k in range(30)]
+    assert ptheta.load(texts, whole=True).fingerprint == ptheta.load({"text": texts}, whole=True).fingerprint
+    frame = rows(30)
+    assert ptheta.load(frame.to_dict("records")).fingerprint == ptheta.load(frame).fingerprint
+    x = np.random.default_rng(0).integers(0, 256, (30, 6, 5), np.uint8)
+    for given in ([Image.fromarray(one) for one in x], list(x), [torch.from_numpy(one) for one in x]):
+        found = ptheta.load(given)
+        assert found.space == ptheta.load(x).space
+        np.testing.assert_array_equal(found.train.x, ptheta.load(x).train.x)
+    named = ptheta.load({"train": texts[:20], "test": texts[20:]}, whole=True)
+    assert len(named.splits["test"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([], "is an empty list"),
+        (["a", 3], "value 1 of the list is a text, and value 2 an int; give a list of one kind"),
+        ([np.zeros((2, 2)), np.zeros((2, 3))], r"value 1 of the list has shape \[2, 2\], and value 2 \[2, 3\]"),
+        ([object()], "an object in a list is not a source"),
+    ],
+)
+def test_lists_of_anything_else_are_refused(values, said):
+    with pytest.raises(SourceError, match=said):
+        ptheta.load(values)

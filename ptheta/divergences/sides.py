@@ -78,7 +78,8 @@ def both_sides(p: Any, q: Any, context: Any) -> Sides:
                 "compare models with an exact density, see `ptheta zoo`; or samples: ptheta compare",
             )
     if p.space != q.space:
-        raise SpaceError(f"p is over {p.space}, q over {q.space}", "compare models of the same events")
+        what = f"p is a {type(p).__name__} over {p.space}, q a {type(q).__name__} over {q.space}"
+        raise SpaceError(what, "compare models of the same events")
     spaces = [model.context_space for model in (p, q) if model.context_space is not None]
     if not spaces:
         if context is not None:

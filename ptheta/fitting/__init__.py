@@ -26,6 +26,7 @@ from ptheta.fitting.asking import check_order, check_settings, with_hyperparamet
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
+from ptheta.fitting.own import check_own
 from ptheta.fitting.results import conclude, held_out
 from ptheta.fitting.sizes import size_chooser
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
@@ -193,6 +194,8 @@ def fit(
         model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
     if run is None:
         _check_contexts(model, data)
+        if log_f is None:
+            check_own(model, data)
     counting = isinstance(model, Counting) and log_f is None
     budget = None if counting else planned
     chosen = wanted = None if counting else Settings.of(model, **settings)

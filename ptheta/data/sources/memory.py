@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,8 @@ MOST_DENSE = 2**32
 
 
 def open_object(value: Any, name: str = "data") -> Source:
-    """Open an array or tensor [n, …], a data frame, a data set, a dict of columns, or a dict of splits of these.
+    """Open an array or tensor [n, …], a data frame, a data set, a list of texts, pictures, arrays or dicts, a dict of
+    columns, or a dict of splits of these.
 
     Raises:
         SourceError: anything else.
@@ -63,14 +64,63 @@ def table_of(value: Any, title: str) -> Table:
         return arrow_table(value, title)
     if isinstance(value, np.ndarray) and value.dtype.names:
         value = {name: value[name] for name in value.dtype.names}
+    if isinstance(value, list | tuple):
+        return _listed(list(value), title)
     if isinstance(value, np.ndarray | Tensor) or _is_sparse(value):
         value = {"x": value}
     if isinstance(value, dict):
         return arrays_table({str(key): as_values(column, str(key)) for key, column in value.items()}, title)
     raise SourceError(
         f"{with_article(type(value).__name__)} is not a source",
-        "give a path, an array or tensor [n, …], a data frame, a data set, or a dict of these",
+        "give a path, an array or tensor [n, …], a data frame, a data set, a list of texts, pictures or rows, or a "
+        "dict of these",
     )
+
+
+def _listed(values: list[Any], title: str) -> Table:
+    """A table over a list: of texts, of pictures of PIL, of arrays of one shape, or of dicts, one a row.
+
+    Raises:
+        SourceError: anything else, or several of them; the first that differs is named.
+    """
+    if not values:
+        raise SourceError(f"{title} is an empty list", "give texts, pictures or rows")
+    kinds: list[tuple[str, Callable[[Any], bool]]] = [
+        ("a text", lambda value: isinstance(value, str)),
+        ("a row", lambda value: isinstance(value, Mapping)),
+        ("a picture", lambda value: hasattr(value, "getexif")),
+        ("an array", lambda value: isinstance(value, np.ndarray | Tensor | np.generic | list | tuple | int | float)),
+    ]
+    kind = next((what for what, fits in kinds if fits(values[0])), None)
+    if kind is None:
+        raise SourceError(
+            f"{with_article(type(values[0]).__name__)} in a list is not a source",
+            "give texts, pictures, arrays or dicts",
+        )
+    fits = dict(kinds)[kind]
+    if other := next((row for row, value in enumerate(values) if not fits(value)), None):
+        raise SourceError(
+            f"value 1 of the list is {kind}, and value {other + 1:,} {with_article(type(values[other]).__name__)}",
+            "give a list of one kind",
+        )
+    if kind == "a text":
+        return arrays_table({"text": as_values(values, "text")}, title)
+    if kind == "a row":
+        import pandas as pd
+
+        return frame_table(pd.DataFrame.from_records([{str(name): row[name] for name in row} for row in values]), title)
+    if kind == "a picture":
+        import datasets
+
+        from ptheta.data.sources.hub import tables_of
+
+        features = datasets.Features({"image": datasets.Image()})
+        return tables_of({title: datasets.Dataset.from_dict({"image": values}, features)})[title]
+    rows = [value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value) for value in values]
+    if other := next((row for row, value in enumerate(rows) if value.shape != rows[0].shape), None):
+        shapes = f"{list(rows[0].shape)}, and value {other + 1:,} {list(rows[other].shape)}"
+        raise SourceError(f"value 1 of the list has shape {shapes}", "give arrays of one shape, or pictures of PIL")
+    return arrays_table({"x": as_values(np.stack(rows), "x")}, title)
 
 
 def as_values(value: Any, name: str) -> Any:
