@@ -428,3 +428,17 @@ def test_lists_are_sources():
 def test_lists_of_anything_else_are_refused(values, said):
     with pytest.raises(SourceError, match=said):
         ptheta.load(values)
+
+
+def test_a_score_of_the_data_of_the_fit_says_what_it_leaves_out(tmp_path, capsys):
+    from ptheta.cli.main import main
+
+    run = ptheta.fit("independent", "digits", out=tmp_path / "run")
+    counts = {name: len(split) for name, split in run.data.splits.items()}
+    main(["score", str(run.path), "digits", "--out", str(tmp_path / "a.csv")])
+    shown = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"not scored: {counts['train']:,} of train and {counts['validation']:,} of validation; --split train" in shown
+    )
+    main(["score", str(run.path), "digits", "--split", "train", "--out", str(tmp_path / "b.csv")])
+    assert "not scored" not in capsys.readouterr().err

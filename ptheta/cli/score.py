@@ -18,7 +18,7 @@ from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument, Values
 from ptheta.cli.places import beside, output
 from ptheta.errors import ContextError, PthetaError, SourceError, UsageError, nearest
 from ptheta.listing import exists
-from ptheta.numbers import plural
+from ptheta.numbers import joined, plural
 
 if TYPE_CHECKING:
     from ptheta.data import Data, Split
@@ -135,6 +135,11 @@ def score(
     name = split or ("test" if "test" in data.splits else next(iter(data.splits)))
     if name not in data.splits:
         raise UsageError(f"{source} has no split {name!r}", nearest(name, list(data.splits)))
+    if own is not None and split is None and (rest := {k: len(v) for k, v in data.splits.items() if k != name}):
+        counts = joined([f"{many:,} of {part}" for part, many in rest.items()])
+        note(
+            [f"{name} is scored, which the fit held out; not scored: {counts}; --split {next(iter(rest))} scores those"]
+        )
     events = _with_contexts(fitted, data.splits[name], given) if given else data.splits[name]
     place = output(out, beside(run, "-scores.parquet"), force)
     of = f"{data.name} ({name if name == 'all' else f'{name} split'})"

@@ -254,7 +254,7 @@ def test_values_that_only_test_has_are_known_and_new_ones_are_refused():
     wrong = [
         ("job, today", "new", "'job, today' is 'new' at row 1, a value unknown to the run"),
         ("age", -5, "'age' is -5 at row 1, but it is a whole number, at least 0"),
-        ("price", math.nan, "'price' is missing at row 1, and never was in the fit"),
+        ("price", math.nan, "'price' is missing at row 1, and no row of the fit lacked it"),
         ("score", math.inf, "'score' is inf at row 1"),
     ]
     for name, value, said in wrong:

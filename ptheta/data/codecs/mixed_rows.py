@@ -136,8 +136,8 @@ class RowCodec(FrameCodec):
             if absent.any() and not (column["missing"] or partial):
                 row = int(np.argmax(absent))
                 raise SourceError(
-                    f"column {name!r} is missing at {place(row)}, and never was in the fit",
-                    "fill it in, remove that row, or let `ptheta complete` draw it",
+                    f"column {name!r} is missing at {place(row)}, and no row of the fit lacked it",
+                    "fill it in, remove that row, or have it drawn: run.impute(table), or ptheta complete",
                 )
             cells = np.full(len(values), np.nan)
             found = np.flatnonzero(~absent)
