@@ -258,7 +258,7 @@ def test_a_model_without_an_exact_density_is_refused(density):
 
 def test_what_does_not_compare_is_refused():
     p, q = Listed([0.5, 0.5]), Listed([0.2, 0.3, 0.5])
-    with pytest.raises(SpaceError, match=r"p is over .*levels=2.*, q over .*levels=3"):
+    with pytest.raises(SpaceError, match=r"p is a Listed over .*levels=2.*, q a Listed over .*levels=3"):
         divergences(p, q)
     with pytest.raises(ContextError, match="neither model has a context"):
         divergences(p, p, [0])
