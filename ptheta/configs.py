@@ -22,6 +22,8 @@ from ptheta.foreign import guarded
 from ptheta.listing import entries, is_file, is_folder
 from ptheta.models import Model, family
 from ptheta.models.building import seeded
+from ptheta.models.ensembles.base import Ensemble
+from ptheta.models.ensembles.kinds import ensemble_of
 from ptheta.models.limits import Exceeded, Limited
 from ptheta.models.zoo import stored_name
 from ptheta.run_folders import recover
@@ -117,11 +119,19 @@ def config_digest(config: Mapping[str, Any]) -> str:
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """What a config keeps of a model: family, hyperparameters, and of each part the same with its spaces.
+    """What a config keeps of a model: family, hyperparameters, and of each part the same with its spaces; of an
+    ensemble what its first member is, and in what of that the hyperparameters of each member differ.
 
     Raises:
         FitError: it could not be built again.
     """
+    if isinstance(model, Ensemble):
+        first = describe_model(model.members[0])
+        if "parts" in first:
+            raise FitError("members made of parts cannot be stored", "fit one member: --members 1")
+        all_of = [_storable(member) for member in model.members]
+        own = [{k: v for k, v in one.items() if v != first["hyperparameters"][k]} for one in all_of]
+        return first | {"members": own}
     name = stored_name(model)
     if len({id(part) for part in model.parts().values()}) < len(model.parts()):
         raise FitError(f"one model is two parts of {type(model).__name__}", "give copies: copy.deepcopy(part)")
@@ -182,16 +192,22 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, Tensor] | None 
 
 def _built(described: Mapping[str, Any], space: Any, context_space: Any) -> Model:
     """A model and its parts, from the innermost one on."""
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, part in described.get("parts", {}).items():
-        parts[name] = _built(part, part["space"], part["context_space"])
-        parts[name].origin = part["origin"]
+        built = _built(part, part["space"], part["context_space"])
+        built.origin = part["origin"]
         if part["frozen"]:
-            parts[name].freeze(part["origin"])
-    hyperparameters = {k: tuple(v) if isinstance(v, list) else v for k, v in described["hyperparameters"].items()}
-    cls = family(described["family"]).load()
+            built.freeze(part["origin"])
+        single, dot, _ = name.partition(".")
+        parts[single] = (*parts.get(single, ()), built) if dot else built
+    cls, event = family(described["family"]).load(), Space.from_json(space)
     context = None if context_space is None else Space.from_json(context_space)
-    return cls(Space.from_json(space), context, **hyperparameters, **parts)
+
+    def member(own: Mapping[str, Any]) -> Model:
+        values = {**described["hyperparameters"], **own}
+        return cls(event, context, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, **parts)
+
+    return ensemble_of(map(member, described["members"])) if "members" in described else member({})
 
 
 def describe(data: Data) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import ClassVar, Self
 
 from torch import Tensor
@@ -84,6 +84,19 @@ class Distribution(ABC):
             UsageError: the values are real numbers.
         """
         raise UsageError(f"values of a {type(self).__name__} have a density, not a probability", "use discrete events")
+
+    @classmethod
+    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Distribution:
+        """Σ_k w_k p_k, as a distribution that can do what its parts can.
+
+        Args:
+            parts: K distributions of this class over batches of one shape.
+            log_weights: log w_k, float64 [K, *batch_shape], whose exponentials sum to 1 over k.
+
+        Raises:
+            UsageError: the class does not say what a mixture of its distributions is.
+        """
+        raise UsageError(f"conditionals of class {cls.__name__} cannot be mixed", "fit one member: --members 1")
 
     @abstractmethod
     def __getitem__(self, index) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -71,6 +72,16 @@ class Categorical(Distribution):
     def spelled(self, values: Tensor | None) -> Spelling:
         """One symbol: the level."""
         return (yield self.logits.cpu().double().softmax(-1), values)
+
+    @classmethod
+    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Categorical:
+        """The categorical whose probabilities are Σ_k w_k p_k."""
+        mixed: Tensor | None = None
+        for part, log_weight in zip(parts, log_weights, strict=True):  # one after the other: logits may be many
+            one = part.logits.log_softmax(-1) + log_weight[..., None].to(part.logits.dtype)
+            mixed = one if mixed is None else torch.logaddexp(mixed, one)
+        assert mixed is not None
+        return Categorical(mixed)
 
     def __getitem__(self, index) -> Self:
         return type(self)(self.logits[index])

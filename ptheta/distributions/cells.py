@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ptheta.distributions.base import Distribution, Spelling
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.mixture import LogisticMixture, components
+from ptheta.distributions.mixture import LogisticMixture, components, joined
 from ptheta.distributions.spelling import bisected, ordered, reals
 from ptheta.distributions.warps import Warp
 from ptheta.spaces import Column, Table
@@ -120,6 +120,27 @@ class Cell(Distribution):
     def __getitem__(self, index) -> Self:
         mixture = None if self.mixture is None else self.mixture[index]
         return type(self)(self.column, self.j, self.scale, self.logits[index], mixture)
+
+    @classmethod
+    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Cell:
+        """Codes by Σ_k w_k p_k(code); other numbers by all components, those of part k weighted by w_k p_k(other).
+
+        The parts are of one column, seen in one scale.
+        """
+        one = parts[0]
+        codes = Categorical.mixture([Categorical(part.logits) for part in parts], log_weights)
+        if one.mixture is None:
+            return Cell(one.column, one.j, one.scale, codes.logits, None)
+        others, numbers = [], []
+        for part, log_weight in zip(parts, log_weights, strict=True):
+            assert part.mixture is not None
+            total = part.mixture.log_survival(part.floor).double().logsumexp(-1)  # what the cut at the least value keeps
+            others.append(log_weight + part.logits.log_softmax(-1)[..., -1].double() - total)
+            numbers.append(part.mixture.weighted())
+        among = torch.stack(others)
+        whole = among.logsumexp(0)
+        among = torch.where(torch.isfinite(whole), among - whole, log_weights)  # no part expects another number
+        return Cell(one.column, one.j, one.scale, codes.logits, LogisticMixture(*joined(numbers, among)))
 
     def present(self) -> Cell:
         """The same cell, known not to be missing."""
@@ -323,6 +344,12 @@ class Row(Distribution):
     def batch_shape(self) -> tuple[int, ...]:
         """(n, k)."""
         return (*self.cells[0].batch_shape, len(self.cells))
+
+    @classmethod
+    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Row:
+        """Every cell as its own `mixture` is."""
+        cells = zip(*(part.cells for part in parts), strict=True)
+        return Row([Cell.mixture(same, log_weights[..., t]) for t, same in enumerate(cells)])
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p of every entry of x [n, k], float64."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -94,8 +95,29 @@ class LocationScaleMixture(Distribution):
         scale = self.log_scale.gather(-1, component)[..., 0].double().exp()
         return (loc + scale * self.standard_quantile(noise[..., 1])).to(self.loc.dtype)
 
+    @classmethod
+    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Self:
+        """All components of all parts."""
+        return parts[0]._with(*joined([part.weighted() for part in parts], log_weights))
+
+    def weighted(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Log weights that are normalised, locations and log scales, [*batch_shape, C] each."""
+        return self.log_weight, self.loc, self.log_scale
+
+    def _with(self, *parameters: Tensor) -> Self:
+        """A distribution of the same class with other components."""
+        return type(self)(*parameters)
+
     def __getitem__(self, index) -> Self:
-        return type(self)(self.weight_logits[index], self.loc[index], self.log_scale[index])
+        return self._with(self.weight_logits[index], self.loc[index], self.log_scale[index])
+
+
+def joined(
+    parts: Sequence[tuple[Tensor, Tensor, Tensor]], log_weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Components [..., C] of K mixtures as those of one, [..., K C], by log weights [K, ...] of the mixtures."""
+    weighted = [logits + log_weight[..., None].to(logits.dtype) for (logits, _, _), log_weight in zip(parts, log_weights, strict=True)]
+    return torch.cat(weighted, -1), torch.cat([loc for _, loc, _ in parts], -1), torch.cat([s for _, _, s in parts], -1)
 
 
 def chosen(weight: Tensor, noise: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ Rules that hold for all families, and that the shared contract tests check:
 - `elbo` is what every model with a density answers: log p itself if the density is exact, else a lower bound on it,
   whose noise is a function of the seed and the event's index, so that it depends neither on the batch size nor on what
   else is in the batch. `log_prob` is for exact densities only, and nothing that is a bound goes by its name.
-- A parameter of the constructor annotated with a `Model` is a part: a model that this one is made of. Parts are stored
-  in the run's config, and their weights under the parameter's name.
+- A parameter of the constructor annotated with a `Model` is a part: a model that this one is made of; one annotated
+  with a tuple of them is several. Parts are stored in the run's config, and their weights under the parameter's name.
 - Randomness comes from an explicit seed or generator; the global random state is never touched.
 """
 
@@ -200,6 +200,11 @@ class Model(nn.Module, ABC):
         """Free parameters and those of frozen parts."""
         return self._own_parameters() + sum(part.total_parameters for part in self.parts().values())
 
+    @property
+    def kind(self) -> type[Model]:
+        """The family: the class, but of an ensemble that of its members."""
+        return type(self)
+
     @classmethod
     def hyperparameter_signature(cls) -> dict[str, inspect.Parameter]:
         """Name → parameter (type, default) of every hyperparameter."""
@@ -223,8 +228,15 @@ class Model(nn.Module, ABC):
         return {name: getattr(self, name) for name in names}
 
     def parts(self) -> dict[str, Model]:
-        """Name → model of everything that this model is made of."""
-        return {name: part for name in self.part_names() if (part := getattr(self, name)) is not None}
+        """Name → model of everything that this model is made of; of several under one name, NAME.0, NAME.1 …"""
+        found: dict[str, Model] = {}
+        for name in self.part_names():
+            part = getattr(self, name)
+            if isinstance(part, Model):
+                found[name] = part
+            elif part is not None:
+                found |= {f"{name}.{number}": one for number, one in enumerate(part)}
+        return found
 
     def freeze(self, origin: Mapping[str, str] | None = None) -> Self:
         """Keep this model's weights as they are, from now on, wherever it is a part.

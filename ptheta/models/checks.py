@@ -6,7 +6,7 @@ import functools
 import inspect
 import types
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
@@ -152,9 +152,10 @@ def annotated(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def holds(parameter: inspect.Parameter, kind: type) -> bool:
-    """Whether a parameter is annotated with a kind of object, perhaps an optional one."""
+    """Whether a parameter is annotated with a kind of object, perhaps an optional one, or with a tuple of them."""
     annotation = parameter.annotation
-    kinds = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    several = isinstance(annotation, types.UnionType) or get_origin(annotation) is tuple
+    kinds = get_args(annotation) if several else (annotation,)
     return any(isinstance(one, type) and issubclass(one, kind) for one in kinds)
 
 

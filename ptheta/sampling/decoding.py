@@ -30,6 +30,15 @@ class Decoder(ABC):
             conditional = self.step(previous)
         return conditional
 
+    def weighed(self, values: Tensor) -> tuple[Tensor, Distribution]:
+        """As `prefill`, and log p of the values that were read, nats [n] float64."""
+        conditional = self.step(None)
+        total = torch.zeros(len(values), dtype=torch.float64, device=values.device)
+        for previous in values.unbind(1):
+            total = total + conditional.log_prob(previous)
+            conditional = self.step(previous)
+        return total, conditional
+
     def settled(self, previous: Tensor) -> Tensor | None:
         """The value of all later dimensions [n], if the values x_{j−1} [n] leave no doubt; else None."""
         return None

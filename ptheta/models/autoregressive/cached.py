@@ -123,17 +123,38 @@ class CachedDecoder(Decoder):
         """Read the first values [n, k] in one pass."""
         if self.order is not None or not values.shape[1]:
             return super().prefill(values)
-        before = torch.cat([self.start, values.long()], 1)
-        if self.firsts is not None:
-            place = torch.arange(before.shape[1], device=before.device)
-            before = torch.where(place < self.firsts, self.nothing, before)
-            before = torch.where(place == self.firsts, self.start, before)
+        before = self._begun(values)
         for part in before.split(self.chunk, 1):
             h, here = self._stream(part)
         last = slice(here.stop - 1, here.stop)
         alignment = None if self.alignment is None else self.alignment.at(slice(-1, None))
         logits = self.model.outputs(h[:, -1:], last, before[:, -1:], self.conditioning, alignment)
         return self.model.head(logits, last)[:, 0]
+
+    def weighed(self, values: Tensor) -> tuple[Tensor, Distribution]:
+        """Read the first values [n, k] in one pass; log p of those that are no padding."""
+        if self.order is not None or not values.shape[1]:
+            return super().weighed(values)
+        before, k = self._begun(values), values.shape[1]
+        counted = torch.ones_like(values, dtype=torch.bool)
+        if self.firsts is not None:
+            counted = torch.arange(k, device=values.device) >= self.firsts[:, :1]
+        total = torch.zeros(len(values), dtype=torch.float64, device=values.device)
+        for part in before.split(self.chunk, 1):
+            conditionals = self._next(part)
+            here = slice(self.j - part.shape[1], min(self.j, k))
+            scores = conditionals[:, : here.stop - here.start].log_prob(values[:, here].long())
+            total = total + torch.where(counted[:, here], scores, 0.0).sum(1)
+        return total, conditionals[:, -1]
+
+    def _begun(self, values: Tensor) -> Tensor:
+        """What stands before the first values [n, k] and before what follows them, [n, k + 1]."""
+        before = torch.cat([self.start, values.long()], 1)
+        if self.firsts is not None:
+            place = torch.arange(before.shape[1], device=before.device)
+            before = torch.where(place < self.firsts, self.nothing, before)
+            before = torch.where(place == self.firsts, self.start, before)
+        return before
 
     def extend(self, values: Tensor) -> Distribution:
         """After values [n, t] more: the conditionals that follow each of them, [n, t]."""
