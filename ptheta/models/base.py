@@ -201,7 +201,7 @@ class Model(nn.Module, ABC):
         return self._own_parameters() + sum(part.total_parameters for part in self.parts().values())
 
     @property
-    def kind(self) -> type[Model]:
+    def family_class(self) -> type[Model]:
         """The family: the class, but of an ensemble that of its members."""
         return type(self)
 

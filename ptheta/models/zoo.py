@@ -196,7 +196,7 @@ def _is_found(name: str) -> bool:
 
 def name_of(model: Model | type[Model]) -> str:
     """The zoo's name of a model's family, or `module:Class` if it is not in the zoo."""
-    cls = model if isinstance(model, type) else model.kind
+    cls = model if isinstance(model, type) else model.family_class
     for row in ZOO.values():
         if row.path.endswith(":" + cls.__name__) and cls.__module__ == row.module:
             return row.name
@@ -209,7 +209,7 @@ def stored_name(model: Model | type[Model]) -> str:
     Raises:
         FitError: the class cannot be found again.
     """
-    cls, name = model if isinstance(model, type) else model.kind, name_of(model)
+    cls, name = model if isinstance(model, type) else model.family_class, name_of(model)
     if name in ZOO:
         return ZOO[name].path if ZOO[name].is_own else name
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ptheta.distributions import Distribution
 from ptheta.errors import UsageError
 from ptheta.models import ZOO, Autoregressive, Counting, Density, Model
+from ptheta.models.ensembles.kinds import ensemble_of
 from ptheta.models.zoo import Family
 from ptheta.spaces import (
     Column,
@@ -66,11 +67,27 @@ ROWS = {**ZOO, **TOYS}
 """Families of the zoo, and small ones with a bound and without a density."""
 
 
+TOGETHER = [
+    ("made", "", "sizes"),
+    ("markov_mlp", "", "real"),
+    ("pixelcnn", "logistic", "rgb"),
+    ("transformer", "", "sequence"),
+    ("transformer", "", "document"),
+    ("transformer", "any-order", "grid"),
+    ("table", "", "table"),
+    ("flow", "", "real"),
+    ("independent", "", "discrete"),
+    ("toy_vae", "", "discrete"),
+]
+"""Ensembles: family, variant and space of their members; with labels and without."""
+
+
 class Case(NamedTuple):
     family: str
     space_name: str
     context_name: str
     variant: str = ""
+    members: int = 1
 
     @property
     def row(self) -> Family:
@@ -99,8 +116,12 @@ def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
         for space, context, variant in itertools.product(SPACES, CONTEXTS, ["", *row.variants]):
             case = Case(name, space, context, variant)
             if accepts(case):
-                found.append(pytest.param(case, id="-".join(filter(None, case))))
-    return found
+                found.append(case)
+        for family, variant, space in TOGETHER:
+            labelled = issubclass(Label, cls.context_spaces)
+            if family == name:
+                found += [Case(name, space, context, variant, 3) for context in ["", *["labelled"] * labelled]]
+    return [pytest.param(case, id="-".join(filter(None, case[:4])) + "-together" * (case.members > 1)) for case in found]
 
 
 @functools.cache
@@ -205,10 +226,26 @@ def build(row: Family, space: Space, context_space: Space | None, **hyperparamet
     return model.eval()
 
 
+def members_of(case: Case) -> list[Model]:
+    """The case's models, each with weights of its own."""
+    members = [build(case.row, case.space, case.context_space, **case.hyperparameters) for _ in range(case.members)]
+    for number, member in enumerate(members[1:]):
+        g = torch.Generator().manual_seed(number)
+        if isinstance(member, Counting):
+            x = random_events(case.space, 9, seed=6 + number)
+            member.observe(x, None if case.context_space is None else random_contexts(case.context_space, 9, seed=7))
+            member.finish()
+        with torch.no_grad():
+            for parameter in member.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=g) * 0.1)
+    return members
+
+
 @functools.cache
 def model_of(case: Case, dtype: torch.dtype = torch.float64) -> Any:
     """The case's instance; shared between tests, which leave it as it is."""
-    return build(case.row, case.space, case.context_space, **case.hyperparameters).to(dtype)
+    members = members_of(case)
+    return (members[0] if case.members == 1 else ensemble_of(members).eval()).to(dtype)
 
 
 def random_contexts(space: Space, n: int, seed: int) -> Tensor:

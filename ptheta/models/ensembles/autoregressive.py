@@ -17,6 +17,7 @@ from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.orders import Order
 from ptheta.models.base import Model
+from ptheta.models.checks import evaluating
 from ptheta.models.conditions import rows_of
 from ptheta.models.ensembles.base import Ensemble
 from ptheta.sampling import Effort, Method, Warp
@@ -84,6 +85,8 @@ class AutoregressiveEnsemble(Ensemble, Autoregressive):
         views = tuple(member.reordered(order) for member in self.members)
         return type(self)(self.space, self.context_space, members=views).train(self.training)
 
+    _sample = Autoregressive._sample
+
     def _draw(
         self,
         n: int,
@@ -97,7 +100,8 @@ class AutoregressiveEnsemble(Ensemble, Autoregressive):
     ) -> Tensor:
         if not warp.is_identity or guidance not in (1, (1,)):
             return super()._draw(n, context, prefix, warp, generator, method, effort, guidance)
-        chosen = self._chosen(self._posterior(n, context, prefix), generator)
+        with torch.inference_mode(), evaluating(self):
+            chosen = self._chosen(self._posterior(n, context, prefix), generator)
         drawn = torch.zeros(n, *self.space.shape, dtype=self.event_dtype, device=self.device)
         for number, member in enumerate(self.members):
             rows = (chosen == number).nonzero()[:, 0]

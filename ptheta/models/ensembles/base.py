@@ -46,9 +46,9 @@ class Ensemble(Model):
         self.sampling_signature = type(first).sampling_signature  # type: ignore[method-assign]
 
     @property
-    def kind(self) -> type[Model]:
+    def family_class(self) -> type[Model]:
         """The members' family."""
-        return self.members[0].kind
+        return self.members[0].family_class
 
     @property
     def log_prior(self) -> Tensor:
@@ -87,15 +87,14 @@ class Ensemble(Model):
 
     def _sample(self, n: int, context: Tensor | None, generator: torch.Generator, **options: Any) -> Tensor:
         chosen = self._chosen(self.log_prior.expand(n, -1), generator)
-        drawn: Tensor | None = None
+        parts, order = [], []
         for number, member in enumerate(self.members):
             rows = (chosen == number).nonzero()[:, 0]
-            given = None if context is None else context[rows]
-            part = member._sample(len(rows), given, generator, **options)
-            drawn = part.new_zeros(n, *self.space.shape) if drawn is None else drawn
-            drawn[rows] = part
-        assert drawn is not None
-        return drawn
+            if len(rows) or (not n and not number):
+                given = None if context is None else context[rows]
+                parts.append(member._sample(len(rows), given, generator, **options))
+                order.append(rows)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def _chosen(self, log_weights: Tensor, generator: torch.Generator) -> Tensor:
         """The member [n] that each event is drawn from, by log weights [n, K]."""
