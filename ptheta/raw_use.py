@@ -26,8 +26,8 @@ from ptheta.evaluation.nats import elbos, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.foreign import guarded
 from ptheta.models import Autoregressive, Density, family
+from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.autoregressive.language import LanguageModel
-from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.raw_values import as_codec_takes, as_columns, listed, written
 from ptheta.remarks import remark
 from ptheta.sampling import generator_for
@@ -157,7 +157,7 @@ class RawUse(StoredRun):
 
     def _of_known(self, values: Any, context: Any, unknown: Unknown) -> np.ndarray:
         """log p of the cells of rows whose categories are known."""
-        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
+        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, Imputing):
             raise UsageError(
                 f"{self.path} cannot leave out cells", "fit `table` to mixed columns, or leave out unknown"
             )
@@ -205,7 +205,7 @@ class RawUse(StoredRun):
         """
         if n < 1:
             raise UsageError(f"n is {n}", "give at least 1")
-        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, TableTransformer):
+        if not isinstance(self.codec, RowCodec) or not isinstance(self.model, Imputing):
             raise UsageError(f"{self.path} cannot fill in missing cells", "fit `table` to mixed columns")
         held = Holed(values, self.codec, unknown)
         rows = self._contexts(context, len(held.rows), values)
@@ -379,7 +379,7 @@ class RawUse(StoredRun):
 
 
 def filled(
-    model: TableTransformer,
+    model: Imputing,
     codec: RowCodec,
     rows: np.ndarray,
     draws: int,
@@ -409,7 +409,7 @@ def filled(
     return result
 
 
-def of_known(model: TableTransformer, x: np.ndarray, unknown: np.ndarray, context: Tensor | None) -> np.ndarray:
+def of_known(model: Imputing, x: np.ndarray, unknown: np.ndarray, context: Tensor | None) -> np.ndarray:
     """log p of the cells of rows that are not unknown, nats [n] float64.
 
     Args:

@@ -23,7 +23,7 @@ from ptheta.data.sources.spelled_rows import filled as filled_text
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
-from ptheta.models.autoregressive.table import TableTransformer
+from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.numbers import listed, plural
 from ptheta.raw_use import filled
 from ptheta.remarks import remark
@@ -79,7 +79,7 @@ def impute(
     """Draw the missing cells of tables, and write the tables without them."""
     codec, model = run.codec, run.model
     assert isinstance(codec, RowCodec)
-    if not isinstance(model, TableTransformer):
+    if not isinstance(model, Imputing):
         raise UsageError(f"{run.name} cannot fill in missing cells", "fit the model `table`")
     tables, missing = [], []
     for file in files:

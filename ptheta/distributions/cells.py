@@ -134,7 +134,7 @@ class Cell(Distribution):
         others, numbers = [], []
         for part, log_weight in zip(parts, log_weights, strict=True):
             assert part.mixture is not None
-            total = part.mixture.log_survival(part.floor).double().logsumexp(-1)  # what the cut at the least value keeps
+            total = part.mixture.log_survival(part.floor).double().logsumexp(-1)  # what the cut keeps
             others.append(log_weight + part.logits.log_softmax(-1)[..., -1].double() - total)
             numbers.append(part.mixture.weighted())
         among = torch.stack(others)

@@ -112,12 +112,11 @@ class LocationScaleMixture(Distribution):
         return self._with(self.weight_logits[index], self.loc[index], self.log_scale[index])
 
 
-def joined(
-    parts: Sequence[tuple[Tensor, Tensor, Tensor]], log_weights: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def joined(parts: Sequence[tuple[Tensor, Tensor, Tensor]], log_weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Components [..., C] of K mixtures as those of one, [..., K C], by log weights [K, ...] of the mixtures."""
-    weighted = [logits + log_weight[..., None].to(logits.dtype) for (logits, _, _), log_weight in zip(parts, log_weights, strict=True)]
-    return torch.cat(weighted, -1), torch.cat([loc for _, loc, _ in parts], -1), torch.cat([s for _, _, s in parts], -1)
+    logits, loc, log_scale = zip(*parts, strict=True)
+    weighted = [one + log_weight[..., None].to(one.dtype) for one, log_weight in zip(logits, log_weights, strict=True)]
+    return torch.cat(weighted, -1), torch.cat(loc, -1), torch.cat(log_scale, -1)
 
 
 def chosen(weight: Tensor, noise: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, Holed, Unknown
 from ptheta.errors import UsageError, nearest
 from ptheta.models import Model
-from ptheta.models.autoregressive.table import TableTransformer
+from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.zoo import class_of
 from ptheta.raw_use import filled
 from ptheta.sklearn.estimator import DensityEstimator, is_frame, seed_of, to_pandas, without_na
@@ -100,7 +100,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise UsageError(f"no strategy is called {self.strategy!r}", nearest(str(self.strategy), ["draw", "best"]))
         if self.draws < 1:
             raise UsageError(f"draws is {self.draws}", "give at least 1")
-        if not issubclass(class_of(self.model), TableTransformer):
+        if not issubclass(class_of(self.model), Imputing):
             raise UsageError(f"{self.model} cannot fill in missing cells", "use the model `table`")
         self.estimator_ = DensityEstimator(
             self.model,
@@ -143,7 +143,7 @@ class DensityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         assert isinstance(rows, Loaded)
         codec, model = rows.codec, self.estimator_.model_
         assert isinstance(codec, RowCodec)
-        assert isinstance(model, TableTransformer)
+        assert isinstance(model, Imputing)
         is_table = is_frame(X) or hasattr(X, "__arrow_c_stream__")
         held = Holed(X if is_table else frame, codec, self.unknown)
         seed = self.estimator_.random_state

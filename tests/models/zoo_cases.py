@@ -121,7 +121,9 @@ def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
             labelled = issubclass(Label, cls.context_spaces)
             if family == name:
                 found += [Case(name, space, context, variant, 3) for context in ["", *["labelled"] * labelled]]
-    return [pytest.param(case, id="-".join(filter(None, case[:4])) + "-together" * (case.members > 1)) for case in found]
+    return [
+        pytest.param(case, id="-".join(filter(None, case[:4])) + "-together" * (case.members > 1)) for case in found
+    ]
 
 
 @functools.cache

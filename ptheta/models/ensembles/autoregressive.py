@@ -1,11 +1,10 @@
 """Mixtures of autoregressive models, whose conditionals are known:
 
-    p(x_j | x_<j) = Σ_k w_k p_k(x_j | x_<j),    w_k ∝ π_k p_k(x_<j)
+p(x_j | x_<j) = Σ_k w_k p_k(x_j | x_<j),    w_k ∝ π_k p_k(x_<j)
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,9 @@ import torch
 from torch import Tensor
 
 from ptheta.distributions import Distribution
+from ptheta.distributions.warps import UNCHANGED
 from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive
+from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.autoregressive.orders import Order
 from ptheta.models.base import Model
@@ -24,6 +25,9 @@ from ptheta.sampling import Effort, Method, Warp
 from ptheta.sampling.decoding import Decoder
 from ptheta.sampling.mixing import MixedDecoder, mixed
 from ptheta.spaces import Space
+
+UNBOUNDED = 2**40
+"""Tokens, more than any sequence has."""
 
 
 class AutoregressiveEnsemble(Ensemble, Autoregressive):
@@ -62,9 +66,7 @@ class AutoregressiveEnsemble(Ensemble, Autoregressive):
         return self._conditionals_from(z, self._conditions(context), 0)
 
     def _conditionals_from(self, z: Tensor, conditions: Any, first: int) -> Distribution:
-        parts = [
-            member._conditionals_from(z, part, 0) for member, part in zip(self.members, conditions, strict=True)
-        ]
+        parts = [member._conditionals_from(z, part, 0) for member, part in zip(self.members, conditions, strict=True)]
         scores = torch.stack([part.log_prob(z) for part in parts])  # [K, n, m]
         before = torch.cat([torch.zeros_like(scores[..., :1]), scores[..., :-1]], -1).cumsum(-1)
         joint = self.log_prior[:, None, None] + before
@@ -148,7 +150,7 @@ class LanguageEnsemble(AutoregressiveEnsemble, LanguageModel):
     @property
     def reach(self) -> int:
         """All tokens before one say which members to trust."""
-        return sys.maxsize - 1
+        return UNBOUNDED
 
     def reader(
         self, n: int, context: Tensor | None, slots: int, first: Tensor | None = None, compile: bool = False
@@ -156,3 +158,37 @@ class LanguageEnsemble(AutoregressiveEnsemble, LanguageModel):
         """See `LanguageModel.reader`."""
         readers = [member.reader(n, context, slots, first, compile) for member in self.members]
         return MixedDecoder(readers, self.log_prior, n)
+
+
+class TableEnsemble(AutoregressiveEnsemble, Imputing):
+    """An ensemble of models that impute; the missing cells of a row are drawn from one member, chosen by its present
+    ones, which is the mixture's own conditional.
+
+    Args:
+        space, context_space, members: see `Ensemble`.
+    """
+
+    members: Sequence[Imputing]
+
+    def __init__(self, space: Space, context_space: Space | None = None, *, members: tuple[Model, ...]):
+        super().__init__(space, context_space, members=members)
+        self.columns = self.members[0].columns
+
+    @property
+    def _imputing_noise(self) -> int:
+        return self.space.dimensions + 1
+
+    def _log_prob_of_part(self, x: Tensor, left_out: Tensor, context: Tensor | None) -> Tensor:
+        return self._mixed(member._log_prob_of_part(x, left_out, context) for member in self.members)
+
+    def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor, warp: Warp = UNCHANGED) -> Tensor:
+        missing = torch.isnan(x)
+        known = torch.where(missing, self._fillers(), x)
+        scores = torch.stack([member._log_prob_of_part(known, missing, context) for member in self.members], -1)
+        chosen = self._by(self.log_prior + scores, noise[:, -1, 0])
+        x = x.clone()
+        for number, member in enumerate(self.members):
+            rows = (chosen == number).nonzero()[:, 0]
+            if len(rows):
+                x[rows] = member._filled(x[rows], rows_of(context, rows), noise[rows, :-1], warp)
+        return x

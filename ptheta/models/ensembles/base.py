@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,9 +98,14 @@ class Ensemble(Model):
 
     def _chosen(self, log_weights: Tensor, generator: torch.Generator) -> Tensor:
         """The member [n] that each event is drawn from, by log weights [n, K]."""
-        u = uniforms(len(log_weights), 1, generator=generator).to(self.device)
+        return self._by(log_weights, uniforms(len(log_weights), generator=generator).to(self.device))
+
+    @staticmethod
+    def _by(log_weights: Tensor, u: Tensor) -> Tensor:
+        """The member [n] that a uniform [n] chooses by log weights [n, K]."""
         cdf = log_weights.softmax(-1).cumsum(-1)
-        return torch.searchsorted(cdf / cdf[:, -1:], u, right=True)[:, 0].clamp(max=len(self.members) - 1)
+        chosen = torch.searchsorted(cdf / cdf[:, -1:], u[:, None].contiguous(), right=True)[:, 0]
+        return chosen.clamp(max=log_weights.shape[-1] - 1)
 
 
 def _check(space: Space, context_space: Space | None, members: Sequence[Model]) -> None:

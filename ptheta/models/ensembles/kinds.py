@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ptheta.models.autoregressive.base import Autoregressive
+from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.autoregressive.language import LanguageModel
 from ptheta.models.base import Model
-from ptheta.models.ensembles.autoregressive import AutoregressiveEnsemble, LanguageEnsemble
+from ptheta.models.ensembles.autoregressive import AutoregressiveEnsemble, LanguageEnsemble, TableEnsemble
 from ptheta.models.ensembles.base import Ensemble
 
 KINDS: list[tuple[type[Model], type[Ensemble]]] = [
     (LanguageModel, LanguageEnsemble),
+    (Imputing, TableEnsemble),
     (Autoregressive, AutoregressiveEnsemble),
 ]
 """What members are, and the ensemble of such members; the first that fits is taken."""
