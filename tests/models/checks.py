@@ -15,6 +15,7 @@ from torch import Tensor
 from ptheta.data import Split
 from ptheta.errors import DensityError
 from ptheta.models import Model
+from ptheta.models.ensembles.base import Ensemble
 from ptheta.training import OBJECTIVES, Budget, Settings, Trainer, World
 
 HERE = World(0, 1, torch.device("cpu"))
@@ -135,7 +136,9 @@ def check_players_own_their_parameters(trainer: Trainer) -> None:
     beside = {id(p) for module in trainer.objective.scaffolding.values() for p in module.parameters()}
     assert set(owned) == {i for i in model | beside if i in owned}
     assert not model & beside, "the opponent is part of the model"
-    fresh = type(trainer.model)(trainer.model.space, trainer.model.context_space, **trainer.model.hyperparameters())
+    learned = trainer.model
+    own = {"members": tuple(learned.members)} if isinstance(learned, Ensemble) else learned.hyperparameters()
+    fresh = type(learned)(learned.space, learned.context_space, **own)
     assert trainer.weights.keys() == fresh.state_dict().keys(), "the weights hold what is not part of the model"
 
 

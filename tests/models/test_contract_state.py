@@ -28,6 +28,7 @@ from zoo_cases import (
     random_events,
 )
 
+from ptheta.configs import build_model, describe_model
 from ptheta.errors import SpaceError, UsageError
 from ptheta.models import ZOO, Counting, Density, name_of, zoo
 from ptheta.spaces import Real, Space
@@ -46,10 +47,11 @@ def test_state_and_hyperparameters_make_the_same_model(case: Case, monkeypatch):
     assert model.free_parameters > 0
     for space in filter(None, (model.space, model.context_space)):
         assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
-    hyperparameters = json.loads(json.dumps(model.hyperparameters()))
-    twin = type(model)(case.space, case.context_space, **hyperparameters).to(torch.float64).eval()
+    spaces = {"space": model.space, "context_space": model.context_space}
+    config = {"seed": 0, "model": describe_model(model)} | {k: v and v.to_json() for k, v in spaces.items()}
+    twin = build_model(json.loads(json.dumps(config))).to(torch.float64).eval()
     assert twin.hyperparameters() == model.hyperparameters()
-    assert set(case.row.small) <= set(twin.hyperparameters())
+    assert set(case.row.small) <= set(config["model"]["hyperparameters"])
     twin.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
     assert twin.free_parameters == model.free_parameters
     assert torch.equal(twin.sample(30, contexts(case, 30), seed=0), model.sample(30, contexts(case, 30), seed=0))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from zoo_cases import SPACES, Case, all_events, frequencies_agree, model_of, random_events
 
-from ptheta.configs import _built, describe_model
+from ptheta.configs import build_model, describe_model
 from ptheta.distributions import Categorical
 from ptheta.errors import UsageError
 from ptheta.models import MADE, Flow, Transformer
@@ -97,7 +97,7 @@ def test_an_ensemble_is_stored_as_its_members_family_and_what_differs():
     described = describe_model(ensemble)
     assert described["family"] == "made"
     assert described["members"] == [{}, {"dropout": 0.2}, {"width": 12}]
-    again = _built(described, space.to_json(), None)
+    again = build_model({"seed": 0, "model": described, "space": space.to_json(), "context_space": None})
     again.load_state_dict(ensemble.state_dict())
     x = random_events(space, 5, seed=0)
     assert torch.equal(again.log_prob(x), ensemble.log_prob(x))

@@ -68,18 +68,18 @@ ROWS = {**ZOO, **TOYS}
 
 
 TOGETHER = [
-    ("made", "", "sizes"),
-    ("markov_mlp", "", "real"),
-    ("pixelcnn", "logistic", "rgb"),
-    ("transformer", "", "sequence"),
-    ("transformer", "", "document"),
-    ("transformer", "any-order", "grid"),
-    ("table", "", "table"),
-    ("flow", "", "real"),
-    ("independent", "", "discrete"),
-    ("toy_vae", "", "discrete"),
+    ("made", "sizes", "labelled", ""),
+    ("markov_mlp", "real", "", ""),
+    ("pixelcnn", "rgb", "", "logistic"),
+    ("transformer", "sequence", "", ""),
+    ("transformer", "document", "labelled", ""),
+    ("transformer", "grid", "", "any-order"),
+    ("table", "table", "labelled", ""),
+    ("flow", "real", "", ""),
+    ("independent", "discrete", "", ""),
+    ("toy_vae", "discrete", "labelled", ""),
 ]
-"""Ensembles: family, variant and space of their members; with labels and without."""
+"""Cases of which ensembles are tested, too."""
 
 
 class Case(NamedTuple):
@@ -117,13 +117,9 @@ def cases(kind: type = Model, density: Density | None = None) -> list[Any]:
             case = Case(name, space, context, variant)
             if accepts(case):
                 found.append(case)
-        for family, variant, space in TOGETHER:
-            labelled = issubclass(Label, cls.context_spaces)
-            if family == name:
-                found += [Case(name, space, context, variant, 3) for context in ["", *["labelled"] * labelled]]
-    return [
-        pytest.param(case, id="-".join(filter(None, case[:4])) + "-together" * (case.members > 1)) for case in found
-    ]
+        found += [Case(*case, members=3) for case in TOGETHER if case[0] == name]
+    together = ["", "together"]
+    return [pytest.param(case, id="-".join(filter(None, [*case[:4], together[case.members > 1]]))) for case in found]
 
 
 @functools.cache

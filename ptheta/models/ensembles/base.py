@@ -83,7 +83,9 @@ class Ensemble(Model):
 
     def _mixed(self, scores: Iterable[Tensor]) -> Tensor:
         """log Σ_k π_k p_k from log p_k [n] of every member; nats [n], float64."""
-        return (torch.stack([score.double() for score in scores]) + self.log_prior[:, None]).logsumexp(0)
+        joint = torch.stack([score.double() for score in scores]) + self.log_prior[:, None]
+        impossible = torch.isneginf(joint).all(0)  # whose sum has no gradient
+        return torch.where(impossible, joint[0], torch.where(impossible, 0.0, joint).logsumexp(0))
 
     def _sample(self, n: int, context: Tensor | None, generator: torch.Generator, **options: Any) -> Tensor:
         chosen = self._chosen(self.log_prior.expand(n, -1), generator)
