@@ -86,7 +86,7 @@ class Distribution(ABC):
         raise UsageError(f"values of a {type(self).__name__} have a density, not a probability", "use discrete events")
 
     @classmethod
-    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Distribution:
+    def mix(cls, parts: Sequence[Self], log_weights: Tensor) -> Distribution:
         """Σ_k w_k p_k, as a distribution that can do what its parts can.
 
         Args:

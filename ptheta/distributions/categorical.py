@@ -74,7 +74,7 @@ class Categorical(Distribution):
         return (yield self.logits.cpu().double().softmax(-1), values)
 
     @classmethod
-    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Categorical:
+    def mix(cls, parts: Sequence[Self], log_weights: Tensor) -> Categorical:
         """The categorical whose probabilities are Σ_k w_k p_k."""
         mixed: Tensor | None = None
         for part, log_weight in zip(parts, log_weights, strict=True):  # one after the other: logits may be many

@@ -122,13 +122,13 @@ class Cell(Distribution):
         return type(self)(self.column, self.j, self.scale, self.logits[index], mixture)
 
     @classmethod
-    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Cell:
+    def mix(cls, parts: Sequence[Self], log_weights: Tensor) -> Cell:
         """Codes by Σ_k w_k p_k(code); other numbers by all components, those of part k weighted by w_k p_k(other).
 
         The parts are of one column, seen in one scale.
         """
         one = parts[0]
-        codes = Categorical.mixture([Categorical(part.logits) for part in parts], log_weights)
+        codes = Categorical.mix([Categorical(part.logits) for part in parts], log_weights)
         if one.mixture is None:
             return Cell(one.column, one.j, one.scale, codes.logits, None)
         others, numbers = [], []
@@ -346,10 +346,10 @@ class Row(Distribution):
         return (*self.cells[0].batch_shape, len(self.cells))
 
     @classmethod
-    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Row:
-        """Every cell as its own `mixture` is."""
+    def mix(cls, parts: Sequence[Self], log_weights: Tensor) -> Row:
+        """Every cell as its own `mix` is."""
         cells = zip(*(part.cells for part in parts), strict=True)
-        return Row([Cell.mixture(same, log_weights[..., t]) for t, same in enumerate(cells)])
+        return Row([Cell.mix(same, log_weights[..., t]) for t, same in enumerate(cells)])
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p of every entry of x [n, k], float64."""

@@ -92,8 +92,8 @@ class DiscretisedLogisticMixture(LogisticMixture):
         p = torch.cat([cdf, torch.ones_like(cdf[..., :1])], -1).diff(dim=-1).clamp(min=0)
         return (yield p / p.sum(-1, keepdim=True), values)
 
-    def _with(self, *parameters: Tensor) -> Self:
-        return type(self)(*parameters, self.levels)
+    def _with(self, weight_logits: Tensor, loc: Tensor, log_scale: Tensor) -> Self:
+        return type(self)(weight_logits, loc, log_scale, self.levels)
 
     def warped(self, warp: Warp) -> Distribution:
         """Reshaped by temperature, top-k, top-p and min-p: a categorical, unless nothing changes."""

@@ -96,7 +96,7 @@ class LocationScaleMixture(Distribution):
         return (loc + scale * self.standard_quantile(noise[..., 1])).to(self.loc.dtype)
 
     @classmethod
-    def mixture(cls, parts: Sequence[Self], log_weights: Tensor) -> Self:
+    def mix(cls, parts: Sequence[Self], log_weights: Tensor) -> Self:
         """All components of all parts."""
         return parts[0]._with(*joined([part.weighted() for part in parts], log_weights))
 
@@ -104,9 +104,9 @@ class LocationScaleMixture(Distribution):
         """Log weights that are normalised, locations and log scales, [*batch_shape, C] each."""
         return self.log_weight, self.loc, self.log_scale
 
-    def _with(self, *parameters: Tensor) -> Self:
+    def _with(self, weight_logits: Tensor, loc: Tensor, log_scale: Tensor) -> Self:
         """A distribution of the same class with other components."""
-        return type(self)(*parameters)
+        return type(self)(weight_logits, loc, log_scale)
 
     def __getitem__(self, index) -> Self:
         return self._with(self.weight_logits[index], self.loc[index], self.log_scale[index])

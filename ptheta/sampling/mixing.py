@@ -26,7 +26,7 @@ def mixed(parts: Sequence[Distribution], log_joint: Tensor) -> Distribution:
     """
     impossible = torch.isneginf(log_joint).all(0)
     log_joint = torch.where(impossible, 0.0, log_joint)
-    return type(parts[0]).mixture(parts, log_joint.log_softmax(0))
+    return type(parts[0]).mix(parts, log_joint.log_softmax(0))
 
 
 class MixedDecoder(Decoder):
@@ -58,9 +58,9 @@ class MixedDecoder(Decoder):
 
     def weighed(self, values: Tensor) -> tuple[Tensor, Distribution]:
         """See `Decoder.weighed`."""
-        totals, self.last = zip(*(decoder.weighed(values) for decoder in self.decoders), strict=True)
-        before = self.log_joint.logsumexp(0)
-        self.log_joint, self.last = self.log_joint + torch.stack(totals), list(self.last)
+        found = [decoder.weighed(values) for decoder in self.decoders]
+        before, self.last = self.log_joint.logsumexp(0), [conditional for _, conditional in found]
+        self.log_joint = self.log_joint + torch.stack([total for total, _ in found])
         return self.log_joint.logsumexp(0) - before, mixed(self.last, self.log_joint)
 
     def extend(self, values: Tensor) -> Distribution:

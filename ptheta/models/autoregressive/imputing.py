@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ class Imputing(Autoregressive):
         columns: of the table.
     """
 
-    columns: Sequence[Column]
+    columns: tuple[Column, ...]
 
     @abstractmethod
     def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor, warp: Warp = UNCHANGED) -> Tensor:

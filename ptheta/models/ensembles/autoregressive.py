@@ -87,7 +87,8 @@ class AutoregressiveEnsemble(Ensemble, Autoregressive):
         views = tuple(member.reordered(order) for member in self.members)
         return type(self)(self.space, self.context_space, members=views).train(self.training)
 
-    _sample = Autoregressive._sample
+    def _sample(self, n: int, context: Tensor | None, generator: torch.Generator, **options: Any) -> Tensor:
+        return Autoregressive._sample(self, n, context, generator, **options)  # and so by `_draw`
 
     def _draw(
         self,
