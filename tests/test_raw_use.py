@@ -166,7 +166,7 @@ def test_mistakes_name_row_and_column(use, problem, table):
 
 
 def test_memory_does_not_grow_with_the_draws(table, monkeypatch):
-    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 8)
+    monkeypatch.setattr("ptheta.models.autoregressive.imputing.IMPUTED", 8)
     frame = rows(30, 4)
     frame.loc[::2, "size"] = np.nan
     shapes = []

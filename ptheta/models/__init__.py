@@ -11,10 +11,22 @@ from ptheta.models.autoregressive.base import Autoregressive
 from ptheta.models.base import Model
 from ptheta.models.counting.base import Counting
 from ptheta.models.density import Density
+from ptheta.models.ensembles.kinds import ensemble_of
 from ptheta.models.zoo import ZOO, Family, family, name_of
 from ptheta.sampling.decoding import Decoder
 
-__all__ = ["ZOO", "Autoregressive", "Counting", "Decoder", "Density", "Family", "Model", "family", "name_of"]
+__all__ = [
+    "ZOO",
+    "Autoregressive",
+    "Counting",
+    "Decoder",
+    "Density",
+    "Family",
+    "Model",
+    "ensemble_of",
+    "family",
+    "name_of",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -279,7 +279,7 @@ def test_imputing_keeps_bits_counts_draws_and_follows_seeds(monkeypatch):
     assert torch.equal(drawn[present].view(torch.int64), x[:, None].expand(-1, 4, -1)[present].view(torch.int64))
     assert torch.equal(model.impute(x, 4, seed=0), drawn)
     assert not torch.equal(model.impute(x, 4, seed=1), drawn)
-    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 7)
+    monkeypatch.setattr("ptheta.models.autoregressive.imputing.IMPUTED", 7)
     assert torch.allclose(model.impute(x, 4, seed=0), drawn, rtol=1e-9, atol=1e-9)
     assert len(torch.unique(drawn[holes.any(1)][0], dim=0)) > 1
     assert x.isnan().equal(holes)  # what was given stays
@@ -329,7 +329,7 @@ def test_imputing_in_parts_is_imputing_at_once_and_holds_a_part_at_a_time(monkey
     model, x = build(MIXED), rows(MIXED, 40)
     x[::2] = NAN
     whole = model.impute(x, 3, seed=0)
-    monkeypatch.setattr("ptheta.models.autoregressive.table.IMPUTED", 12)
+    monkeypatch.setattr("ptheta.models.autoregressive.imputing.IMPUTED", 12)
     parts = list(model.imputed(x, 3, None, torch.Generator().manual_seed(0)))
     assert [len(part) for part in parts] == [4] * 10
     torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-9, atol=1e-9)
