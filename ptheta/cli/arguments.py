@@ -321,8 +321,10 @@ def fail(error: PthetaError, *, as_json: bool) -> int:
 def flagged(error: PthetaError, args: list[str]) -> PthetaError:
     """An error of a value that was given by a flag, which it names by its keyword, with the flag.
 
-    >>> str(flagged(UsageError("batch_size is 0", "give at least 1"), ["fit", "digits", "--batch-size=0"]))
-    '--batch-size is 0; give at least 1'
+    >>> from ptheta.wording import on_command_line
+    >>> with on_command_line():
+    ...     print(flagged(UsageError("batch_size is 0", "give at least 1"), ["fit", "digits", "--batch-size=0"]))
+    --batch-size is 0; give at least 1
     """
     found = re.match(r"([a-z]+(?:[_-][a-z]+)*) is (?=-?(?:\d|inf))", error.problem)
     flag = "" if found is None else flag_of(found[1])
