@@ -1,5 +1,6 @@
 """What is left out or reinterpreted is reported: in the notes of data and runs, by every command, once."""
 
+import dataclasses
 import json
 import os
 import unicodedata
@@ -265,14 +266,22 @@ def test_metadata_may_name_files_in_full(classes):
     assert sum(map(len, data.splits.values())) == len(rows)
 
 
-def test_categories_that_look_alike_are_reported_and_stay_apart():
+def test_categories_that_look_alike_are_one():
     other = unicodedata.normalize("NFD", "é")
-    frame = pd.DataFrame({"a": ["é", other, "b"] * 10, "c": ["x", "y", None] * 10})
+    frame = pd.DataFrame({"a": ["é", other, "b"] * 10, "c": ["x", "y", None, "y", "x", None] * 5})
     for columns in ("a", "a,c"):
         data = ptheta.load(frame, event=columns)
-        said = f"a: spellings of 'é' look alike, and are categories of their own: {other!a}, '\\xe9'"
-        assert data.remarks == [said]
-        assert data.codec.encode(frame[columns.split(",")]).shape[0] == 30
+        assert data.remarks == [f"a: spellings that look alike are one category, 'é': {other!a}, '\\xe9'"]
+        assert data.codec.levels_of("a").values == ["b", "é"]
+        x = data.codec.encode(frame[columns.split(",")])
+        assert x[:3, 0].tolist() == [1, 1, 0]
+    alone = ptheta.load(frame[frame["a"] != "é"], event=["a", "c"])
+    assert not alone.remarks
+    assert alone.codec.levels_of("a").values == ["b", other], "a spelling that is the only one stays"
+    assert alone.codec.encode(frame[frame["a"] == "é"])[0, 0] == 1, "and is found in the other one"
+    first, second = data.codec.columns
+    apart = dataclasses.replace(data.codec, columns=[first | {"values": ["b", other, "é"]}, second])
+    assert apart.encode(frame)[:3, 0].tolist() == [2, 1, 0], "a run that keeps them apart does so still"
 
 
 def test_columns_of_one_value_are_reported():

@@ -331,6 +331,18 @@ def test_numbers_come_back_in_the_type_and_with_the_noise_they_had(here, fitted,
     pd.testing.assert_frame_equal(pd.read_parquet(out / "a.parquet"), table, check_exact=True)
 
 
+def test_spellings_that_look_alike_come_back_as_they_were(here):
+    table = pd.DataFrame({"a": ["\xe9", "e\u0301", "b", "e\u0301 "] * 6})
+    table.to_csv("a.csv", index=False)
+    table.to_parquet("a.parquet")
+    run = ptheta.fit("independent", ptheta.load("a.csv"), out="run", verbose=False)
+    assert run.codec.levels_of("a").values == ["b", "é"]
+    report, out = both_ways(run, ["a.csv", "a.parquet"])
+    assert report.stored == ["a.parquet"], "whose cells are not kept beside the rows"
+    for name in ("a.csv", "a.parquet"):
+        assert (out / name).read_bytes() == (here / name).read_bytes()
+
+
 # Labels
 
 

@@ -2,7 +2,7 @@
 
 A reader decides what a cell is: "1" of a Parquet file is the number 1 of a CSV file, True is "true" or 1, and a whole
 number beside an empty cell is 3.0 to pandas. A category is the values that it had in the fit, and each is found again
-however it comes, as long as it can be no other.
+however it comes, as long as it can be no other; a word in any spelling that looks alike (`ptheta.names.canonical`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptheta.names import canonical, merged
 from ptheta.values import Known, resolution_of, shortest
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ class Levels:
         level = self._exact.get(value, -1)
         if level >= 0 and not (self._are_words and not isinstance(value, str)):
             return level
-        if self._are_words and isinstance(value, str) and not (self.printed and self._are_numbers):
-            return self._class_of(_number(value))  # else both are as they are spelled
+        if self._are_words and isinstance(value, str):
+            if (level := self._alike.get(canonical(value), -1)) >= 0:
+                return level
+            if not (self.printed and self._are_numbers):
+                return self._class_of(_number(value))  # else both are as they are spelled
         truth = value if isinstance(value, bool) else TRUTH.get(value.lower()) if isinstance(value, str) else None
         if self._are_words:
             if truth is not None:
@@ -109,6 +113,11 @@ class Levels:
         return np.array([*first, -1])
 
     # Words
+
+    @cached_property
+    def _alike(self) -> dict[str, int]:
+        """Canonical spelling → level, of words that no other one looks like."""
+        return {name: self._exact[found[0]] for name, found in merged(self.values).items() if len(found) == 1}
 
     @cached_property
     def _are_numbers(self) -> bool:

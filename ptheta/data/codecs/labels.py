@@ -18,7 +18,6 @@ from ptheta.data.codecs.known import Levels
 from ptheta.data.codecs.plain_rows import beyond, check_resolutions, numbers
 from ptheta.errors import SourceError, UsageError, nearest
 from ptheta.files import write_bytes
-from ptheta.names import canonical, merged
 from ptheta.numerals import is_number
 from ptheta.remarks import remark
 from ptheta.spaces import Label, Real
@@ -114,8 +113,6 @@ class LabelCodec(ValueCodec):
     def _number(self, value: Any) -> int:
         """The number of a value's class, −1 for none."""
         level = self._numbers.get(str(value), -1)
-        if level < 0 and isinstance(value, str):
-            level = self._alike.get(canonical(value), -1)
         return level if level >= 0 else self._levels.find_one(value)
 
     def knows_numbers_of(self, column: Column) -> bool:
@@ -129,11 +126,6 @@ class LabelCodec(ValueCodec):
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.classes)}
-
-    @cached_property
-    def _alike(self) -> dict[str, int]:
-        """Canonical name → number, of names that no other one looks like."""
-        return {name: self._numbers[found[0]] for name, found in merged(self.classes).items() if len(found) == 1}
 
     def decode(self, x: Tensor | np.ndarray) -> list[str]:
         """Names."""

@@ -18,12 +18,24 @@ MAX_NAMES = 1_000
 """Most classes a context may have."""
 
 
-def alike(name: str, values: Iterable[Any]) -> None:
-    """Remark categories of a column that look alike, as é in its two spellings; they stay apart, as cells come back."""
-    for label, spellings in merged(value for value in values if isinstance(value, str)).items():
-        if len(spellings) > 1:
-            listed = ", ".join(map(ascii, spellings))
-            remark(f"{name}: spellings of {label!r} look alike, and are categories of their own: {listed}")
+def categories(name: str, values: Iterable[Any]) -> list[Any]:
+    """The values of a column, sorted; strings that look alike, as é in its two spellings, are one, which is remarked.
+
+    Args:
+        name: of the column.
+        values: all of one type, each once.
+
+    Returns:
+        Values that occur: of several spellings the canonical one, if it is among them.
+    """
+    found = sorted(values)
+    if not found or not isinstance(found[0], str):
+        return found
+    kept = []
+    for label, spellings in merged(found).items():
+        kept.append(label if label in spellings else spellings[0])
+        _report(name, label, spellings, "category")
+    return sorted(kept)
 
 
 def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] | None:
@@ -66,6 +78,11 @@ def find_labels(source: Source, name: str, *, strict: bool = True) -> list[str] 
         return [str(value) for value in sorted(values)]
     classes = merged(values)
     for label, spellings in classes.items():
-        if len(spellings) > 1:
-            remark(f"{name}: spellings that look alike are one label, {label!r}: {', '.join(map(ascii, spellings))}")
+        _report(name, label, spellings, "label")
     return list(classes)
+
+
+def _report(name: str, label: str, spellings: list[str], what: str) -> None:
+    """Remark that several spellings are one label or category."""
+    if len(spellings) > 1:
+        remark(f"{name}: spellings that look alike are one {what}, {label!r}: {', '.join(map(ascii, spellings))}")

@@ -15,7 +15,7 @@ from ptheta.data.codecs.dtypes import dtype_of
 from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.mixed_rows import LARGEST, RowCodec, exact_numbers
 from ptheta.data.codecs.plain_rows import stored_in
-from ptheta.data.finding.labels import alike
+from ptheta.data.finding.labels import categories
 from ptheta.data.sources.tables import Source, Table, named
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
@@ -141,11 +141,9 @@ def _categories(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
     for name in names:
         if not values[name]:
             raise SourceError(f"column {name!r} has no value in any row", "choose other columns with --event")
-        alike(name, values[name])
+    names_of = {name: list(source.columns[name].names or ()) for name in names}
     return {
-        name: _described(
-            name, types[name], missing[name], list(source.columns[name].names or ()) or sorted(values[name])
-        )
+        name: _described(name, types[name], missing[name], names_of[name] or categories(name, values[name]))
         for name in names
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 from ptheta.data.codecs.frames import as_array_of, as_arrow
 from ptheta.data.codecs.mixed_rows import RowCodec
 from ptheta.data.codecs.plain_rows import TableCodec
-from ptheta.data.finding.labels import alike
+from ptheta.data.finding.labels import categories
 from ptheta.data.finding.mixed_columns import dtypes_of, is_plain, rows_codec
 from ptheta.data.resolutions import column_resolution
 from ptheta.data.sources.cells import kind_of_cell
@@ -122,9 +122,8 @@ def _categories(source: Source, names: list[str]) -> tuple[dict[str, list[Any]],
                 types.setdefault(name, str(array.type))
                 found[name].update(array.unique().to_pylist())
             start += len(chunk[names[0]])
-    for name, values in found.items():
-        alike(name, values)
-    return {name: list(source.columns[name].names or ()) or sorted(values) for name, values in found.items()}, types
+    names_of = {name: list(source.columns[name].names or ()) for name in names}
+    return {name: names_of[name] or categories(name, values) for name, values in found.items()}, types
 
 
 def _precision(source: Source, names: list[str]) -> str:
