@@ -12,6 +12,7 @@ from PIL import Image as pil
 import ptheta
 from ptheta.data import Codec, load
 from ptheta.data.codecs import ImageCodec
+from ptheta.data.codecs.picture_files import eight_bit, open_picture
 from ptheta.data.reading import events_of_file
 from ptheta.errors import SourceError, UsageError
 from ptheta.spaces import Image
@@ -162,6 +163,43 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, greys, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(SourceError, match=r"a\.png claims 10 by 11 pixels"):
         load(tmp_path)
+
+
+def test_a_canvas_of_webp_is_refused_before_a_decoder_makes_it(tmp_path, monkeypatch):
+    frames = [pil.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    content = (tmp_path / "a.webp").read_bytes()
+    assert open_picture(content).size == (4, 4)
+    claimed = content[:24] + (2**13 - 1).to_bytes(3, "little") * 2 + content[30:]  # of 2^26 pixels, as a PNG may have
+    (tmp_path / "a.webp").write_bytes(claimed)
+    monkeypatch.setattr("PIL._webp.WebPAnimDecoder", lambda _: pytest.fail("a decoder was made"))
+    for value in (claimed, {"path": str(tmp_path / "a.webp"), "bytes": None}):
+        with pytest.raises(SourceError, match=r"claims 8,192 by 8,192 pixels; at most 33,554,432 are decoded"):
+            open_picture(value)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (13, 7, 4), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("picture", "truth"),
+    [
+        (pil.fromarray(NOISE[..., 0]), NOISE[None, ..., 0]),
+        (pil.fromarray(NOISE[..., :3]), NOISE[..., :3].transpose(2, 0, 1)),
+        (pil.fromarray(NOISE[..., 0].astype(np.uint16) * 257), NOISE[None, ..., 0]),
+        (pil.fromarray(NOISE[..., 0].astype(np.float32) / 255), NOISE[None, ..., 0]),
+        *((pil.fromarray(NOISE).convert(mode), None) for mode in ("1", "LA", "P", "RGBA", "CMYK")),
+    ],
+    ids=lambda one: one.mode if isinstance(one, pil.Image) else "",
+)
+def test_pictures_are_converted_alike_whole_and_in_strips(picture, truth, monkeypatch):
+    for channels in (1, 3):
+        whole = eight_bit(picture, channels)
+        if truth is not None and len(truth) == channels:
+            np.testing.assert_array_equal(whole, truth)
+        with monkeypatch.context() as patched:
+            patched.setattr("ptheta.data.codecs.picture_files._STRIP", 15)
+            np.testing.assert_array_equal(eight_bit(picture, channels), whole)
 
 
 def test_a_run_sees_new_pictures_through_its_own_codec(tmp_path, greys):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 2**26
 """Most pixels a picture file may claim, checked before it is decoded."""
+
+MAX_PIXELS_OF = {"WEBP": MAX_PIXELS // 2}
+"""Format → its own limit: the decoder of WebP keeps two canvases beside the picture, 16 bytes a pixel in all."""
 
 DEPTHS = (255, 1023, 4095, 16383, 65535)
 """Whites of grey pictures of more than 8 bits a value: they may hold 8, 10, 12, 14 or 16 of them."""
@@ -41,6 +45,8 @@ TRAITS = {
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _GREY = ("1", "L", "LA", "La", *_DEEP)
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # the further pictures of a photo of a telephone (MPO) are no pages
+_STRIP = 2**22  # pixels that are converted at once, so that what is in between takes little memory
+_WEBP_HEAD = 30  # bytes, of which the last six are the size of the canvas
 _LAZY = "PNG"  # its EXIF data may stand behind the pixels
 
 
@@ -119,12 +125,10 @@ def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Pictu
             if isinstance(value, pil.Image):
                 yield value
                 return
-            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else regular(value, place(0)))
-            if picture.width * picture.height > MAX_PIXELS:
-                raise SourceError(
-                    f"{place(0)} claims {picture.width} by {picture.height} pixels",
-                    f"at most {MAX_PIXELS:,} are decoded; shrink or remove it",
-                )
+            value = value if isinstance(value, bytes) else regular(value, place(0))
+            _check_size(*_webp_size(value), "WEBP", place)
+            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            _check_size(picture.width, picture.height, picture.format, place)
             try:
                 yield picture
             finally:
@@ -136,6 +140,27 @@ def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Pictu
             raise SourceError(f"{place(0)} is too large: {error}", "shrink or remove it") from None
         except pil.UnidentifiedImageError:
             raise SourceError(f"{place(0)} is not a picture", "remove it or save it again as PNG") from None
+
+
+def _check_size(width: int, height: int, form: str | None, place: Place) -> None:
+    most = MAX_PIXELS_OF.get(form or "", MAX_PIXELS)
+    if width * height > most:
+        raise SourceError(
+            f"{place(0)} claims {width:,} by {height:,} pixels", f"at most {most:,} are decoded; shrink or remove it"
+        )
+
+
+def _webp_size(value: bytes | Path) -> tuple[int, int]:
+    """Width and height of the canvas that an extended WebP file claims, which its decoder makes as soon as it is
+    opened (RFC 9649, 2.7); 0, 0 of all others, which nothing is made for before their size is known."""
+    if isinstance(value, bytes):
+        head = value[:_WEBP_HEAD]
+    else:
+        with value.open("rb") as file:
+            head = file.read(_WEBP_HEAD)
+    if len(head) < _WEBP_HEAD or (head[:4], head[8:16]) != (b"RIFF", b"WEBPVP8X"):
+        return 0, 0
+    return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
 
 
 def _orientation(picture: Picture) -> int:
@@ -173,10 +198,19 @@ def shallow(picture: Picture, white: int, place: Place = nowhere) -> Picture:
     if picture.mode not in _DEEP:
         return picture
     values = np.asarray(picture)
-    if picture.mode == "F":
-        return pil.fromarray(of_real(values, 255, place))
-    check_range(values, white, place)
-    return pil.fromarray((values.astype(np.int64) * 256 // (white + 1)).astype(np.uint8))
+    real = picture.mode == "F"
+    check_range(values, 1 if real else white, place)
+    pixels = np.empty(values.shape, np.uint8)
+    for rows in _strips(picture):
+        part = values[rows]
+        pixels[rows] = of_real(part, 255) if real else part.astype(np.int64) * 256 // (white + 1)
+    return pil.fromarray(pixels)
+
+
+def _strips(picture: Picture) -> Iterator[slice]:
+    """Rows of a picture that are converted at once."""
+    step = max(1, _STRIP // max(1, picture.width))
+    return (slice(top, min(top + step, picture.height)) for top in range(0, picture.height, step))
 
 
 def of_real(values: np.ndarray, white: int, place: Place = nowhere) -> np.ndarray:
@@ -207,9 +241,12 @@ def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.
     from PIL import Image as pil
 
     picture = shallow(picture, DEPTHS[-1])
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = pil.alpha_composite(pil.new("RGBA", picture.size, background), picture)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(picture)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    pixels = np.empty((picture.height, picture.width, 1 if channels == 1 else 3), np.uint8)
+    for rows in _strips(picture):
+        strip = picture.crop((0, rows.start, picture.width, rows.stop))
+        if picture.has_transparency_data:
+            strip = strip.convert("RGBA")
+            strip = pil.alpha_composite(pil.new("RGBA", strip.size, background), strip)
+        values = np.asarray(strip.convert("L" if channels == 1 else "RGB"))
+        pixels[rows] = values.reshape(pixels[rows].shape)
+    return pixels.transpose(2, 0, 1)
