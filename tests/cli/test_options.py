@@ -21,6 +21,7 @@ from ptheta.data.kinds import option_groups
 from ptheta.data.option_groups import types_of
 from ptheta.errors import UsageError
 from ptheta.training import OBJECTIVES, Settings
+from ptheta.wording import on_command_line
 
 DATA = [flag.name for flags in of_data().values() for flag in flags]
 
@@ -149,7 +150,7 @@ def test_a_flag_without_the_one_it_needs_is_refused_and_with_it_passed_on():
         """
         return deep, sea
 
-    with pytest.raises(UsageError, match="--deep has no effect without --sea; give --sea too"):
+    with on_command_line(), pytest.raises(UsageError, match="--deep has no effect without --sea; give --sea too"):
         call(command, ["--deep", "3"], "dive")
     assert call(command, ["--deep", "3", "--sea", "north"], "dive") == (3, "north")
     assert call(command, ["--sea", "north"], "dive") == (0, "north")
