@@ -1,5 +1,7 @@
 """Data sets of Hugging Face: folders, the Hub, and objects."""
 
+import json
+
 import datasets
 import numpy as np
 import pytest
@@ -46,6 +48,56 @@ def test_a_data_set_object_and_a_saved_one(faces, tmp_path):
     check(load(faces, context="label"))
     faces.save_to_disk(tmp_path / "saved")
     check(load(tmp_path / "saved", context="label"))
+
+
+def write_splits(folder):
+    for split, n in (("train", 20), ("test", 3)):
+        (folder / f"{split}.csv").write_text("a,b\n" + "1,x\n" * n)
+
+
+SPLITS = {"train": {"num_examples": 90}, "test": {"num_examples": 3}}
+CARD = "".join(
+    f"  - name: {name}\n    num_bytes: 1\n    num_examples: {split['num_examples']}\n" for name, split in SPLITS.items()
+)
+FEATURES = "  features:\n  - name: a\n    dtype: int64\n  - name: b\n    dtype: string\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("README.md", f"---\ndataset_info:\n  splits:\n{CARD}---\nA set.\n"),
+        ("README.md", f"---\ndataset_info:\n{FEATURES}  splits:\n{CARD}---\nA set.\n"),
+        ("dataset_info.json", json.dumps({"splits": SPLITS})),
+    ],
+)
+def test_other_numbers_of_rows_than_declared_are_reported(tmp_path, name, content):
+    folder = tmp_path / "csvs"
+    folder.mkdir()
+    write_splits(folder)
+    (folder / name).write_text(content)
+    remark = "csvs: its description declares other numbers of rows than are read: train 90 (read 20)"
+    assert load(folder).remarks == [remark]
+    (folder / name).write_text(content.replace("90", "20"))
+    assert load(folder).remarks == []
+
+
+def test_other_numbers_of_rows_than_a_saved_data_set_declares_are_reported(faces, tmp_path):
+    faces.save_to_disk(tmp_path / "saved")
+    about = tmp_path / "saved" / "train" / "dataset_info.json"
+    splits = {"train": {"name": "train", "num_bytes": 1, "num_examples": 13}}
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"splits": splits}))
+    assert "saved: its description declares other numbers of rows than are read: train 13 (read 12)" in (
+        load(tmp_path / "saved").remarks
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"splits": 3}', '{"splits": {"train": 3, "test": {}}}', "[" * 10**5]
+)
+def test_a_damaged_description_declares_nothing(tmp_path, content):
+    write_splits(tmp_path)
+    (tmp_path / "dataset_info.json").write_text(content)
+    assert load(tmp_path).remarks == []
 
 
 def test_the_hub_is_asked_for_ids_and_errors_are_one_line(faces, monkeypatch):

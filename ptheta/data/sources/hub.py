@@ -14,6 +14,7 @@ from typing import Any
 
 from ptheta.data.formats import PICTURES, SOUNDS
 from ptheta.data.sources.arrow_ipc import validated
+from ptheta.data.sources.declared import DESCRIPTION, compare_counts, counts_beside, counts_of
 from ptheta.data.sources.delimited import open_text_tables
 from ptheta.data.sources.faults import one_line
 from ptheta.data.sources.json_tables import open_json_tables
@@ -52,7 +53,9 @@ def open_saved(path: Path, files: Sequence[Path]) -> Source:
 
         for file in [path / "dataset_dict.json", *(one for one in files if one.name == "state.json")]:
             _check_named(file)
-        tables = tables_of(datasets.load_from_disk(str(path)), path.name)
+        loaded = datasets.load_from_disk(str(path))
+        tables = tables_of(loaded, path.name)
+    compare_counts(_declared(loaded), tables, path.name)
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
 
 
@@ -93,11 +96,20 @@ def open_dataset_folder(path: Path, files: Sequence[Path]) -> Source:
             for file in _flat(groups) if form == "arrow" else ():
                 with guarded(file):
                     validated(file)
-            tables = tables_of(datasets.load_dataset(str(path)), path.name)
-    left_out(files, [file for file in files if file.resolve() in {*read}], "not data of any split")
+            tables = tables_of(datasets.load_dataset(str(path), verification_mode="no_checks"), path.name)
+    compare_counts(counts_of(builder.info.splits) or counts_beside(path), tables, path.name)
+    taken = [file for file in files if file.resolve() in {*read} or file == path / DESCRIPTION]
+    left_out(files, taken, "not data of any split")
     if (media := sum(file.suffix in (*PICTURES, *SOUNDS) for file in files)) > (n := sum(map(len, tables.values()))):
         remark(f"left out, without a row of their own in the metadata: {plural(media - n, 'file')} of {media:,}")
     return Source(path.resolve().name, str(path), named_splits(tables, str(path)))
+
+
+def _declared(loaded: Any) -> dict[str, Any]:
+    """Split → number of rows, as the descriptions of saved data sets declare them."""
+    splits = loaded if isinstance(loaded, dict) else {"all": loaded}
+    found = {name: counts_of(one.info.splits).get(str(one.split or name)) for name, one in splits.items()}
+    return {str(name): rows for name, rows in found.items()}
 
 
 READERS: dict[str, Callable[[Mapping[str, list[Path]]], dict[str, Table]]] = {
