@@ -71,7 +71,9 @@ def _keyword(found: re.Match[str]) -> str:
     more = (word or "")[len(bare) :]
     if bare in WORDS or re.fullmatch(r"\d+x\d+", bare):
         return f'{name}="{bare}"{more}'
-    is_value = re.fullmatch(r"[\d.]*\d|[A-Z]+|HxW", bare) or (name in ("context", "event") and _names_columns(bare))
+    is_value = re.fullmatch(r"[\d.]*\d|[A-Z]+|HxW", bare) or (
+        name in ("context", "event", "except_columns") and _names_columns(bare)
+    )
     return f"{name}={bare}{more}" if is_value else f"{name}{rest}"
 
 

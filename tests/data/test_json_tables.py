@@ -61,6 +61,8 @@ def test_rows_without_names_are_numbered_as_columns(tmp_path):
         ('{"p": {"x": 1, "y": 2}, "q": {"x": 3, "y": 4}}', "may be rows by name .* or columns .*orient='records'"),
         ("[" * 100_000, "t.json is nested too deeply"),
         ('{"a": 1', "t.json is not valid JSON"),
+        ('[{"a": 1, "b": {"c": 2, "c": 3}}]', "t.json is not valid JSON: an object has the key 'c' twice; correct it"),
+        ('{"a": [1, 2], "a": [3, 4]}', "an object has the key 'a' twice"),
         ('[{"a\\u0000": 1}]', r"a column called 'a\\x00'; rename it"),
         ("[{" + ", ".join(f'"{i}": 1' for i in range(20_000)) + "}]", "has 20,000 columns; at most"),
     ],

@@ -70,7 +70,9 @@ def test_no_grid_is_found_where_there_is_none():
 
 def test_mostly_different_reals_have_a_density_and_nothing_else():
     nothing = {"values": None, "missing": False, "per": 0, "offset": 0.0, "low": None, "atoms": []}
-    assert found(rng().normal(size=N)) == {"name": "a", "type": "double", "resolution": "double"} | nothing
+    values = rng().normal(size=N)
+    seen = {"seen": [values.min(), values.max()]}
+    assert found(values) == {"name": "a", "type": "double", "resolution": "double"} | seen | nothing
     assert found(rng().random(N))["low"] == 0.0
     assert found(rng().random(N) - 1e-9 - rng().random(N).min())["low"] is None
 

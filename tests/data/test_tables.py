@@ -122,7 +122,8 @@ def bad(text, tmp_path):
             "a,b\n1.5,2\nx,3\n2.5,1\n3,1\n",
             r"'a' holds numbers, but 'x' at row 2 of bad.csv; correct .* columns=.mixed.",
         ),
-        ("a,b\n1.5,\n1.0,\n" + "1,\n" * 9, "'b' has no value in any row"),
+        ("a,b\n1.5,\n1.0,\n" + "1,\n" * 9, "'b' has no value in any row; leave it out with except_columns=b$"),
+        ("a,b,c\n,1.5,\n" + ",1,\n" * 9, "columns a, c have no value in any row; leave .* with except_columns=a,c$"),
         ("a,b\n1.5,2.5\n1.0,inf\n" + "1,1\n" * 9, "'b' is inf at row 2 of bad.csv"),
         ("a,b\n1,2\n1,2,3\n", r"bad\.csv"),
         ("a,b\n", "no rows"),
@@ -139,6 +140,9 @@ def test_bad_json_is_named_with_its_line(tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(SourceError, match=r"line 2 of bad\.jsonl"):
+        load(path)
+    path.write_text('{"a": 1}\n{"a": 2, "b": 3, "a": 4}\n')
+    with pytest.raises(SourceError, match=r"line 2 of bad\.jsonl is not valid JSON: an object has the key 'a' twice"):
         load(path)
 
 

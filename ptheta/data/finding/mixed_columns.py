@@ -6,6 +6,7 @@ occur again and again are given a probability of their own; only what is left ha
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,9 @@ MAX_NAMES = 2**16
 
 FEW = 10
 """Numbers of at most this many distinct values are categories."""
+
+SHOWN = 8
+"""Columns without any value that an error names before its remedy names all."""
 
 REPEATED = 0.9
 """Part of a column's values that are different, below which the column repeats itself."""
@@ -138,9 +142,8 @@ def _categories(source: Source, names: list[str]) -> dict[str, dict[str, Any]]:
                     f"column {name!r} has more than {MAX_NAMES:,} different values, too many for a category",
                     "choose other columns with --event",
                 )
-    for name in names:
-        if not values[name]:
-            raise SourceError(f"column {name!r} has no value in any row", "choose other columns with --event")
+    if empty := [name for name in names if not values[name]]:
+        raise _without_values(empty)
     names_of = {name: list(source.columns[name].names or ()) for name in names}
     return {
         name: _described(name, types[name], missing[name], names_of[name] or categories(name, values[name]))
@@ -168,6 +171,8 @@ def _figures(source: Source, names: list[str], masks: Masks) -> dict[str, dict[s
 
             column[rows] = exact_numbers(array.take(pa.array(rows)), name, place)
             parts[name].append(column)
+    if empty := [name for name in names if all(np.isnan(part).all() for part in parts[name])]:
+        raise _without_values(empty)
     known = [masks[name].get("test", np.zeros(len(table), bool)) for name, table in source.tables.items()]
     learned = ~np.concatenate(known)
     return {name: figure(name, types[name], np.concatenate(parts[name]), learned) for name in names}
@@ -191,7 +196,7 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
     missing = np.isnan(values)
     present = values[~missing]
     if not len(present):
-        raise SourceError(f"column {name!r} has no value in any row", "choose other columns with --event")
+        raise _without_values([name])
     exact = kind.startswith(("int", "uint", "bool", "decimal", "dictionary"))
     resolution = inferred(present, stored_in(kind), exact)
     values = snapped(values, resolution)
@@ -222,6 +227,13 @@ def figure(name: str, kind: str, values: np.ndarray, learned: np.ndarray | None 
             "resolution": resolution,
         }
     )
+
+
+def _without_values(names: list[str]) -> SourceError:
+    """The error for columns without any value; not empty."""
+    what = f"column {names[0]!r} has" if len(names) == 1 else f"columns {listed(names, SHOWN)} have"
+    them = "them" if len(names) > 1 else "it"
+    return SourceError(f"{what} no value in any row", f"leave {them} out with --except {shlex.quote(','.join(names))}")
 
 
 def _described(name: str, kind: str, missing: bool, values: list[Any] | None) -> dict[str, Any]:

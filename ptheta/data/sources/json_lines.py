@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,10 +161,10 @@ def parsed(line: str | bytes, path: Path, number: int) -> Any:
     """The value of a line.
 
     Raises:
-        SourceError: it is not JSON; its number is named.
+        SourceError: it is not JSON, see `value_of`; its number is named.
     """
     try:
-        return json.loads(line)
+        return value_of(line)
     except RecursionError:
         raise SourceError(f"line {number:,} of {path.name} is nested too deeply", "correct or remove it") from None
     except ValueError as error:
@@ -171,6 +172,24 @@ def parsed(line: str | bytes, path: Path, number: int) -> Any:
         raise SourceError(
             f"line {number:,} of {path.name} is not valid JSON: {reason}", "correct or remove it"
         ) from None
+
+
+def value_of(text: str | bytes) -> Any:
+    """The value of a text in JSON.
+
+    Raises:
+        ValueError: it is not JSON, or an object in it has a key twice, of which readers keep one or the other.
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its keys and values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has the key {name!r:.60} twice")
+    return found
 
 
 def not_an_object(place: str) -> SourceError:

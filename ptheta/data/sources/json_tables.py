@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from ptheta.data.sources.cells import dates_among
 from ptheta.data.sources.delimited import read_text
 from ptheta.data.sources.frames import table_of_columns, taken
-from ptheta.data.sources.json_lines import IN_PARTS, LinesTable, not_an_object, parsed
+from ptheta.data.sources.json_lines import IN_PARTS, LinesTable, not_an_object, parsed, value_of
 from ptheta.data.sources.tables import Table
 from ptheta.errors import SourceError
 from ptheta.numbers import listed, plural
@@ -78,7 +77,7 @@ def _columns(path: Path) -> Columns:
     """Column → value of every row."""
     text = read_text(path)
     try:
-        value = json.loads(text)
+        value = value_of(text)
         value = value if isinstance(value, list) or not _has_lines(path) else [value]
     except RecursionError:
         raise SourceError(f"{path} is nested too deeply", ROWS) from None
