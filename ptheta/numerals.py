@@ -64,12 +64,13 @@ def is_figure(text: str) -> bool:
 
 
 def is_amount(text: str) -> bool:
-    """Whether a text is a number with thousands, a short unit or a sign around it, or nothing of these.
+    """Whether a text is a number with thousands, a short unit or a sign around it, or nothing of these, or a fraction.
 
-    >>> is_amount("1'200"), is_amount("5 kg"), is_amount("$7"), is_amount("seven")
-    (True, True, True, False)
+    >>> is_amount("1'200"), is_amount("5 kg"), is_amount("$7"), is_amount("1 1/2"), is_amount("seven")
+    (True, True, True, True, False)
     """
-    return bool(re.fullmatch(r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D{0,3}", text))
+    number = r"[^\w\s]{0,2}(\d{1,3}([., '’]\d{3})+|\d+)([.,]\d+)?\s?\D{0,3}"
+    return bool(re.fullmatch(rf"{number}|-?(\d+[ -])?\d+ ?[/⁄] ?\d+", text))
 
 
 def unit_of(cell: str) -> str:

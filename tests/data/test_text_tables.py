@@ -584,6 +584,38 @@ def test_a_table_with_units_is_written_back_with_them(tmp_path):
     assert spelled(text, table.layouts[0], {"p": [None, "4", None]}) == text.replace("3,", "3,4")
 
 
+@pytest.mark.parametrize(
+    ("second", "refused"),
+    [("x,y,", True), ("mean,mean,first", True), ("oops,oops,a", False), ("x,1,a", False), ("x,?,a", False)],
+)
+def test_a_second_row_of_names_is_refused(tmp_path, second, refused):
+    body = "".join(f"{k / 10},{k},{'ab'[k % 2]}\n" for k in range(40))
+    path = written(tmp_path, f"t,p,w\n{second}\n{body}")
+    said = r"the row below the header of .*t\.csv holds names, too \(t '(x|mean)', p '(y|mean)'\); make one header"
+    with pytest.raises(SourceError, match=said if refused else "holds numbers, but '(oops|x)' at row 1"):
+        load(path)
+    assert len(load(path, missing=["x", "y", "mean", "oops"]).train.x) == 33, "unless they are named as missing"
+
+
+@pytest.mark.parametrize(
+    ("last", "what"),
+    [
+        ("Total:,780,", "totals ('Total:')"),
+        ("a,780,SUMME", "totals ('SUMME')"),
+        ("Source: the office,,", "a note ('Source: the office')"),
+        ("a,780,y", ""),
+        ("b,,", ""),
+    ],
+)
+def test_a_last_row_that_looks_like_none_of_the_table_is_reported(tmp_path, last, what):
+    body = "".join(f"{'ab'[k % 2]},{k},{'xy'[k % 2]}\n" for k in range(40))
+    empty = "" if what else "a,,x\n"
+    cells, remarks = read(written(tmp_path, f"k,n,w\n{empty}{body}{last}\n"))
+    said = f"t.csv: the last row looks like {what}, and is read as any other; remove it if it is no event"
+    assert [one for one in remarks if "last row" in one] == ([said] if what else [])
+    assert len(cells["k"]) == 41 + bool(empty)
+
+
 def test_all_words_among_numbers_are_named_at_once_with_a_remedy(tmp_path):
     cells = ["1.5", "k. A.", "2.5", "oops", "3.25", "k. A.", "4", "5"]
     with pytest.raises(SourceError) as caught:

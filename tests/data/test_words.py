@@ -39,6 +39,8 @@ def kinds(values):
         ([f"({i}.50)" if i % 2 else f"{i}.25" for i in range(N)], "figure"),  # accountants' negative amounts
         ([f"{i},5" for i in range(N)], "figure"),
         ([f"\u2212{i}" for i in range(N)], "figure"),
+        ([f"{i} {i % 7 + 1}/8" for i in range(N)], "figure"),
+        ([f"{i % 30 + 1}/16" for i in range(N)], "figure"),
         ([f"{i % 5} kg" for i in range(N)], "category"),  # few are kinds
         (pd.date_range("2020-01-01", periods=N).astype(str), "date"),
         (pd.date_range("2020-01-01", periods=N, freq="7h").astype(str), "date"),

@@ -16,7 +16,7 @@ from ptheta.data.sources.asked import Asked
 from ptheta.data.sources.cells import compute
 from ptheta.data.sources.dialects import Dialect, inferred, lines_of, read_bytes
 from ptheta.data.sources.encodings import decoded
-from ptheta.data.sources.units import units_row
+from ptheta.data.sources.units import last_row, second_header, units_row
 from ptheta.errors import SourceError
 from ptheta.numbers import listed, plural
 from ptheta.remarks import remark
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SEEN = 1_000
 """Rows by which it is inferred whether one holds units."""
+
+SHOWN = 6
+"""Words of a row that an error names."""
 
 MOST_COLUMNS = 2**14
 """Most columns of a text table."""
@@ -102,22 +105,48 @@ def read_file(path: str | Path, options: Asked, *, header: bool | None = None) -
     fields = _distinct(first, path)
     named = {name: column.slice(1) for name, column in zip(fields, cells)}
     kept = _without_empty(named, first, path, options)
-    units = _units(kept, path)
+    units = _units(kept, path, options)
     kept = {name: column.slice(1) for name, column in kept.items()} if units else kept
+    _report_last(kept, path)
     return TextFile(Layout(path, dialect, fields, len(cells[0]) - 1 - units, units), kept)
 
 
-def _units(cells: dict[str, pa.Array], path: Path) -> bool:
-    """Whether the first row holds units, which is reported."""
+def _units(cells: dict[str, pa.Array], path: Path, options: Asked) -> bool:
+    """Whether the first row holds units, which is reported.
+
+    Raises:
+        SourceError: it holds further names of columns.
+    """
     if any(not len(column) for column in cells.values()):
         return False
     first = {name: column[0].as_py() for name, column in cells.items()}
-    found = units_row(first, {name: column.slice(1, SEEN).to_pylist() for name, column in cells.items()})
+    below = {name: column.slice(1, SEEN).to_pylist() for name, column in cells.items()}
+    found = units_row(first, below)
     if found is None:
+        names = second_header(first, below)
+        if names and not {*names} & {*options.words} and not {*names.values()} & {*(options.options.words or ())}:
+            shown = listed([f"{name} {word!r}" for name, word in names.items()], SHOWN)
+            raise SourceError(
+                f"the row below the header of {path} holds names, too ({shown})",
+                "make one header of both, or remove one of them",
+            )
         return False
     shown = listed([f"{name} {unit!r}" for name, unit in found.items()])
     remark(f"{path.name}: the row below the header holds units ({shown}), and is left out; rows are counted below it")
     return True
+
+
+def _report_last(cells: dict[str, pa.Array], path: Path) -> None:
+    """Report a last row that looks like none of the table's."""
+    rows = len(next(iter(cells.values())))
+    if rows < 3:
+        return
+    last = {name: column[rows - 1].as_py() for name, column in cells.items()}
+    above = {
+        name: column.slice(max(0, rows - 1 - SEEN), min(SEEN, rows - 1)).to_pylist() for name, column in cells.items()
+    }
+    if what := last_row(last, above):
+        remark(f"{path.name}: the last row looks like {what}, and is read as any other; remove it if it is no event")
 
 
 def _parsed(body: str, path: Path, dialect: Dialect) -> list[pa.Array]:

@@ -1,4 +1,4 @@
-"""A row of units below the header of a text table."""
+"""Rows of a text table that are no events: units or names below the header, sums and notes at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,27 @@ LONGEST = 16
 
 NUMBERS = 0.9
 """Part of the cells below that have to be numbers in a column that has a unit."""
+
+TOTALS = {
+    *("total", "totals", "grand total", "sum", "average", "mean", "summe", "gesamt", "gesamtsumme", "insgesamt"),
+    *(
+        "mittelwert",
+        "durchschnitt",
+        "total général",
+        "somme",
+        "moyenne",
+        "suma",
+        "promedio",
+        "totale",
+        "somma",
+        "media",
+    ),
+    *("итого", "всего", "сумма", "среднее", "合計", "总计", "合计", "합계", "toplam", "razem", "totaal", "summa"),
+}
+"""Words of rows that sum up those above."""
+
+STATISTICS = {"mean", "avg", "std", "var", "min", "max", "median", "sum", "count", "first", "last", "value"}
+"""Words below names of columns that say what was made of them."""
 
 _KNOWN = re.compile(
     r"(da|[yzafpnuµmcdhkMGTP])?(m[23]?|g|s|[lL]|Hz|Pa|bar|Wh?|V|Ah?|J|N|mol|cal|K|lx|lm|cd|B|px)"
@@ -36,15 +57,63 @@ def units_row(first: Mapping[str, str], below: Mapping[str, Sequence[str]]) -> d
     >>> units_row({"t": "7"}, {"t": ["1.5", "2"]}) is None, units_row({"t": "oops"}, {"t": ["1.5", "2"]}) is None
     (True, True)
     """
+    found = _above_numbers(first, below)
+    if found is None or any(len(unit) > LONGEST for unit in found.values()):
+        return None
+    alike = sum(any(form.fullmatch(unit) for form in (_KNOWN, _LOOKS)) for unit in found.values())
+    return found if found and alike > len(found) / 2 else None
+
+
+def second_header(first: Mapping[str, str], below: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The words of the row below the header if it is evidently one of names; else none.
+
+    It is if two columns of numbers or more have a different word there each, or one for a statistic, and none a number.
+
+    Args:
+        first: column → its first cell.
+        below: column → the cells below that, the first ones.
+
+    >>> second_header({"t": "mean", "t.1": "max"}, {"t": ["1.5", "2"], "t.1": ["3", "4"]})
+    {'t': 'mean', 't.1': 'max'}
+    >>> second_header({"t": "?", "t.1": "max"}, {"t": ["1.5", "2"], "t.1": ["3", "4"]})
+    {}
+    """
+    found = _above_numbers(first, below) or {}
+    words = {word.casefold() for word in found.values()}
+    return found if len(found) > 1 and (len(words) == len(found) or words & STATISTICS) else {}
+
+
+def _above_numbers(first: Mapping[str, str], below: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
+    """Column of numbers → the word above them; None if one has anything else there that is no missing cell."""
     found: dict[str, str] = {}
     for name, cell in first.items():
         kinds = [kind for other in below[name] if (kind := kind_of_cell(other.strip()))]
         if len(kinds) < 2 or kinds.count("number") < NUMBERS * len(kinds):
             continue
-        unit = cell.strip()
-        if unit and (kind_of_cell(unit) not in ("word", "") or unit in below[name] or len(unit) > LONGEST):
+        word = cell.strip()
+        if word and (kind_of_cell(word) not in ("word", "") or word in below[name]):
             return None
-        if kind_of_cell(unit) == "word":
-            found[name] = unit
-    alike = sum(any(form.fullmatch(unit) for form in (_KNOWN, _LOOKS)) for unit in found.values())
-    return found if found and alike > len(found) / 2 else None
+        if kind_of_cell(word) == "word":
+            found[name] = word
+    return found
+
+
+def last_row(last: Mapping[str, str], above: Mapping[str, Sequence[str]]) -> str:
+    """What the last row is, if it evidently is no event, as a noun phrase; else empty.
+
+    Args:
+        last: column → its last cell.
+        above: column → cells above that.
+
+    >>> last_row({"a": "Total:", "n": "7"}, {"a": ["x", "y"], "n": ["3", "4"]})
+    "totals ('Total:')"
+    >>> last_row({"a": "Source: WHO", "n": "", "m": ""}, {"a": ["x", "y"], "n": ["3", "4"], "m": ["5", "6"]})
+    "a note ('Source: WHO')"
+    """
+    filled = {name: cell.strip() for name, cell in last.items() if cell.strip()}
+    for name, cell in filled.items():
+        if cell.rstrip(":").casefold() in TOTALS and cell not in map(str.strip, above[name]):
+            return f"totals ({cell!r})"
+    first = next(iter(last))
+    full = all(cell.strip() for cells in above.values() for cell in cells)
+    return f"a note ({filled[first]!r:.60})" if len(last) > 2 and [*filled] == [first] and full else ""
