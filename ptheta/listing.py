@@ -48,12 +48,13 @@ def files_below(folder: Path, *, hidden: bool = True, follow: bool = False) -> l
 
 
 def _below(folder: Path, wanted: Callable[[Path], bool], follow: bool, above: tuple[str, ...]) -> Iterator[Path]:
+    real = (*above, os.path.realpath(folder))
     for path in filter(wanted, entries(folder)):
         link = path.is_symlink()
         if link and not follow:
             yield path
             continue
-        real, is_below = (*above, os.path.realpath(folder)), is_folder(path)
+        is_below = is_folder(path)
         if is_below and os.path.realpath(path) in real:
             raise SourceError(f"{path} is a link to a folder above it", "remove it")
         if link and exists(path):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import time
 from pathlib import Path
 
 import datasets
@@ -18,8 +19,9 @@ from ptheta.data.codecs.picture_files import open_picture
 from ptheta.data.codecs.waves import read_sound
 from ptheta.data.sources import files, tables
 from ptheta.data.sources.arrow_ipc import validated
+from ptheta.data.sources.json_lines import objects
 from ptheta.data.sources.opening import open_source
-from ptheta.errors import SourceError
+from ptheta.errors import NoSourceError, SourceError
 
 
 def npy(header: str) -> bytes:
@@ -188,3 +190,33 @@ def test_what_never_ends_is_not_opened(tmp_path):
             read_sound({"path": str(path), "bytes": None}, lambda _: "row 1")
         with pytest.raises(SourceError, match="is not a regular file"):
             list(pieces([Path(path)]))
+
+
+@pytest.mark.parametrize("suffix", ["txt", "jsonl", "csv", "json", "parquet", "npy", "png"])
+def test_a_file_of_a_terabyte_that_was_never_written_is_refused_at_once(suffix, tmp_path):
+    path = tmp_path / f"x.{suffix}"
+    try:
+        path.touch()
+        os.truncate(path, 10**12)
+    except OSError as error:  # the file system has a limit of its own
+        pytest.skip(f"no file of a terabyte can be made here: {error}")
+    clock = time.process_time()
+    with pytest.raises(SourceError, match=rf"x\.{suffix} (begins with|is|does not fit)|line 1 of|cannot read"):
+        load(path)
+    assert time.process_time() - clock < 5
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("ptheta.data.sources.json_lines.LONGEST_LINE", 40)
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": 1}\n{"a": "' + "b" * 30 + '"}\n')  # of 40 bytes
+    assert [row for *_, row in objects(path)] == [{"a": 1}, {"a": "b" * 30}]
+    path.write_text('{"a": 1}\n{"a": "' + "b" * 31 + '"}\n')
+    with pytest.raises(SourceError, match=r"line 2 of x\.jsonl is longer than 40 bytes; give rows as lines"):
+        list(objects(path))
+
+
+def test_a_link_to_itself_is_called_one(tmp_path):
+    (tmp_path / "x.csv").symlink_to(tmp_path / "x.csv")
+    with pytest.raises(NoSourceError, match=r"x\.csv is a link that leads to nothing"):
+        load(tmp_path / "x.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ptheta.data.codecs.bpe import learn, vocabulary_size
 from ptheta.data.codecs.chunks import Text, pieces, size_of
 from ptheta.data.codecs.text import TextCodec, characters
 from ptheta.data.options import Loading, Texts
+from ptheta.data.sources.signatures import HEAD, head_of
 from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import HELD_OUT, HELD_OUT_MOST, SPLITS, Masks, Split, divide, held_out
 from ptheta.data.streams import TextSplit, Writer
@@ -53,6 +55,7 @@ def load_text(
     Raises:
         SourceError: text that is missing, no text, or too short.
     """
+    _check_beginning(source, name)
     first, titles = next(iter(source.tables)), set(source.tables)
     few = len(source.tables[first]) < DRAWN_FROM
     in_order = codec is None and first in ("all", "train") and "validation" not in titles and few
@@ -107,6 +110,19 @@ def documents(table: Table, name: str) -> Iterator[Text]:
                 raise SourceError(f"column {name!r} is missing at {table.place(row)}", "fill it in or remove that row")
             yield text
             row += 1
+
+
+def _check_beginning(source: Source, name: str) -> None:
+    """Check of the first file of each table that it does not begin with zeros alone, as files do that were never
+    written: they may be far longer than their disk, and are no text.
+
+    Raises:
+        SourceError: one does.
+    """
+    for table in source.tables.values():
+        text = next(documents(table, name), "")
+        if isinstance(text, Path) and len(head := head_of(text)) == HEAD and not any(head):
+            raise SourceError(f"{text} begins with {HEAD:,} zero bytes, as no text does", "give a text file")
 
 
 def _encode(source: Source, name: str, codec: TextCodec, masks: Masks) -> dict[str, TextSplit]:

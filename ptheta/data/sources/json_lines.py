@@ -25,6 +25,9 @@ CHUNK_BYTES = 2**23
 MOST_COLUMNS = 2**14
 """Most columns of a table."""
 
+LONGEST_LINE = 2**26
+"""Most bytes of a line: what has no ends of lines is not read into memory as one."""
+
 
 @dataclass
 class LinesTable(Table):
@@ -149,7 +152,10 @@ def _parts(files: list[Path], most: int) -> Iterator[tuple[list[dict], list[str]
 def objects(path: Path) -> Iterator[tuple[int, int, dict]]:
     """Number, length in bytes, and object of every line that is not blank."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
+            if len(line) > LONGEST_LINE:
+                problem = f"line {number:,} of {path.name} is longer than {LONGEST_LINE:,} bytes"
+                raise SourceError(problem, "give rows as lines, one JSON object each")
             if not line.isspace():
                 row = parsed(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line, path, number)
                 if not isinstance(row, dict):
