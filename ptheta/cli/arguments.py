@@ -67,7 +67,11 @@ def call(
     receive.__signature__ = signature.replace(parameters=shown, return_annotation=None)  # type: ignore[attr-defined]
     receive.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     receive.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", inspect.getdoc(function) or "")  # the terminal wraps the lines
-    names = [one.name for one in own] + [flag.name for flags in titled.values() for flag in flags]
+    placed = [one.name for one in own if tyro.conf.Positional in getattr(one.annotation, "__metadata__", ())]
+    names = [one.name for one in own if one.name not in placed]
+    names += [flag.name for flags in titled.values() for flag in flags]
+    known = [*known]
+    _check_placed(args, [name for name in placed if name not in names and flag_of(name) not in known], prog)
     for flag in map(flag_of, names):  # the parser would keep the last and say nothing
         if sum(word == flag or word.startswith(f"{flag}=") for word in args) > 1:
             raise UsageError(f"{flag} is given twice", "give it once, with all its values after it")
@@ -109,6 +113,15 @@ def _refused(problem: str, prog: str) -> UsageError:
     hint = nearest(found[2], choices)
     listed = ", ".join(map(repr, choices))
     return UsageError(found[1] + listed, hint if hint.startswith("did") else f"see {prog} --help")
+
+
+def _check_placed(args: list[str], placed: Iterable[str], prog: str) -> None:
+    """Refuse flags of what has a place among the arguments, and no flag."""
+    for name in placed:
+        flag = flag_of(name)
+        if found := next((word for word in args if word == flag or word.startswith(f"{flag}=")), None):
+            are = "are" if name.endswith("s") else "is"
+            raise UsageError(f"unknown flag {found}", f"the {name} {are} named without a flag, see {prog} --help")
 
 
 def _check_filled(args: list[str], kinds: Mapping[str, Any]) -> None:
