@@ -60,7 +60,7 @@ def load(
     text = asked[TextTables]
     names = _names_expected(event, context, codec, context_codec)
     bounded = staying_in(*([] if asked[Loading].follow_paths else _folders(source)))
-    with collecting() as found, bounded, asking(text, names, words_of(codec, None, None, None)) as reader:
+    with collecting() as found, bounded, asking(text, names, words_of(codec, context_codec, context, None)) as reader:
         opened = open_source(source) if codec is not None else divisible(open_source(source))
         if text.given and not reader.used:
             raise UsageError(f"{opened.origin} is not a text table", f"leave out {joined(text.given)}")
@@ -236,14 +236,24 @@ def _report_others(source: Source, event: list[str] | None, context: Any) -> Non
 def words_of(
     codec: Codec | None, context_codec: ContextCodec | None, context: Any, source: Source | None
 ) -> dict[str, list[str]]:
-    """Columns that hold texts to a run's codecs, whatever a reader takes them for, and values that those know."""
+    """Columns that hold texts to a run's codecs, whatever a reader takes them for, and values that those know.
+
+    Args:
+        codec, context_codec: of the run.
+        context: columns of the context, as they were asked for.
+        source: that has them; None: not opened yet.
+    """
     words = {} if codec is None else kind_of(codec).words(codec, "")
-    if context_codec is None or context is None or source is None:
+    if context_codec is None or context is None:
         return words
     codecs = list(context_codec.codecs.values()) if isinstance(context_codec, JointCodec) else [context_codec]
-    parts = parts_of(context, source)
-    found = [kind_of(one).words(one, part.column) for one, part in zip(codecs, parts)]
-    if len(parts) == len(codecs) and all(found):
+    if source is not None:
+        columns = [part.column for part in parts_of(context, source)]
+    else:
+        asked = context.split(",") if isinstance(context, str) else context
+        columns = [str(name).strip().partition(":")[0] for name in asked]
+    found = [kind_of(one).words(one, column) for one, column in zip(codecs, columns)]
+    if len(columns) == len(codecs) and all(found):
         words = words | {name: known for one in found for name, known in one.items()}
     return words
 

@@ -6,9 +6,13 @@ import re
 import wave
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pytest
 
+from ptheta.data import load
+from ptheta.data.codecs import JointCodec, LabelCodec
 from ptheta.data.sources.opening import open_source
 from ptheta.errors import SourceError
 from ptheta.remarks import collecting
@@ -129,3 +133,21 @@ def test_sounds_that_no_metadata_file_describes_are_said(tmp_path):
 def test_damaged_metadata_files_are_named(files, said, tmp_path):
     with pytest.raises(SourceError, match=said):
         open_source(described(tmp_path, files))
+
+
+@pytest.mark.parametrize("context", ["kind", "kind:label", "kind,n"])
+def test_a_class_that_a_run_knows_is_no_missing_cell(tmp_path, context):
+    kinds = ["EU", "NA", "AS"] * 4
+    rows = [f"p{i}.png,{kind},{i}" for i, kind in enumerate(kinds)]
+    for i in range(len(kinds)):
+        PIL.Image.fromarray(np.full((4, 4), i, np.uint8)).save(tmp_path / f"p{i}.png")
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,kind,n", *rows]) + "\n")
+    codec, label = load(tmp_path).codec, LabelCodec(["AS", "EU", "NA"], "kind")
+    parts = {"kind": label, "n": LabelCodec([*map(str, range(12))], "n")}
+    known = JointCodec({name: part.to_json() for name, part in parts.items()}) if "," in context else label
+    data = load(tmp_path, context=context, codec=codec, context_codec=known)
+    numbers = np.asarray(data.splits["all"].context).reshape(len(kinds), -1)[:, 0]
+    assert [label.classes[int(number)] for number in numbers] == kinds
+    if "," not in context:
+        with pytest.raises(SourceError, match=r"'kind' is missing at .*p1\.png"):
+            load(tmp_path, context=context)
