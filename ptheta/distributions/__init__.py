@@ -2,10 +2,11 @@
 
 from ptheta.distributions.base import Distribution
 from ptheta.distributions.categorical import Categorical
-from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture, codes_of, log_of_cells, real_columns
+from ptheta.distributions.cells import Cell, Scale, cell_mixture, codes_of, log_of_cells, real_columns
 from ptheta.distributions.discretised import DiscretisedLogisticMixture, bin_log_mass, level_value
 from ptheta.distributions.heads import CategoricalHead, Head, MixtureHead, MixtureKind, head_for
 from ptheta.distributions.mixture import GaussianMixture, LocationScaleMixture, LogisticMixture, bounded
+from ptheta.distributions.rows import Row
 
 __all__ = [
     "Categorical",

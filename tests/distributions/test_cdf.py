@@ -7,7 +7,8 @@ from scipy import stats
 
 from ptheta.distributions import Categorical, DiscretisedLogisticMixture, GaussianMixture, LogisticMixture
 from ptheta.distributions.base import Distribution
-from ptheta.distributions.cells import Cell, Row, Scale, cell_mixture
+from ptheta.distributions.cells import Cell, Scale, cell_mixture
+from ptheta.distributions.rows import Row
 from ptheta.errors import DensityError
 from ptheta.sampling import uniforms
 from ptheta.spaces import Column
