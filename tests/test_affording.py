@@ -188,7 +188,7 @@ def test_the_remedy_works(tmp_path, monkeypatch):
     data = noise(12, 150, 150, 3)
     with pytest.raises(FitError) as caught:
         ptheta.fit("pixelcnn", ptheta.load(data), steps=1, out=tmp_path / "a", memory=0.1, hyperparameters=SMALL)
-    size = re.search(r"--size (\d+x\d+)", caught.value.remedy)
+    size = re.search(r'size="(\d+x\d+)"', caught.value.remedy)
     assert size
     small = ptheta.load(data, size=size[1])
     ptheta.fit("pixelcnn", small, steps=1, out=tmp_path / "b", memory=0.1, hyperparameters=SMALL)

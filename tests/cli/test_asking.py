@@ -67,7 +67,7 @@ def test_columns_can_be_excluded(tmp_path, capsys):
         ({"except_columns": "lable"}, "no column 'lable'; did you mean label?"),
         ({"except_columns": "a", "event": "a,b"}, "column 'a' is both requested and excluded"),
         ({"except_columns": "label", "context": "label"}, "column 'label' is both requested and excluded"),
-        ({"except_columns": "id,label,a,b"}, "no column that can be an event"),
+        ({"except_columns": "id,label,a,b"}, "is left to be the event; leave one of id, label, a, b out"),
     ],
 )
 def test_exclusions_that_make_no_sense_are_named(options, problem):

@@ -351,5 +351,5 @@ def test_what_cannot_be_built_is_refused(space: Space, options: dict[str, Any], 
 
 
 def test_a_sequence_is_no_picture():
-    with pytest.raises(ValueError, match="Image or Grid"):
+    with pytest.raises(ValueError, match="it models pictures or grids"):
         PixelCNN(Sequence(4, 3))

@@ -218,7 +218,7 @@ def test_the_optimiser_cannot_change_on_the_way(interrupted, data):
 
 def test_other_data_are_refused_but_a_flag_accepts_them(interrupted, walks):
     other = ptheta.load({name: walks(20, seed) for seed, name in enumerate(("train", "validation", "test"), 7)})
-    problem = "made with different data, or these are read differently now; use the same, or .* --resume-inexact"
+    problem = "made with different data, or these are read differently now; use the same, or .* resume_inexact=True"
     with pytest.raises(RunError, match=problem):
         ptheta.fit(None, other, out=interrupted, resume=True)
     run = ptheta.fit(None, other, out=interrupted, resume_inexact=True)
