@@ -603,6 +603,8 @@ def test_a_second_row_of_names_is_refused(tmp_path, second, refused):
         ("Total:,780,", "totals ('Total:')"),
         ("a,780,SUMME", "totals ('SUMME')"),
         ("Source: the office,,", "a note ('Source: the office')"),
+        (",780,", "totals (the sum of n)"),
+        (",781,", ""),
         ("a,780,y", ""),
         ("b,,", ""),
     ],

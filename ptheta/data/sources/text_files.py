@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SEEN = 1_000
-"""Rows by which it is inferred whether one holds units."""
+"""Rows by which it is inferred whether one holds units, names, totals or a note."""
 
 SHOWN = 6
 """Words of a row that an error names."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
 from ptheta.data.sources.cells import kind_of_cell
+from ptheta.numbers import listed
+from ptheta.numerals import readings
 
 LONGEST = 16
 """Characters of a unit, at most."""
@@ -103,10 +106,12 @@ def last_row(last: Mapping[str, str], above: Mapping[str, Sequence[str]]) -> str
 
     Args:
         last: column → its last cell.
-        above: column → cells above that.
+        above: column → the cells above that; of a long table some, so that sums are not recognised.
 
     >>> last_row({"a": "Total:", "n": "7"}, {"a": ["x", "y"], "n": ["3", "4"]})
     "totals ('Total:')"
+    >>> last_row({"a": "", "n": "7"}, {"a": ["x", "y"], "n": ["3", "4"]})
+    'totals (the sum of n)'
     >>> last_row({"a": "Source: WHO", "n": "", "m": ""}, {"a": ["x", "y"], "n": ["3", "4"], "m": ["5", "6"]})
     "a note ('Source: WHO')"
     """
@@ -114,6 +119,28 @@ def last_row(last: Mapping[str, str], above: Mapping[str, Sequence[str]]) -> str
     for name, cell in filled.items():
         if cell.rstrip(":").casefold() in TOTALS and cell not in map(str.strip, above[name]):
             return f"totals ({cell!r})"
+    if len(filled) < len(last) and (summed := _summed(filled, above)):
+        return f"totals (the sum of {listed(summed)})"
     first = next(iter(last))
     full = all(cell.strip() for cells in above.values() for cell in cells)
     return f"a note ({filled[first]!r:.60})" if len(last) > 2 and [*filled] == [first] and full else ""
+
+
+def _summed(last: Mapping[str, str], above: Mapping[str, Sequence[str]]) -> list[str]:
+    """Columns whose last cell is the sum of those above; none unless it is in all columns of numbers."""
+    found = []
+    for name, cell in last.items():
+        numbers = [_number(one) for one in (cell, *above[name]) if one.strip()]
+        if None in numbers or len(numbers) < 3:
+            continue
+        total, *rest = [number for number in numbers if number is not None]
+        if not total or not math.isclose(total, math.fsum(rest), rel_tol=1e-9):
+            return []
+        found.append(name)
+    return found
+
+
+def _number(cell: str) -> float | None:
+    """The number that a cell says, if it is one by any decimal mark."""
+    found = {*readings(cell).values()}
+    return found.pop() if len(found) == 1 else None
