@@ -30,7 +30,8 @@ from ptheta.configs import (
 )
 from ptheta.data import Data, load
 from ptheta.data.codecs import FrameCodec
-from ptheta.data.loading import address
+from ptheta.data.formats import MISSING
+from ptheta.data.loading import address, words_of
 from ptheta.data.options import TextTables
 from ptheta.data.sources.asked import asking
 from ptheta.errors import PthetaError, RunError, UsageError, nearest
@@ -156,8 +157,8 @@ class Run(RawUse):
             )
 
     def reading(self, *, alone: bool = False) -> AbstractContextManager[Any]:
-        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators, and
-        the decimal marks of columns that leave them open.
+        """Within, text tables are read as for the fit, unless something else is asked: missing words, separators,
+        the decimal marks of columns that leave them open, and classes that now are words for missing cells.
 
         Args:
             alone: whatever else is asked.
@@ -167,7 +168,9 @@ class Run(RawUse):
         given.setdefault("missing", MISSING_BEFORE)
         writings = self.codec.writings | (self.context_codec.writings if self.context_codec else {})
         decimals = {name: way["decimal"] for name, way in writings.items()}
-        return asking(TextTables(**given), decimals=decimals, usually=True, alone=alone)
+        known = words_of(self.codec, self.context_codec, request.get("context"), None)
+        words = {name: values for name, values in known.items() if {*values} & {*MISSING}}
+        return asking(TextTables(**given), words=words, decimals=decimals, usually=True, alone=alone)
 
     def same(self, source: str, event: str | None = None, context: str | None = None) -> Data | None:
         """The data of the fit, if `source` holds them unchanged, where they were or under the same name; else None.

@@ -11,6 +11,7 @@ import PIL.Image
 import pyarrow as pa
 import pytest
 
+from ptheta import Run, fit
 from ptheta.data import load
 from ptheta.data.codecs import JointCodec, LabelCodec
 from ptheta.data.sources.opening import open_source
@@ -151,3 +152,17 @@ def test_a_class_that_a_run_knows_is_no_missing_cell(tmp_path, context):
     if "," not in context:
         with pytest.raises(SourceError, match=r"'kind' is missing at .*p1\.png"):
             load(tmp_path, context=context)
+
+
+def test_a_run_of_before_knows_a_class_that_now_is_a_word_for_missing_cells(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        PIL.Image.fromarray(np.full((4, 4), i, np.uint8)).save(folder / f"p{i}.png")
+    rows = [f"p{i}.png,{('EU', 'NA')[i % 2]}" for i in range(12)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,kind", *rows]) + "\n")
+    data = load(folder, context="kind", missing=["none"])
+    run = Run.load(fit("independent", data, out=tmp_path / "run", verbose=False).path)
+    del run.config["data"]["request"]["missing"]
+    assert run.own_data.context_space == data.context_space
+    assert run.read(folder).splits["all"].context.tolist() == [0, 1] * 6
