@@ -144,6 +144,8 @@ def test_smaller_batches_and_the_time_before_learning_are_part_of_the_advice():
     assert "smaller batches (--batch-size 16)" in line
     assert "more time (--minutes 11)" in line  # a minute before, and ten times the other
     assert "smaller batches" not in advice(model, affording, times, 20, batch=8)
+    times.before = 300.0  # more than there was, and a fifth of the budget to learn: 5 minutes and ten times 0.4
+    assert "more time (--minutes 9)" in advice(model, affording, times, 20)
 
 
 def test_settings_chosen_for_the_machine_are_no_part_of_the_command_that_fits_again(tmp_path, monkeypatch):

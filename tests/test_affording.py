@@ -8,6 +8,7 @@ import torch
 
 import ptheta
 from ptheta.errors import FitError
+from ptheta.fitting import affording
 from ptheta.fitting.affording import Affording, Means
 from ptheta.models import family
 from ptheta.models.limits import Exceeded, Limited
@@ -181,6 +182,21 @@ def test_refusals_carry_numbers_and_leave_nothing_behind(make, model, hyperparam
     assert "0.11 GB" in caught.value.problem
     assert re.search(flag, caught.value.remedy)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_far_beyond_the_machine_is_refused_before_a_part_of_its_size_is_allocated(monkeypatch):
+    data = ptheta.load(np.random.default_rng(0).integers(0, 16, (12, 4, 4), dtype=np.uint8))
+    huge = Cost(parameters=4e9, weights=1.6e10, buffers=0, fixed=0, each=1e6, start=0.1, pace=0.1, update=0.1, scored=1)
+    monkeypatch.setattr(Estimate, "at", lambda *_, **__: huge)
+    monkeypatch.setattr(affording, "CHEAP", 2**12)
+    allowed, whole = [], Limited.__init__
+    monkeypatch.setattr(Limited, "__init__", lambda self, most: (allowed.append(most), whole(self, most))[1])
+    made = family("made").load()
+    build = lambda space, hyperparameters: made(space, None, **hyperparameters)  # noqa: E731
+    asked = Affording(made, build, {}, {}, data, CPU, Means(2**30))
+    with pytest.raises(FitError, match=r"would have 4 billion parameters and its fit take"):
+        asked.model()
+    assert allowed == [2**12]
 
 
 def test_the_remedy_works(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from ptheta.numbers import joined, plural
 from ptheta.runs import Run
 from ptheta.spaces import Discrete, Document
 from ptheta.training import Timetable
+from ptheta.training.timetable import LEAST
 
 FEW = 200
 """Steps below which a fit of some minutes has hardly begun."""
@@ -55,7 +56,8 @@ def advice(
         ways.append(f"smaller batches (--batch-size {batch // 4})")
     if timetable.before > READING * timetable.whole and len(affording.data.train) > MANY:
         ways.append("fewer events to read (--limit)")
-    minutes = (timetable.before + (timetable.whole - timetable.before) * FEW / max(steps, 1)) / 60
+    learned = max(timetable.whole - timetable.before, LEAST * timetable.whole)  # as the timetable gives it at least
+    minutes = (timetable.before + learned * FEW / max(steps, 1)) / 60
     ways.append(f"more time (--minutes {math.ceil(minutes) if minutes > 1 else round(minutes, 2):g})")
     return f"more with {joined(ways, 'or')}"
 

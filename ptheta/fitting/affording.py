@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from ptheta.models.limits import Exceeded, Limited, largest
 from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Grid, Image, Sequence, Space
 from ptheta.training import Settings, World
-from ptheta.training.cost import TRIED, Cost, Estimate, is_easy
+from ptheta.training.cost import CHEAP, TRIED, Cost, Estimate, is_easy
 from ptheta.training.memory import available
 
 SHARE = 0.7
@@ -164,19 +165,33 @@ class Affording:
         Raises:
             FitError: it does not, and nothing was allocated.
         """
-        space = self.data.space
+        space, most = self.data.space, self.means.limit / 3
         if space.dimensions > TRIED:
-            guess = self._cost()
-            if guess is not None and guess.memory(1) > SURELY * self.means.limit:
-                raise self._refused(guess, 1)
+            self._check_surely(self._cost())
+        else:
+            try:
+                with Limited(min(most, CHEAP)):
+                    return self.build(space, self.hyperparameters)
+            except Exceeded:
+                with contextlib.suppress(Exceeded):
+                    self._check_surely(self.estimate.at(space, self.x, cheaply=True))
         try:
-            with Limited(self.means.limit / 3):
+            with Limited(most):
                 return self.build(space, self.hyperparameters)
         except Exceeded:
             cost = self._cost()
             if cost is not None and cost.memory(1) <= self.means.limit:  # building takes more than what is built
                 return self.build(space, self.hyperparameters)
             raise self._refused(cost, 1) from None
+
+    def _check_surely(self, guess: Cost | None) -> None:
+        """Check that a model is not far beyond what there is, before anything of its size is allocated.
+
+        Raises:
+            FitError: it is.
+        """
+        if guess is not None and guess.memory(1) > SURELY * self.means.limit:
+            raise self._refused(guess, 1)
 
     def settle(self, model: Model, chosen: Settings, world: World) -> tuple[Settings, list[str]]:
         """Settings of a step that fits, the same for all processes, and what was changed for it, in sentences.
