@@ -72,7 +72,7 @@ def _named(source: str | Path) -> Source:
         raise SourceError("standard input is not read", "save it to a file, and name that")
     if re.match(r"\w+://", str(source)):
         raise SourceError(f"{source} is an address, and only data sets of the Hub are fetched", "save it to a file")
-    if path.is_symlink():
+    if os.path.islink(path):
         raise NoSourceError(f"{path} is a link that leads to nothing", "point it to a file or folder")
     hint = nearest(str(source), list(BUILT_IN))
     shown = str(source) if len(str(source)) <= LONGEST else f"{str(source)[:LONGEST]}…"
