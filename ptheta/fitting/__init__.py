@@ -303,8 +303,6 @@ def photo_size(
         return build(name, space, None, {**(recipe.hyperparameters if recipe else {}), **own}, seed=0)
 
     def choose(found: Survey) -> tuple[int, int]:
-        if recipe is not None and not found.needs_size:
-            return found.own
         place = local_device(device)
         counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
         alone = numbers()[1] == 1  # several would not measure alike

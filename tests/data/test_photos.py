@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image as pil
 from PIL import ImageOps
 
 import ptheta
 from ptheta.data import Codec, load
 from ptheta.data.codecs import ImageCodec
-from ptheta.data.finding.pictures import Survey
 from ptheta.errors import RunError, SourceError, UsageError
-from ptheta.fitting.sizes import size_chooser
-from ptheta.models import MADE
 from ptheta.spaces import Grid, Image
 
 LANCZOS = pil.Resampling.LANCZOS
@@ -90,33 +86,6 @@ def test_the_size_can_be_chosen_by_a_function(tmp_path):
     data = load(folder(tmp_path / "photos", [(80, 120)] * 12), size=chooser, levels=8)
     assert seen == [(Image(4, 6, 3, 8), True)]
     assert data.space == Image(8, 12, 3, 8)
-
-
-def test_pictures_of_one_size_become_smaller_if_the_budget_needs_it(tmp_path):
-    path = folder(tmp_path / "set", [(28, 28)] * 12)
-    data = load(path, size=lambda found: found.about(16**2))
-    assert data.space == Image(16, 16, 3)
-    assert any("pictures of 28×28 pixels, resized to 16×16, of which more steps fit" in note for note in data.notes)
-    assert any("--size native keeps all" in note for note in data.notes)
-    assert load(path, size=lambda found: found.about(64**2)).space == Image(28, 28, 3)
-
-
-@pytest.mark.parametrize(
-    ("size", "seconds", "chosen"),
-    [
-        ((28, 28), 1e9, (28, 28)),
-        ((28, 28), 1e-6, (16, 16)),
-        ((28, 28), None, (28, 28)),
-        ((12, 14), 1e-6, (12, 14)),
-        ((10, 60), 1e-6, (10, 60)),
-        ((100, 100), 1e-6, (16, 16)),
-        ((100, 100), None, (32, 32)),
-    ],
-)
-def test_the_size_is_the_largest_of_which_enough_steps_fit_into_the_budget(size, seconds, chosen):
-    survey = Survey(np.array([size] * 5), 1, 4, None)
-    choose = size_chooser(lambda space: MADE(space, width=16), {}, seconds, torch.device("cpu"), 2.0**30)
-    assert choose(survey) == chosen
 
 
 def test_a_reduced_view_shows_the_same_part_of_a_photo_as_the_photo(tmp_path):

@@ -52,17 +52,6 @@ class Survey:
         """Whether they differ in size, or are larger than `LARGE`."""
         return bool((self.sizes != self.sizes[0]).any()) or int(self.sizes[0].prod()) > LARGE
 
-    @property
-    def own(self) -> tuple[int, int]:
-        """Height and width of the first one."""
-        height, width = self.sizes[0].tolist()
-        return height, width
-
-    @property
-    def keeps_shape(self) -> bool:
-        """Whether their median shape is that of all sizes that `about` gives: within 1:2 … 2:1."""
-        return 0.5 <= float(np.median(self.sizes[:, 1] / self.sizes[:, 0])) <= 2
-
     def about(self, pixels: float) -> tuple[int, int]:
         """A size of about this many pixels in the median shape of the pictures, at most as large as their median."""
         ratio = float(np.median(self.sizes[:, 1] / self.sizes[:, 0]))
@@ -154,14 +143,12 @@ def sized(
     if options.size != NATIVE and not options.sides:
         alone = {name for name, own in contexts if not own}
         needing = [name for name in found if (name == event or name in alone) and found[name].needs_size]
-        if not needing and event in found and callable(options.size):
-            return _affordable(found[event], options)
         if needing:
             own = found.get(needing[0] if event is None else event)
             if own is None:  # the events are arrays, whose size is theirs
                 return options, []
             if not own.needs_size:
-                size = own.own
+                size = tuple(map(int, own.sizes[0]))
             elif event is not None and callable(options.size):
                 size = options.size(own)
             else:
@@ -172,18 +159,6 @@ def sized(
         return options, []
     changes = [changed(one, _plain(options)) for name, one in found.items() if name == event or len(found) == 1]
     return options, [note for notes in changes for note in notes]
-
-
-def _affordable(found: Survey, options: Pictures) -> tuple[Pictures, list[str]]:
-    """Options for pictures of one size that is modest, and a note if the budget needs a smaller one."""
-    assert callable(options.size)
-    size = options.size(found)
-    if math.prod(size) >= found.sizes[0].prod():
-        return options, []
-    options = replace(options, size="{}x{}".format(*size))
-    return options, changed(
-        found, _plain(options), ", of which more steps fit into the budget; --size native keeps all"
-    )
 
 
 def _plain(options: Pictures) -> ImageCodec:
