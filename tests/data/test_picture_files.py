@@ -214,3 +214,13 @@ def test_pictures_of_one_area_and_two_shapes_are_both_named(tmp_path):
     for i in range(12):
         pil.new("L", (4, 6) if i % 2 else (6, 4), i).save(tmp_path / f"{i}.png")
     assert any(note.startswith("pictures of 4×6 to 6×4 pixels, resized to ") for note in load(tmp_path).notes)
+
+
+def test_only_known_formats_are_decoded_whatever_a_file_is_called(tmp_path):
+    """Pillow would hand an EPS file to another program."""
+    (tmp_path / "set").mkdir()
+    for number in range(4):
+        pil.new("L", (6, 6), 40 * number).save(tmp_path / "set" / f"{number}.png")
+    pil.new("L", (6, 6)).save(tmp_path / "set" / "4.png", format="EPS")
+    with pytest.raises(SourceError, match=r"4\.png is not a picture"):
+        load(tmp_path / "set")

@@ -20,6 +20,9 @@ from ptheta.listing import regular
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+DECODED = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""Pillow's names of the formats that are decoded, whatever a file is called. Of others, EPS runs another program."""
+
 MAX_PIXELS = 2**26
 """Most pixels a picture file may claim, checked before it is decoded."""
 
@@ -127,7 +130,7 @@ def _opened(value: Any, place: Place, *, closing: bool = True) -> Iterator[Pictu
                 return
             value = value if isinstance(value, bytes) else regular(value, place(0))
             _check_size(*_webp_size(value), "WEBP", place)
-            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value)
+            picture = pil.open(io.BytesIO(value) if isinstance(value, bytes) else value, formats=DECODED)
             _check_size(picture.width, picture.height, picture.format, place)
             try:
                 yield picture
