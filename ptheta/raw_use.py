@@ -15,22 +15,20 @@ from ptheta.configs import REFIT
 from ptheta.data import Codec, ContextCodec, Split
 from ptheta.data.codecs import DocumentCodec, FrameCodec, JointCodec, RowCodec, TextCodec
 from ptheta.data.columns.contexts import known_conditions
-from ptheta.data.holes import DRAWS, Holed, Unknown, best_guess, opened, rows_of
+from ptheta.data.holes import DRAWS, Holed, Unknown, opened, rows_of
 from ptheta.data.reading import context_of, events_of_file
 from ptheta.data.sources.tables import Source, Table
-from ptheta.data.splits import allocate
 from ptheta.data.views import parts_of
-from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import ContextError, PthetaError, RunError, UsageError, closest
-from ptheta.evaluation.nats import elbos, suited_batch
+from ptheta.evaluation.nats import elbos
 from ptheta.evaluation.results import Score
 from ptheta.foreign import guarded
+from ptheta.imputing import filled, of_known
 from ptheta.models import Autoregressive, Density, family
 from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.autoregressive.language import LanguageModel
-from ptheta.raw_values import as_codec_takes, as_columns, listed, written
+from ptheta.raw_values import as_codec_takes, as_columns, texts_of, written
 from ptheta.remarks import remark
-from ptheta.sampling import generator_for
 from ptheta.stored_runs import StoredRun
 from ptheta.typed import typed
 
@@ -146,7 +144,7 @@ class RawUse(StoredRun):
             DensityError: the model has no density.
         """
         if isinstance(self.codec, TextCodec) and not isinstance(values, np.ndarray | Tensor):
-            return self._of_texts(self.codec, listed(values), context)
+            return self._of_texts(self.codec, texts_of(values), context)
         if unknown != "error":
             return self._of_known(values, context, unknown)
         x, rows = self._events(values, context)
@@ -253,7 +251,7 @@ class RawUse(StoredRun):
         if not isinstance(model, Autoregressive):
             raise UsageError(f"{self.name} cannot complete", "use an autoregressive model, see `ptheta zoo`")
         if isinstance(self.codec, TextCodec) and isinstance(model, LanguageModel) and model.streams:
-            return self._continued(self.codec, model, listed(values), n, context, tokens, seed, options)
+            return self._continued(self.codec, model, texts_of(values), n, context, tokens, seed, options)
         if tokens is not None:
             raise UsageError(f"{self.path} models events of a fixed size", "leave out tokens")
         x, rows = self._events(values, context)
@@ -376,52 +374,3 @@ class RawUse(StoredRun):
         if self.model.context_dropout:
             return None
         raise ContextError(f"{self.path} needs a context", f"give context=, or a table with the column {asked}")
-
-
-def filled(
-    model: Imputing,
-    codec: RowCodec,
-    rows: np.ndarray,
-    draws: int,
-    context: Tensor | None,
-    best: bool,
-    seed: int | None,
-    warp: Warp = UNCHANGED,
-) -> np.ndarray:
-    """Rows [b, m] with their missing cells drawn, [b, draws, m], or as one best guess, [b, 1, m].
-
-    Beyond a gigabyte they lie in a temporary file.
-
-    Args:
-        model, codec: of the run.
-        rows: NaN where a cell is to be drawn.
-        draws: of each cell.
-        context: b rows, or one.
-        best: whether to guess.
-        seed: of the draws.
-        warp: of what is drawn from.
-    """
-    result, done = allocate((len(rows), 1 if best else draws, rows.shape[1]), rows.dtype), 0
-    for part in model.imputed(rows, draws, context, generator_for(seed, None), warp):
-        found = part.cpu().numpy()
-        result[done : done + len(found)] = best_guess(codec, found)[:, None] if best else found
-        done += len(found)
-    return result
-
-
-def of_known(model: Imputing, x: np.ndarray, unknown: np.ndarray, context: Tensor | None) -> np.ndarray:
-    """log p of the cells of rows that are not unknown, nats [n] float64.
-
-    Args:
-        model: of the rows.
-        x: rows [n, m].
-        unknown: bool [n, m], whose cells are integrated over.
-        context: n rows, or one; None without.
-    """
-    rows, mask = torch.from_numpy(x), torch.from_numpy(unknown)
-    given = None if context is None else context.expand(len(x), *context.shape[1:])
-    parts = [
-        model.log_prob_of_part(rows[some], mask[some], None if given is None else given[some]).detach().cpu()
-        for some in torch.arange(len(x)).split(suited_batch(model))
-    ]
-    return torch.cat(parts).numpy() if parts else np.empty(0)

@@ -14,7 +14,7 @@ from ptheta.errors import SpaceError, UsageError
 from ptheta.numbers import with_article
 
 
-def listed(values: Any) -> list[Any]:
+def texts_of(values: Any) -> list[Any]:
     """Texts as a list."""
     if isinstance(values, str | bytes):
         return [values]
@@ -57,7 +57,7 @@ def as_columns(values: Any, names: list[str]) -> Any:
 def as_codec_takes(values: Any, codec: Codec) -> Any:
     """Values as a codec takes them: texts and pictures in a list, anything else in an array."""
     if isinstance(codec, DocumentCodec):
-        return listed(values)
+        return texts_of(values)
     if isinstance(values, Tensor):
         return values.detach().cpu().numpy()
     if not isinstance(codec, PictureCodec):

@@ -12,11 +12,12 @@ from toy_vae import ToyVAE
 
 import ptheta
 from ptheta.cli.main import main
-from ptheta.configs import build_model
+from ptheta.configs import build_model, describe_model
 from ptheta.errors import FitError, RunError
 from ptheta.evaluation.enumeration import enumerate_events
-from ptheta.models import MADE, Density, Transformer
+from ptheta.models import MADE, Density, Model, Transformer
 from ptheta.reporting import card_rows
+from ptheta.spaces import Discrete
 from ptheta.weights import digest, read_tensors
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -157,3 +158,30 @@ def test_one_model_as_two_parts_and_nothing_to_train_are_refused(data, tmp_path)
         ptheta.fit(ToyBlend(data.space, first=frozen[0], second=frozen[1]), data, steps=2, out=tmp_path / "frozen")
     assert not (tmp_path / "shared").exists()
     assert not (tmp_path / "frozen").exists()
+
+
+class Several(Model):
+    """The mean of any number of p's."""
+
+    spaces = (Discrete,)
+    context_spaces = ()
+
+    def __init__(self, space, context_space=None, *, ones: tuple[Model, ...]):
+        super().__init__(space, context_space)
+        self.ones = torch.nn.ModuleList(ones)
+
+    def _log_prob(self, x, context):
+        return torch.stack([one._log_prob(x, None).exp() for one in self.ones]).mean(0).log()
+
+
+def test_several_parts_under_one_name_are_stored_and_built_again():
+    space = Discrete((2,), 3)
+    model = Several(space, ones=(MADE(space, width=8), Transformer(space, width=8, layers=1, heads=2))).eval()
+    assert list(model.parts()) == ["ones.0", "ones.1"]
+    assert model.free_parameters == sum(part.free_parameters for part in model.parts().values())
+    described = json.loads(json.dumps(describe_model(model)))
+    assert [part["family"] for part in described["parts"].values()] == ["made", "transformer"]
+    again = build_model({"seed": 0, "model": described, "space": space.to_json(), "context_space": None}).eval()
+    again.load_state_dict(model.state_dict())
+    x = enumerate_events(space)
+    assert torch.equal(again.log_prob(x), model.log_prob(x))

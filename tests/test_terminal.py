@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ptheta.cli.arguments import json_line
+from ptheta.cli.json_output import json_line
 from ptheta.cli.main import main
 from ptheta.terminal import Screen, console, data_output, safe, visible
 

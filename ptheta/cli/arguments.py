@@ -20,10 +20,11 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ptheta.cli.groups import Argument
+from ptheta.cli.json_output import json_line
 from ptheta.cli.needs import Needs
 from ptheta.errors import PthetaError, UsageError, nearest
 from ptheta.numerals import is_float
-from ptheta.terminal import Screen, encodable, raw, visible
+from ptheta.terminal import Screen, raw
 
 Groups = Mapping[str, Mapping[str, list[Argument]]]
 """Parameter of a function → titles in the help → the flags, whose given values are the parameter."""
@@ -307,11 +308,6 @@ def _values(annotation: Any) -> float:
     return 0 if annotation is bool else 1
 
 
-def wants_json(args: list[str]) -> bool:
-    """Whether --json is among the arguments."""
-    return "--json" in args
-
-
 def is_first() -> bool:
     """Whether this is the only process, or the first of those that torchrun started."""
     rank = os.environ.get("RANK", "0")
@@ -356,33 +352,6 @@ def tell_torchrun(line: str) -> None:
     about = {"py_callstack": line, "timestamp": str(int(time.time()))}
     with contextlib.suppress(OSError):
         Path(path).write_text(json.dumps({"message": {"message": line, "extraInfo": about}}), encoding="utf-8")
-
-
-def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line; infinities become null, which JSON has, and control characters are escaped."""
-    print(json_line(plain(value)))
-
-
-def json_line(value: Any) -> str:
-    """JSON that every encoding has, and that commands no terminal.
-
-    >>> json_line({"a": "é\x9b"})
-    '{"a": "é\\\\u009b"}'
-    """
-    whole = encodable(text := json.dumps(value, ensure_ascii=False), getattr(sys.stdout, "encoding", None) or "utf-8")
-    text = text if whole == text else json.dumps(value)
-    return "".join(one if visible(one) == one else f"\\u{ord(one):04x}" for one in text)
-
-
-def plain(value: Any) -> Any:
-    """A value with what JSON lacks replaced: paths by text, infinities by null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 _WORDING = [

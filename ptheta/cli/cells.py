@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import contexts, lacks_value
+from ptheta.cli.json_output import print_json
 from ptheta.cli.places import beside, output
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, Unknown, merged, rows_of
@@ -23,9 +23,9 @@ from ptheta.data.sources.spelled_rows import filled as filled_text
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import SourceError, UsageError, closest
 from ptheta.files import replacing, replacing_folder, write_bytes
+from ptheta.imputing import filled
 from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.numbers import listed, plural
-from ptheta.raw_use import filled
 from ptheta.remarks import remark
 from ptheta.reporting import exhibit_of
 from ptheta.reporting.contexts import VIEW, context_columns

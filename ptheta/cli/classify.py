@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.contexts import has_columns
 from ptheta.cli.evaluate import read, warned
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.json_output import print_json
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, OwnSource, RunArgument
 from ptheta.cli.places import output

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.families import named
 from ptheta.cli.groups import of_data
+from ptheta.cli.json_output import print_json
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, Models, SourceArgument
 from ptheta.cli.places import output

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ptheta.cli.arguments import flag_of, print_json
+from ptheta.cli.arguments import flag_of
 from ptheta.cli.contexts import contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.json_output import print_json
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Values
 from ptheta.cli.places import beside, output

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Flag, RunArgument, Values
 from ptheta.errors import UsageError
 

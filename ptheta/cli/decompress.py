@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.compress import progress
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Flag, RunArgument
 from ptheta.errors import UsageError
 

@@ -9,8 +9,9 @@ import torch
 import tyro
 from torch import Tensor
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.contexts import given_contexts
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Count, Flag, RunArgument, Values
 from ptheta.errors import UsageError
 from ptheta.runs import Run

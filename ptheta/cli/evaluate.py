@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.json_output import print_json
 from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, OwnSource, RunArgument

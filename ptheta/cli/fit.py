@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ptheta.cli.arguments import call, flag_of, is_first, print_json, take
+from ptheta.cli.arguments import call, flag_of, is_first, take
 from ptheta.cli.clock import began
 from ptheta.cli.families import hyperparameters as of_flags
 from ptheta.cli.families import hyperparameters_of, named, of_all, of_family, own_model
 from ptheta.cli.groups import Argument, objectives_of, of_data, of_learning
+from ptheta.cli.json_output import print_json
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, ModelArgument
 from ptheta.errors import UsageError

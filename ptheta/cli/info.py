@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Flag, RunArgument
 
 

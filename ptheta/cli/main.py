@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ptheta.cli.arguments import fail, flagged, wants_json
+from ptheta.cli.arguments import fail, flagged
 from ptheta.cli.clock import timed
+from ptheta.cli.json_output import wants_json
 from ptheta.cli.notes import printing_remarks
 from ptheta.cli.places import holding
 from ptheta.errors import PthetaError, Stopped, UsageError, nearest, stopping

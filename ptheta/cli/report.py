@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument
 from ptheta.cli.places import beside, output
 from ptheta.errors import UsageError

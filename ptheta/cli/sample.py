@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
 from ptheta.cli.families import call_with_options, sampling_options
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.json_output import print_json
 from ptheta.cli.needs import Needs
 from ptheta.cli.options import Flag, Force, OptionalCount, RunArgument, Texts, Values
 from ptheta.cli.places import beside, output

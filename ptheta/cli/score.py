@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ptheta import terminal
 from ptheta.anomalies import Detector, Method, Scores
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
 from ptheta.cli.contexts import has_columns, names_file
 from ptheta.cli.groups import of_text_tables, read_as_asked
+from ptheta.cli.json_output import print_json
 from ptheta.cli.needs import Needs
 from ptheta.cli.notes import note
 from ptheta.cli.options import Flag, Force, RunArgument, SourceArgument, Values

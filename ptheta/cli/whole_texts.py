@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ptheta.cli.arguments import print_json
 from ptheta.cli.contexts import Given, contexts, given_contexts
+from ptheta.cli.json_output import print_json
 from ptheta.cli.places import output
 from ptheta.data.codecs import DocumentCodec
 from ptheta.errors import UsageError

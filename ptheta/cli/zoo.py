@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 
-from ptheta.cli.arguments import call, print_json
+from ptheta.cli.arguments import call
+from ptheta.cli.json_output import print_json
 from ptheta.cli.options import Flag
 
 HIDDEN = ("path", "small", "variants")

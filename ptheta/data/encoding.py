@@ -8,7 +8,8 @@ from ptheta.data.codecs import Codec
 from ptheta.data.columns.choosing import Choice
 from ptheta.data.columns.contexts import Conditions
 from ptheta.data.failures import Failures, UnusableFiles
-from ptheta.data.sources.tables import Source, Table, take
+from ptheta.data.sources.chunk_values import take
+from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import Masks, Split, allocate
 
 

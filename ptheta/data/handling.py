@@ -30,7 +30,8 @@ from ptheta.data.finding.tables import table_codec
 from ptheta.data.option_groups import Options
 from ptheta.data.options import COLOURS, Loading, Pictures, Tables, Texts
 from ptheta.data.resolutions import column_resolution
-from ptheta.data.sources.tables import Column, Source, Table, as_numpy, missing, named, take
+from ptheta.data.sources.chunk_values import as_numpy, missing, named, take
+from ptheta.data.sources.tables import Column, Source, Table
 from ptheta.data.splits import Masks, Split
 from ptheta.data.views import PICTURE_VIEW, Part
 from ptheta.errors import SourceError

@@ -12,9 +12,9 @@ import torch
 
 from ptheta.data.codecs import FrameCodec, RowCodec
 from ptheta.data.sources.memory import table_of
-from ptheta.data.sources.tables import Table
+from ptheta.data.sources.tables import SHOWN, Table
 from ptheta.errors import SourceError, UsageError, closest, nearest
-from ptheta.numbers import plural
+from ptheta.numbers import listed, plural
 from ptheta.remarks import remark
 
 Unknown = Literal["error", "missing"]
@@ -49,11 +49,11 @@ class Holed:
         names = [name for name in codec.names if name in table.columns]
         if lacking := [name for name in codec.names if name not in names]:
             if not names:
-                raise SourceError("the table has none of the run's columns", nearest("", lacking))
+                raise SourceError("the table has none of the run's columns", f"they are {listed(codec.names, SHOWN)}")
             for name in table.columns:
                 if name not in names and (meant := closest(name, lacking)) is not None:
                     raise SourceError(f"the table has a column {name!r} and none called {meant!r}", "rename it")
-            remark(f"columns that the table lacks are drawn: {', '.join(lacking[:8])}{' …' * (len(lacking) > 8)}")
+            remark(f"columns that the table lacks are drawn: {listed(lacking, SHOWN)}")
         self.rows, strange = rows_of(table, codec, names, unknown)
         self.missing = np.isnan(self.rows) & ~strange
 

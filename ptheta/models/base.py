@@ -30,18 +30,25 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import ContextError, DensityError, FitError, SpaceError, UsageError, nearest
-from ptheta.models.checks import annotated, checked_count, constructor, evaluating, holds, returned, scoring, unsuited
+from ptheta.errors import ContextError, DensityError, UsageError
+from ptheta.models.checks import (
+    annotated,
+    check_spaces,
+    checked_count,
+    checked_options,
+    constructor,
+    evaluating,
+    holds,
+    kept,
+    returned,
+    scoring,
+)
 from ptheta.models.conditions import ContextEncoder, left_out
-from ptheta.models.density import Density, normals
+from ptheta.models.density import Density, noise_of_events
 from ptheta.models.given import checked_context, context_rows
-from ptheta.numbers import joined
 from ptheta.sampling import generator_for
 from ptheta.spaces import Label, Space
-from ptheta.typed import checked, typed
-
-CALLED = ("context", "seed")
-"""Arguments of `sample` that a misspelled option may mean."""
+from ptheta.typed import typed
 
 
 class Model(nn.Module, ABC):
@@ -71,13 +78,7 @@ class Model(nn.Module, ABC):
 
     def __init__(self, space: Space, context_space: Space | None = None):
         super().__init__()
-        name = type(self).__name__
-        if not isinstance(space, self.spaces):
-            raise unsuited(name, space, self.spaces)
-        if context_space is not None and not isinstance(context_space, self.context_spaces):
-            fits = joined([s.noun for s in self.context_spaces], "or") or "no context at all"
-            what = f"{name} cannot be conditioned on {context_space.noun}, {context_space}"
-            raise SpaceError(what, f"it takes {fits}")
+        check_spaces(type(self).__name__, space, self.spaces, context_space, self.context_spaces)
         self.space = space
         self.context_space = context_space
         self.frozen = False
@@ -221,11 +222,7 @@ class Model(nn.Module, ABC):
         Raises:
             FitError: the model does not keep one as an attribute.
         """
-        names = list(self.hyperparameter_signature())
-        if lost := [name for name in names if not hasattr(self, name)]:
-            remedy = f"set self.{lost[0]} in its constructor"
-            raise FitError(f"{type(self).__name__} does not keep its hyperparameter {lost[0]!r}", remedy)
-        return {name: getattr(self, name) for name in names}
+        return kept(self, self.hyperparameter_signature())
 
     def parts(self) -> dict[str, Model]:
         """Name → model of everything that this model is made of; of several under one name, NAME.0, NAME.1 …"""
@@ -312,18 +309,9 @@ class Model(nn.Module, ABC):
         x, context = self._validated(x, context)
         if len(x) == 0:
             return torch.zeros(0, dtype=torch.float64, device=self.device)
-        numbers = torch.arange(len(x)) if index is None else torch.as_tensor(index)
-        if numbers.shape != (len(x),) or numbers.is_floating_point():
-            what = f"the indices of {len(x)} events are {numbers.dtype} {list(numbers.shape)}"
-            raise UsageError(what, "give a whole number for each event")
-        keys = [(int(seed), int(number)) for number in numbers.tolist()]
-
-        def noise(draw: int) -> Tensor:
-            rows = [normals(self.noise_size, (key[0], draw, key[1])) for key in keys]
-            return torch.stack(rows).to(self.device, self.dtype)
-
+        noise = noise_of_events(len(x), self.noise_size, seed, index)
         with scoring(self, x, context):
-            return self._elbo(x, context, draws, noise).double()
+            return self._elbo(x, context, draws, lambda draw: noise(draw).to(self.device, self.dtype)).double()
 
     def _no_density(self) -> DensityError:
         bounded = self.density is Density.LOWER_BOUND
@@ -363,12 +351,7 @@ class Model(nn.Module, ABC):
 
     def _checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of `sample`, each of its type."""
-        known = self.sampling_signature()
-        for name in options:
-            if name not in known:
-                what = f"{type(self).__name__} has no sampling option {name!r}"
-                raise UsageError(what, nearest(name, [*known, *CALLED]))
-        return {name: checked(name, value, known[name].annotation) for name, value in options.items()}
+        return checked_options(type(self).__name__, self.sampling_signature(), options)
 
     @typed
     def sample_each(self, k: int, context: Any, **how: Any) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
 
-from ptheta.errors import FitError, SpaceError, UsageError
+from ptheta.errors import FitError, SpaceError, UsageError, nearest
 from ptheta.numbers import joined
 from ptheta.spaces import Discrete, Real, Space, Table
 from ptheta.typed import checked
@@ -135,12 +135,42 @@ def checked_count(n: int) -> int:
     return n
 
 
+def checked_options(name: str, known: Mapping[str, inspect.Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `sample`, each of its type.
+
+    Args:
+        name: of the family.
+        known: name → parameter (type, default) of every option.
+        options: that are given.
+
+    Raises:
+        UsageError: there is no such option, or it is of another type.
+    """
+    for option in options:
+        if option not in known:
+            raise UsageError(f"{name} has no sampling option {option!r}", nearest(option, [*known, "context", "seed"]))
+    return {option: checked(option, value, known[option].annotation) for option, value in options.items()}
+
+
 @functools.cache
 def constructor(cls: type) -> Mapping[str, inspect.Parameter]:
     """Parameters of a family's constructor beside its spaces."""
     parameters = inspect.signature(cls.__init__, eval_str=True).parameters
     names = (name for name in parameters if name not in ("self", "space", "context_space"))
     return types.MappingProxyType({name: annotated(parameters[name]) for name in names})
+
+
+def kept(model: nn.Module, names: Iterable[str]) -> dict[str, Any]:
+    """Name → value of the hyperparameters that a model keeps as attributes.
+
+    Raises:
+        FitError: one is not kept.
+    """
+    names = list(names)
+    if lost := [name for name in names if not hasattr(model, name)]:
+        remedy = f"set self.{lost[0]} in its constructor"
+        raise FitError(f"{type(model).__name__} does not keep its hyperparameter {lost[0]!r}", remedy)
+    return {name: getattr(model, name) for name in names}
 
 
 def annotated(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -174,3 +204,28 @@ def unsuited(name: str, space: Space, spaces: tuple[type[Space], ...]) -> SpaceE
     cells = ", or fit the model table" if isinstance(space, Table) else ""
     of_tables = f": of a table take {' or '.join(f'--columns {name}' for name in columns)}{cells}" if rows else ""
     return SpaceError(f"{name} cannot model {space.noun}, {space}", f"it models {fits}{of_tables}; see `ptheta zoo`")
+
+
+def check_spaces(
+    name: str,
+    space: Space,
+    spaces: tuple[type[Space], ...],
+    context_space: Space | None,
+    context_spaces: tuple[type[Space], ...],
+) -> None:
+    """Check that a family models a space, and conditions on another.
+
+    Args:
+        name: of the family.
+        space, spaces: of events, and the kinds that it models.
+        context_space, context_spaces: of contexts, and the kinds that it conditions on.
+
+    Raises:
+        SpaceError: it does not.
+    """
+    if not isinstance(space, spaces):
+        raise unsuited(name, space, spaces)
+    if context_space is not None and not isinstance(context_space, context_spaces):
+        fits = joined([s.noun for s in context_spaces], "or") or "no context at all"
+        what = f"{name} cannot be conditioned on {context_space.noun}, {context_space}"
+        raise SpaceError(what, f"it takes {fits}")

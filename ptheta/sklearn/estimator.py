@@ -20,11 +20,11 @@ from ptheta.data.holes import Unknown, opened, rows_of
 from ptheta.errors import DensityError, SourceError, UsageError, nearest
 from ptheta.evaluation.nats import log_probs
 from ptheta.fitting import COUNTED_EVENTS
+from ptheta.imputing import of_known
 from ptheta.models import Counting, Density, Model
 from ptheta.models.autoregressive.table import TableTransformer
 from ptheta.models.building import build, check_names
 from ptheta.models.zoo import class_of
-from ptheta.raw_use import of_known
 from ptheta.remarks import warn
 from ptheta.reporting.waiting import console_for
 from ptheta.sklearn.lines import Lines

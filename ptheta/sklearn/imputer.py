@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ptheta.data.codecs import RowCodec
 from ptheta.data.holes import DRAWS, Holed, Unknown
 from ptheta.errors import UsageError, nearest
+from ptheta.imputing import filled
 from ptheta.models import Model
 from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.zoo import class_of
-from ptheta.raw_use import filled
 from ptheta.sklearn.estimator import DensityEstimator, is_frame, seed_of, to_pandas, without_na
 from ptheta.sklearn.rows import Loaded, framed
 

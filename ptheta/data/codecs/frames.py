@@ -90,7 +90,7 @@ class FrameCodec(Codec):
             place: names a row in an error.
             missing: whether a class number may be missing.
         """
-        from ptheta.data.sources.tables import named
+        from ptheta.data.sources.chunk_values import named
 
         known = None if column.names is None else self.levels_of(column.name)
         if known is not None and all(known.find_one(name) < 0 for name in column.names or ()):

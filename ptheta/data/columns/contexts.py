@@ -14,7 +14,8 @@ from ptheta.data.finding.looks import texts_among
 from ptheta.data.kinds import KINDS, Kind, kind_of, recognised
 from ptheta.data.option_groups import Options
 from ptheta.data.options import Pictures
-from ptheta.data.sources.tables import Source, Table, missing, take
+from ptheta.data.sources.chunk_values import missing, take
+from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import Masks
 from ptheta.data.views import VALUE_VIEWS, Part
 from ptheta.errors import SourceError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ptheta.data.codecs.arrays import ArrayCodec
-from ptheta.data.sources.tables import Source, as_numpy
+from ptheta.data.sources.chunk_values import as_numpy
+from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
 from ptheta.spaces.discrete import MAX_LEVELS
 from ptheta.values import inferred, resolution_of, shortest

@@ -13,7 +13,8 @@ from ptheta.data.codecs.chunks import Text, pieces, size_of
 from ptheta.data.codecs.documents import DocumentCodec
 from ptheta.data.codecs.text import characters
 from ptheta.data.options import Texts
-from ptheta.data.sources.tables import Source, named, take
+from ptheta.data.sources.chunk_values import named, take
+from ptheta.data.sources.tables import Source
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
 from ptheta.numbers import plural

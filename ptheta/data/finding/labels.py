@@ -9,7 +9,8 @@ import numpy as np
 
 from ptheta.data.codecs.base import nowhere
 from ptheta.data.codecs.labels import distinct
-from ptheta.data.sources.tables import Source, missing, take
+from ptheta.data.sources.chunk_values import missing, take
+from ptheta.data.sources.tables import Source
 from ptheta.errors import SourceError
 from ptheta.names import merged
 from ptheta.remarks import remark

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ptheta.data.codecs.picture_arrays import is_of_8_bits
-from ptheta.data.sources.tables import Column, Source, as_numpy
+from ptheta.data.sources.chunk_values import as_numpy
+from ptheta.data.sources.tables import Column, Source
 from ptheta.errors import SourceError
 
 TEXT_LENGTH = 24

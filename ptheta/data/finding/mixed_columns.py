@@ -17,7 +17,8 @@ from ptheta.data.codecs.frames import as_array_of
 from ptheta.data.codecs.mixed_rows import LARGEST, RowCodec, exact_numbers
 from ptheta.data.codecs.plain_rows import stored_in
 from ptheta.data.finding.labels import categories
-from ptheta.data.sources.tables import Source, Table, named
+from ptheta.data.sources.chunk_values import named
+from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import Masks
 from ptheta.errors import SourceError
 from ptheta.numbers import listed, plural

@@ -15,7 +15,8 @@ from ptheta.data.codecs.picture_files import DEPTHS, TRAITS, Look, brightest, de
 from ptheta.data.codecs.sizes import MODEST, modest
 from ptheta.data.failures import Failures
 from ptheta.data.options import NATIVE, Pictures
-from ptheta.data.sources.tables import Source, Table, as_numpy, missing, take
+from ptheta.data.sources.chunk_values import as_numpy, missing, take
+from ptheta.data.sources.tables import Source, Table
 from ptheta.data.splits import Split
 from ptheta.errors import SourceError
 from ptheta.remarks import remark

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ptheta.data.sources.files import OPENERS, is_idx, open_file
-from ptheta.data.sources.folders import is_readme, open_folder
+from ptheta.data.sources.folders import open_folder
+from ptheta.data.sources.left_out import is_documentation
 from ptheta.data.sources.splits import PUBLISHED
 from ptheta.data.sources.tables import ArrayTable, Source, Table
 from ptheta.errors import SourceError
@@ -60,8 +61,8 @@ def is_packed(path: Path) -> bool:
 
 
 def packed_alone(folder: Path) -> Path | None:
-    """The archive or compressed file that is all that a folder holds, beside a README; None if that is not so."""
-    held = [one for one in entries(folder) if not one.name.startswith((".", "__MACOSX")) and not is_readme(one)]
+    """The archive or compressed file that is all that a folder holds, beside documentation; None if that is not so."""
+    held = [one for one in entries(folder) if not one.name.startswith((".", "__MACOSX")) and not is_documentation(one)]
     return held[0] if len(held) == 1 and is_file(held[0]) and is_packed(held[0]) else None
 
 

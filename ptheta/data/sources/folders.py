@@ -71,7 +71,7 @@ def open_folder(path: Path) -> Source:
     raise SourceError(f"folder {path} holds no known files, only such as {printable(files[0].name)}", why.remedy)
 
 
-def is_readme(file: Path) -> bool:
+def _is_readme(file: Path) -> bool:
     """Whether a file tells about the others beside it."""
     return file.stem.lower() == "readme" and file.suffix.lower() in ("", *TEXTS)
 
@@ -89,7 +89,7 @@ def _mostly(files: list[Path]) -> tuple[str, list[Path]]:
     found["text"] = [
         file
         for file in files
-        if file.suffix.lower() in TEXTS and not is_readme(file) and file.with_suffix("") not in named
+        if file.suffix.lower() in TEXTS and not _is_readme(file) and file.with_suffix("") not in named
     ]
     most = max(map(len, found.values()))
     return next(((name, rows) for name, rows in found.items() if OUTNUMBERED * len(rows) > most), ("text", []))
