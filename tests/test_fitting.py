@@ -253,3 +253,10 @@ def test_a_fit_is_not_resumed_with_contexts_made_otherwise(tmp_path):
     with pytest.raises(RunError, match="encoded differently from these; resume with its own data"):
         ptheta.fit(None, other, steps=4, out=tmp_path / "run", resume=True)
     assert ptheta.fit(None, own, steps=4, out=tmp_path / "run", resume=True).results()["n"] == len(own.test)
+
+
+def test_settings_without_effect_on_a_model_that_counts_are_reported(data, tmp_path, capsys):
+    ptheta.fit("independent", data, out=tmp_path / "run", verbose=True, batch_size=7)
+    assert "without effect on a model that learns by counting: batch_size\n" in capsys.readouterr().err
+    ptheta.fit("independent", data, out=tmp_path / "plain", verbose=True)
+    assert "without effect" not in capsys.readouterr().err

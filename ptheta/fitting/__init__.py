@@ -22,7 +22,7 @@ from ptheta.errors import FitError, UsageError
 from ptheta.fitting.advice import advice
 from ptheta.fitting.affording import Affording, Means, limit_of, means_of
 from ptheta.fitting.agreement import record
-from ptheta.fitting.asking import check_order, check_settings, with_hyperparameters
+from ptheta.fitting.asking import check_order, check_settings, with_hyperparameters, without_effect
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
@@ -199,7 +199,10 @@ def fit(
     counting = isinstance(model, Counting) and log_f is None
     budget = None if counting else planned
     chosen = wanted = None if counting else Settings.of(model, **settings)
-    notes: list[str] = []
+    notes = []
+    if counting and run is None:
+        usual = {name: one.default for name, one in kind.options().items()}
+        notes = without_effect(settings | {name: value for name, value in options.items() if value != usual[name]})
     with world(device) as processes, contextlib.ExitStack() as held:
         processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
         if chosen is not None:

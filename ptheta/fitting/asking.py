@@ -12,10 +12,11 @@ from ptheta.errors import UsageError, closest, nearest
 from ptheta.listing import exists
 from ptheta.models import Model, family
 from ptheta.models.zoo import ZOO, is_family
-from ptheta.numbers import with_article
+from ptheta.numbers import joined, with_article
 from ptheta.presets import preset as find_preset
 from ptheta.runs import Run
 from ptheta.training import OBJECTIVES, ReverseKL, Settings, Target
+from ptheta.wording import worded
 
 OWN = ("preset", "minutes", "steps", "epochs", "out", "seed", "force", "resume", "device", "memory", "hyperparameters")
 """Keywords of `fit` that a misspelled one may mean."""
@@ -80,6 +81,16 @@ def check_settings(settings: Mapping[str, Any], target: Target | None, model: An
     given = [name for name in ReverseKL.options() if settings.get(name) is not None]
     if given and target is None:
         raise UsageError(f"{given[0]} applies to fits to a target only", "leave it out, or give target=f")
+
+
+def without_effect(settings: Mapping[str, Any]) -> list[str]:
+    """That settings were given to a model that has no use for them, in a sentence; none if none were.
+
+    Args:
+        settings: of learning, and options of the objective; None counts as not given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, value in settings.items() if value is not None]
+    return [worded(f"without effect on a model that learns by counting: {joined(given)}")] if given else []
 
 
 def _meant(name: str, value: Any, known: list[str], model: Any) -> str:
