@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from zoo_cases import SPACES, Case, all_events, frequencies_agree, model_of, random_events
+from zoo_cases import SPACES, Case, all_events, frequencies_agree, members_of, model_of, random_events
 
 from ptheta.configs import build_model, describe_model
 from ptheta.distributions import Categorical
@@ -112,6 +112,14 @@ def test_members_that_do_not_go_together_are_refused():
         ensemble_of([MADE(space), Transformer(space)])
     with pytest.raises(UsageError, match="a member is over"):
         ensemble_of([MADE(space), MADE(Discrete((4,), 2))])
+
+
+def test_members_that_see_numbers_in_different_scales_are_refused():
+    """Their log p could be averaged, but not their conditionals."""
+    members = members_of(TABLE)
+    members[1].prepare(random_events(TABLE.space, 40, seed=9) + torch.tensor([0.0, 3.0, 0.0]))
+    with pytest.raises(UsageError, match="members see the numbers of their columns in different scales"):
+        ensemble_of(members)
 
 
 def test_an_ensemble_of_flows_is_a_mixture_and_no_autoregressive_model():

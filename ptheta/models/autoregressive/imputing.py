@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ptheta.distributions import Scale
 from ptheta.distributions.warps import UNCHANGED, Warp
 from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import Autoregressive
@@ -25,9 +26,11 @@ class Imputing(Autoregressive):
 
     Attributes:
         columns: of the table.
+        scale: in which numbers of every column are seen.
     """
 
     columns: tuple[Column, ...]
+    scale: Scale
 
     @abstractmethod
     def _filled(self, x: Tensor, context: Tensor | None, noise: Tensor, warp: Warp = UNCHANGED) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ptheta.distributions import Distribution
 from ptheta.distributions.warps import UNCHANGED
+from ptheta.errors import UsageError
 from ptheta.models.autoregressive.base import CHUNK_DIMENSIONS, Autoregressive
 from ptheta.models.autoregressive.imputing import Imputing
 from ptheta.models.autoregressive.language import LanguageModel
@@ -167,13 +168,21 @@ class TableEnsemble(AutoregressiveEnsemble, Imputing):
 
     Args:
         space, context_space, members: see `Ensemble`.
+
+    Raises:
+        UsageError: the members see numbers in different scales.
     """
 
     members: Sequence[Imputing]
 
     def __init__(self, space: Space, context_space: Space | None = None, *, members: tuple[Model, ...]):
         super().__init__(space, context_space, members=members)
-        self.columns = self.members[0].columns
+        first = self.members[0]
+        self.columns, self.scale = first.columns, first.scale
+        for member in self.members:  # else a mixture of cells is no cell
+            if any(not torch.equal(a, b) for a, b in zip(member.scale.buffers(), first.scale.buffers(), strict=True)):
+                remedy = "fit them to the same training rows, at most 50,000, by which scales are set"
+                raise UsageError("members see the numbers of their columns in different scales", remedy)
 
     @property
     def _imputing_noise(self) -> int:
