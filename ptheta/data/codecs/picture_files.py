@@ -243,6 +243,8 @@ def eight_bit(picture: Picture, channels: int, background: str = "white") -> np.
     """8-bit values [C, H, W]; what is transparent shows the background."""
     from PIL import Image as pil
 
+    if picture.mode == ("L" if channels == 1 else "RGB") and not picture.has_transparency_data:
+        return np.asarray(picture).reshape(picture.height, picture.width, -1).transpose(2, 0, 1)
     picture = shallow(picture, DEPTHS[-1])
     pixels = np.empty((picture.height, picture.width, 1 if channels == 1 else 3), np.uint8)
     for rows in _strips(picture):
