@@ -75,8 +75,9 @@ class Journal:
             self.restore(self.path.parent)
 
     def restore(self, folder: Path) -> None:
-        """Write all records of this process to the file of the same name in a folder."""
-        write_bytes(folder / self.path.name, b"".join(line + b"\n" for line in self._lines or []))
+        """Write all records to the file of the same name in a folder."""
+        lines = self._on_disk() if self._lines is None else self._lines
+        write_bytes(folder / self.path.name, b"".join(line + b"\n" for line in lines))
 
     def release(self) -> None:
         """From now on the file is where `restore` has put the records."""

@@ -12,6 +12,8 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from ptheta.files import exchange, is_abandoned, move_into, sweep, temporary_name
@@ -81,6 +83,33 @@ def install(staged: Path, path: Path) -> list[str]:
     except OSError:
         kept = []
     return [*kept, str(staged)] if staged.exists() else kept
+
+
+def share(folder: Path, staged: Path, besides: Collection[str]) -> None:
+    """Give a staged run the files of the run that it is a later state of.
+
+    Args:
+        folder: of the run.
+        staged: what will take its place.
+        besides: names of files that the staged run has already.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            file = Path(parent, name)
+            relative = file.relative_to(folder)
+            if relative.as_posix() in besides or name.startswith(RESERVED) or not _is_own(folder, file):
+                continue
+            (staged / relative).parent.mkdir(exist_ok=True)
+            try:
+                os.link(file, staged / relative)  # what still writes to it goes on writing to both
+            except OSError:  # of a file system without
+                shutil.copy2(file, staged / relative)
+
+
+def is_fixed(path: Path) -> bool:
+    """Whether a folder cannot change its name: it is a link, a mount or a working folder, or lies in a closed one."""
+    inside = Path.cwd().is_relative_to(path.resolve())
+    return inside or path.is_symlink() or path.is_mount() or not os.access(path.resolve().parent, os.W_OK)
 
 
 def recover(path: Path) -> None:

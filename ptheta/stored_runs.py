@@ -20,14 +20,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ptheta.configs import HASHED, REFIT, build_model, read_config
+from ptheta.configs import HASHED, REFIT, build_model, config_digest, describe_model, read_config
 from ptheta.errors import RunError, UsageError
 from ptheta.files import naming, write_text
 from ptheta.foreign import guarded
 from ptheta.journal import Journal
 from ptheta.models import Counting, Model
 from ptheta.numbers import plural
-from ptheta.run_folders import install, remove, staging
+from ptheta.run_folders import install, is_fixed, remove, share, staging
 from ptheta.training import choose_device
 from ptheta.typed import typed
 from ptheta.weights import read_tensors, write_tensors
@@ -102,6 +102,26 @@ class StoredRun:
             self._ensure()
             self._save_tensors(self.path, state)
 
+    def become(self, model: Model) -> None:
+        """Let another model of the same spaces be that of the run, with its weights; both change on disk at once.
+
+        Raises:
+            RunError: the folder holds another run than at the start.
+            UsageError: the folder cannot be written.
+        """
+        if not self._pending:
+            self._ensure()
+        config = json.loads(json.dumps(self.config | {"model": describe_model(model)}))
+        config["sha256"] = config_digest(config)
+        self.config, self.model = config, model
+        if self._pending:
+            self._take_place(model.state_dict())
+        elif is_fixed(self.path):
+            self._save_config(self.path)
+            self._save_tensors(self.path, model.state_dict())
+        else:
+            self._exchange(model.state_dict())
+
     def make_whole(self) -> None:
         """Write config, metrics and the model's weights again where the folder was removed during the fit."""
         self._ensure()
@@ -130,14 +150,25 @@ class StoredRun:
         self._journal.rewind(step)
 
     def _take_place(self, state: Mapping[str, Tensor]) -> None:
-        """Build the run beside the one in the folder, and let it take its place."""
+        """Take the place of the run in the folder."""
+        kept = self._exchange(state)
+        self._pending = False
+        self._journal.release()
+        if kept:
+            more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
+            self._remarks.append(f"kept from the folder of the run that was replaced: {', '.join(kept[:5])}{more}")
+
+    def _exchange(self, state: Mapping[str, Tensor]) -> list[str]:
+        """Build the run beside the folder, and swap the two; returns files of the folder that were no run's."""
         staged = staging(self.path)
         try:
             with naming(staged, self.path):
                 self._save_config(staged)
                 self._journal.restore(staged)
                 self._save_tensors(staged, state)
-            kept = install(staged, self.path)
+                if not self._pending:
+                    share(self.path, staged, besides={"config.json", "metrics.jsonl", "model.safetensors"})
+            return install(staged, self.path)
         except OSError as error:
             raise UsageError(
                 f"{self.path} cannot be replaced: {error.strerror or error}", "choose another --out"
@@ -145,11 +176,6 @@ class StoredRun:
         finally:
             with contextlib.suppress(OSError):
                 remove(staged)
-        self._pending = False
-        self._journal.release()
-        if kept:
-            more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
-            self._remarks.append(f"kept from the folder of the run that was replaced: {', '.join(kept[:5])}{more}")
 
     def _ensure(self) -> None:
         """Check that the folder is still this run's; one that was removed is made again."""

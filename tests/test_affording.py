@@ -161,7 +161,11 @@ def test_batches_are_cut_for_memory_and_shrink_for_time():
     small = cost().memory(4)
     assert Means(small).plan(cost(), 16).parts == 4
     assert Means(small, parts=False).plan(cost(), 16).fits is False
-    assert Means(1e12, seconds=64).plan(cost(), 16).batch == 1
+    assert Means(1e12, seconds=64).plan(cost(), 16).batch == 2
+    assert Means(1e12, seconds=30).plan(cost(), 16).batch == 1
+    assert Means(1e12, seconds=64, wanted=8).plan(cost(), 16).batch == 8
+    assert Means(1e12, seconds=200, wanted=640, fewest=6).plan(cost(), 16).batch == 8
+    assert Means(1e12, seconds=200, wanted=640).plan(cost(), 16).batch == 2
     assert Means(1e12, seconds=1024).plan(cost(), 16).batch == 16
     assert Means(1e12, seconds=0.5).plan(cost(), 16).fits is False
     assert Means(1e12, seconds=64).plan(cost(update=100.0), 16).batch == 16  # fewer events would not help

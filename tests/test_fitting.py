@@ -17,7 +17,7 @@ from ptheta.fitting import default_model, default_preset
 from ptheta.models import ZOO
 from ptheta.models.counting.tables import Independent
 from ptheta.presets import preset as find_preset
-from ptheta.spaces import Discrete, Document, Label, Spectrogram, Waveform
+from ptheta.spaces import Discrete, Document, Grid, Image, Label, Spectrogram, Waveform
 
 
 @pytest.fixture
@@ -192,10 +192,14 @@ def test_the_default_model_is_in_the_zoo_and_fits(data):
     [
         (Spectrogram(54, 32), "pixelcnn", None),
         (Waveform(7000), "transformer", "waveform"),
+        (Image(28, 28, 1, 2), "transformer", "pictures"),
+        (Grid(16, 16, 512), "transformer", "pictures"),
+        (Image(8, 8, 1, 17), "transformer", None),
+        (Image(28, 28, 1, 256), "pixelcnn", None),
         (Document(20, 257), "transformer", None),
     ],
 )
-def test_sounds_and_whole_texts_have_defaults(space, model, preset):
+def test_kinds_of_events_have_defaults(space, model, preset):
     data = Data("some", "some", space, None, None, {})
     assert (default_model(data), default_preset(data)) == (model, preset)
     assert preset is None or find_preset(preset).model == model

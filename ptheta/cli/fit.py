@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -23,6 +23,7 @@ from ptheta.listing import exists
 if TYPE_CHECKING:
     from ptheta.runs import Run
 
+Members = Annotated[int | Literal["auto"], tyro.conf.arg(metavar="{INT,auto}")]
 Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE"), tyro.conf.Positional]
 
 
@@ -91,6 +92,7 @@ def fit(
     minutes: float | None = None,
     steps: int | None = None,
     epochs: float | None = None,
+    members: Members | None = None,
     out: Path | None = None,
     force: Force = False,
     resume: Flag = False,
@@ -113,6 +115,9 @@ def fit(
         minutes: budget in minutes, of the whole command; if no budget is given the preset's, else 1
         steps: budget in optimiser steps
         epochs: budget in passes over the training events
+        members: models that are learned one after the other within the budget, and of which the run holds the mixture;
+            auto: as many as improve validation, once the first one no longer improves; left out: auto for a budget in
+            minutes, else 1
         out: run folder; a new one under runs/ if left out
         force: replace the run in --out
         resume: resume the unfinished run in --out
@@ -138,7 +143,7 @@ def fit(
     from ptheta.presets import preset as find_preset
     from ptheta.reporting.waiting import console_for, waiting
 
-    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
+    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device, members)
     data = None
     if resume or resume_inexact:
         chosen = None if out is None else named(model) if model else read_config(out)["model"]["family"]
@@ -183,6 +188,7 @@ def fit(
         minutes=minutes,
         steps=steps,
         epochs=epochs,
+        members=members,
         out=out,
         seed=seed,
         force=force,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from ptheta.fitting.agreement import record
 from ptheta.fitting.asking import check_order, check_settings, with_hyperparameters, without_effect
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
+from ptheta.fitting.members import Course, check_members, first_member, wanted_members
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
 from ptheta.fitting.own import check_own
 from ptheta.fitting.results import conclude, held_out
@@ -42,7 +43,6 @@ from ptheta.training import (
     Budget,
     Settings,
     Timetable,
-    Trainer,
     local_device,
     numbers,
     processes_here,
@@ -88,6 +88,7 @@ def fit(
     force: bool = False,
     resume: bool = False,
     resume_inexact: bool = False,
+    members: int | Literal["auto"] | None = None,
     device: str | torch.device = "auto",
     track: bool = False,
     verbose: bool | None = None,
@@ -117,6 +118,10 @@ def fit(
         resume: resume the unfinished fit in `out`; bit-equal to the uninterrupted fit for a budget in steps or
             epochs on the same CPU set-up.
         resume_inexact: resume even with other data or another seed.
+        members: models of the family that are learned one after the other within the budget, from different first
+            weights and in different orders of events; the run holds their mixture. `auto`: as many as improve
+            validation, learned from what is left of the budget once the first one no longer improves. None: `auto` for
+            a budget in minutes where members can be mixed, else 1.
         device: `auto`, `cpu`, `cuda`.
         track: also write TensorBoard scalars to the run folder (extra `track`).
         verbose: show progress; None: on a terminal, and in a notebook.
@@ -141,7 +146,7 @@ def fit(
     check_order(model, data)
     settings, hyperparameters = with_hyperparameters(settings, hyperparameters, model, preset)
     check_settings(settings, log_f, model)
-    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device)
+    check_numbers({"minutes": minutes, "steps": steps, "epochs": epochs}, settings, memory, device, members)
     if log_f is not None:
         check_plan(preset, epochs)
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "epochs": epochs}
@@ -152,14 +157,16 @@ def fit(
         run = unfinished(out, model, data, hyperparameters or {}, log_f)
         in_memory = isinstance(data, Data)
         run = with_data(run, data) if in_memory else run
-        if line := finished(run, given):
+        if line := finished(run, given, members):
             whole = Run.load(run.path)
             console_for(verbose).print(line, soft_wrap=True)
             return whole
         run = run if in_memory else with_data(run, data)
-        model, data = run.model, run.data
+        data = run.data
         seed = run.same_seed(seed, other=resume_inexact)
         given, settings = continued(run.plan(), given, settings)
+        members, asked = check_members(run, members), {}
+        model = first_member(run)
     else:
         run, seed = None, seed or 0
         if log_f is not None:
@@ -169,9 +176,12 @@ def fit(
             size = photo_size(model, preset, hyperparameters, settings, given, device, memory, since)
             data = loaded(data, preset, size, model if preset is None else find_preset(preset).model)
             preset = preset or (default_preset(data) if model is None else None)
+        asked = {k: v for k, v in {**settings, **(hyperparameters or {})}.items() if v is not None}
         if preset is not None:
             recipe = find_preset(preset)
             model = family_of_preset(recipe, model)
+            if log_f is not None or preset != default_preset(data):  # its sizes are asked for, too
+                asked = {**recipe.settings, **recipe.hyperparameters, **asked}
             hyperparameters = {**recipe.hyperparameters, **(hyperparameters or {})}
             settings = {**recipe.settings, **{name: value for name, value in settings.items() if value is not None}}
             if not any(value is not None for value in given.values()):
@@ -184,40 +194,51 @@ def fit(
     planned = None if _counts(model) and log_f is None else Budget(**given)
     heldout = 0 if log_f is not None else len(data.splits[held_out(data)])
     timetable = Timetable(planned and planned.seconds, clock if since is None else since, heldout)
-    kind = objective_of(objective, model, log_f)
+    kind, is_named = objective_of(objective, model, log_f), resuming or not isinstance(model, Model)
     settings, options = divided(settings, kind)
     means = means_of(
-        timetable.expected(), settings, limit, target=log_f is not None, resuming=resuming, processes=count
+        timetable.expected(),
+        asked.get("batch_size"),
+        limit,
+        kind,
+        dimensions=data.space.dimensions,
+        resuming=resuming,
+        processes=count,
     )
     console = console_for(verbose, is_main=numbers()[0] == 0)
-    with waiting("estimating what a step takes", console):
-        model, affording = _build(model, data, seed, hyperparameters or {}, settings, place, means, run is None)
-    if run is None:
-        _check_contexts(model, data)
-        if log_f is None:
-            check_own(model, data)
-    counting = isinstance(model, Counting) and log_f is None
+    counting = _counts(model) and log_f is None
     budget = None if counting else planned
-    chosen = wanted = None if counting else Settings.of(model, **settings)
-    notes = []
-    if counting and run is None:
-        usual = {name: one.default for name, one in kind.options().items()}
-        notes = without_effect(settings | {name: value for name, value in options.items() if value != usual[name]})
     with world(device) as processes, contextlib.ExitStack() as held:
-        processes.compare(record(model, data, plan(kind.name, budget, chosen, options), seed))
+        with waiting("estimating what a step takes", console):
+            affording = _affording(model, data, seed, hyperparameters or {}, settings, place, means, run is None, asked)
+            settled, notes = ([], []) if run is not None or budget is None else affording.suit(processes)
+            model = model if isinstance(model, Model) else affording.model()
+        if run is None:
+            _check_contexts(model, data)
+            if log_f is None:
+                check_own(model, data)
+        chosen = wanted = None if counting else Settings.of(model, **settings)
+        validated = bool(data.splits.get("validation")) if log_f is None else False
+        number = wanted_members(members, model, kind, budget, named=is_named, validated=validated)
+        if counting and run is None:
+            usual = {name: one.default for name, one in kind.options().items()}
+            notes += without_effect(settings | {name: value for name, value in options.items() if value != usual[name]})
+        processes.compare(record(model, data, plan(kind.name, budget, chosen, options, number), seed))
         if chosen is not None:
             with waiting("estimating what a step takes", console):
-                chosen, notes = affording.settle(model, chosen, processes)
-        settled = [] if run is None else run.plan().get("settled", [])
+                chosen, changed = affording.settle(model, chosen, processes)
+            notes += changed
+        if run is not None:
+            settled = run.plan().get("settled", [])
         if chosen is not wanted:
-            settled = [name for name, value in vars(wanted).items() if value != vars(chosen)[name]]
+            settled += [name for name, value in vars(wanted).items() if value != vars(chosen)[name]]
         if type(model).__module__ == "__main__":
             notes.append(
                 f"{type(model).__name__} is not defined in a module: its run can be loaded only where it is defined"
             )
         model.to(processes.device)
         if run is None:
-            how = plan(kind.name, budget, chosen, options, settled)
+            how = plan(kind.name, budget, chosen, options, number, settled)
             run = create(out, model, data, how, seed, force, processes, held)
         elif processes.rank == 0:
             claim_again(run, held)
@@ -230,7 +251,7 @@ def fit(
             progress.timetable, progress.advise = timetable, partial(advice, model, affording, timetable, batch=batch)
             with progress:
                 for note in notes:
-                    progress.say(note)
+                    progress.note(note)
                 if counting:
                     assert isinstance(model, Counting)
                     processes.compare({}, last=True)
@@ -238,23 +259,27 @@ def fit(
                 else:
                     assert budget is not None
                     assert chosen is not None
-                    minimised = objective_for(kind, model, data, log_f, chosen, options, seed, processes)
-                    trainer = Trainer(
-                        minimised,
+                    target_or_data = partial(objective_for, kind, data, log_f, chosen, options, processes)
+                    course = Course(
+                        run,
+                        target_or_data,
                         budget,
-                        fingerprint=data.fingerprint,
-                        checkpoint=run.checkpoint,
-                        listener=progress,
-                        keep=run.save_weights,
+                        wanted=number,
+                        world=processes,
+                        progress=progress,
                         timetable=timetable,
+                        fingerprint=data.fingerprint,
+                        seed=seed,
                     )
                     if resuming:
-                        trainer.resume(inexact=resume_inexact)
-                    processes.compare(asdict(trainer.position), last=True)
+                        course.resume(inexact=resume_inexact)
+                    position = course.trainer.position
+                    processes.compare(asdict(position), last=True)
                     if resuming and processes.rank == 0:
-                        run.rewind(trainer.position.step)
-                        run.note_resumed(plan(kind.name, budget, chosen, options, settled), seed, data)
-                    model.load_state_dict(trainer.run())
+                        run.rewind(position.all_steps)
+                        run.note_resumed(plan(kind.name, budget, chosen, options, number, settled), seed, data)
+                    model = course.learn()
+                    minimised = course.trainer.objective
         except KeyboardInterrupt:
             if progress is not None:
                 progress.interrupted()
@@ -322,7 +347,7 @@ def _counts(model: str | Model | None) -> bool:
     return model is not None and issubclass(family(model).load(), Counting)
 
 
-def _build(
+def _affording(
     model: str | Model,
     data: Data,
     seed: int,
@@ -331,28 +356,26 @@ def _build(
     device: torch.device,
     means: Means,
     checked: bool,
-) -> tuple[Model, Affording]:
-    """The model to fit, and what says whether it fits; the global random state is untouched."""
+    asked: Mapping[str, Any],
+) -> Affording:
+    """What says whether the model to fit fits; the global random state is untouched."""
     if isinstance(model, Model):
-        if not checked:
-            return model, Affording.of_model(model, settings, data, device, means)
-        if hyperparameters:
+        if checked and hyperparameters:
             raise UsageError("hyperparameters were given with a model instance", "give them to its constructor")
-        if (model.space, model.context_space) != (data.space, data.context_space):
+        if checked and (model.space, model.context_space) != (data.space, data.context_space):
             raise FitError(
                 f"the model is over {model.space} given {model.context_space}, the data are {data.space} given "
                 f"{data.context_space}",
                 "build it as Family(data.space, data.context_space)",
             )
-        return model, Affording.of_model(model, settings, data, device, means)
+        return Affording.of_model(model, settings, data, device, means)
     cls = family(model).load()
     check_names(cls, hyperparameters)
 
     def built(space: Space, chosen: dict[str, Any]) -> Model:
         return build(cls, space, data.context_space, chosen, seed=seed)
 
-    affording = Affording(cls, built, hyperparameters, settings, data, device, means)
-    return affording.model(), affording
+    return Affording(cls, built, hyperparameters, settings, data, device, means, asked)
 
 
 def _check_contexts(model: Model, data: Data) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
 from ptheta.errors import FitError
+from ptheta.fitting.scale import FEWEST, SLOWER, SMALL_BATCH, enough_steps, fewest_events, smaller_networks
 from ptheta.fitting.sizes import of_passes
 from ptheta.models import Model
 from ptheta.models.limits import Exceeded, Limited, largest
-from ptheta.numbers import amount, duration, many
+from ptheta.numbers import amount, duration, joined, many
 from ptheta.spaces import Grid, Image, Sequence, Space
-from ptheta.training import Settings, World
+from ptheta.training import Objective, ReverseKL, Settings, World
 from ptheta.training.cost import CHEAP, TRIED, Cost, Estimate, is_easy
 from ptheta.training.memory import available
 
@@ -90,6 +91,8 @@ class Means:
         shrinks: whether the batch may be made smaller.
         parts: whether it may be cut into more parts.
         processes: that share a batch.
+        wanted: steps that a budget in minutes should have.
+        fewest: events that a batch is made smaller to, unless next to no steps fit.
     """
 
     limit: float
@@ -97,13 +100,18 @@ class Means:
     shrinks: bool = True
     parts: bool = True
     processes: int = 1
+    wanted: float = WANTED
+    fewest: int = FEWEST
 
     def plan(self, cost: Cost, batch: int, parts: int = 1) -> Step:
         """A step of at most this many events in at least this many parts that fits, as far as one does."""
         size = self.processes
         while self.shrinks and self.seconds and batch >= 2 * size:
             seconds = cost.seconds(batch // size, parts)
-            if WANTED * seconds <= self.seconds or batch // size * cost.pace < BULK * seconds:
+            wanted = self.wanted if batch > SMALL_BATCH * size else self.wanted / 2
+            if wanted * seconds <= self.seconds or batch // size * cost.pace < BULK * seconds:
+                break
+            if batch // 2 < max(self.fewest, size) and ENOUGH * seconds <= self.seconds:
                 break
             batch = batch // 2 // size * size
         share = batch // size
@@ -126,6 +134,7 @@ class Affording:
         data: to be fitted, or the space of a target.
         device: of the fit.
         means: what it may take.
+        given: names of hyperparameters that were asked for.
     """
 
     def __init__(
@@ -137,7 +146,9 @@ class Affording:
         data: Data,
         device: torch.device,
         means: Means,
+        given: Collection[str] = (),
     ):
+        self.given = given
         self.build, self.hyperparameters, self.settings, self.data = build, hyperparameters, settings, data
         self.family, self.device, self.means = family, device, means
         train = data.splits.get("train")
@@ -157,7 +168,7 @@ class Affording:
                 return copy.deepcopy(model)
             return family(space, context_space, **hyperparameters)
 
-        return cls(family, build, own, settings, data, device, means)
+        return cls(family, build, own, settings, data, device, means, own)
 
     def model(self) -> Model:
         """The model to fit, if it fits.
@@ -183,6 +194,91 @@ class Affording:
             if cost is not None and cost.memory(1) <= self.means.limit:  # building takes more than what is built
                 return self.build(space, self.hyperparameters)
             raise self._refused(cost, 1) from None
+
+    def suit(self, world: World) -> tuple[list[str], list[str]]:
+        """Choose the size of the network: the largest that takes enough steps in the time of learning.
+
+        Args:
+            world: the processes; the first one decides.
+
+        Returns:
+            Names of the hyperparameters that were chosen, and what was chosen in a sentence; none of the family's own
+            size.
+        """
+        whole = self.hyperparameters
+        said = self._suited() if world.rank == 0 else None
+        first = world.first({"hyperparameters": self.hyperparameters, "said": said})
+        if first["said"] is None:
+            return [], []
+        if world.rank:
+            own = {
+                name: first["hyperparameters"][name]
+                for name in self.family.sized_by
+                if name in first["hyperparameters"]
+            }
+            self._take({**whole, **own})
+        return [name for name in self.family.sized_by if name in self.hyperparameters], [first["said"]]
+
+    def _take(self, hyperparameters: dict[str, Any]) -> None:
+        """Go on with other hyperparameters."""
+        self.hyperparameters, self.estimate, self.cost = hyperparameters, self._estimate(hyperparameters), None
+
+    def _suited(self) -> str | None:
+        """The choice of this process, in a sentence; None of the family's own size."""
+        means, whole = self.means, self.hyperparameters
+        networks = [(1.0, whole), *smaller_networks(self.family, whole, self.given)]
+        if means.seconds is None or len(networks) == 1 or self._is_easy():
+            return None
+        least, smallest = networks[-1]
+        self._take(smallest)
+        known = self._part_of_enough()
+        if not known:  # it is refused, with what would fit
+            self._take(whole)
+            return None
+        for fraction, hyperparameters in networks[:-1]:
+            if known * (least / fraction) ** SLOWER >= 1:  # else it would not do, and need not be tried
+                self._take(hyperparameters)
+                if self._part_of_enough() >= 1:
+                    break
+        else:
+            if self.hyperparameters is not smallest:
+                self._take(smallest)
+        cost = self._cost()
+        if self.hyperparameters is whole:
+            return None
+        assert cost is not None
+        names = [name for name in self.family.sized_by if name in self.hyperparameters]
+        chosen = joined([f"{name} {self.hyperparameters[name]}" for name in names])
+        usual = joined([f"{whole.get(name, self.family.hyperparameter_signature()[name].default)}" for name in names])
+        flags = joined([f"--{name.replace('_', '-')}" for name in names])
+        steps = means.seconds / cost.seconds(max(1, self._least() // means.processes))
+        return (
+            f"{chosen} instead of {usual}, so that about {many(steps)} steps fit into {duration(means.seconds)} of "
+            f"learning; {flags} choose another size"
+        )
+
+    def _part_of_enough(self) -> float:
+        """Steps of the network that fit into the time of learning, in units of those that it should take; 0 if it does
+        not fit into memory."""
+        cost, means = self._cost(), self.means
+        if cost is None or means.seconds is None or cost.memory(1) > means.limit:
+            return 0.0
+        return means.seconds / cost.seconds(max(1, self._least() // means.processes)) / means.wanted
+
+    def _is_easy(self) -> bool:
+        """Whether steps of the network are so small that they need no estimate."""
+        with contextlib.suppress(Exceeded), Limited(min(self.means.limit / 3, CHEAP)):
+            return is_easy(self.build(self.data.space, self.hyperparameters), self._batch_of_recipe())
+        return False
+
+    def _batch_of_recipe(self) -> int:
+        """Events of a step, as they were asked for or the recipe has them."""
+        return self._batch(self.data.space, 1, self.hyperparameters)
+
+    def _least(self) -> int:
+        """Events of a step that is as small as suits a network which could be smaller itself."""
+        batch, means = self._batch_of_recipe(), self.means
+        return min(batch, max(SMALL_BATCH, means.fewest, means.processes)) if means.shrinks else batch
 
     def _check_surely(self, guess: Cost | None) -> None:
         """Check that a model is not far beyond what there is, before anything of its size is allocated.
@@ -354,11 +450,37 @@ class Affording:
 
 
 def means_of(
-    seconds: float | None, settings: dict[str, Any], limit: float, *, target: bool, resuming: bool, processes: int
+    seconds: float | None,
+    batch: int | None,
+    limit: float,
+    objective: type[Objective],
+    *,
+    dimensions: int,
+    resuming: bool,
+    processes: int,
 ) -> Means:
-    """What a fit may take, and what may be changed of what was asked for."""
-    free = not target and not resuming
-    return Means(limit, seconds, free and settings.get("batch_size") is None, free, processes)
+    """What a fit may take, and what may be changed of what was asked for.
+
+    Args:
+        seconds: of learning; None: the budget is in steps.
+        batch: that was asked for.
+        limit: bytes.
+        objective: of the fit.
+        dimensions: of an event.
+        resuming: whether it began earlier.
+        processes: that share a batch.
+    """
+    free = objective is not ReverseKL and not resuming
+    wanted = enough_steps(seconds) if seconds and objective.anneals else WANTED
+    return Means(
+        limit,
+        seconds,
+        free and batch is None,
+        free,
+        processes,
+        max(WANTED, wanted),
+        fewest_events(dimensions),
+    )
 
 
 def _shaped(height: int, width: int, side: int) -> tuple[int, int]:

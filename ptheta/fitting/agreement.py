@@ -26,7 +26,7 @@ def record(model: Model, data: Data, plan: dict[str, Any], seed: int) -> dict[st
         "codec": data.codec.to_json(),
         "context codec": None if data.context_codec is None else data.context_codec.to_json(),
     }
-    parts = describe_model(model)["parts"] if model.parts() else {}
+    parts = describe_model(model).get("parts", {})
     return {
         "data": data.fingerprint[:16],
         **{f"events of {name}": len(split) for name, split in data.splits.items()},

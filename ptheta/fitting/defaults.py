@@ -12,7 +12,10 @@ from ptheta.models.autoregressive.pixelcnn import MANY_LEVELS
 from ptheta.models.checks import COLUMNS, unsuited
 from ptheta.presets import Preset
 from ptheta.presets import preset as find_preset
-from ptheta.spaces import Discrete, Document, Image, Sequence, Space, Table, Waveform
+from ptheta.spaces import Discrete, Document, Grid, Image, Sequence, Space, Table, Waveform
+
+LARGE = 256
+"""Values of a picture from which its transformer has a recipe of its own."""
 
 
 def default_model(data: Data | Space) -> str:
@@ -29,6 +32,8 @@ def default_preset(data: Data) -> str | None:
     """The preset taken when neither it nor a model is named."""
     if isinstance(data.space, Waveform):
         return "waveform"
+    if isinstance(data.space, Image | Grid) and data.space.dimensions >= LARGE and default_model(data) == "transformer":
+        return "pictures"
     return "tiny" if isinstance(data.space, Sequence) and not isinstance(data.space, Document) else None
 
 

@@ -59,16 +59,20 @@ def plan(
     budget: Budget | None,
     settings: Settings | None,
     options: Mapping[str, Any],
+    members: int | str = 1,
     settled: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What a config keeps of a fit: what was minimised, how long and how; settings that were chosen for the budget and
-    the machine, so that another one may choose others, are named under `settled`."""
+    """What a config keeps of a fit: what was minimised, how long, how and by how many members.
+
+    Settings that were chosen for the budget and the machine, so that another one may choose others, are named under
+    `settled`."""
     kept: dict[str, Any] = {"settled": list(settled)} if settled else {}
     return kept | {
         "objective": objective,
         "budget": budget and asdict(budget),
         "settings": settings and asdict(settings),
         "options": dict(options),
+        "members": members,
     }
 
 
@@ -188,12 +192,13 @@ def with_data(run: Run, source: Any) -> Run:
     return run
 
 
-def finished(run: Run, given: Mapping[str, Any]) -> str | None:
+def finished(run: Run, given: Mapping[str, Any], members: int | str | None = None) -> str | None:
     """That a fit has come to its end and nothing is to be resumed, in a sentence; None if there is something to do.
 
     Args:
         run: to be resumed.
         given: minutes, steps and epochs of the new budget; all None: that of the run.
+        members: that are asked for; None: those of the run.
     """
     if not run.results():
         return None
@@ -202,12 +207,21 @@ def finished(run: Run, given: Mapping[str, Any]) -> str | None:
         return f"the fit in {run.path} is finished: {run.name} learns in one pass"
     wanted = {name: value for name, value in given.items() if value is not None} or budget
     position, _ = load_state(run.checkpoint, inexact=True)
-    spent = {"steps": position.step, "minutes": budget["minutes"] or position.seconds / 60, "epochs": budget["epochs"]}
-    more = any(spent[name] is None or value > spent[name] for name, value in wanted.items() if value is not None)
-    if more or not position.finished:
+    seconds = position.earlier_seconds + position.seconds
+    spent = {"steps": position.all_steps, "minutes": seconds / 60}
+    spent |= {name: value for name, value in budget.items() if value is not None}
+    more = any(name not in spent or value > spent[name] for name, value in wanted.items() if value is not None)
+    stored = run.plan().get("members", 1)
+    if not position.finished or members not in (None, stored):
         return None
     done = Budget(**budget)
-    took = f"{done}" if done.steps else f"{done} and {plural(position.step, 'step')}"
+    took = f"{done}" if done.steps == position.all_steps else f"{plural(position.all_steps, 'step')} of {done}"
+    have = len(run.config["model"].get("members", [1]))
+    if stored == have and (position.is_settled or position.member):
+        why = "since validation no longer improved" if have == 1 else f"with {have} members"
+        return f"the fit in {run.path} is finished after {took}, {why}; --members {have + 1} goes on with another one"
+    if more:
+        return None
     flag = next(name for name, value in budget.items() if value is not None)
     return f"the fit in {run.path} is finished after {took}; --{flag} with more than that goes on"
 

@@ -12,7 +12,13 @@ from ptheta.models import Model, family
 from ptheta.training import OBJECTIVES, Budget, Objective, ReverseKL, Settings, Target, World, local_device
 
 
-def check_numbers(given: Mapping[str, Any], settings: Mapping[str, Any], memory: float | None, device: Any) -> None:
+def check_numbers(
+    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    memory: float | None,
+    device: Any,
+    members: int | str | None = None,
+) -> None:
     """Check what can be checked before data are loaded: budget, settings of learning, memory, device.
 
     Args:
@@ -20,10 +26,15 @@ def check_numbers(given: Mapping[str, Any], settings: Mapping[str, Any], memory:
         settings: of learning and of objectives; None counts as not given.
         memory: GiB, or None.
         device: its name.
+        members: their number, `auto` or None.
 
     Raises:
         PthetaError: a value makes no sense.
     """
+    if isinstance(members, str) and members != "auto":
+        raise UsageError(f"members is {members!r}", "give a whole number from 1, or auto")
+    if isinstance(members, int) and members < 1:
+        raise UsageError(f"members is {members}", "give a whole number from 1, or auto")
     if any(value is not None for value in given.values()):
         Budget(**given)
     Settings(**{name: value for name, value in settings.items() if value is not None and name in Settings.names()})
@@ -55,13 +66,13 @@ def divided(settings: Mapping[str, Any], kind: type[Objective]) -> tuple[dict[st
 
 def objective_for(
     kind: type[Objective],
-    model: Model,
     data: Data,
     target: Target | None,
     settings: Settings,
     options: Mapping[str, Any],
-    seed: int,
     world: World,
+    model: Model,
+    seed: int,
 ) -> Objective:
     """What is minimised, of the training and validation events or of a target."""
     if target is not None:

@@ -14,6 +14,7 @@ from ptheta.evaluation.nats import affordable, evaluate, suited_batch
 from ptheta.evaluation.results import Score
 from ptheta.fitting.advice import shortcomings
 from ptheta.models import Autoregressive, Density, Model
+from ptheta.models.ensembles.base import Ensemble
 from ptheta.numbers import jsonable, rounded
 from ptheta.remarks import collecting, remark
 from ptheta.reporting import FitProgress, exhibit_of, write_card, write_overview
@@ -63,6 +64,8 @@ def conclude(
     results = summary(run, score, split, len(whole), seconds)
     if objective is not None:
         results["steps"] = progress.steps
+        if isinstance(run.model, Ensemble):
+            results["members"] = len(run.model.members)
     if score.density is Density.EXACT:
         results |= exhibit_of(run.codec).rates(score, events.x)
     if isinstance(run.model, Autoregressive) and run.model.any_order:
@@ -92,9 +95,9 @@ def noting(run: Run) -> Iterator[None]:
 
 def _affordable(run: Run, events: Split, timetable: Timetable, seconds: float) -> int:
     """How many events are scored: as many as seconds allow by the last validation, else by a measurement."""
-    if math.isnan(timetable.pace) or run.model.density is Density.IMPLICIT:
+    if math.isnan(timetable.scored) or run.model.density is Density.IMPLICIT:
         return affordable(run.model, events, seconds)
-    return rounded(seconds / max(timetable.pace, 1e-9), len(events))
+    return rounded(seconds / max(timetable.scored, 1e-9), len(events))
 
 
 def on_the_same_events(runs: Sequence[Run], data: Data) -> tuple[Split, list[dict[str, Any]]]:

@@ -71,6 +71,8 @@ class Model(nn.Module, ABC):
     """r: numbers of noise for one draw: uniforms of a dimension, or standard normals of an event's bound."""
     spaces: ClassVar[tuple[type[Space], ...]] = (Space,)
     """Kinds of event space the family can model."""
+    sized_by: ClassVar[tuple[str, ...]] = ("width", "layers")
+    """Hyperparameters, whole numbers, that are smaller where few steps fit into a budget in minutes."""
     context_spaces: ClassVar[tuple[type[Space], ...]] = (Label,)
     """Kinds of context space it can condition on."""
     context_dropout: float = 0.0

@@ -82,6 +82,7 @@ def card_rows(run: Run) -> list[tuple[str, str]]:
         ("density", run.model.density.value),
         *parameters(run),
         *parts(run),
+        *members(run),
         ("hyperparameters", _pairs(run.config["model"]["hyperparameters"])),
         ("fit", f"{_fit(run.plan())}, seed {run.config['seed']}"),
         ("data", f"{data['source']}: {_pairs(data['splits'])} events" if run.has_data else data["source"]),
@@ -134,6 +135,12 @@ def parts(run: Run) -> list[tuple[str, str]]:
         origin = part["origin"] and f", from the run {part['origin']['config'][:12]}"
         rows.append((f"part {name}", f"{part['family']}{', frozen' * part['frozen']}{origin or ''}"))
     return rows
+
+
+def members(run: Run) -> list[tuple[str, str]]:
+    """How many models the run mixes, if it does."""
+    count = len(run.config["model"].get("members", []))
+    return [("members", f"{count}, a mixture with equal weights")] if count else []
 
 
 def free_energy_text(results: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ class FitProgress:
         self.console = console
         self.timetable: Timetable | None = None
         self.advise: Callable[[int], str | None] = lambda steps: None
-        self.steps, self.advised = 0, False
+        self.steps, self.member, self.advised = 0, 0, False
         self.milestone = 0.0  # progress from which the next validation is a line, where there is no bar
         self.line: str | None = None
         self.ends: list[float] = []  # when the first steps of this process ended, seconds
@@ -158,30 +158,37 @@ class FitProgress:
         if not self.is_main:
             return
         self.run.log(values)
-        self.verdict = verdict
+        self.verdict, self.steps = verdict, values["step"]
         if not self.live:
             average = next((f"train average {values[k]:.2f}" for k in values if k.startswith("train_")), "")
             judged = verdict.text if verdict else ""
             shown = filter(None, [average if self.run.has_data else "", judged])
-            self.line = f"step {values['step']:,}: {', '.join(shown)}"
+            member = f"member {values['member']}, " if "member" in values else ""
+            self.line = f"{member}step {values['step']:,}: {', '.join(shown)}"
         if self.scalars:
             self.scalars.add(values)
 
     def advance(self, progress: float, position: Position) -> None:
         """A step was done."""
-        self.steps = position.step
-        if self.line is not None and (progress >= min(1.0, self.milestone) or position.step == 1):
+        self.steps = position.all_steps
+        if position.member != self.member:
+            self.member, self.milestone = position.member, 1.0
+        if self.line is not None and (progress >= min(1.0, self.milestone) or position.all_steps == 1):
             self.say(self.line)
             self.milestone = progress + 1 / LINES
         self.line = None
         now = time.perf_counter()
-        if not self.advised:
+        if not self.advised and not position.member:
             self.ends.append(now)
             self._foresee(progress, position)
-        first_step, first_time = self.first = self.first or (position.step - 1, self.clock)
-        rate = (position.step - first_step) / max(now - first_time, 1e-9)
+        first_step, first_time = self.first = self.first or (position.all_steps - 1, self.clock)
+        rate = (position.all_steps - first_step) / max(now - first_time, 1e-9)
         left = position.seconds * (1 / max(progress, 1e-9) - 1)
-        parts = [f"step {position.step:,}", f"train average {position.mean:.2f}" if self.run.has_data else ""]
+        member = f"member {position.member + 1}, " if position.member else ""
+        parts = [
+            f"{member}step {position.all_steps:,}",
+            f"train average {position.mean:.2f}" if self.run.has_data else "",
+        ]
         if self.verdict is not None:
             codec, value = self.data.codec, self.verdict.nats
             bound = "≤ " * (self.run.model.density is Density.LOWER_BOUND)
@@ -214,6 +221,12 @@ class FitProgress:
         with track("scoring", n, self.console) as advance:
             yield advance
 
+    def note(self, text: str) -> None:
+        """Something was decided; it is kept among the run's notes."""
+        if self.is_main:
+            self.say(text)
+            self.run.log({"step": self.steps, "notes": [text]})
+
     def stopping(self) -> None:
         """Ctrl-C was pressed."""
         self.say("stopping as soon as this step is saved; press Ctrl-C again to stop at once")
@@ -239,6 +252,7 @@ class FitProgress:
             distance = f"{results.get('energy_distance', math.nan):.4f}"
             value = "energy distance ", (distance, "bold"), ", no density,"
         steps = f" and {plural(results['steps'], 'step')}" if "steps" in results else ""
+        steps += f" of {plural(results['members'], 'member')}" if "members" in results else ""
         rest = f" on {scored_events(results)}, in {_time(results['seconds'])}{steps}"
         self.say(Text.assemble(f"{results['split']} ", *value, rest))
         for note in results.get("notes", []):

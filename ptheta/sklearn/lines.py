@@ -37,6 +37,10 @@ class Lines:
             self.console.print(self.line, soft_wrap=True, markup=False)
             self.milestone, self.line = progress + 1 / LINES, ""
 
+    def note(self, text: str) -> None:
+        """Something was decided."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
     def stopping(self) -> None:
         """Ctrl-C was pressed."""
         self.console.print("stopping after this step")

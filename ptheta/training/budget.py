@@ -50,18 +50,6 @@ class Budget:
         """Of a budget in minutes; None of any other."""
         return None if self.minutes is None else 60.0 * self.minutes
 
-    def progress(self, step: int, seconds: float, steps_per_epoch: int, allowed: float | None = None) -> float:
-        """Fraction used after some steps and seconds; 1 or more when it is spent.
-
-        Args:
-            step: steps done.
-            seconds: of learning.
-            steps_per_epoch: batches of the training events.
-            allowed: seconds of a budget in minutes that are for learning; None: all of them.
-        """
-        total = self.total_steps(steps_per_epoch)
-        return step / total if total is not None else seconds / (allowed or self.seconds or 60.0)
-
     def __str__(self) -> str:
         if self.minutes is not None:
             return f"{self.minutes:g} min"

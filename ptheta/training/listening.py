@@ -33,6 +33,10 @@ class Listener(Protocol):
         """A step was done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something was decided in the fit, in a sentence."""
+        ...
+
 
 class Stop:
     """Whether a signal came that asks to stop."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from ptheta.errors import FitError, RunError
 from ptheta.models import Model
+from ptheta.numbers import plural
 from ptheta.training.average import Average
 from ptheta.training.budget import Budget, rate
 from ptheta.training.listening import Listener, Stop, interruptible
@@ -25,7 +27,7 @@ from ptheta.training.objectives.base import Objective
 from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.players import Player, turn
 from ptheta.training.randomness import mix, own_randomness, seed_device
-from ptheta.training.state import Position, load_optimisers, load_state, save_state
+from ptheta.training.state import Annealing, Position, State, load_optimisers, load_state, save_state
 from ptheta.training.timetable import Timetable
 
 VALIDATION_SHARE = 0.02
@@ -35,7 +37,15 @@ VALIDATION_STEPS = 10
 """Steps between validations, at least, for a budget in steps or epochs."""
 
 VALIDATIONS = 25
-"""Validations of a fit, at most; fewer if they would take over a tenth of the time."""
+"""Validations of a fit, about, at equal distances; fewer if they would take over a tenth of the time."""
+
+FIRST, GROWTH = 0.01, 1 / 6
+"""At first they are closer, so that a fit that soon stops improving is seen to: this part of the budget, and then this
+part of what is used of it."""
+
+RISING, TREND = 4, 3.0
+"""Validations after the best one that show that it becomes worse, at least, and the slope of a line through them in
+units of its standard error; where they only scatter, the rate that falls by plan does as well."""
 
 VALIDATED = 2**16
 """Values of validation events that judge a fit in steps or epochs, however short it is; more if they cost at most a
@@ -53,6 +63,9 @@ class Trainer:
         listener: its callbacks are called as the fit proceeds.
         keep: called with weights whenever the best ones are to be put on disk.
         timetable: of the whole command; None: all minutes of the budget are for learning.
+        position: where it begins, of another member than the first.
+        share: part of what is left of the budget that this fit may use.
+        members: weights of the members that were learned before, kept in checkpoints.
     """
 
     def __init__(
@@ -65,11 +78,15 @@ class Trainer:
         listener: Listener | None = None,
         keep: Callable[[dict[str, Tensor]], None] | None = None,
         timetable: Timetable | None = None,
+        position: Position | None = None,
+        share: float = 1.0,
+        members: Sequence[dict[str, Tensor]] = (),
     ):
         self.objective, self.budget = objective, budget
         self.model, self.settings, self.world = objective.model, objective.settings, objective.world
         self.checkpoint, self.listener, self.keep = checkpoint, listener, keep
-        self.position = Position(objective.seed, fingerprint)
+        self.position = position or Position(objective.seed, fingerprint)
+        self.share, self.members = share, list(members)
         self.average = Average(self.model, self.settings.average) if self.settings.average else None
         self.best = _snapshot(self.model)
         self.players = objective.players()
@@ -85,19 +102,20 @@ class Trainer:
 
     # Public
 
-    def resume(self, *, inexact: bool = False) -> None:
+    def resume(self, state: State | None = None, *, inexact: bool = False) -> None:
         """Go on from the checkpoint; if the fit stopped before its first one, from the start, which is as exact.
 
         Args:
+            state: of the checkpoint, if it was read already.
             inexact: accept a checkpoint of other data or another seed, or one that lacks the position.
 
         Raises:
             RunError: the checkpoint is damaged, or belongs to another fit.
         """
         assert self.checkpoint is not None
-        if not self.checkpoint.exists() and not self.checkpoint.is_symlink():
+        if state is None and not self.checkpoint.exists() and not self.checkpoint.is_symlink():
             return
-        position, groups = load_state(self.checkpoint, inexact=inexact)
+        position, groups = state or load_state(self.checkpoint, inexact=inexact)
         if not inexact and (position.seed, position.fingerprint) != (self.position.seed, self.position.fingerprint):
             what = "seed" if position.seed != self.position.seed else "data, or these are read differently now"
             raise RunError(
@@ -113,16 +131,18 @@ class Trainer:
             for name, module in self.objective.scaffolding.items():
                 module.load_state_dict(groups[f"scaffolding.{name}"])
             load_optimisers(self._all_optimisers(), groups)
+            self.members = [groups[f"members.{number}"] for number in range(position.member)]
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"{self.checkpoint} does not fit the model and its optimiser", "resume with the settings of the fit"
             ) from error
         self._prepared = True
-        if position.next_validation > self._progress() + self._validation_gap():  # the budget was raised
-            position.next_validation = self._progress()
+        progress = self._progress()
+        if position.next_validation > progress + self._validation_gap(progress):  # the budget was raised
+            position.next_validation = progress
 
     def run(self) -> dict[str, Tensor]:
-        """Learn until the budget is spent.
+        """Learn until the budget is spent, or until validation no longer improves and the fit has been annealed.
 
         Returns:
             the best weights by validation.
@@ -136,23 +156,23 @@ class Trainer:
             if not self._prepared:
                 self._prepare()
             started, saved = time.perf_counter() - self.position.seconds, time.perf_counter()
-            if self.timetable is not None:
-                self.timetable.before = self.world.agree(self.timetable.passed)
+            if self.timetable is not None and not self.timetable.learns:
+                self.timetable.before, self.timetable.learns = self.world.agree(self.timetable.passed), True
                 if self.allowed is not None:
                     self.position.before += self.timetable.before
             self._allow()
-            due = self._progress() >= min(1.0, self.position.next_validation)
+            due = self._is_due(self._progress())
             if self.position.step and due and not self.position.finished:  # it was stopped before it judged its weights
                 self._validate_unless(stop, self._progress())
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
             self.position.finished = False  # the budget of a finished fit may have been raised
-            while (progress := self._progress()) < 1.0:
+            while (progress := self._progress()) < 1.0 and not self.position.is_settled:
                 self._step(losses, progress)
                 self.position.step += 1
                 self.position.seconds = self.world.agree(time.perf_counter() - started)
                 progress = self._progress()
                 stopping = self.world.agree(float(bool(stop)))
-                if not stopping and progress >= min(1.0, self.position.next_validation):
+                if not stopping and self._is_due(progress):
                     self._validate_unless(stop, progress)
                     self.position.seconds = self.world.agree(time.perf_counter() - started)
                 if self.listener:
@@ -164,18 +184,49 @@ class Trainer:
                     raise stop.error
             self.position.finished = True
             self._save()
+            if self.world.agree(float(bool(stop))):  # during the last step
+                raise stop.error
         return self.best
+
+    def room(self) -> float:
+        """Steps for which there is room in what this fit has left of the budget, at its pace."""
+        position, total = self.position, self.budget.total_steps(self.objective.steps_per_epoch)
+        if total is not None:
+            return total - position.all_steps
+        self._allow()
+        assert self.allowed is not None
+        left = self.allowed / self.share - position.seconds
+        return self.world.agree(left * position.step / max(position.seconds, 1e-9))
 
     # Steps
 
     def _progress(self) -> float:
-        position, per_epoch = self.position, self.objective.steps_per_epoch
-        return self.budget.progress(position.step, position.seconds, per_epoch, self.allowed)
+        """Fraction of this fit that is done: of its steps or of its seconds, whichever is further."""
+        total, seconds = self._total(), self.allowed
+        return max(
+            self.position.step / total if total else 0.0,
+            self.position.seconds / max(seconds, 1e-9) if seconds is not None else 0.0,
+        )
+
+    def _total(self) -> int | None:
+        """Steps of this fit, or None if only the clock says."""
+        if self.position.length:
+            return self.position.length
+        total = self.budget.total_steps(self.objective.steps_per_epoch)
+        return None if total is None else max(1, round(total * self.share))
+
+    def _is_due(self, progress: float) -> bool:
+        """Whether the weights are to be judged."""
+        return progress >= min(1.0, self.position.next_validation) or self.position.is_settled
 
     def _allow(self) -> None:
         """Plan how many seconds are for learning, by what is known of the rest."""
-        if self.timetable is not None and self.budget.minutes is not None:
-            self.allowed = self.world.agree(self.timetable.learning(self.position.before))
+        if self.budget.seconds is None:
+            return
+        seconds = self.budget.seconds
+        if self.timetable is not None:
+            seconds = self.timetable.learning(self.position.before)
+        self.allowed = self.world.agree((seconds - self.position.earlier_seconds) * self.share)
 
     def _prepare(self) -> None:
         self.objective.prepare()
@@ -195,9 +246,7 @@ class Trainer:
         step = self.position.step
         rows = self.objective.rows(step, progress)
         seed_device(mix(self.position.seed, 4, step, self.world.rank), self.world.device)  # dropout
-        total = self.budget.total_steps(self.objective.steps_per_epoch)
-        middle = progress + 0.5 / total if total else progress  # of the step, so that neither end has rate 0
-        fraction = rate(middle, self.settings.warmup, self.settings.hold)
+        fraction = self._rate(progress)
         modules = [self.model, *self.objective.scaffolding.values()]
         for module in modules:
             module.train(self.objective.dropout)
@@ -213,6 +262,14 @@ class Trainer:
         value, mean = self.objective.reported(values), self.position.mean
         if value is not None:
             self.position.mean = value if math.isnan(mean) else 0.98 * mean + 0.02 * value
+
+    def _rate(self, progress: float) -> float:
+        """Learning rate of the present step as a fraction of its peak."""
+        total, annealing = self._total(), self.position.annealing
+        if annealing is not None:
+            return annealing.rate(self.position.step, progress)
+        middle = progress + 0.5 / total if total else progress  # of the step, so that neither end has rate 0
+        return rate(middle, self.settings.warmup, self.settings.hold)
 
     def _move(self, name: str, loss: nn.Module, rows: tuple[Tensor | None, ...], fraction: float) -> Tensor:
         """One optimiser step of a player; returns its loss."""
@@ -267,10 +324,11 @@ class Trainer:
         value = self.world.agree(verdict.value if verdict else self.position.mean)
         if math.isnan(value):
             raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
+        position.since.append(value)
         if value < position.best or position.best_step < 0:
-            position.best, position.best_step = value, position.step
+            position.best, position.best_step, position.since = value, position.step, []
             self.best = _snapshot(model)
-        gap, seconds = self._validation_gap(), time.perf_counter() - clock
+        gap, seconds = self._validation_gap(progress), time.perf_counter() - clock
         if self.timetable is not None:
             self.timetable.judging, self.timetable.pace = seconds, seconds / max(1, position.validated)
             self._allow()
@@ -280,13 +338,38 @@ class Trainer:
         if self.listener:
             self.listener.record(
                 {
-                    "step": position.step,
-                    "seconds": round(position.seconds, 3),
+                    "step": position.all_steps,
+                    "seconds": round(position.earlier_seconds + position.seconds, 3),
+                    **({"member": position.member + 1} if position.member else {}),
                     self.objective.running: self.position.mean,
                     **(verdict.record if verdict else {}),
                     "learning_rate": (self.optimisers.get("model") or self._all_optimisers())[0].param_groups[0]["lr"],
                 },
                 verdict,
+            )
+        if self._has_stalled() and progress < 1.0:
+            self._anneal(progress)
+
+    def _has_stalled(self) -> bool:
+        """Whether validation has not improved for as long as patience lasts, and becomes worse."""
+        position, patience = self.position, self.settings.patience
+        if not patience or not self.objective.anneals or position.length or position.annealing is not None:
+            return False
+        learned = position.best_step > 1  # else it may still begin to learn
+        return learned and position.step >= (1 + patience) * position.best_step and rises(position.since)
+
+    def _anneal(self, progress: float) -> None:
+        """Go back to the best weights, and lower the rate to 0 from them."""
+        source = self.position.best_step
+        steps = math.ceil(self.settings.patience * source)
+        self.position.annealing = Annealing(source, self.position.step, steps, progress, self._rate(progress))
+        self.model.load_state_dict(self.best)
+        if self.average is not None:
+            self.average.restart(self.model)
+        if self.listener:
+            self.listener.note(
+                f"validation has become worse since step {source:,}: from its weights the learning rate falls to 0"
+                f" in {plural(steps, 'step')}"
             )
 
     @contextmanager
@@ -299,16 +382,19 @@ class Trainer:
                 self.keep(self.best)
             raise
 
-    def _validation_gap(self) -> float:
-        """Progress between validations, at least."""
-        total = self.budget.total_steps(self.objective.steps_per_epoch)
-        return max(1.0 / VALIDATIONS, VALIDATION_STEPS / total if total else 0.0)
+    def _validation_gap(self, progress: float) -> float:
+        """Progress between validations, at least, after some of it."""
+        total = self._total()
+        gap = min(1.0 / VALIDATIONS, max(FIRST, GROWTH * progress))
+        return max(gap, VALIDATION_STEPS / total if total else 0.0)
 
     def _validation_events(self, model: Model) -> int:
         """How many events decide which weights are best; fewer than set if a validation would take long."""
-        most, total = self.settings.validation_events, self.budget.total_steps(self.objective.steps_per_epoch)
+        most, total = self.settings.validation_events, self._total()
         if total is not None:  # whatever the clock says, so that the fit is reproducible
-            times = 1 + min(VALIDATIONS, total / VALIDATION_STEPS)
+            times, progress = 1, 0.0
+            while progress < 1.0:
+                times, progress = times + 1, progress + self._validation_gap(progress)
             share = 0.1 * 3 * total * self.settings.batch_size / times
             return min(most, int(max(2, share, VALIDATED // self.model.space.dimensions)))
         assert self.allowed is not None
@@ -332,6 +418,7 @@ class Trainer:
             if self.average is not None:
                 modules["average"] = self.average.model
             modules |= {f"scaffolding.{name}": module for name, module in self.objective.scaffolding.items()}
+            modules |= {f"members.{number}": weights for number, weights in enumerate(self.members)}
             save_state(self.checkpoint, self.position, modules, self._all_optimisers())
 
     @property
@@ -341,6 +428,21 @@ class Trainer:
 
     def _all_optimisers(self) -> list[torch.optim.Optimizer]:
         return [optimiser for many in self.optimisers.values() for optimiser in many]
+
+
+def rises(values: Sequence[float]) -> bool:
+    """Whether values have a trend upwards that is no accident, by least squares.
+
+    >>> rises([1.0, 1.1, 1.2, 1.3]), rises([1.0, 1.3, 1.0, 1.3]), rises([1.0, 1.1, 1.2]), rises([1.0] * 9)
+    (True, False, False, False)
+    """
+    n = len(values)
+    if n < RISING:
+        return False
+    slope, intercept = linear_regression(range(n), values)
+    squares = sum((value - slope * k - intercept) ** 2 for k, value in enumerate(values))
+    error = math.sqrt(squares / (n - 2) / (n * (n**2 - 1) / 12))
+    return slope > TREND * error and slope > 0
 
 
 def _snapshot(module: nn.Module) -> dict[str, Tensor]:

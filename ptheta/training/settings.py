@@ -29,6 +29,8 @@ class Settings:
         clip: largest norm of the gradient.
         warmup: fraction of the budget spent raising the learning rate.
         hold: fraction of the budget at which it begins to fall.
+        patience: fraction of the steps up to the best weights after which, if validation has not improved since, the
+            fit goes back to them and lowers the rate to 0 in as many steps; 0: never.
         precision: `float32`; `bfloat16` (autocast); `native`: bfloat16 where the processor or GPU computes in it, else
             float32; `auto`: bfloat16 on a GPU.
         compile: compile the loss with torch.compile; None: only on a GPU and for budgets of 5 minutes or more.
@@ -45,6 +47,7 @@ class Settings:
     clip: float = 1.0
     warmup: float = 0.02
     hold: float = 0.4
+    patience: float = 0.3
     precision: Precision = "auto"
     compile: bool | None = None
     validation_events: int = 2000
@@ -61,6 +64,8 @@ class Settings:
         for name in ("average", "warmup", "hold"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} is {getattr(self, name)}", "give a number from 0 to below 1")
+        if not 0 <= self.patience < math.inf:
+            raise FitError(f"patience is {self.patience}", "give a finite number of at least 0")
         for name in ("weight_decay", "clip", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise FitError(f"{name} is {getattr(self, name)}", "give a number of at least 0")

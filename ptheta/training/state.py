@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,36 @@ from torch.optim import Optimizer
 
 from ptheta.errors import RunError
 from ptheta.weights import read_tensors, write_tensors
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """The end of a fit that no longer improved: from the best weights the rate falls to 0, linearly.
+
+    Attributes:
+        source: the step at which the best weights were found.
+        start: the step at which annealing began.
+        steps: that it takes.
+        progress: fraction of the budget that was used at its start.
+        height: rate at its start, as a fraction of its peak.
+    """
+
+    source: int
+    start: int
+    steps: int
+    progress: float
+    height: float
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate as a fraction of its peak, in the middle of a step.
+
+        Args:
+            step: its number.
+            progress: fraction of the budget that is used; the rate is 0 when that ends, too.
+        """
+        done = (step - self.start + 0.5) / self.steps
+        spent = (progress - self.progress) / (1.0 - self.progress)
+        return self.height * max(0.0, 1.0 - max(done, spent))
 
 
 @dataclass
@@ -32,6 +62,12 @@ class Position:
         finished: the budget was used up.
         mean: running mean of the loss, as the objective reports it.
         before: seconds of a budget in minutes that passed before learning, in all commands of the fit.
+        since: validations since the best one, in their order.
+        annealing: the end of a fit that no longer improved; None: it has not begun.
+        member: number of the member that learns; step, seconds and all before `before` are its own.
+        length: steps that this member takes; 0: what the budget gives.
+        earlier_steps, earlier_seconds: of the members before it.
+        together: validation of the mixture of the members before it.
     """
 
     seed: int
@@ -45,6 +81,39 @@ class Position:
     finished: bool = False
     mean: float = float("nan")
     before: float = 0.0
+    since: list[float] = field(default_factory=list)
+    annealing: Annealing | None = None
+    member: int = 0
+    length: int = 0
+    earlier_steps: int = 0
+    earlier_seconds: float = 0.0
+    together: float = float("inf")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether learning has come to its own end before that of the budget."""
+        return self.annealing is not None and self.step >= self.annealing.start + self.annealing.steps
+
+    @property
+    def effective_steps(self) -> int:
+        """Steps that led to these weights: those up to the best ones, and the annealing."""
+        return self.step if self.annealing is None else self.annealing.source + self.annealing.steps
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of this member and of those before it."""
+        return self.earlier_steps + self.step
+
+
+LATER = {
+    *("mean", "before", "since", "annealing"),
+    *("member", "length", "earlier_steps", "earlier_seconds", "together"),
+}
+"""Fields that checkpoints of older runs lack."""
+
+
+State = tuple[Position, dict[str, dict[str, Tensor]]]
+"""What a checkpoint holds: the position, and tensors by what they are of."""
 
 
 def save_state(
@@ -72,7 +141,7 @@ def save_state(
     write_tensors(path, tensors, {"position": json.dumps(numbers)})
 
 
-def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str, dict[str, Tensor]]]:
+def load_state(path: Path, *, inexact: bool = False) -> State:
     """Read what `save_state` wrote.
 
     Args:
@@ -92,12 +161,13 @@ def load_state(path: Path, *, inexact: bool = False) -> tuple[Position, dict[str
             values["best"] = values.pop("best_nats")
         if inexact:
             values = asdict(Position(0, "")) | {k: v for k, v in values.items() if k in Position.__dataclass_fields__}
-        real = ("seconds", "next_validation", "best", "mean", "before")
-        values = {"mean": "nan", "before": "0.0"} | values  # checkpoints of older runs lack these
-        missing = sorted(Position.__dataclass_fields__.keys() - values.keys())
+        real = ("seconds", "next_validation", "best", "mean", "before", "earlier_seconds", "together")
+        missing = sorted(Position.__dataclass_fields__.keys() - values.keys() - LATER)
         if missing:
             raise ValueError(", ".join(missing))
-        values |= {k: float(values[k]) for k in real}
+        values |= {k: float(values[k]) for k in real if k in values}
+        if values.get("annealing") is not None:
+            values["annealing"] = Annealing(**values["annealing"])
         position = Position(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -39,6 +39,8 @@ class Timetable:
         judging: seconds of the last validation.
         saving: seconds in which weights were saved last.
         before: seconds that passed before this command's first step.
+        learns: whether that step has begun.
+        members: models of which the final score is made, each as slow as the one that was judged last.
     """
 
     whole: float | None = None
@@ -48,6 +50,13 @@ class Timetable:
     judging: float = 0.0
     saving: float = 0.0
     before: float = 0.0
+    learns: bool = False
+    members: int = 1
+
+    @property
+    def scored(self) -> float:
+        """Seconds in which the final score takes an event; NaN before the first validation."""
+        return self.members * self.pace
 
     @property
     def passed(self) -> float:
@@ -60,7 +69,7 @@ class Timetable:
         assert self.whole is not None
         score = SCORING * self.whole
         if not math.isnan(self.pace):
-            score = min(score, self.heldout * self.pace)
+            score = min(score, self.heldout * self.scored)
         return score + LOOKING * self.whole + min(self.judging, SCORING * self.whole) + 2 * self.saving
 
     def learning(self, before: float) -> float:

@@ -218,7 +218,8 @@ def test_progress_is_written_to_the_metrics_and_told_without_a_terminal(data, tm
 
 
 def test_without_a_terminal_a_fit_is_a_dozen_lines_and_says_what_next(tmp_path, capsys):
-    words = ["fit", "digits", "made", "--width", "8", "--steps", "300", "--limit", "60", "--out", str(tmp_path / "run")]
+    words = ["fit", "digits", "made", "--width", "8", "--steps", "300", "--limit", "60", "--patience", "0"]
+    words += ["--out", str(tmp_path / "run")]
     assert main(words) == 0
     said = capsys.readouterr().err.splitlines()
     steps = [line for line in said if line.startswith("step ")]

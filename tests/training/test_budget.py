@@ -35,12 +35,6 @@ def test_epochs_are_passes_over_the_data_and_at_least_one_step():
     assert Budget(minutes=1).total_steps(7) is None
 
 
-def test_progress_is_the_fraction_used():
-    assert Budget(steps=8).progress(2, seconds=1e9, steps_per_epoch=1) == 0.25
-    assert Budget(epochs=2).progress(5, seconds=0, steps_per_epoch=5) == 0.5
-    assert Budget(minutes=2).progress(10**9, seconds=30, steps_per_epoch=1) == 0.25
-
-
 def test_a_budget_says_what_it_is():
     budgets = [{"minutes": 0.5}, {"steps": 1200}, {"steps": 1}, {"epochs": 2}, {"epochs": 1}, {"epochs": 0.5}]
     words = ["0.5 min", "1,200 steps", "1 step", "2 epochs", "1 epoch", "0.5 epochs"]

@@ -102,7 +102,7 @@ def contest(kind, x, budget, settings, *, levels=2, every=1, **more):
 
 
 def test_two_players_are_trained_in_turn_and_move_only_themselves():
-    fit = contest(Duel, np.zeros((8, 2), np.uint8), Budget(steps=400), Settings(learning_rate=0.1))
+    fit = contest(Duel, np.zeros((8, 2), np.uint8), Budget(steps=400), Settings(learning_rate=0.1, patience=0))
     fit.run()
     goal, model = fit.objective, fit.model
     assert goal.turns == ["left", "right"] * 400
@@ -167,7 +167,7 @@ def test_what_is_saved_is_what_scored_best_on_validation(average, tmp_path):
     g = np.random.default_rng(0)  # pure noise: learning longer only overfits
     data = ptheta.load({name: g.integers(0, 3, (n, 4)).astype(np.uint8) for name, n in (("train", 30), ("test", 30))},
                        validation=10)  # fmt: skip
-    run = ptheta.fit("made", data, steps=80, learning_rate=0.05, average=average, out=tmp_path / "run",
+    run = ptheta.fit("made", data, steps=80, learning_rate=0.05, average=average, patience=0, out=tmp_path / "run",
                      hyperparameters={"width": 32, "dropout": 0.0})  # fmt: skip
     logged = [line["validation_nats"] for line in run.metrics() if "validation_nats" in line]
     assert min(logged) < logged[-1] - 0.01, "the last weights are not the best"

@@ -13,6 +13,7 @@ from ptheta.data import load
 from ptheta.evaluation.results import Score
 from ptheta.listing import files_below
 from ptheta.models import Autoregressive, Counting, Density, family
+from ptheta.models.ensembles.base import Ensemble
 from ptheta.numbers import count, nats, plural
 from ptheta.reporting.card import card_rows, scoring
 from ptheta.reporting.contexts import given_words, run_words
@@ -99,7 +100,8 @@ def the_run(evidence: Evidence) -> Section:
         body.append(paragraph("The model was built from parts in Python; the command builds new ones.", cls="how"))
     if any("resumed" in line for line in run.metrics()):
         body.append(paragraph("The fit was resumed; the command names its last budget and settings.", cls="how"))
-    if settled := [f"--{k.replace('_', '-')} {run.plan()['settings'][k]}" for k in run.plan().get("settled", [])]:
+    values = {**run.config["model"]["hyperparameters"], **(run.plan()["settings"] or {})}
+    if settled := [f"--{k.replace('_', '-')} {values[k]}" for k in run.plan().get("settled", [])]:
         words = f"Chosen for the budget on the machine as it was, and chosen again: {', '.join(settled)}."
         body.append(paragraph(words, cls="how"))
     if "minutes" in (run.plan()["budget"] or {}) and run.plan()["budget"]["minutes"] is not None:
@@ -116,20 +118,23 @@ def fit_command(run: Run) -> str:
     usual_data = {name: parameter.default for name, parameter in inspect.signature(load).parameters.items()}
     given = {k: v for k, v in request.items() if k not in ("source", "seed") and v not in (None, usual_data.get(k))}
     signature = family(stored["family"]).load().hyperparameter_signature()
-    chosen = {k: v for k, v in stored["hyperparameters"].items() if not _is_default(v, signature.get(k))}
+    settled = plan.get("settled", [])
+    hyperparameters = {k: v for k, v in stored["hyperparameters"].items() if k not in settled}
+    chosen = {k: v for k, v in hyperparameters.items() if not _is_default(v, signature.get(k))}
     budget = {k: v for k, v in (plan["budget"] or {}).items() if v is not None}
     usual = vars(Settings.of(run.model))
-    settled = plan.get("settled", [])
     settings = {k: v for k, v in (plan["settings"] or {}).items() if k in usual and v != usual[k] and k not in settled}
     objective = OBJECTIVES[plan.get("objective", "maximum_likelihood")]
     options = {k: v for k, v in plan.get("options", {}).items() if v != objective.options()[k].default}
-    for name, value in (given | chosen | budget | settings | options | {"seed": run.config["seed"]}).items():
+    members = plan.get("members", 1)
+    usual_members = "auto" if budget.get("minutes") and objective.anneals and "members" in plan else 1
+    several = {} if members == usual_members else {"members": members}
+    for name, value in (given | chosen | budget | several | settings | options | {"seed": run.config["seed"]}).items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         elif isinstance(value, list):
-            several = name in chosen
-            words += [flag, *map(str, value)] if several else [flag, ",".join(map(str, value))]
+            words += [flag, *map(str, value)] if name in chosen else [flag, ",".join(map(str, value))]
         else:
             words += [flag, str(value)]
     return shlex.join(words)
@@ -145,7 +150,7 @@ def learning(evidence: Evidence) -> Section:
     run = evidence.run
     validated = [line for line in run.metrics() if "step" in line]
     judged, trained = (_key(validated, start) for start in ("validation_", "train_"))
-    lines = [line for line in validated if line.get(judged) is not None]
+    lines = [line for line in validated if line.get(judged) is not None and "member" not in line]
     if isinstance(run.model, Counting) or run.plan()["budget"] is None:
         words = "The model is learned in closed form, by one pass over the training events: there are no curves."
         return Section("Learning", paragraph(words))
@@ -169,10 +174,11 @@ def learning(evidence: Evidence) -> Section:
         alt = f"train and validation over {label}; the lowest validation, {kept[judged]:.2f}, is kept"
         charts.append(figure(evidence.charts.draw(alt, curves(series, label, axis, marks=marks))))
     lowest = f"{nats(kept[judged], kept.get(f'{judged}_se'))} {unit}".strip()
+    owner = "those of the first member" if isinstance(run.model, Ensemble) else "the run's"
     words = (
         f"{what}, lower is better. Train is the average over the steps since the last validation, at the weights of "
         f"each step, so it lags behind; {compared}. The weights of step {kept['step']:,} had the lowest validation, "
-        f"{lowest}, and are the run's."
+        f"{lowest}, and are {owner}."
     )
     if shown is not lines:
         value = f"{nats(first[judged])} {unit}".strip()

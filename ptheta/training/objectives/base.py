@@ -56,6 +56,8 @@ class Objective(ABC):
     name: ClassVar[str]
     dropout: ClassVar[bool] = True
     """Whether a step's loss is computed in training mode."""
+    anneals: ClassVar[bool] = False
+    """Whether a fit may come to an early end where validation no longer improves."""
 
     def __init__(self, model: Model, settings: Settings, *, seed: int, world: World):
         self.model, self.settings, self.seed, self.world = model, settings, seed, world

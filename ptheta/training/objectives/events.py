@@ -61,14 +61,15 @@ class Events:
         return x[mine], None if context is None else context[mine]
 
     def show(self, model: Model) -> None:
-        """Prepare a model by some training events and their contexts, a chunk at a time."""
+        """Prepare a model by some training events and their contexts, a chunk at a time; by the same ones whatever the
+        seed, so that members of an ensemble see numbers in the same units."""
         count = min(len(self.train), PREPARE_EVENTS)
-        rows = torch.randperm(len(self.train), generator=generator(self.seed, 0))[:count]
-        model.prepare(Shown(self.train, rows, self.seed, self.world.device))
+        rows = torch.randperm(len(self.train), generator=generator(0, 0))[:count]
+        model.prepare(Shown(self.train, rows, self.world.device))
         if self.train.context is not None:
-            contexts = Shown(self.train, rows, self.seed, self.world.device, contexts=True)
+            contexts = Shown(self.train, rows, self.world.device, contexts=True)
             model.prepare_context(contexts)
-            model.prepare_pairs(Shown(self.train, rows, self.seed, self.world.device), contexts)
+            model.prepare_pairs(Shown(self.train, rows, self.world.device), contexts)
 
 
 class Shown(Iterable[Tensor]):
@@ -77,18 +78,17 @@ class Shown(Iterable[Tensor]):
     Args:
         split: of the events.
         rows: numbers of them [n].
-        seed: of drawn binarisation.
         device: of the model.
         contexts: give the contexts, not the events.
     """
 
-    def __init__(self, split: Split, rows: Tensor, seed: int, device: torch.device, *, contexts: bool = False):
-        self.split, self.seed, self.device, self.of_contexts = split, seed, device, contexts
+    def __init__(self, split: Split, rows: Tensor, device: torch.device, *, contexts: bool = False):
+        self.split, self.device, self.of_contexts = split, device, contexts
         dimensions = max(split.x[0].size, 1 if split.context is None else split.context[0].size, 1)
         self.parts = rows.split(max(1, PREPARE_VALUES // dimensions))
 
     def __iter__(self) -> Iterator[Tensor]:
-        source = generator(self.seed, 1)
+        source = generator(0, 1)
         for rows in self.parts:
             x, context = self.split.events(rows, source)
             shown = context if self.of_contexts else x

@@ -34,6 +34,7 @@ class MaximumLikelihood(EventObjective):
     """
 
     name = "maximum_likelihood"
+    anneals = True
 
     def __init__(
         self,
