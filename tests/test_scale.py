@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import ptheta
+from ptheta.errors import UsageError
 from ptheta.fitting.affording import Affording, Means
 from ptheta.fitting.scale import enough_steps, smaller_networks
 from ptheta.models import ZOO, Counting, family
@@ -132,3 +133,18 @@ def test_a_network_that_is_so_small_that_it_needs_no_estimate_is_chosen_too(pace
     names, said = asked.suit(ALONE)
     assert names == ["width", "layers"]
     assert "about" in said[0]
+
+
+def test_sizes_that_are_no_whole_numbers_or_that_a_family_refuses_stay(paced):
+    class Own(family("made").load()):
+        def __init__(self, space, context_space=None, *, width: int = 1024, layers: tuple = (2,)):
+            if width % 512:
+                raise UsageError(f"width is {width}", "give a multiple of 512")
+            super().__init__(space, context_space, width=width, layers=layers[0])
+            self.layers = layers
+
+    assert [own for _, own in smaller_networks(Own, {}, ())] == [{"width": 768}, {"width": 512}, {"width": 384}]
+    means = Means(1e12, 1e-3, True, True, 1, 1000)
+    asked = Affording(Own, lambda space, own: Own(space, None, **own), {}, {}, DATA, CPU, means)
+    assert asked._can_be_built({"width": 512})
+    assert not asked._can_be_built({"width": 768})

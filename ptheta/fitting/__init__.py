@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -213,6 +213,7 @@ def fit(
             affording = _affording(model, data, seed, hyperparameters or {}, settings, place, means, run is None, asked)
             settled, notes = ([], []) if run is not None or budget is None else affording.suit(processes)
             model = model if isinstance(model, Model) else affording.model()
+            affording.means = replace(means, seconds=timetable.expected())  # of which some has passed
         if run is None:
             _check_contexts(model, data)
             if log_f is None:

@@ -13,7 +13,7 @@ import torch
 from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
-from ptheta.errors import FitError
+from ptheta.errors import FitError, PthetaError
 from ptheta.fitting.scale import FEWEST, SLOWER, SMALL_BATCH, enough_steps, fewest_events, smaller_networks
 from ptheta.fitting.sizes import of_passes
 from ptheta.models import Model
@@ -226,8 +226,11 @@ class Affording:
     def _suited(self) -> str | None:
         """The choice of this process, in a sentence; None of the family's own size."""
         means, whole = self.means, self.hyperparameters
-        networks = [(1.0, whole), *smaller_networks(self.family, whole, self.given)]
-        if means.seconds is None or len(networks) == 1 or self._is_easy():
+        if means.seconds is None:
+            return None
+        smaller = smaller_networks(self.family, whole, self.given)
+        networks = [(1.0, whole), *((fraction, own) for fraction, own in smaller if self._can_be_built(own))]
+        if len(networks) == 1 or self._is_easy():
             return None
         least, smallest = networks[-1]
         self._take(smallest)
@@ -264,6 +267,17 @@ class Affording:
         if cost is None or means.seconds is None or cost.memory(1) > means.limit:
             return 0.0
         return means.seconds / cost.seconds(max(1, self._least() // means.processes)) / means.wanted
+
+    def _can_be_built(self, hyperparameters: dict[str, Any]) -> bool:
+        """Whether the family takes such sizes; it may have rules of its own."""
+        try:
+            with Limited(CHEAP):
+                self.build(self.data.space.reduced(4) or self.data.space, hyperparameters)
+        except PthetaError:
+            return False
+        except Exceeded:
+            return True
+        return True
 
     def _is_easy(self) -> bool:
         """Whether steps of the network are so small that they need no estimate."""

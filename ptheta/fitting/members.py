@@ -9,13 +9,14 @@ validation is no better.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 from torch import Tensor
 
 from ptheta.configs import build_model
-from ptheta.errors import RunError, UsageError
+from ptheta.errors import FitError, RunError, UsageError
 from ptheta.models import Counting, Density, Model
 from ptheta.models.ensembles.base import Ensemble
 from ptheta.models.ensembles.kinds import ensemble_of
@@ -125,9 +126,15 @@ class Course:
         checkpoint = self.run.checkpoint
         if checkpoint.exists() or checkpoint.is_symlink():
             state = load_state(checkpoint, inexact=inexact)
-            if member := state[0].member:
+            member = state[0].member
+            if isinstance(self.wanted, int) and member >= self.wanted:
+                raise RunError(
+                    f"{self.run.path} has begun member {member + 1} already", f"give --members {member + 1} or more"
+                )
+            if member:
                 self.trainer = self._trainer(self._another(member), member)
             self.trainer.resume(state, inexact=inexact)
+            self.timetable.members = 1 + len(self.trainer.members)
             self.progress.steps = self.trainer.position.all_steps
         return self.trainer.position
 
@@ -143,8 +150,17 @@ class Course:
         """
         while True:
             trainer = self.trainer
-            trainer.model.load_state_dict(trainer.run())
+            try:
+                trainer.model.load_state_dict(trainer.run())
+            except FitError as error:
+                if not trainer.members:
+                    raise
+                self.progress.note(f"member {trainer.position.member + 1}: {error.problem}; it is left out")
+                self._hold([self._member(weights) for weights in trainer.members])
+                return self.run.model
+            clock = time.perf_counter()
             joined = self._join(trainer)
+            trainer.position.seconds += self.world.agree(time.perf_counter() - clock)
             following = self._following(trainer) if joined else None
             if following is None:
                 return self.run.model
@@ -193,14 +209,19 @@ class Course:
             position.together = value
         else:
             self.progress.note(f"{said}, {position.together:.2f} without it: it is left out")
-            mixture = ensemble_of(earlier).eval() if len(earlier) > 1 else earlier[0]
-            self.timetable.members = len(earlier)
         if self.world.rank == 0:
-            self.run.become(mixture)
             self.run.log({"step": position.all_steps, "members": len(earlier) + joined, "mixture": value})
-        else:
-            self.run.model = mixture
+        self._hold([*earlier, trainer.model] if joined else earlier)
         return joined
+
+    def _hold(self, members: list[Model]) -> None:
+        """Let the run be the mixture of these members."""
+        model = ensemble_of(members).eval() if len(members) > 1 else members[0].eval()
+        self.timetable.members = len(members)
+        if self.world.rank == 0:
+            self.run.become(model)
+        else:
+            self.run.model = model
 
     def _member(self, weights: dict[str, Tensor]) -> Model:
         model = self._another(0)

@@ -63,6 +63,7 @@ def smaller_networks(
     whole = {name: signature[name].default for name in family.sized_by if name in signature} | {
         name: value for name, value in hyperparameters.items() if name in family.sized_by
     }
+    whole = {name: value for name, value in whole.items() if type(value) is int}
     if not whole or any(name in given for name in family.sized_by):
         return
     heads = hyperparameters.get("heads", signature["heads"].default if "heads" in signature else 1)

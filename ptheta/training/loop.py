@@ -23,7 +23,7 @@ from ptheta.numbers import plural
 from ptheta.training.average import Average
 from ptheta.training.budget import Budget, rate
 from ptheta.training.listening import Listener, Stop, interruptible
-from ptheta.training.objectives.base import Objective
+from ptheta.training.objectives.base import Objective, Verdict
 from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.players import Player, turn
 from ptheta.training.randomness import mix, own_randomness, seed_device
@@ -42,6 +42,9 @@ VALIDATIONS = 25
 FIRST, GROWTH = 0.01, 1 / 6
 """At first they are closer, so that a fit that soon stops improving is seen to: this part of the budget, and then this
 part of what is used of it."""
+
+LARGE = 1e100
+"""Nats that say nothing of a trend."""
 
 RISING, TREND = 4, 3.0
 """Validations after the best one that show that it becomes worse, at least, and the slope of a line through them in
@@ -305,30 +308,35 @@ class Trainer:
 
     def _validate_unless(self, stop: Stop, progress: float) -> None:
         """Judge the weights. A signal stops that at once: the state is saved, and resumed with the judgement."""
-        if self.world.size > 1:  # the other processes would wait for this one
-            self._validate(progress)
-            return
-        try:
-            with stop.at_once():
-                self._validate(progress)
-        except KeyboardInterrupt:
-            self._save()
-            raise
-
-    def _validate(self, progress: float) -> None:
-        """Judge the weights, keep them if they are the best, plan the next time."""
-        position, model = self.position, self._judged
-        position.validated = position.validated or self._validation_events(model)
         clock = time.perf_counter()
-        verdict = self.objective.judge(model, position.validated)
+        if self.world.size > 1:  # the other processes would wait for this one
+            verdict = self._judge()
+        else:
+            try:
+                with stop.at_once():
+                    verdict = self._judge()
+            except KeyboardInterrupt:
+                self._save()
+                raise
+        self._validated(verdict, progress, time.perf_counter() - clock)
+
+    def _judge(self) -> Verdict | None:
+        """Judge the weights; nothing else changes."""
+        self.position.validated = self.position.validated or self._validation_events(self._judged)
+        return self.objective.judge(self._judged, self.position.validated)
+
+    def _validated(self, verdict: Verdict | None, progress: float, seconds: float) -> None:
+        """Keep the weights if they are the best, plan the next time."""
+        position, model = self.position, self._judged
         value = self.world.agree(verdict.value if verdict else self.position.mean)
         if math.isnan(value):
             raise FitError(f"the validation loss is not a number at step {position.step}", "lower --learning-rate")
-        position.since.append(value)
+        if verdict is not None:
+            position.since.append(value)
         if value < position.best or position.best_step < 0:
             position.best, position.best_step, position.since = value, position.step, []
             self.best = _snapshot(model)
-        gap, seconds = self._validation_gap(progress), time.perf_counter() - clock
+        gap = self._validation_gap(progress)
         if self.timetable is not None:
             self.timetable.judging, self.timetable.pace = seconds, seconds / max(1, position.validated)
             self._allow()
@@ -437,7 +445,7 @@ def rises(values: Sequence[float]) -> bool:
     (True, False, False, False)
     """
     n = len(values)
-    if n < RISING:
+    if n < RISING or not all(abs(value) < LARGE for value in values):
         return False
     slope, intercept = linear_regression(range(n), values)
     squares = sum((value - slope * k - intercept) ** 2 for k, value in enumerate(values))

@@ -13,6 +13,7 @@ from ptheta.errors import FitError
 from ptheta.models import MADE
 from ptheta.spaces import Discrete
 from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Trainer, Verdict, World
+from ptheta.training.loop import rises
 from ptheta.training.state import LATER, Annealing, load_state
 from ptheta.weights import read_tensors, write_tensors
 
@@ -155,3 +156,9 @@ def test_checkpoints_from_before_annealing_are_read(tmp_path):
     write_tensors(tmp_path / "old", tensors, {"position": json.dumps(position)})
     found, _ = load_state(tmp_path / "old")
     assert (found.step, found.annealing, found.member, found.together) == (20, None, 0, math.inf)
+
+
+def test_values_without_end_are_no_trend():
+    assert rises([1.0, 2.0, 3.0, 4.0])
+    assert not rises([1.0, 2.0, math.inf, 3.0, 4.0])
+    assert not rises([1e200, 2e200, 3e200, 4e200])

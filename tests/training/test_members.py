@@ -8,7 +8,7 @@ import torch
 
 import ptheta
 from ptheta.configs import read_config
-from ptheta.errors import RunError, UsageError
+from ptheta.errors import FitError, RunError, UsageError
 from ptheta.evaluation.nats import evaluate
 from ptheta.fitting.members import wanted_members
 from ptheta.models import MADE, Histogram, Independent
@@ -283,3 +283,38 @@ def test_an_ensemble_given_as_a_model_is_learned_as_one(few, tmp_path):
     again = ptheta.fit(None, few, steps=20, out=tmp_path / "run", resume=True)
     whole = ptheta.fit(ensemble_of([MADE(few.space, width=8, layers=1) for _ in range(2)]), few, steps=20)
     assert len(again.model.members) == len(whole.model.members) == 2
+
+
+def test_a_member_that_fails_is_left_out(few, tmp_path, monkeypatch):
+    from ptheta.training.loop import Trainer
+
+    whole = Trainer._step
+
+    def failing(self, losses, progress):
+        if self.position.member == 2 and self.position.step == 3:
+            raise FitError("the loss is not finite", "lower the rate")
+        whole(self, losses, progress)
+
+    monkeypatch.setattr(Trainer, "_step", failing)
+    run = ptheta.fit("made", few, steps=300, members="auto", out=tmp_path / "run", **QUICK)
+    assert len(ptheta.Run.load(run.path).model.members) == 2
+    assert run.notes[-1] == "member 3: the loss is not finite; it is left out"
+    assert run.results()["members"] == 2
+
+
+def test_fewer_members_than_were_begun_are_refused(few, tmp_path, monkeypatch):
+    advance = FitProgress.advance
+
+    def heard(self, progress, position):
+        advance(self, progress, position)
+        if position.member == 1 and position.step == 3:
+            os.kill(os.getpid(), 2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FitProgress, "advance", heard)
+        with pytest.raises(KeyboardInterrupt):
+            ptheta.fit("made", few, steps=300, members=2, out=tmp_path / "run", **QUICK)
+    with pytest.raises(RunError, match="has begun member 2 already; give members=2 or more"):
+        ptheta.fit(None, few, out=tmp_path / "run", resume=True, members=1)
+    run = ptheta.fit(None, few, out=tmp_path / "run", resume=True)
+    assert len(run.model.members) == run.plan()["members"] == 2

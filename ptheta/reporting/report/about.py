@@ -148,7 +148,7 @@ def _is_default(value: Any, parameter: inspect.Parameter | None) -> bool:
 def learning(evidence: Evidence) -> Section:
     """Train and validation nats over steps and seconds."""
     run = evidence.run
-    validated = [line for line in run.metrics() if "step" in line]
+    validated = [line for line in run.metrics() if "learning_rate" in line]
     judged, trained = (_key(validated, start) for start in ("validation_", "train_"))
     lines = [line for line in validated if line.get(judged) is not None and "member" not in line]
     if isinstance(run.model, Counting) or run.plan()["budget"] is None:
@@ -159,8 +159,8 @@ def learning(evidence: Evidence) -> Section:
     kept = min(lines, key=lambda line: line[judged])
     first = lines[0]
     shown = lines[1:] if len(lines) > 3 else lines
-    rows = [line for line in run.metrics() if "step" in line or "resumed" in line]
-    resumed = [a for a, b in pairwise(rows) if "resumed" in b and "step" in a]
+    rows = [line for line in run.metrics() if "learning_rate" in line or "resumed" in line]
+    resumed = [a for a, b in pairwise(rows) if "resumed" in b and "learning_rate" in a and "member" not in a]
     what, unit, compared = CURVES.get(judged, (f"Validation is {judged}", "", "the two may have different units"))
     axis = f"{unit} per event" if unit else "loss and distance"
     charts = []
