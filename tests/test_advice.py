@@ -18,7 +18,8 @@ from ptheta.cli.main import main
 from ptheta.data import Split
 from ptheta.evaluation.results import Score
 from ptheta.fitting.advice import advice, shortcomings
-from ptheta.fitting.affording import Affording, Means
+from ptheta.fitting.affording import Affording
+from ptheta.fitting.means import Means
 from ptheta.models import family
 from ptheta.reporting.progress import FitProgress
 from ptheta.reporting.report.about import fit_command

@@ -9,7 +9,8 @@ import torch
 import ptheta
 from ptheta.errors import FitError
 from ptheta.fitting import affording
-from ptheta.fitting.affording import Affording, Means
+from ptheta.fitting.affording import Affording
+from ptheta.fitting.means import Means
 from ptheta.models import family
 from ptheta.models.limits import Exceeded, Limited
 from ptheta.spaces import Discrete, Image, Real, Sequence, Spectrogram

@@ -6,7 +6,9 @@ import torch
 
 import ptheta
 from ptheta.errors import UsageError
-from ptheta.fitting.affording import Affording, Means
+from ptheta.fitting.affording import Affording
+from ptheta.fitting.means import Means
+from ptheta.fitting.networks import _can_be_built, suit
 from ptheta.fitting.scale import enough_steps, smaller_networks
 from ptheta.models import ZOO, Counting, family
 from ptheta.reporting.report.about import fit_command
@@ -33,7 +35,7 @@ def paced(monkeypatch):
         return Cost(1e3, 4e3, 0.0, 0.0, 1e3, 0.0, pace, 0.0, 1)
 
     monkeypatch.setattr(Estimate, "at", at)
-    monkeypatch.setattr("ptheta.fitting.affording.is_easy", lambda *_: False)
+    monkeypatch.setattr("ptheta.fitting.networks.is_easy", lambda *_: False)
     return tried
 
 
@@ -61,8 +63,8 @@ def test_smaller_networks_are_parts_of_the_recipe_and_every_family_can_be_built_
 
 def test_the_size_of_a_network_that_was_asked_for_stays(paced):
     assert list(smaller_networks(family("pixelcnn").load(), {"width": 64}, {"width"})) == []
-    assert affording(0.001, given={"layers"}).suit(ALONE) == ([], [])
-    assert affording(None).suit(ALONE) == ([], [])
+    assert suit(affording(0.001, given={"layers"}), ALONE) == ([], [])
+    assert suit(affording(None), ALONE) == ([], [])
     assert paced == []
 
 
@@ -74,7 +76,7 @@ def test_the_largest_network_of_which_enough_steps_fit_is_chosen(width, layers, 
     """By the model of costs above, a step of 4 events takes 4 · width · layers milliseconds."""
     seconds = np.interp(4 * width * layers / 1000 * 1.01, *table_of_times())
     asked = affording(seconds)
-    names, said = asked.suit(ALONE)
+    names, said = suit(asked, ALONE)
     own = {"width": 64, "layers": 8} | asked.hyperparameters
     assert (own["width"], own["layers"]) == (width, layers)
     assert paced == tried
@@ -92,7 +94,7 @@ def table_of_times():
 
 def test_a_network_that_is_still_too_large_is_the_smallest(paced):
     asked = affording(1.0)
-    asked.suit(ALONE)
+    suit(asked, ALONE)
     assert (asked.hyperparameters["width"], asked.hyperparameters["layers"]) == (24, 3)
     assert paced == [(24, 3)], "the others would not do, and were not tried"
 
@@ -100,24 +102,24 @@ def test_a_network_that_is_still_too_large_is_the_smallest(paced):
 def test_a_batch_that_was_asked_for_stays_and_networks_are_smaller_for_it(paced):
     seconds = np.interp(4 * 32 * 4 / 1000 * 1.01, *table_of_times())
     asked = affording(seconds, shrinks=False)
-    asked.suit(ALONE)
+    suit(asked, ALONE)
     assert asked.hyperparameters["width"] == 24, "its batches are those of the recipe"
 
 
 def test_all_processes_take_what_the_first_one_chose(paced):
     class Second(World):
         def first(self, value):
-            return {"hyperparameters": {"width": 24, "layers": 3}, "said": "chosen"}
+            return {"sizes": {"width": 24, "layers": 3}, "said": "chosen"}
 
     asked = affording(1e6)
-    assert asked.suit(Second(1, 2, CPU)) == (["width", "layers"], ["chosen"])
+    assert suit(asked, Second(1, 2, CPU)) == (["width", "layers"], ["chosen"])
     assert asked.hyperparameters == {"width": 24, "layers": 3}
     assert paced == []
 
 
 def test_what_was_chosen_is_noted_and_chosen_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("ptheta.fitting.affording.enough_steps", lambda seconds: 1e6)
-    monkeypatch.setattr("ptheta.fitting.affording.is_easy", lambda *_: False)
+    monkeypatch.setattr("ptheta.fitting.means.enough_steps", lambda seconds: 1e6)
+    monkeypatch.setattr("ptheta.fitting.networks.is_easy", lambda *_: False)
     run = ptheta.fit("made", DATA, minutes=0.1, out=tmp_path / "run")
     assert run.config["model"]["hyperparameters"]["width"] < 512
     assert run.plan()["settled"] == ["width", "layers", "batch_size"]
@@ -128,9 +130,9 @@ def test_what_was_chosen_is_noted_and_chosen_again(tmp_path, monkeypatch):
 
 
 def test_a_network_that_is_so_small_that_it_needs_no_estimate_is_chosen_too(paced, monkeypatch):
-    monkeypatch.setattr("ptheta.fitting.affording.is_easy", lambda model, batch: model.hyperparameters()["width"] < 64)
+    monkeypatch.setattr("ptheta.fitting.networks.is_easy", lambda model, batch: model.hyperparameters()["width"] < 64)
     asked = affording(1.0)
-    names, said = asked.suit(ALONE)
+    names, said = suit(asked, ALONE)
     assert names == ["width", "layers"]
     assert "about" in said[0]
 
@@ -146,5 +148,5 @@ def test_sizes_that_are_no_whole_numbers_or_that_a_family_refuses_stay(paced):
     assert [own for _, own in smaller_networks(Own, {}, ())] == [{"width": 768}, {"width": 512}, {"width": 384}]
     means = Means(1e12, 1e-3, True, True, 1, 1000)
     asked = Affording(Own, lambda space, own: Own(space, None, **own), {}, {}, DATA, CPU, means)
-    assert asked._can_be_built({"width": 512})
-    assert not asked._can_be_built({"width": 768})
+    assert _can_be_built(asked, {"width": 512})
+    assert not _can_be_built(asked, {"width": 768})

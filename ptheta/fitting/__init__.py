@@ -17,19 +17,20 @@ import torch
 from torch import Tensor
 
 from ptheta.data import Data, Split
-from ptheta.data.finding.pictures import Survey
 from ptheta.errors import FitError, UsageError
 from ptheta.fitting.advice import advice
-from ptheta.fitting.affording import Affording, Means, limit_of, means_of
+from ptheta.fitting.affording import Affording
 from ptheta.fitting.agreement import record
 from ptheta.fitting.asking import check_order, check_settings, with_hyperparameters, without_effect
 from ptheta.fitting.defaults import default_model, default_preset, family_of_preset, load_for, loaded, preset_for
 from ptheta.fitting.folders import check_free, claim_again, continued, create, finished, plan, unfinished, with_data
+from ptheta.fitting.means import Means, limit_of, means_of
 from ptheta.fitting.members import Course, check_members, first_member, wanted_members
+from ptheta.fitting.networks import suit
 from ptheta.fitting.objectives import check_numbers, divided, objective_for, objective_of
 from ptheta.fitting.own import check_own
 from ptheta.fitting.results import conclude, held_out
-from ptheta.fitting.sizes import size_chooser
+from ptheta.fitting.sizes import DEFAULT_MINUTES, learns_by_counting, photo_size
 from ptheta.fitting.targets import as_data, check_plan, conclude_target, default_family, target_of
 from ptheta.models import Counting, Model, family
 from ptheta.models.building import build, check_names
@@ -66,9 +67,6 @@ __all__ = [
 
 COUNTED_EVENTS = 2**18
 """Events counted at once by models that learn in closed form."""
-
-DEFAULT_MINUTES = 1.0
-"""Budget of a gradient fit when none is given."""
 
 
 @together()
@@ -191,7 +189,7 @@ def fit(
         given["minutes"] = DEFAULT_MINUTES
     place, count = local_device(device), numbers()[1]
     limit = limit_of(memory, place, processes_here())
-    planned = None if _counts(model) and log_f is None else Budget(**given)
+    planned = None if learns_by_counting(model) and log_f is None else Budget(**given)
     heldout = 0 if log_f is not None else len(data.splits[held_out(data)])
     timetable = Timetable(planned and planned.seconds, clock if since is None else since, heldout)
     kind, is_named = objective_of(objective, model, log_f), resuming or not isinstance(model, Model)
@@ -206,12 +204,12 @@ def fit(
         processes=count,
     )
     console = console_for(verbose, is_main=numbers()[0] == 0)
-    counting = _counts(model) and log_f is None
+    counting = learns_by_counting(model) and log_f is None
     budget = None if counting else planned
     with world(device) as processes, contextlib.ExitStack() as held:
         with waiting("estimating what a step takes", console):
             affording = _affording(model, data, seed, hyperparameters or {}, settings, place, means, run is None, asked)
-            settled, notes = ([], []) if run is not None or budget is None else affording.suit(processes)
+            settled, notes = ([], []) if run is not None or budget is None else suit(affording, processes)
             model = model if isinstance(model, Model) else affording.model()
             affording.means = replace(means, seconds=timetable.expected())  # of which some has passed
         if run is None:
@@ -260,10 +258,10 @@ def fit(
                 else:
                     assert budget is not None
                     assert chosen is not None
-                    target_or_data = partial(objective_for, kind, data, log_f, chosen, options, processes)
+                    objective_of_model = partial(objective_for, kind, data, log_f, chosen, options, processes)
                     course = Course(
                         run,
-                        target_or_data,
+                        objective_of_model,
                         budget,
                         wanted=number,
                         world=processes,
@@ -299,53 +297,6 @@ def fit(
             progress.remarks()
     model.eval()
     return run
-
-
-def photo_size(
-    model: str | Model | None,
-    preset: str | None,
-    hyperparameters: dict[str, Any] | Callable[[str], dict[str, Any]] | None,
-    settings: dict[str, Any],
-    given: dict[str, Any],
-    device: str | torch.device,
-    memory: float | None,
-    since: float | None = None,
-) -> Callable[[Survey], tuple[int, int]] | None:
-    """What `load` is given as the size of pictures that need one, so that the fit suits its budget.
-
-    Args:
-        model, preset, settings, device, memory, since: as for `fit`.
-        hyperparameters: as for `fit`, or a function of the family that is chosen from the data.
-        given: minutes, steps and epochs.
-    """
-    if isinstance(model, Model):
-        return None
-    recipe = None if preset is None else find_preset(preset)
-    minutes, started = given["minutes"], time.perf_counter() if since is None else since
-    if not any(value is not None for value in given.values()):
-        minutes = DEFAULT_MINUTES if recipe is None else recipe.minutes
-    settings = {**(recipe.settings if recipe else {}), **{k: v for k, v in settings.items() if v is not None}}
-
-    def built(space: Space) -> Model:
-        name = model or (recipe.model if recipe else default_model(space))
-        own = hyperparameters(name) if callable(hyperparameters) else hyperparameters or {}
-        return build(name, space, None, {**(recipe.hyperparameters if recipe else {}), **own}, seed=0)
-
-    def choose(found: Survey) -> tuple[int, int]:
-        place = local_device(device)
-        counts = _counts(model or (recipe.model if recipe else default_model(found.space(1, 1))))
-        alone = numbers()[1] == 1  # several would not measure alike
-        times = Timetable(60 * minutes, started) if minutes and alone and not counts else Timetable()
-        return size_chooser(built, settings, times.expected(), place, limit_of(memory, place))(found)
-
-    return choose
-
-
-def _counts(model: str | Model | None) -> bool:
-    """Whether a family learns by counting."""
-    if isinstance(model, Model):
-        return isinstance(model, Counting)
-    return model is not None and issubclass(family(model).load(), Counting)
 
 
 def _affording(

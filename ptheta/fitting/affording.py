@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,114 +13,24 @@ import torch
 from ptheta.data import Data
 from ptheta.data.codecs import SoundCodec
 from ptheta.data.codecs.images import PictureCodec
-from ptheta.errors import FitError, PthetaError
-from ptheta.fitting.scale import FEWEST, SLOWER, SMALL_BATCH, enough_steps, fewest_events, smaller_networks
+from ptheta.errors import FitError
+from ptheta.fitting.means import ENOUGH, Means
 from ptheta.fitting.sizes import of_passes
 from ptheta.models import Model
 from ptheta.models.limits import Exceeded, Limited, largest
-from ptheta.numbers import amount, duration, joined, many
+from ptheta.numbers import amount, duration, many
 from ptheta.spaces import Grid, Image, Sequence, Space
-from ptheta.training import Objective, ReverseKL, Settings, World
+from ptheta.training import Settings, World
 from ptheta.training.cost import CHEAP, TRIED, Cost, Estimate, is_easy
-from ptheta.training.memory import available
-
-SHARE = 0.7
-"""Part of the memory available that a fit may take."""
 
 SURELY = 4
 """A model that is estimated to take more than this many times what there is, is not even begun."""
-
-WANTED = 64
-"""Steps that a budget in minutes should have; a batch that was not asked for is made smaller for them."""
-
-BULK = 0.25
-"""Part of a step's time that its events must take for a smaller batch to be worth it."""
-
-ENOUGH = 20
-"""Steps that a budget in minutes should have with what is proposed."""
 
 SLOW = 10.0
 """Seconds of a step beyond which something smaller is proposed."""
 
 SMALLER = (256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 """Sides of squares of as many pixels as are proposed where pictures are too large."""
-
-
-def limit_of(memory: float | None, device: torch.device, processes: int = 1) -> float:
-    """Bytes that a fit may take.
-
-    Args:
-        memory: GiB that were allowed; None: what is available, less a margin.
-        device: of the fit.
-        processes: on this machine, which share its memory; on GPUs each has its own.
-
-    Raises:
-        FitError: the number makes no sense.
-    """
-    if memory is not None and not memory > 0:
-        raise FitError(f"memory is {memory}", "give a number of GiB above 0")
-    whole = SHARE * available(device) if memory is None else memory * 2**30
-    return whole / (processes if device.type == "cpu" else 1)
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step that was planned.
-
-    Attributes:
-        batch: its events, over all processes.
-        parts: into which it is cut to save memory.
-        memory, seconds: that it takes.
-        fits: whether these are within limit and budget.
-    """
-
-    batch: int
-    parts: int
-    memory: float
-    seconds: float
-    fits: bool
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a fit may take.
-
-    Attributes:
-        limit: bytes.
-        seconds: of the budget; None: it is in steps.
-        shrinks: whether the batch may be made smaller.
-        parts: whether it may be cut into more parts.
-        processes: that share a batch.
-        wanted: steps that a budget in minutes should have.
-        fewest: events that a batch is made smaller to, unless next to no steps fit.
-    """
-
-    limit: float
-    seconds: float | None = None
-    shrinks: bool = True
-    parts: bool = True
-    processes: int = 1
-    wanted: float = WANTED
-    fewest: int = FEWEST
-
-    def plan(self, cost: Cost, batch: int, parts: int = 1) -> Step:
-        """A step of at most this many events in at least this many parts that fits, as far as one does."""
-        size = self.processes
-        while self.shrinks and self.seconds and batch >= 2 * size:
-            seconds = cost.seconds(batch // size, parts)
-            wanted = self.wanted if batch > SMALL_BATCH * size else self.wanted / 2
-            if wanted * seconds <= self.seconds or batch // size * cost.pace < BULK * seconds:
-                break
-            if batch // 2 < max(self.fewest, size) and ENOUGH * seconds <= self.seconds:
-                break
-            batch = batch // 2 // size * size
-        share = batch // size
-        parts = min(parts, share)
-        while self.parts and parts < share and cost.memory(-(-share // parts)) > self.limit:
-            parts = min(share, 2 * parts)
-        memory, seconds = cost.memory(-(-share // parts)), cost.seconds(share, parts)
-        fits = memory <= self.limit and (self.seconds is None or seconds <= self.seconds)
-        return Step(batch, parts, memory, seconds, fits)
 
 
 class Affording:
@@ -178,7 +88,7 @@ class Affording:
         """
         space, most = self.data.space, self.means.limit / 3
         if space.dimensions > TRIED:
-            self._check_surely(self._cost())
+            self._check_surely(self.known_cost())
         else:
             try:
                 with Limited(min(most, CHEAP)):
@@ -190,109 +100,18 @@ class Affording:
             with Limited(most):
                 return self.build(space, self.hyperparameters)
         except Exceeded:
-            cost = self._cost()
+            cost = self.known_cost()
             if cost is not None and cost.memory(1) <= self.means.limit:  # building takes more than what is built
                 return self.build(space, self.hyperparameters)
             raise self._refused(cost, 1) from None
 
-    def suit(self, world: World) -> tuple[list[str], list[str]]:
-        """Choose the size of the network: the largest that takes enough steps in the time of learning.
-
-        Args:
-            world: the processes; the first one decides.
-
-        Returns:
-            Names of the hyperparameters that were chosen, and what was chosen in a sentence; none of the family's own
-            size.
-        """
-        whole = self.hyperparameters
-        said = self._suited() if world.rank == 0 else None
-        first = world.first({"hyperparameters": self.hyperparameters, "said": said})
-        if first["said"] is None:
-            return [], []
-        if world.rank:
-            own = {
-                name: first["hyperparameters"][name]
-                for name in self.family.sized_by
-                if name in first["hyperparameters"]
-            }
-            self._take({**whole, **own})
-        return [name for name in self.family.sized_by if name in self.hyperparameters], [first["said"]]
-
-    def _take(self, hyperparameters: dict[str, Any]) -> None:
-        """Go on with other hyperparameters."""
+    def take(self, hyperparameters: dict[str, Any]) -> None:
+        """Go on with other hyperparameters, whose cost is not known yet."""
         self.hyperparameters, self.estimate, self.cost = hyperparameters, self._estimate(hyperparameters), None
 
-    def _suited(self) -> str | None:
-        """The choice of this process, in a sentence; None of the family's own size."""
-        means, whole = self.means, self.hyperparameters
-        if means.seconds is None:
-            return None
-        smaller = smaller_networks(self.family, whole, self.given)
-        networks = [(1.0, whole), *((fraction, own) for fraction, own in smaller if self._can_be_built(own))]
-        if len(networks) == 1 or self._is_easy():
-            return None
-        least, smallest = networks[-1]
-        self._take(smallest)
-        known = self._part_of_enough()
-        if not known:  # it is refused, with what would fit
-            self._take(whole)
-            return None
-        for fraction, hyperparameters in networks[:-1]:
-            if known * (least / fraction) ** SLOWER >= 1:  # else it would not do, and need not be tried
-                self._take(hyperparameters)
-                if self._part_of_enough() >= 1:
-                    break
-        else:
-            if self.hyperparameters is not smallest:
-                self._take(smallest)
-        cost = self._cost()
-        if self.hyperparameters is whole:
-            return None
-        assert cost is not None
-        names = [name for name in self.family.sized_by if name in self.hyperparameters]
-        chosen = joined([f"{name} {self.hyperparameters[name]}" for name in names])
-        usual = joined([f"{whole.get(name, self.family.hyperparameter_signature()[name].default)}" for name in names])
-        flags = joined([f"--{name.replace('_', '-')}" for name in names])
-        steps = means.seconds / cost.seconds(max(1, self._least() // means.processes))
-        return (
-            f"{chosen} instead of {usual}, so that about {many(steps)} steps fit into {duration(means.seconds)} of "
-            f"learning; {flags} choose another size"
-        )
-
-    def _part_of_enough(self) -> float:
-        """Steps of the network that fit into the time of learning, in units of those that it should take; 0 if it does
-        not fit into memory."""
-        cost, means = self._cost(), self.means
-        if cost is None or means.seconds is None or cost.memory(1) > means.limit:
-            return 0.0
-        return means.seconds / cost.seconds(max(1, self._least() // means.processes)) / means.wanted
-
-    def _can_be_built(self, hyperparameters: dict[str, Any]) -> bool:
-        """Whether the family takes such sizes; it may have rules of its own."""
-        try:
-            with Limited(CHEAP):
-                self.build(self.data.space.reduced(4) or self.data.space, hyperparameters)
-        except PthetaError:
-            return False
-        except Exceeded:
-            return True
-        return True
-
-    def _is_easy(self) -> bool:
-        """Whether steps of the network are so small that they need no estimate."""
-        with contextlib.suppress(Exceeded), Limited(min(self.means.limit / 3, CHEAP)):
-            return is_easy(self.build(self.data.space, self.hyperparameters), self._batch_of_recipe())
-        return False
-
-    def _batch_of_recipe(self) -> int:
+    def batch_of_recipe(self) -> int:
         """Events of a step, as they were asked for or the recipe has them."""
         return self._batch(self.data.space, 1, self.hyperparameters)
-
-    def _least(self) -> int:
-        """Events of a step that is as small as suits a network which could be smaller itself."""
-        batch, means = self._batch_of_recipe(), self.means
-        return min(batch, max(SMALL_BATCH, means.fewest, means.processes)) if means.shrinks else batch
 
     def _check_surely(self, guess: Cost | None) -> None:
         """Check that a model is not far beyond what there is, before anything of its size is allocated.
@@ -324,7 +143,7 @@ class Affording:
         batch = min(chosen.batch_size, len(train) // size * size) if train else chosen.batch_size
         if not batch or is_easy(model, batch):
             return chosen, []
-        cost = self._cost()
+        cost = self.known_cost()
         if cost is None:
             raise self._refused(None, batch)
         means = self.means
@@ -358,7 +177,7 @@ class Affording:
             self.means.seconds is not None,
         )
 
-    def _cost(self) -> Cost | None:
+    def known_cost(self) -> Cost | None:
         """The cost of the events; None if it is beyond all that can be tried."""
         if self.cost is None:
             try:
@@ -461,40 +280,6 @@ class Affording:
         while isinstance(value, int) and value // 4 >= least:
             value = default if isinstance(default, int) and value >= 64 * default else value // 4
             yield f"--{name.replace('_', '-')} {value}", space, same | {name: value}
-
-
-def means_of(
-    seconds: float | None,
-    batch: int | None,
-    limit: float,
-    objective: type[Objective],
-    *,
-    dimensions: int,
-    resuming: bool,
-    processes: int,
-) -> Means:
-    """What a fit may take, and what may be changed of what was asked for.
-
-    Args:
-        seconds: of learning; None: the budget is in steps.
-        batch: that was asked for.
-        limit: bytes.
-        objective: of the fit.
-        dimensions: of an event.
-        resuming: whether it began earlier.
-        processes: that share a batch.
-    """
-    free = objective is not ReverseKL and not resuming
-    wanted = enough_steps(seconds) if seconds and objective.anneals else WANTED
-    return Means(
-        limit,
-        seconds,
-        free and batch is None,
-        free,
-        processes,
-        max(WANTED, wanted),
-        fewest_events(dimensions),
-    )
 
 
 def _shaped(height: int, width: int, side: int) -> tuple[int, int]:

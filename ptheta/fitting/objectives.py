@@ -7,7 +7,7 @@ from typing import Any
 
 from ptheta.data import Data
 from ptheta.errors import UsageError
-from ptheta.fitting.affording import limit_of
+from ptheta.fitting.means import limit_of
 from ptheta.models import Model, family
 from ptheta.training import OBJECTIVES, Budget, Objective, ReverseKL, Settings, Target, World, local_device
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from statistics import linear_regression
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from ptheta.errors import FitError, RunError
 from ptheta.models import Model
 from ptheta.numbers import plural
+from ptheta.training.annealing import Annealing, rises
 from ptheta.training.average import Average
 from ptheta.training.budget import Budget, rate
 from ptheta.training.listening import Listener, Stop, interruptible
@@ -27,7 +27,7 @@ from ptheta.training.objectives.base import Objective, Verdict
 from ptheta.training.optimisers import optimisers, set_rate
 from ptheta.training.players import Player, turn
 from ptheta.training.randomness import mix, own_randomness, seed_device
-from ptheta.training.state import Annealing, Position, State, load_optimisers, load_state, save_state
+from ptheta.training.state import Position, State, load_optimisers, load_state, save_state
 from ptheta.training.timetable import Timetable
 
 VALIDATION_SHARE = 0.02
@@ -42,13 +42,6 @@ VALIDATIONS = 25
 FIRST, GROWTH = 0.01, 1 / 6
 """At first they are closer, so that a fit that soon stops improving is seen to: this part of the budget, and then this
 part of what is used of it."""
-
-LARGE = 1e100
-"""Nats that say nothing of a trend."""
-
-RISING, TREND = 4, 3.0
-"""Validations after the best one that show that it becomes worse, at least, and the slope of a line through them in
-units of its standard error; where they only scatter, the rate that falls by plan does as well."""
 
 VALIDATED = 2**16
 """Values of validation events that judge a fit in steps or epochs, however short it is; more if they cost at most a
@@ -436,21 +429,6 @@ class Trainer:
 
     def _all_optimisers(self) -> list[torch.optim.Optimizer]:
         return [optimiser for many in self.optimisers.values() for optimiser in many]
-
-
-def rises(values: Sequence[float]) -> bool:
-    """Whether values have a trend upwards that is no accident, by least squares.
-
-    >>> rises([1.0, 1.1, 1.2, 1.3]), rises([1.0, 1.3, 1.0, 1.3]), rises([1.0, 1.1, 1.2]), rises([1.0] * 9)
-    (True, False, False, False)
-    """
-    n = len(values)
-    if n < RISING or not all(abs(value) < LARGE for value in values):
-        return False
-    slope, intercept = linear_regression(range(n), values)
-    squares = sum((value - slope * k - intercept) ** 2 for k, value in enumerate(values))
-    error = math.sqrt(squares / (n - 2) / (n * (n**2 - 1) / 12))
-    return slope > TREND * error and slope > 0
 
 
 def _snapshot(module: nn.Module) -> dict[str, Tensor]:

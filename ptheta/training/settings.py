@@ -29,7 +29,7 @@ class Settings:
         clip: largest norm of the gradient.
         warmup: fraction of the budget spent raising the learning rate.
         hold: fraction of the budget at which it begins to fall.
-        patience: fraction of the steps up to the best weights after which, if validation has not improved since, the
+        patience: fraction of the steps up to the best weights after which, if validation has become worse since, the
             fit goes back to them and lowers the rate to 0 in as many steps; 0: never.
         precision: `float32`; `bfloat16` (autocast); `native`: bfloat16 where the processor or GPU computes in it, else
             float32; `auto`: bfloat16 on a GPU.

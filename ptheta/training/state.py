@@ -13,37 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ptheta.errors import RunError
+from ptheta.training.annealing import Annealing
 from ptheta.weights import read_tensors, write_tensors
-
-
-@dataclass(frozen=True)
-class Annealing:
-    """The end of a fit that no longer improved: from the best weights the rate falls to 0, linearly.
-
-    Attributes:
-        source: the step at which the best weights were found.
-        start: the step at which annealing began.
-        steps: that it takes.
-        progress: fraction of the budget that was used at its start.
-        height: rate at its start, as a fraction of its peak.
-    """
-
-    source: int
-    start: int
-    steps: int
-    progress: float
-    height: float
-
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate as a fraction of its peak, in the middle of a step.
-
-        Args:
-            step: its number.
-            progress: fraction of the budget that is used; the rate is 0 when that ends, too.
-        """
-        done = (step - self.start + 0.5) / self.steps
-        spent = (progress - self.progress) / (1.0 - self.progress)
-        return self.height * max(0.0, 1.0 - max(done, spent))
 
 
 @dataclass

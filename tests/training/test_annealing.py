@@ -13,8 +13,8 @@ from ptheta.errors import FitError
 from ptheta.models import MADE
 from ptheta.spaces import Discrete
 from ptheta.training import Budget, MaximumLikelihood, ReverseKL, Settings, Trainer, Verdict, World
-from ptheta.training.loop import rises
-from ptheta.training.state import LATER, Annealing, load_state
+from ptheta.training.annealing import Annealing, rises
+from ptheta.training.state import LATER, load_state
 from ptheta.weights import read_tensors, write_tensors
 
 HERE = World(0, 1, torch.device("cpu"))
